@@ -1,0 +1,59 @@
+# The only commands to learn; CI runs the same ones.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo fix check test test-slow cov docs bench lock clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## the environment in .venv, from requirements.lock
+
+.venv/.ready: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: setup ## runs the demonstration application on http://127.0.0.1:8000
+	@$(BIN)/oxidite dev examples/blog/app.py $(ARGS)
+
+fix: setup ## ruff format, ruff check --fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: setup ## everything that does not run the code: ruff, mypy, pyright, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/interrogate --quiet src/oxidite
+
+test: setup ## pytest, everything
+	$(BIN)/pytest $(ARGS)
+
+test-slow: setup ## the long form of the slow tests
+	$(BIN)/pytest -m slow $(ARGS)
+
+cov: setup ## tests with branch coverage and its floor
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+docs: setup ## the documentation, warnings are errors
+	$(BIN)/sphinx-build -W -n -b html docs docs/_build/html
+
+bench: setup ## benchmarks, side by side with peers
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## requirements.lock anew: every version with its hashes, no addresses
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+
+clean: ## what was built
+	rm -rf .venv build dist docs/_build .coverage* .*_cache
