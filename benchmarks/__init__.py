@@ -1,0 +1,1 @@
+"""Oxidite beside its peers: `make bench`, or `python -m benchmarks --help`."""

@@ -1,0 +1,90 @@
+"""Oxidite, as its documentation writes it."""
+
+import os
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from oxidite import Json, Oxidite, Request, Response
+from oxidite.http.types import Handler
+
+MODE = os.environ.get("WORKLOAD", "main")
+
+
+class Message(Struct):
+    message: str
+
+
+class User(Struct):
+    id: int
+    q: str | None
+    limit: int
+
+
+class Part(Struct):
+    sku: str
+    count: int
+
+
+class Item(Struct):
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    price: Annotated[float, Meta(ge=0)]
+    quantity: Annotated[int, Meta(ge=1)]
+    tags: list[str]
+    in_stock: bool
+    parts: list[Part]
+
+
+class Created(Struct):
+    name: str
+    total: int
+
+
+class Numbered(Struct):
+    id: int
+    route: int
+
+
+async def noop(request: Request, call_next: Handler) -> Response:
+    return await call_next(request)
+
+
+async def cors_like(request: Request, call_next: Handler) -> Response:
+    response = await call_next(request)
+    if request.headers.get("origin") == "https://example.com":
+        response.headers["access-control-allow-origin"] = "https://example.com"
+    return response
+
+
+app = Oxidite(middleware=[cors_like, *[noop] * 5] if MODE == "mw" else [])
+
+
+def numbered(number: int) -> None:
+    @app.get(f"/r{number:03d}/{{id:int}}/x")
+    async def handler(id: int) -> Numbered:
+        return Numbered(id, number)
+
+
+if MODE in ("main", "mw"):
+
+    @app.get("/plaintext")
+    async def plaintext() -> str:
+        return "Hello, World!"
+
+    @app.get("/json")
+    async def json() -> Message:
+        return Message("Hello, World!")
+
+    @app.get("/users/{id:int}")
+    async def user(id: int, q: str | None = None, limit: int = 20) -> User:
+        return User(id, q, limit)
+
+    @app.post("/items")
+    async def create(item: Json[Item]) -> Created:
+        return Created(item.name, item.quantity + sum(part.count for part in item.parts))
+
+
+if MODE == "routes300":
+    for n in range(300):
+        numbered(n)
+if MODE == "routes1":
+    numbered(299)

@@ -1,0 +1,170 @@
+"""The application: routes, what surrounds them, what they use."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, MutableMapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from oxidite.concurrency import BackgroundTasks, ThreadPool
+from oxidite.config import environment
+from oxidite.errors import ConfigError, RouteError
+from oxidite.extract.depends import dependencies_of
+from oxidite.extract.plan import Plan
+from oxidite.http.request import DEFAULT_MAX_BODY, Request
+from oxidite.http.response import Response
+from oxidite.http.types import Handler, Middleware
+from oxidite.lifespan import Lifespan, Resource
+from oxidite.middleware.errors import ErrorHandler, ErrorRenderer
+from oxidite.plugin import Plugin
+from oxidite.protocols.asgi import Receive, Send, serve_http, serve_lifespan, serve_websocket
+from oxidite.protocols.inflight import InFlight
+from oxidite.protocols.mounted import MountedLifespan
+from oxidite.routing.route import Route, wrap
+from oxidite.routing.router import Entry, Router
+from oxidite.routing.table import RouteTable, TrailingSlash
+from oxidite.routing.urls import URLs
+from oxidite.security.signing import Signer, development_secret
+
+__all__ = ["Oxidite"]
+
+
+class Oxidite(Router):
+    """An application.
+
+    ``resources`` are opened in order when it starts and closed in reverse when it stops; handlers get
+    them by type. ``middleware`` runs around everything, the first one outermost. ``error_handlers``
+    answer for an exception class or a status. ``debug`` shows the whole of an error to the client: it
+    is on in development and off everywhere else, unless said. ``secret`` signs URLs and cookies;
+    ``max_body`` is the largest request body accepted, in bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        resources: Iterable[Resource] = (),
+        middleware: Sequence[Middleware] = (),
+        plugins: Iterable[Plugin[Oxidite]] = (),
+        error_handlers: Mapping[type[Exception] | int, ErrorHandler] | None = None,
+        debug: bool | None = None,
+        secret: str | None = None,
+        trailing_slash: TrailingSlash = "strict",
+        max_body: int = DEFAULT_MAX_BODY,
+    ) -> None:
+        super().__init__(middleware=middleware)
+        self.debug = environment() == "development" if debug is None else debug
+        self.trailing_slash = trailing_slash
+        self.max_body = max_body
+        self.background = BackgroundTasks()
+        self.lifespan = Lifespan([ThreadPool(), self.background, *resources])
+        self.in_flight = InFlight()
+        self.url = URLs(lambda: self.table.routes)
+        """Makes URLs: ``app.url(show, id=3)``."""
+        self.render_error = ErrorRenderer(error_handlers, debug=self.debug)
+        self._secret = secret
+        self._table: RouteTable | None = None
+        self._handler: Handler | None = None
+        for plugin in plugins:
+            plugin.install(self)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Signs for this application.
+
+        Raises:
+            ConfigError: there is no secret, and this is not development.
+        """
+        if self._secret is not None:
+            return Signer(self._secret, salt="oxidite")
+        if environment() != "development":
+            raise ConfigError(
+                "Something is to be signed, and there is no secret. Set one: "
+                'Oxidite(secret=env("SECRET_KEY")).'
+            )
+        return Signer(development_secret(Path.cwd()), salt="oxidite")
+
+    # Routes.
+
+    @property
+    def table(self) -> RouteTable:
+        """The routes, ready to answer.
+
+        Raises:
+            RouteError: a route cannot work, or two hide each other.
+        """
+        if self._table is None:
+            self._table = RouteTable(
+                self.resolve(), trailing_slash=self.trailing_slash, render=self.render_error
+            )
+        return self._table
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes, those of routers and mounts included, in the order of registration."""
+        return self.table.routes
+
+    def _add(self, entry: Entry) -> None:
+        super()._add(entry)
+        self._table = self._handler = None
+
+    def handle(self, request: Request) -> Awaitable[Response]:
+        """Answer a request; every failure is a response too. ASGI, RSGI and tests all pass here."""
+        handler = self._handler
+        if handler is None:
+            handler = self._handler = self._fold()
+        return handler(request)
+
+    def _fold(self) -> Handler:
+        handler: Handler = self.table.dispatch
+        for middleware in reversed(self.middleware):
+            handler = wrap(handler, middleware, self.render_error)
+        return handler
+
+    # Running.
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the resources, and those of mounted applications, and close them."""
+        # Made anew: routers that are part of this one may have got more routes since.
+        self._table = self._handler = None
+        table = self.table
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.lifespan)
+            self._check_resources(table)
+            for mount in self.mounts():
+                await stack.enter_async_context(MountedLifespan(mount.app, mount.state))
+            yield
+
+    def _check_resources(self, table: RouteTable) -> None:
+        for route in table.routes:
+            for plan in (route.plan, *(each.plan for each in dependencies_of(route.plan))):
+                self._check_plan(plan)
+
+    def _check_plan(self, plan: Plan) -> None:
+        for step in plan.steps:
+            wanted = step.extractor.describe()
+            if (
+                wanted.source == "resource"
+                and wanted.required
+                and not self.lifespan.offers(wanted.type)
+            ):
+                name = getattr(wanted.type, "__name__", repr(wanted.type))
+                raise RouteError(
+                    step.parameter.refuse(
+                        f"({name}): nothing makes it. Add a {name} to resources=[…], or a default."
+                    ).message
+                )
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        kind = scope["type"]
+        if kind == "http":
+            await serve_http(self, scope, receive, send)
+        elif kind == "lifespan":
+            await serve_lifespan(self, receive, send)
+        elif kind == "websocket":
+            await serve_websocket(self, scope, receive, send)
+        else:
+            raise RuntimeError(f"unknown ASGI scope {kind!r}")

@@ -1,0 +1,106 @@
+"""Sync functions in threads, and work that outlives the call that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+__all__ = ["BackgroundTasks", "ThreadPool", "call"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("oxidite")
+
+
+class ThreadPool:
+    """Runs sync functions so that they do not hold up the event loop.
+
+    A resource: open it with ``async with``. At most ``size`` functions run at once; more wait. A
+    function sees the context variables of its caller. Cancelling the caller abandons the wait, but a
+    running function cannot be stopped: it ends by itself, and closing waits for it.
+    """
+
+    def __init__(self, size: int = 40) -> None:
+        self.size = size
+        self._executor: ThreadPoolExecutor | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            await asyncio.to_thread(executor.shutdown)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``function`` in a thread and return what it returns."""
+        if self._executor is None:
+            # Made on first use: an application without sync handlers starts no thread.
+            self._executor = ThreadPoolExecutor(self.size, thread_name_prefix="oxidite")
+        context = contextvars.copy_context()
+        call_ = functools.partial(context.run, function, *args, **kwargs)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, call_)
+        except StopIteration as exc:
+            # A future cannot carry StopIteration: it would end the coroutine that awaits it.
+            raise RuntimeError("the function raised StopIteration") from exc
+
+
+class BackgroundTasks:
+    """Work that goes on after the response was sent, and is waited for at shutdown.
+
+    A resource. Failures are logged, never raised. On closing, tasks get ``grace`` seconds to end and
+    are cancelled then.
+    """
+
+    def __init__(self, grace: float = 10.0) -> None:
+        self.grace = grace
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        while self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self.grace)
+            for task in late:
+                logger.warning("background task %s did not end in time", task.get_name())
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=self.grace)
+                return
+
+    def spawn(self, work: Coroutine[object, object, object], *, name: str | None = None) -> None:
+        """Start ``work``, independent of whoever started it."""
+        task = asyncio.get_running_loop().create_task(_logged(work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _logged(work: Coroutine[object, object, object]) -> None:
+    try:
+        await work
+    except Exception:
+        logger.exception("background work failed")
+
+
+async def call(function: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function that may be async."""
+    result = function(*args, **kwargs)
+    if isinstance(result, Awaitable):
+        return await result
+    return result

@@ -1,0 +1,35 @@
+"""Which codec a type gets."""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast, get_args, overload
+
+from oxidite.encoding.base import Codec
+from oxidite.encoding.structs import StructCodec
+
+__all__ = ["Codec", "codec_for"]
+
+T = TypeVar("T")
+
+
+@overload
+def codec_for(type_: type[T]) -> Codec[T]: ...
+@overload
+def codec_for(type_: object) -> Codec[object]: ...
+def codec_for(type_: object) -> Codec[object]:
+    """Return a codec for ``type_``: a class, or any annotation made of classes.
+
+    Raises:
+        TypeError: nothing knows how to decode that type.
+    """
+    if _holds_model(type_):
+        from oxidite.encoding.models import ModelCodec
+
+        return ModelCodec(cast("type[object]", type_))
+    return StructCodec(type_)
+
+
+def _holds_model(type_: object) -> bool:
+    if hasattr(type_, "__pydantic_core_schema__") or hasattr(type_, "__pydantic_fields__"):
+        return True
+    return any(_holds_model(argument) for argument in get_args(type_))

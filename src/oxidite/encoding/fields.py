@@ -1,0 +1,53 @@
+"""The fields of a structured type, whichever library made it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import cast, get_type_hints, is_typeddict
+
+import msgspec
+
+from oxidite.encoding.base import Field
+
+__all__ = ["fields_of"]
+
+
+def fields_of(type_: object) -> tuple[Field, ...] | None:
+    """Return the fields of a Struct, dataclass, TypedDict or attrs class; ``None`` for others."""
+    origin = getattr(type_, "__origin__", type_)
+    if not isinstance(origin, type):
+        return None
+    if issubclass(origin, msgspec.Struct):
+        return tuple(
+            Field(field.name, field.encode_name, field.type, field.required)
+            for field in msgspec.structs.fields(cast("type[msgspec.Struct]", type_))
+        )
+    if is_typeddict(origin):
+        hints = get_type_hints(origin, include_extras=True)
+        required: frozenset[str] = getattr(origin, "__required_keys__", frozenset())
+        return tuple(Field(name, name, hint, name in required) for name, hint in hints.items())
+    if dataclasses.is_dataclass(origin):
+        hints = get_type_hints(origin, include_extras=True)
+        return tuple(
+            Field(f.name, f.name, hints[f.name], _is_required(f.default, f.default_factory))
+            for f in dataclasses.fields(origin)
+            if f.init
+        )
+    if hasattr(origin, "__attrs_attrs__"):
+        return _attrs_fields(origin)
+    return None
+
+
+def _is_required(default: object, factory: object) -> bool:
+    return default is dataclasses.MISSING and factory is dataclasses.MISSING
+
+
+def _attrs_fields(cls: type) -> tuple[Field, ...]:
+    import attrs
+
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(
+        Field(field.name, field.name, hints.get(field.name, object), field.default is attrs.NOTHING)
+        for field in attrs.fields(cls)
+        if field.init
+    )

@@ -1,0 +1,40 @@
+"""Values to bytes."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import msgspec
+
+__all__ = ["encode_json", "encode_msgpack", "json_text"]
+
+
+def _encode_other(value: object) -> object:
+    """Encode what msgspec does not know; called by it for those values only."""
+    if hasattr(value, "__pydantic_serializer__"):
+        return msgspec.Raw(value.model_dump_json(by_alias=True).encode())  # type: ignore[attr-defined]
+    return _plain_other(value)
+
+
+def _plain_other(value: object) -> object:
+    if hasattr(value, "__pydantic_serializer__"):
+        return value.model_dump(mode="json", by_alias=True)  # type: ignore[attr-defined]
+    if isinstance(value, PurePath):
+        return str(value)
+    kind = type(value)
+    raise TypeError(
+        f"{kind.__module__}.{kind.__qualname__} cannot be encoded. Return a Struct, a dataclass, "
+        "builtin values, or a Response."
+    )
+
+
+encode_json = msgspec.json.Encoder(enc_hook=_encode_other).encode
+"""Encode a value as JSON bytes. Not-a-number and infinities become ``null``."""
+
+encode_msgpack = msgspec.msgpack.Encoder(enc_hook=_plain_other).encode
+"""Encode a value as MessagePack bytes."""
+
+
+def json_text(value: object) -> str:
+    """Encode a value as indented JSON text, for people."""
+    return msgspec.json.format(encode_json(value), indent=2).decode()

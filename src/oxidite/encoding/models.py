@@ -1,0 +1,75 @@
+"""Decoding with pydantic, for types that hold a pydantic model. Imported only for those."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+import pydantic  # noqa: TID253 - this module is imported only when an application uses pydantic
+
+from oxidite.encoding.base import Field
+from oxidite.encoding.errors import DecodeError, MismatchError, Problem
+from oxidite.encoding.explain import MAX_PROBLEMS, pointer_of
+
+__all__ = ["ModelCodec"]
+
+T = TypeVar("T")
+
+_CODES = {"missing": "missing", "extra_forbidden": "unknown"}
+
+
+class ModelCodec(Generic[T]):
+    """The codec of a pydantic model, or of a type made of some."""
+
+    def __init__(self, type_: type[T]) -> None:
+        self._type = type_
+        self._adapter = pydantic.TypeAdapter(type_)
+
+    def decode_json(self, data: bytes) -> T:
+        """Read JSON."""
+        try:
+            return self._adapter.validate_json(data)
+        except pydantic.ValidationError as exc:
+            raise _translated(exc) from None
+
+    def decode_msgpack(self, data: bytes) -> T:
+        """Read MessagePack."""
+        try:
+            plain = msgspec.msgpack.decode(data)
+        except RecursionError:
+            raise DecodeError("The data is nested too deeply.") from None
+        except ValueError as exc:
+            raise DecodeError(f"{exc}.") from None
+        return self.convert(plain)
+
+    def convert(self, value: object, *, strict: bool = True) -> T:
+        """Convert plain values; pydantic's own configuration decides how lax it is."""
+        try:
+            return self._adapter.validate_python(value)
+        except pydantic.ValidationError as exc:
+            raise _translated(exc) from None
+
+    def fields(self) -> tuple[Field, ...] | None:
+        """Return the fields of a model; ``None`` for a type that is not one."""
+        if not (isinstance(self._type, type) and issubclass(self._type, pydantic.BaseModel)):
+            return None
+        return tuple(
+            Field(name, info.alias or name, info.annotation, info.is_required())
+            for name, info in self._type.model_fields.items()
+        )
+
+
+def _translated(error: pydantic.ValidationError) -> DecodeError | MismatchError:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    if found[0]["type"] == "json_invalid":
+        return DecodeError(f"{found[0]['msg']}.")
+    return MismatchError(
+        Problem(pointer_of(*each["loc"]), f"{each['msg']}.", _code_of(each["type"]))
+        for each in found[:MAX_PROBLEMS]
+    )
+
+
+def _code_of(kind: str) -> str:
+    if kind.endswith(("_type", "_parsing")):
+        return "type"
+    return _CODES.get(kind, "constraint")

@@ -1,0 +1,69 @@
+"""Decoding with msgspec: Structs, dataclasses, TypedDicts, attrs classes, builtins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
+
+import msgspec
+
+from oxidite.encoding.base import Field
+from oxidite.encoding.errors import DecodeError, MismatchError
+from oxidite.encoding.explain import explain
+from oxidite.encoding.fields import fields_of
+
+__all__ = ["StructCodec"]
+
+T = TypeVar("T")
+
+
+class StructCodec(Generic[T]):
+    """The codec of every type that msgspec knows."""
+
+    def __init__(self, type_: object) -> None:
+        self._type = type_
+        decoder = cast("msgspec.json.Decoder[T]", msgspec.json.Decoder(type_))
+        packed = cast("msgspec.msgpack.Decoder[T]", msgspec.msgpack.Decoder(type_))
+        self._json: Callable[[bytes], T] = decoder.decode
+        self._msgpack: Callable[[bytes], T] = packed.decode
+
+    def decode_json(self, data: bytes) -> T:
+        """Read JSON."""
+        try:
+            return self._json(data)
+        except (ValueError, RecursionError) as exc:
+            raise self._failure(exc, lambda: msgspec.json.decode(data)) from None
+
+    def decode_msgpack(self, data: bytes) -> T:
+        """Read MessagePack."""
+        try:
+            return self._msgpack(data)
+        except (ValueError, RecursionError) as exc:
+            raise self._failure(exc, lambda: msgspec.msgpack.decode(data)) from None
+
+    def convert(self, value: object, *, strict: bool = True) -> T:
+        """Convert plain values."""
+        try:
+            return cast("T", msgspec.convert(value, self._type, strict=strict))
+        except msgspec.ValidationError as exc:
+            raise MismatchError(explain(value, self._type, strict=strict, error=exc)) from None
+        except RecursionError:
+            raise DecodeError("The data is nested too deeply.") from None
+
+    def fields(self) -> tuple[Field, ...] | None:
+        """Return the fields of a structured type."""
+        return fields_of(self._type)
+
+    def _failure(self, exc: Exception, decode: Callable[[], object]) -> Exception:
+        if isinstance(exc, RecursionError):
+            return DecodeError("The data is nested too deeply.")
+        if isinstance(exc, UnicodeDecodeError):
+            return DecodeError("The data is not valid UTF-8.")
+        if not isinstance(exc, msgspec.ValidationError):
+            return DecodeError(f"{exc}.")
+        try:
+            value = decode()
+        except (ValueError, RecursionError):
+            # A number no Python type can hold, or text after the part that did not fit.
+            value = msgspec.UNSET
+        return MismatchError(explain(value, self._type, strict=True, error=exc))

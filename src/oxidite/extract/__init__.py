@@ -1,0 +1,29 @@
+"""Handler arguments out of requests."""
+
+from oxidite.extract.base import Context, Description, Extractor, Marker, Parameter
+from oxidite.extract.body import Body, Form, InvalidBodyError, Json
+from oxidite.extract.depends import Depends, Scope
+from oxidite.extract.params import Cookie, Header, Name, Path, Query
+from oxidite.extract.plan import Plan
+from oxidite.extract.state import State
+
+__all__ = [
+    "Body",
+    "Context",
+    "Cookie",
+    "Depends",
+    "Description",
+    "Extractor",
+    "Form",
+    "Header",
+    "InvalidBodyError",
+    "Json",
+    "Marker",
+    "Name",
+    "Parameter",
+    "Path",
+    "Plan",
+    "Query",
+    "Scope",
+    "State",
+]

@@ -1,0 +1,119 @@
+"""What makes an argument: an extractor, and the marker in a signature that leads to one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+from oxidite.errors import RouteError
+from oxidite.http.request import Request
+
+__all__ = ["Context", "Description", "Extractor", "Marker", "Parameter", "location"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Where an argument comes from: for documents, the routes command and error messages.
+
+    ``source`` is ``path``, ``query``, ``header``, ``cookie``, ``body``, ``resource``, ``dependency``
+    or ``request``; ``name`` is its name there. ``parts`` are what a dependency itself needs.
+    """
+
+    source: str
+    type: object
+    name: str | None = None
+    required: bool = True
+    media_types: tuple[str, ...] = ()
+    parts: tuple[Description, ...] = ()
+
+
+@runtime_checkable
+class Extractor(Protocol[T_co]):
+    """Makes one argument out of a request.
+
+    Write one and put an instance into ``Annotated``: ``user: Annotated[User, CurrentUser()]``.
+    ``extract`` may be async. It raises a ``ValidationError`` when the request does not hold what it
+    should: the answer then lists these errors together with those of all other arguments.
+    """
+
+    def extract(self, request: Request) -> T_co | Awaitable[T_co]:
+        """Return the argument."""
+        ...
+
+    def describe(self) -> Description:
+        """Say where the argument comes from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of a route while its signature is read.
+
+    ``path_params`` has the name and type of every parameter in the pattern; ``providers`` are the
+    dependencies being read, outermost first.
+    """
+
+    path_params: Mapping[str, object] = field(default_factory=dict)
+    has_body: bool = False
+    providers: tuple[Callable[..., object], ...] = ()
+
+    def within(self, provider: Callable[..., object]) -> Context:
+        """Return the context inside ``provider``."""
+        return replace(self, providers=(*self.providers, provider))
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a function: its name, its type without markers, and its default.
+
+    ``default`` is ``inspect.Parameter.empty`` if there is none.
+    """
+
+    name: str
+    type: object
+    default: object
+    function: Callable[..., object]
+    context: Context
+    metadata: tuple[object, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is inspect.Parameter.empty
+
+    def refuse(self, problem: str) -> RouteError:
+        """Return the error that says what is wrong with this parameter and where it stands."""
+        return RouteError(f"{location(self.function)}: {self.name!r} {problem}")
+
+
+@runtime_checkable
+class Marker(Protocol):
+    """Stands in ``Annotated`` and makes the extractor once the parameter is known."""
+
+    def bind(self, parameter: Parameter) -> Extractor[object]:
+        """Return the extractor for ``parameter``."""
+        ...
+
+
+def location(function: Callable[..., object]) -> str:
+    """Return ``file:line name()`` of a function, the file relative to where the program runs."""
+    function = inspect.unwrap(function)
+    name = getattr(function, "__qualname__", repr(function)).replace("<locals>.", "")
+    code = getattr(function, "__code__", None)
+    if code is None:
+        try:
+            file = inspect.getsourcefile(function)
+            line = inspect.getsourcelines(function)[1]
+        except (TypeError, OSError):
+            return f"{getattr(function, '__module__', '?')}.{name}()"
+    else:
+        file, line = code.co_filename, code.co_firstlineno
+    path = Path(file or "?")
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return f"{path}:{line} {name}()"

@@ -1,0 +1,337 @@
+"""Path, query, header and cookie parameters: text out of the request, converted to its type."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Literal, NewType, TypeVar, Union, cast, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+
+from oxidite.encoding import Codec, Field, MismatchError, Problem, codec_for
+from oxidite.errors import FieldError, RouteError, ValidationError
+from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.http.request import Request
+
+__all__ = [
+    "Cookie",
+    "Header",
+    "Name",
+    "Path",
+    "Query",
+    "UnknownPathParameterError",
+    "field_errors",
+    "is_scalar",
+    "is_text",
+]
+
+T = TypeVar("T")
+
+
+class UnknownPathParameterError(RouteError):
+    """A handler wants a parameter that the path does not have, at least not yet."""
+
+    code = "unknown_path_parameter"
+
+
+_SCALARS = (str, int, float, bool, bytes, UUID, Decimal, date, datetime, time, timedelta, Enum)
+_COLLECTIONS = (list, set, frozenset, tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Gives a parameter another name in the request than in code.
+
+    ``token: Annotated[Header[str], Name("X-Api-Token")]``
+    """
+
+    value: str
+
+
+def is_scalar(type_: object) -> bool:
+    """Tell whether one piece of text can be a ``type_``."""
+    origin = get_origin(type_)
+    if origin is Annotated:
+        return is_scalar(get_args(type_)[0])
+    if origin is Literal:
+        return True
+    if origin is Union or origin is types.UnionType:
+        return all(is_scalar(arg) or arg is type(None) for arg in get_args(type_))
+    if isinstance(type_, NewType):
+        return is_scalar(type_.__supertype__)
+    return isinstance(type_, type) and issubclass(type_, _SCALARS)
+
+
+def is_text(type_: object) -> bool:
+    """Tell whether text, or repeated text, can be a ``type_``."""
+    return is_scalar(type_) or _item_type(type_) is not None
+
+
+def _item_type(type_: object) -> object | None:
+    """Return the type of the items if ``type_`` is a collection of scalars."""
+    type_ = _without_none(type_)
+    origin = get_origin(type_)
+    if origin is Annotated:
+        return _item_type(get_args(type_)[0])
+    if origin in _COLLECTIONS:
+        items = [arg for arg in get_args(type_) if arg is not Ellipsis]
+        return items[0] if all(is_scalar(item) for item in items) else None
+    return str if type_ in _COLLECTIONS else None
+
+
+def _without_none(type_: object) -> object:
+    """``int | None`` → ``int``: absence is what makes it ``None``, not the word "null"."""
+    if get_origin(type_) in (Union, types.UnionType):
+        rest = tuple(arg for arg in get_args(type_) if arg not in (type(None), msgspec.UnsetType))
+        return Union[rest]  # noqa: UP007 - made at run time
+    return type_
+
+
+# Reading: what the four sources offer.
+
+
+class _Source:
+    """Where text comes from: one name, or everything."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def key(self, name: str) -> str:
+        """Return the name on the wire of a parameter called ``name`` in code."""
+        return name.replace("_", "-").lower() if self.kind == "header" else name
+
+    def one(self, request: Request, key: str) -> str | None:
+        if self.kind == "query":
+            return request.query.get(key)
+        if self.kind == "header":
+            return request.headers.get(key)
+        return request.cookies.get(key)
+
+    def all(self, request: Request, key: str) -> list[str]:
+        if self.kind == "query":
+            return request.query.get_all(key)
+        if self.kind == "header":
+            return request.headers.get_all(key)
+        one = request.cookies.get(key)
+        return [] if one is None else [one]
+
+    def keys(self, request: Request) -> list[str]:
+        if self.kind == "query":
+            return list(request.query)
+        if self.kind == "header":
+            return list(request.headers)
+        return list(request.cookies)
+
+
+def _converter(type_: object) -> Callable[[object], object]:
+    """Return what turns text into ``type_``; it raises ``MismatchError``."""
+    if type_ is str:
+        return lambda raw: raw
+    # A one-field struct, because msgspec keeps what it knows of a struct and works it out anew for
+    # any other type at every call.
+    holder = msgspec.defstruct("Parameter", [("value", type_)])
+    convert = msgspec.convert
+
+    def convert_text(raw: object) -> object:
+        try:
+            return convert({"value": raw}, holder, strict=False).value  # type: ignore[attr-defined]
+        except msgspec.ValidationError as exc:
+            message = str(exc).partition(" - at `")[0]
+            raise MismatchError([Problem("", f"{message}.", "type")]) from None
+
+    if type_ is not int:
+        return convert_text
+
+    def convert_int(raw: object) -> object:
+        # PERF: the usual case without building a struct; benchmark `users`.
+        text = cast("str", raw)
+        return (
+            int(text) if text.isdigit() and text.isascii() and len(text) < 19 else convert_text(raw)
+        )
+
+    return convert_int
+
+
+class _Single:
+    """One parameter, given once or not at all."""
+
+    def __init__(self, parameter: Parameter, source: _Source, key: str) -> None:
+        self._parameter = parameter
+        self._source = source
+        self._key = key
+        self._convert = _converter(_without_none(parameter.type))
+
+    def extract(self, request: Request) -> object:
+        raw = self._source.one(request, self._key)
+        if raw is None:
+            return _default(self._parameter, self._source, self._key)
+        try:
+            return self._convert(raw)
+        except MismatchError as exc:
+            raise _invalid(exc, self._source, self._key) from None
+
+    def describe(self) -> Description:
+        p = self._parameter
+        return Description(self._source.kind, p.type, self._key, p.required)
+
+
+class _Repeated:
+    """One parameter that may be given many times."""
+
+    def __init__(self, parameter: Parameter, source: _Source, key: str) -> None:
+        self._parameter = parameter
+        self._source = source
+        self._key = key
+        self._convert = _converter(_without_none(parameter.type))
+
+    def extract(self, request: Request) -> object:
+        raw = self._source.all(request, self._key)
+        if not raw:
+            return _default(self._parameter, self._source, self._key)
+        try:
+            return self._convert(raw)
+        except MismatchError as exc:
+            raise _invalid(exc, self._source, self._key) from None
+
+    def describe(self) -> Description:
+        p = self._parameter
+        return Description(self._source.kind, p.type, self._key, p.required)
+
+
+class _Whole:
+    """A structured type filled from every parameter of a source."""
+
+    def __init__(
+        self, parameter: Parameter, source: _Source, codec: Codec[object], fields: tuple[Field, ...]
+    ) -> None:
+        self._parameter = parameter
+        self._source = source
+        self._codec = codec
+        self._keys = {source.key(field.key): field.key for field in fields}
+        self._repeated = {field.key for field in fields if _item_type(field.type) is not None}
+
+    def extract(self, request: Request) -> object:
+        try:
+            return self._codec.convert(self._collect(request), strict=False)
+        except MismatchError as exc:
+            raise ValidationError(
+                FieldError(
+                    self._source.kind,
+                    p.message,
+                    name=self._source.key(_first(p.pointer)),
+                    code=p.code,
+                )
+                for p in exc.problems
+            ) from None
+
+    def _collect(self, request: Request) -> Mapping[str, object]:
+        source = self._source
+        values: dict[str, object] = {}
+        for key in source.keys(request):
+            field = self._keys.get(key)
+            if field in self._repeated:
+                values[field] = source.all(request, key)
+            elif field is not None or source.kind == "query":
+                # Unknown query parameters too: the type may forbid them. Headers and cookies of
+                # other people are always there.
+                values[field or key] = source.one(request, key)
+        return values
+
+    def describe(self) -> Description:
+        return Description(self._source.kind, self._parameter.type, None, self._parameter.required)
+
+
+def _first(pointer: str) -> str:
+    return pointer.lstrip("/").partition("/")[0].replace("~1", "/").replace("~0", "~")
+
+
+def _default(parameter: Parameter, source: _Source, key: str) -> object:
+    if parameter.required:
+        error = FieldError(source.kind, "This parameter is required.", name=key, code="missing")
+        raise ValidationError([error])
+    return parameter.default
+
+
+def _invalid(error: MismatchError, source: _Source, key: str) -> ValidationError:
+    return ValidationError(field_errors(error, source.kind, name=key))
+
+
+def field_errors(error: MismatchError, source: str, *, name: str | None = None) -> list[FieldError]:
+    """Return what is wrong with the data as errors of a request; with a pointer unless named."""
+    return [
+        FieldError(source, p.message, name=name, pointer=None if name else p.pointer, code=p.code)
+        for p in error.problems
+    ]
+
+
+class _PathValue:
+    """A parameter of the path, converted by the pattern already, or by its type."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self._parameter = parameter
+        self._name = parameter.name
+        declared = parameter.context.path_params[parameter.name]
+        self._convert = None if declared == parameter.type else _converter(parameter.type)
+
+    def extract(self, request: Request) -> object:
+        value = request.params[self._name]
+        if self._convert is None:
+            return value
+        try:
+            return self._convert(value)
+        except MismatchError as exc:
+            raise ValidationError(field_errors(exc, "path", name=self._name)) from None
+
+    def describe(self) -> Description:
+        return Description("path", self._parameter.type, self._name)
+
+
+class _ParamMarker:
+    """``Query[T]``, ``Header[T]``, ``Cookie[T]`` and ``Path[T]`` in a signature."""
+
+    def __init__(self, kind: str) -> None:
+        self._source = _Source(kind)
+
+    def bind(self, parameter: Parameter) -> Extractor[object]:
+        source = self._source
+        if source.kind == "path":
+            if parameter.name not in parameter.context.path_params:
+                raise UnknownPathParameterError(
+                    parameter.refuse("is not in the path of the route.").message
+                )
+            return _PathValue(parameter)
+        names = [each.value for each in parameter.metadata if isinstance(each, Name)]
+        key = names[0].lower() if names and source.kind == "header" else names[0] if names else None
+        key = key or source.key(parameter.name)
+        if is_scalar(parameter.type):
+            return _Single(parameter, source, key)
+        if _item_type(parameter.type) is not None:
+            return _Repeated(parameter, source, key)
+        codec = codec_for(parameter.type)
+        fields = codec.fields()
+        if fields is None:
+            raise parameter.refuse(
+                f"cannot be read from a {source.kind}: {parameter.type!r} is neither a scalar, nor a "
+                "list of scalars, nor a Struct, dataclass, TypedDict or model."
+            )
+        return _Whole(parameter, source, codec, fields)
+
+
+Path = Annotated[T, _ParamMarker("path")]
+"""A parameter of the path. Not needed where the name is in the pattern."""
+
+Query = Annotated[T, _ParamMarker("query")]
+"""A query parameter, or a Struct filled from all of them."""
+
+Header = Annotated[T, _ParamMarker("header")]
+"""A header field (``x_token`` reads ``X-Token``), or a Struct filled from several."""
+
+Cookie = Annotated[T, _ParamMarker("cookie")]
+"""A cookie, or a Struct filled from several."""

@@ -1,0 +1,316 @@
+"""A signature, read once: which extractor makes which argument, and how to call the function.
+
+The plan is made when a route is registered, and mistakes are reported then, with the file, the
+line, the parameter and what to do about it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+
+from oxidite.concurrency import ThreadPool
+from oxidite.encoding import codec_for
+from oxidite.errors import BadRequestError, FieldError, RouteError, ValidationError
+from oxidite.extract.base import Context, Extractor, Marker, Parameter, location
+from oxidite.extract.body import Json
+from oxidite.extract.params import Path, Query, is_text
+from oxidite.extract.state import RequestItself, State
+from oxidite.http.request import Request
+
+__all__ = ["Plan", "Step", "UnresolvedHintError", "resolve_hints"]
+
+Call = Callable[[Request], Awaitable[object]]
+
+
+class UnresolvedHintError(RouteError):
+    """An annotation names something that is not defined yet."""
+
+    code = "unresolved_hint"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One argument: the parameter it is for and the extractor that makes it."""
+
+    parameter: Parameter
+    extractor: Extractor[object]
+    keyword_only: bool
+    is_async: bool
+
+    @property
+    def nested(self) -> Plan | None:
+        """The plan of the dependency that makes this argument, if one does."""
+        plan = getattr(self.extractor, "plan", None)
+        return plan if isinstance(plan, Plan) else None
+
+
+class Plan:
+    """How to call one function with arguments out of a request."""
+
+    def __init__(self, function: Callable[..., object], steps: tuple[Step, ...], returns: object):
+        self.function = function
+        self.steps = steps
+        self.returns = returns
+        """The return annotation; ``inspect.Parameter.empty`` without one."""
+        self.is_async = _is_async(function)
+        self.call: Call = self._compile()
+        """Call the function; await what comes back. Raises every ValidationError as one."""
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., object],
+        context: Context,
+        *,
+        localns: Mapping[str, object] | None = None,
+        given: Mapping[str, Marker] | None = None,
+    ) -> Plan:
+        """Read the signature of ``function``.
+
+        ``given`` has markers for parameters that carry none: a controller's ``self``.
+
+        Raises:
+            RouteError: a parameter cannot be made out of a request.
+            UnresolvedHintError: an annotation is not defined, at least not yet.
+        """
+        hints = resolve_hints(function, localns or {})
+        steps: list[Step] = []
+        for name, raw in inspect.signature(function).parameters.items():
+            parameter = _parameter(raw, hints, function, context)
+            marker = (given or {}).get(name)
+            if marker is None and raw.kind in (raw.VAR_POSITIONAL, raw.VAR_KEYWORD):
+                raise parameter.refuse(
+                    "collects arguments nobody names. Name the parameters, or take the Request."
+                )
+            extractor = marker.bind(parameter) if marker else _extractor(parameter)
+            steps.append(
+                Step(
+                    parameter,
+                    extractor,
+                    raw.kind is raw.KEYWORD_ONLY,
+                    inspect.iscoroutinefunction(extractor.extract),
+                )
+            )
+        _check(function, steps, context)
+        return cls(function, tuple(steps), hints.get("return", inspect.Parameter.empty))
+
+    async def arguments(self, request: Request) -> tuple[list[object], dict[str, object]]:
+        """Return the positional and the keyword arguments for one call."""
+        args: list[object] = []
+        kwargs: dict[str, object] = {}
+        try:
+            for step in self.steps:
+                value = step.extractor.extract(request)
+                if step.is_async:
+                    value = await cast("Awaitable[object]", value)
+                if step.keyword_only:
+                    kwargs[step.parameter.name] = value
+                else:
+                    args.append(value)
+        except ValidationError:
+            raise ValidationError(await self.errors(request)) from None
+        return args, kwargs
+
+    async def errors(self, request: Request) -> list[FieldError]:
+        """Return everything wrong with the request, without calling a dependency."""
+        found: list[FieldError] = []
+        for step in self.steps:
+            if step.nested is not None:
+                found.extend(await step.nested.errors(request))
+                continue
+            try:
+                value = step.extractor.extract(request)
+                if step.is_async:
+                    await cast("Awaitable[object]", value)
+            except ValidationError as exc:
+                found.extend(exc.errors)
+            except BadRequestError as exc:
+                found.append(FieldError("body", exc.message, pointer="", code=exc.code))
+        return found
+
+    def _compile(self) -> Call:
+        function = cast("Callable[..., Awaitable[object]]", self.function)
+        if not self.is_async:
+            return self._call_in_thread
+        if any(step.is_async or step.keyword_only for step in self.steps):
+            return self._call_async
+        extracts = [step.extractor.extract for step in self.steps]
+        # PERF: nothing to wait for, so no coroutine of our own; benchmarks `json` and `users`.
+        if not extracts:
+            return lambda _: function()
+
+        def call(request: Request) -> Awaitable[object]:
+            try:
+                args = [extract(request) for extract in extracts]
+            except ValidationError:
+                return self._call_async(request)
+            return function(*args)
+
+        return call
+
+    async def _call_async(self, request: Request) -> object:
+        args, kwargs = await self.arguments(request)
+        return await cast("Callable[..., Awaitable[object]]", self.function)(*args, **kwargs)
+
+    async def _call_in_thread(self, request: Request) -> object:
+        args, kwargs = await self.arguments(request)
+        return await request.resources.get(ThreadPool).run(self.function, *args, **kwargs)
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - the method itself is asked about
+    )
+
+
+def resolve_hints(
+    function: Callable[..., object], localns: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the annotations of a function, or of a class's constructor, as objects.
+
+    Raises:
+        UnresolvedHintError: one names something that does not exist (yet).
+    """
+    target: Any = function  # a function, a class, a partial or an object with __call__
+    while isinstance(target, functools.partial):
+        target = target.func
+    if isinstance(target, type):
+        target = cast("Any", target).__init__
+    elif not (inspect.isfunction(target) or inspect.ismethod(target)):
+        target = type(target).__call__
+    try:
+        return get_type_hints(target, localns=dict(localns), include_extras=True)
+    except NameError as exc:
+        raise UnresolvedHintError(
+            f"{location(function)}: an annotation names {exc.name!r}, which is not defined. Import "
+            "it outside `if TYPE_CHECKING:`, where it can be looked up at run time."
+        ) from exc
+
+
+def _parameter(
+    raw: inspect.Parameter,
+    hints: Mapping[str, object],
+    function: Callable[..., object],
+    context: Context,
+) -> Parameter:
+    type_ = hints.get(raw.name, inspect.Parameter.empty)
+    metadata: tuple[object, ...] = ()
+    if get_origin(type_) is Annotated:
+        # Markers and extractors are ours; the rest, such as msgspec.Meta, belongs to the type.
+        type_, *extras = get_args(type_)
+        metadata = tuple(extras)
+        rest = tuple(extra for extra in extras if _belongs_to_type(extra))
+        if rest:
+            type_ = Annotated[(type_, *rest)]
+    parameter = Parameter(raw.name, type_, raw.default, function, context, metadata)
+    _refuse_foreign(parameter)
+    return parameter
+
+
+def _belongs_to_type(extra: object) -> bool:
+    return type(extra).__module__.partition(".")[0] == "msgspec"
+
+
+def _refuse_foreign(parameter: Parameter) -> None:
+    for extra in parameter.metadata:
+        if type(extra).__module__.partition(".")[0] in ("pydantic", "annotated_types"):
+            raise parameter.refuse(
+                f"is constrained with {extra!r}, which would be ignored here. "
+                "Use msgspec.Meta(ge=..., max_length=...) instead."
+            )
+
+
+def _extractor(parameter: Parameter) -> Extractor[object]:
+    for extra in (parameter.default, *parameter.metadata):
+        if isinstance(extra, Marker):
+            if extra is parameter.default:
+                parameter = Parameter(
+                    parameter.name,
+                    parameter.type,
+                    inspect.Parameter.empty,
+                    parameter.function,
+                    parameter.context,
+                    parameter.metadata,
+                )
+            return extra.bind(parameter)
+        if isinstance(extra, Extractor):
+            return extra
+    return _inferred(parameter)
+
+
+def _inferred(parameter: Parameter) -> Extractor[object]:
+    """Choose by name and type for a parameter that carries no marker."""
+    type_ = parameter.type
+    if parameter.name in parameter.context.path_params:
+        return _marker(Path).bind(parameter)
+    if type_ is inspect.Parameter.empty:
+        raise parameter.refuse("has no annotation, so nothing says where it comes from.")
+    if isinstance(type_, type) and issubclass(type_, Request):
+        return RequestItself()
+    if is_text(type_):
+        return _marker(Query).bind(parameter)
+    if isinstance(type_, type) and hasattr(type_, "__aenter__"):
+        return _marker(State).bind(parameter)
+    if _is_data(type_):
+        if parameter.context.has_body:
+            return _marker(Json).bind(parameter)
+        raise parameter.refuse(
+            f"is data ({_name(type_)}), but requests of this method have no body. Use "
+            f"Query[{_name(type_)}] to read it from the query, or post, put or patch."
+        )
+    if isinstance(type_, type):
+        return _marker(State).bind(parameter)
+    raise parameter.refuse(f"cannot be made from a request: {type_!r}. Add a marker or a default.")
+
+
+def _marker(alias: object) -> Marker:
+    """Return the marker inside ``Query``, ``Json`` and the like."""
+    return cast("Marker", get_args(alias)[1])
+
+
+def _is_data(type_: object) -> bool:
+    origin = get_origin(type_)
+    if origin is Annotated:
+        return _is_data(get_args(type_)[0])
+    if origin is Union or origin is types.UnionType:
+        members = [arg for arg in get_args(type_) if arg is not type(None)]
+        return all(_is_data(member) or is_text(member) for member in members)
+    if origin in (list, dict, set, tuple, frozenset) or type_ in (list, dict, Any):
+        return True
+    try:
+        return codec_for(type_).fields() is not None
+    except TypeError:
+        return False
+
+
+def _name(type_: object) -> str:
+    return getattr(type_, "__name__", repr(type_))
+
+
+def _check(function: Callable[..., object], steps: list[Step], context: Context) -> None:
+    bodies = [step.parameter.name for step in steps if step.extractor.describe().source == "body"]
+    if len(bodies) > 1:
+        raise RouteError(
+            f"{location(function)}: {' and '.join(map(repr, bodies))} both read the request body. "
+            "Join them in one Struct."
+        )
+    taken = {step.parameter.name for step in steps}
+    missing = [name for name in context.path_params if name not in taken]
+    for step in steps:
+        parameter = step.parameter
+        guessed = not any(isinstance(extra, Marker | Extractor) for extra in parameter.metadata)
+        if guessed and step.extractor.describe().source == "query":
+            close = get_close_matches(parameter.name, missing, n=1, cutoff=0.75)
+            if close:
+                raise parameter.refuse(
+                    f"is not in the path, which has {{{close[0]}}}. Did you mean {close[0]!r}? If it "
+                    f"is a query parameter, say so: Query[{_name(parameter.type)}]."
+                )

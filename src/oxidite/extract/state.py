@@ -1,0 +1,50 @@
+"""The application's resources, and the request itself, as arguments."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.http.request import Request
+
+__all__ = ["RequestItself", "State"]
+
+T = TypeVar("T")
+
+
+class RequestItself:
+    """``request: Request``."""
+
+    def extract(self, request: Request) -> Request:
+        """Return the request."""
+        return request
+
+    def describe(self) -> Description:
+        """Say that it is the request."""
+        return Description("request", Request)
+
+
+class _Resource:
+    def __init__(self, parameter: Parameter) -> None:
+        self._type = parameter.type
+        self._required = parameter.required
+        self._default = parameter.default
+
+    def extract(self, request: Request) -> object:
+        if not self._required and not request.resources.offers(self._type):
+            return self._default
+        return request.resources.get(self._type)  # type: ignore[arg-type]  # any class
+
+    def describe(self) -> Description:
+        return Description("resource", self._type, required=self._required)
+
+
+class _StateMarker:
+    def bind(self, parameter: Parameter) -> Extractor[object]:
+        if not isinstance(parameter.type, type):
+            raise parameter.refuse(f"is not a class: {parameter.type!r} cannot be a resource.")
+        return _Resource(parameter)
+
+
+State = Annotated[T, _StateMarker()]
+"""A resource of the application, found by its type. Not needed for a class that is no data."""

@@ -1,0 +1,44 @@
+"""Requests and responses; no server protocol, no routing."""
+
+from oxidite.http.body import ClientDisconnectError
+from oxidite.http.headers import Headers, MutableHeaders
+from oxidite.http.multipart import FormData, FormLimits, Upload
+from oxidite.http.request import Address, InvalidJSONError, Request
+from oxidite.http.response import (
+    ASGIApp,
+    HTMLResponse,
+    JSONResponse,
+    MountedResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+    TextResponse,
+    to_response,
+)
+from oxidite.http.types import Handler, Middleware
+from oxidite.http.url import URL, QueryParams
+
+__all__ = [
+    "URL",
+    "ASGIApp",
+    "Address",
+    "ClientDisconnectError",
+    "FormData",
+    "FormLimits",
+    "HTMLResponse",
+    "Handler",
+    "Headers",
+    "InvalidJSONError",
+    "JSONResponse",
+    "Middleware",
+    "MountedResponse",
+    "MutableHeaders",
+    "QueryParams",
+    "RedirectResponse",
+    "Request",
+    "Response",
+    "StreamingResponse",
+    "TextResponse",
+    "Upload",
+    "to_response",
+]

@@ -1,0 +1,179 @@
+"""Header fields: what a request carried, and what a response will.
+
+Names are lower case everywhere. A value that would break the framing of a message (CR, LF, NUL,
+or what Latin-1 cannot hold) is refused when it is set, so nothing downstream has to look again
+(RFC 9110 section 5.5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar, overload
+
+__all__ = ["Headers", "MutableHeaders"]
+
+T = TypeVar("T")
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+
+# Header names that were checked once. Bounded: a program that builds names from data must not grow it.
+_names: dict[str, str] = {}
+_NAMES_KEPT = 1024
+
+
+def header_name(name: str) -> str:
+    """Return ``name`` in lower case.
+
+    Raises:
+        ValueError: it is not a token of RFC 9110 section 5.6.2.
+    """
+    known = _names.get(name)
+    if known is not None:
+        return known
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"{name!r} is not a header name")
+    lower = name.lower()
+    if len(_names) < _NAMES_KEPT:
+        _names[name] = lower
+    return lower
+
+
+def header_value(value: str) -> str:
+    """Return ``value``.
+
+    Raises:
+        ValueError: it holds a control character, or one outside Latin-1.
+    """
+    # PERF: almost every value passes the first test, in C.
+    if value.isascii() and value.isprintable():
+        return value
+    if bad := _FORBIDDEN.search(value):
+        raise ValueError(f"a header value may not contain {bad.group()!r}")
+    return value
+
+
+class Headers(Mapping[str, str]):
+    """Header fields in the order they came; look-up ignores case.
+
+    ``headers["x"]`` is the first value of a repeated field; ``get_all`` gives every one.
+    """
+
+    __slots__ = ("_first", "_items")
+    _items: list[tuple[str, str]]
+    _first: dict[str, str] | None
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items = list(items)
+        self._first = None
+
+    def __getitem__(self, name: str) -> str:
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self._items))
+        return first[name if name in first else name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._items))
+
+    def __len__(self) -> int:
+        return len(dict(self._items))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+    @overload
+    def get(self, name: str, default: T, /) -> str | T: ...
+    def get(self, name: str, default: object = None, /) -> object:
+        """Return the first value of ``name``, or ``default``."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, in order; an empty list without one."""
+        lower = name.lower()
+        return [value for key, value in self._items if key == lower]
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Return all fields as they came, repeated ones included."""
+        return list(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Headers):
+            return sorted(self._items) == sorted(other._items)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # equality is by content, and a subclass is mutable
+
+    def __repr__(self) -> str:
+        # Only names: values carry cookies and tokens, and a repr ends in logs.
+        return f"{type(self).__name__}({', '.join(self)})"
+
+
+class MutableHeaders(Headers):
+    """Header fields of a response under construction."""
+
+    __slots__ = ()
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        pairs = items.items() if isinstance(items, Mapping) else items
+        super().__init__((header_name(name), header_value(value)) for name, value in pairs)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        name = header_name(name)
+        value = header_value(value)
+        self._drop(name)
+        self._items.append((name, value))
+
+    def __delitem__(self, name: str) -> None:
+        if not self._drop(name.lower()):
+            raise KeyError(name)
+
+    def setdefault(self, name: str, value: str) -> str:
+        """Set ``name`` unless it is there; return what is there now."""
+        present = self.get(name)
+        if present is not None:
+            return present
+        self[name] = value
+        return value
+
+    def pop(self, name: str, default: str | None = None) -> str | None:
+        """Remove every field called ``name``; return the first value, or ``default``."""
+        value = self.get(name, default)
+        self._drop(name.lower())
+        return value
+
+    def add(self, name: str, value: str) -> None:
+        """Append a field, beside those of the same name (``Set-Cookie``, ``Link``)."""
+        self._items.append((header_name(name), header_value(value)))
+        self._first = None
+
+    def update(self, other: Mapping[str, str]) -> None:
+        """Set every field of ``other``."""
+        for name, value in other.items():
+            self[name] = value
+
+    def add_vary(self, *names: str) -> None:
+        """Name request headers that this response depends on (RFC 9110 section 12.5.5)."""
+        present = [part.strip() for value in self.get_all("vary") for part in value.split(",")]
+        if "*" in present:
+            return
+        known = {part.lower() for part in present}
+        wanted = [*filter(None, present), *(name for name in names if name.lower() not in known)]
+        self["vary"] = "*" if "*" in names else ", ".join(wanted)
+
+    def _drop(self, name: str) -> bool:
+        self._first = None
+        items = self._items
+        for key, _ in items:
+            if key == name:
+                self._items = [item for item in items if item[0] != name]
+                return True
+        return False

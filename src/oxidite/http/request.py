@@ -1,0 +1,341 @@
+"""A request, whichever protocol it came over.
+
+``Request`` holds one in memory. The protocols subclass it to look things up in the server's own
+structures only when somebody asks: most requests need their method, their path and little else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+
+from oxidite.encoding import DecodeError, codec_for
+from oxidite.errors import BadRequestError, PayloadTooLargeError
+from oxidite.http.body import content_length, limited, read_all
+from oxidite.http.cookies import parse_cookies
+from oxidite.http.headers import Headers
+from oxidite.http.multipart import FormData, FormLimits, parse_multipart, parse_urlencoded
+from oxidite.http.negotiation import parse_content_type
+from oxidite.http.url import URL, QueryParams
+from oxidite.lifespan import Lifespan
+
+__all__ = ["Address", "InvalidJSONError", "MatchedRoute", "Request", "Scopes"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_MAX_BODY = 1024 * 1024
+"""Bytes of a request body that are accepted unless the application or the route says otherwise."""
+
+
+class InvalidJSONError(BadRequestError):
+    """The request body is not valid JSON."""
+
+    code = "invalid_json"
+
+
+class Address(NamedTuple):
+    """Where a connection comes from. ``host`` is empty and ``port`` 0 on a Unix socket."""
+
+    host: str
+    port: int
+
+
+class MatchedRoute(Protocol):
+    """What a request knows of the route that answers it, for middleware, policies and labels."""
+
+    @property
+    def path(self) -> str:
+        """The pattern, such as ``/posts/{id:int}``."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name that ``url`` knows it by."""
+        ...
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What the route was tagged with."""
+        ...
+
+    @property
+    def meta(self) -> Mapping[str, object]:
+        """Whatever the application said of the route."""
+        ...
+
+    @property
+    def cancel(self) -> bool:
+        """Whether the handler is cancelled when the client goes away."""
+        ...
+
+
+class Scopes:
+    """What dependencies made for one request, and how to end it.
+
+    ``handler`` is closed when the handler has returned, ``request`` when the response is ready (for
+    a stream: when it ended), ``stream`` after the last byte; each in reverse order of opening.
+    """
+
+    __slots__ = ("handler", "request", "stream", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[object, object] = {}
+        self.handler = AsyncExitStack()
+        self.request = AsyncExitStack()
+        self.stream = AsyncExitStack()
+
+
+class Request:
+    """A request.
+
+    ``params`` are the values of the path, by name; ``path`` is decoded, ``raw_path`` is what came
+    over the wire where the server tells. ``resources`` finds the application's resources by type.
+    """
+
+    __slots__ = (
+        "_body",
+        "_client",
+        "_cookies",
+        "_form",
+        "_headers",
+        "_query",
+        "_query_string",
+        "_scheme",
+        "_state",
+        "after",
+        "max_body",
+        "method",
+        "opened",
+        "params",
+        "path",
+        "resources",
+        "root_path",
+        "route",
+    )
+
+    method: str
+    path: str
+    root_path: str
+    params: Mapping[str, Any]  # converted by the pattern: str, int, UUID, …
+    route: MatchedRoute | None
+    resources: Lifespan
+    max_body: int
+    opened: Scopes | None
+    """What dependencies made for this request; ``None`` until one needs to be remembered."""
+    _headers: Headers | None
+    _query_string: str
+    _scheme: str
+    _client: Address | None
+    _query: QueryParams | None
+    _cookies: dict[str, str] | None
+    _body: bytes | None
+    _form: FormData | None
+    _state: dict[str, object] | None
+    after: list[Callable[[], Awaitable[object] | object]] | None
+    """What ``after_response`` was given."""
+
+    def __init__(
+        self,
+        method: str = "GET",
+        path: str = "/",
+        *,
+        query_string: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes | None = b"",
+        scheme: str = "http",
+        client: Address | None = None,
+        root_path: str = "",
+        resources: Lifespan | None = None,
+    ) -> None:
+        self._start(method, path, resources or Lifespan(), DEFAULT_MAX_BODY)
+        self.root_path = root_path
+        self._query_string = query_string
+        self._headers = Headers((name.lower(), value) for name, value in headers)
+        self._scheme = scheme
+        self._client = client
+        self._body = body
+
+    def _start(self, method: str, path: str, resources: Lifespan, max_body: int) -> None:
+        self.method = method
+        self.path = path
+        self.params = _NO_PARAMS
+        self.route = None
+        self.resources = resources
+        self.max_body = max_body
+        self._headers = None
+        self._query = None
+        self._cookies = None
+        self._body = None
+        self._form = None
+        self._state = None
+        self.opened = None
+        self.after = None
+
+    # What a protocol looks up in its own structures.
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = self._load_headers()
+        return headers
+
+    def _load_headers(self) -> Headers:
+        return Headers()
+
+    @property
+    def query_string(self) -> str:
+        """The part of the target after ``?``, still encoded."""
+        return self._query_string
+
+    @property
+    def raw_path(self) -> bytes | None:
+        """The path before decoding; ``None`` where the server does not tell (RSGI)."""
+        return None
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return self._scheme
+
+    @property
+    def client(self) -> Address | None:
+        """Who is on the other end of the connection, if the server knows."""
+        return self._client
+
+    @property
+    def http_version(self) -> str:
+        """``1.0``, ``1.1``, ``2`` or ``3``."""
+        return "1.1"
+
+    async def _receive(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives; called once at most."""
+        if self._body:
+            yield self._body
+
+    # What every request can do.
+
+    @property
+    def query(self) -> QueryParams:
+        """The parameters after ``?``, decoded."""
+        query = self._query
+        if query is None:
+            query = self._query = QueryParams(self.query_string)
+        return query
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies the client sent."""
+        if self._cookies is None:
+            # HTTP/2 may split the field (RFC 9113 section 8.2.3).
+            self._cookies = parse_cookies("; ".join(self.headers.get_all("cookie")))
+        return self._cookies
+
+    @property
+    def url(self) -> URL:
+        """The whole URL as the client sees it, by the Host field.
+
+        Raises:
+            InvalidHostError: the Host field is not an authority.
+        """
+        host = self.headers.get("host", "")
+        return URL.from_parts(self.scheme, host, self.root_path + self.path, self.query_string)
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body, lower case and without parameters; ``None`` without one."""
+        value = self.headers.get("content-type")
+        return None if value is None else parse_content_type(value)[0]
+
+    @property
+    def state(self) -> dict[str, object]:
+        """What middleware leaves for those that come after it."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    @property
+    def scopes(self) -> Scopes:
+        """What dependencies made for this request."""
+        if self.opened is None:
+            self.opened = Scopes()
+        return self.opened
+
+    def after_response(
+        self, function: Callable[P, Awaitable[object] | object], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Call ``function`` once the response was sent.
+
+        It runs to its end even if the client goes away, in the order of these calls, and its
+        failure is logged. Work that must survive the process belongs in a queue.
+        """
+        if self.after is None:
+            self.after = []
+        self.after.append(lambda: function(*args, **kwargs))
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives, at most ``max_body`` bytes of it.
+
+        Raises:
+            PayloadTooLargeError: at once if the Content-Length says so, else when it is passed.
+            ClientDisconnectError: the client went away half-way.
+        """
+        if self._body is not None:
+            if len(self._body) > self.max_body:
+                raise PayloadTooLargeError(self.max_body)
+            yield self._body
+            return
+        announced = content_length(self.headers.get("content-length"))
+        if announced is not None and announced > self.max_body:
+            raise PayloadTooLargeError(self.max_body)
+        async for chunk in limited(self._receive(), self.max_body):
+            yield chunk
+
+    async def body(self) -> bytes:
+        """Return the whole body; it is kept, so ask as often as you like."""
+        if self._body is None:
+            self._body = await read_all(self.stream())
+        return self._body
+
+    @overload
+    async def json(self) -> Any: ...  # whatever the client sent
+    @overload
+    async def json(self, type_: type[T]) -> T: ...
+    async def json(self, type_: object = Any) -> Any:
+        """Return the body, decoded from JSON as ``type_``.
+
+        Raises:
+            InvalidJSONError: it is not JSON.
+            MismatchError: it is not a ``type_``. In a handler, ``Json[T]`` answers this with 422.
+        """
+        data = await self.body()
+        try:
+            return codec_for(type_).decode_json(data)
+        except DecodeError as exc:
+            raise InvalidJSONError(f"The request body is not valid JSON. {exc.message}") from None
+
+    async def form(self, limits: FormLimits | None = None) -> FormData:
+        """Return the fields and files of a form, URL-encoded or multipart.
+
+        Files are closed when the request ends.
+        """
+        if self._form is None:
+            limits = limits or FormLimits()
+            header = self.headers.get("content-type", "")
+            if parse_content_type(header)[0] == "multipart/form-data":
+                form = await parse_multipart(header, self.stream(), limits)
+                self.scopes.stream.push_async_callback(form.aclose)
+            else:
+                form = parse_urlencoded(await self.body(), limits)
+            self._form = form
+        return self._form
+
+    def __repr__(self) -> str:
+        # Without the query string: it may carry tokens, and a repr ends in logs.
+        return f"<{type(self).__name__} {self.method} {self.path}>"
+
+
+_NO_PARAMS: Mapping[str, Any] = {}

@@ -1,0 +1,265 @@
+"""Responses: what a handler, or the framework for it, answers.
+
+A ``Response`` holds complete bytes; a ``StreamingResponse`` makes them while it is sent; a
+``MountedResponse`` lets another ASGI application answer. How each is written to the wire is known
+in ``protocols/`` only. ``to_response`` makes a response of whatever a handler returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal, TypeAlias
+from urllib.parse import quote
+
+from oxidite.encoding import encode_json
+from oxidite.http.cookies import format_set_cookie
+from oxidite.http.headers import MutableHeaders
+
+__all__ = [
+    "HTMLResponse",
+    "JSONResponse",
+    "MountedResponse",
+    "RedirectResponse",
+    "Response",
+    "StreamingResponse",
+    "TextResponse",
+    "to_response",
+]
+
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+BYTES = "application/octet-stream"
+
+
+class Response:
+    """A status, header fields and a complete body.
+
+    ``headers`` is made when it is first asked for: most responses never need it.
+    """
+
+    __slots__ = ("bare_type", "body", "error", "made_headers", "status")
+
+    complete: ClassVar[bool] = True
+    """Whether the whole body is there, so that any protocol can carry it in one piece."""
+
+    body: bytes
+    status: int
+    error: Exception | None
+    """The exception that this response stands for: what a transaction looks at to roll back."""
+    bare_type: str | None
+    """For the protocols: the content type, where ``made_headers`` is ``None``."""
+    made_headers: MutableHeaders | None
+
+    def __init__(
+        self,
+        body: bytes | str = b"",
+        status: int = 200,
+        *,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        if isinstance(body, str):
+            body = body.encode()
+            content_type = content_type or TEXT
+        self.body = body
+        self.status = status
+        self.error = None
+        self.bare_type = content_type
+        self.made_headers = None
+        if headers:
+            self.headers.update(headers)
+
+    @property
+    def headers(self) -> MutableHeaders:
+        """The header fields, ``content-type`` included."""
+        headers = self.made_headers
+        if headers is None:
+            headers = self.made_headers = MutableHeaders()
+            if self.bare_type is not None:
+                headers["content-type"] = self.bare_type
+        return headers
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body, with its parameters."""
+        if self.made_headers is not None:
+            return self.made_headers.get("content-type")
+        return self.bare_type
+
+    @content_type.setter
+    def content_type(self, value: str) -> None:
+        self.headers["content-type"] = value
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: float | None = None,
+        expires: datetime | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = True,
+        samesite: Literal["Lax", "Strict", "None"] | None = "Lax",
+    ) -> None:
+        """Send a cookie; ``max_age`` in seconds, a session cookie without it (RFC 6265)."""
+        self.headers.add(
+            "set-cookie",
+            format_set_cookie(
+                name,
+                value,
+                max_age=max_age,
+                expires=expires,
+                path=path,
+                domain=domain,
+                secure=secure,
+                httponly=httponly,
+                samesite=samesite,
+            ),
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status} {self.content_type}>"
+
+
+class JSONResponse(Response):
+    """Any value that can be encoded, as JSON."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, value: object, status: int = 200, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(encode_json(value), status, content_type=JSON, headers=headers)
+
+
+class TextResponse(Response):
+    """Plain text in UTF-8."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, text: str, status: int = 200, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(text.encode(), status, content_type=TEXT, headers=headers)
+
+
+class HTMLResponse(Response):
+    """HTML in UTF-8. Nothing is escaped: that is the template's work."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, html: str, status: int = 200, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(html.encode(), status, content_type=HTML, headers=headers)
+
+
+class RedirectResponse(Response):
+    """Sends the client elsewhere; 303 unless told otherwise, so that a form is not posted twice."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, url: str, status: int = 303, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        if not 300 <= status < 400:
+            raise ValueError(f"{status} is not a redirect")
+        super().__init__(b"", status, headers=headers)
+        # What a URL may not hold is encoded; what it may hold, "%" included, stays as it is.
+        self.headers["location"] = quote(url, safe="%/:=&?~#+!$,;'@()*[]")
+
+
+class StreamingResponse(Response):
+    """A body made while it is sent; the slowest reader sets the pace.
+
+    ``content`` yields ``bytes`` or ``str``. When the client goes away it is closed: an async
+    generator sees ``GeneratorExit`` or ``CancelledError`` and runs its clean-up.
+    """
+
+    __slots__ = ("content",)
+
+    complete: ClassVar[bool] = False
+
+    content: AsyncIterable[bytes | str]
+
+    def __init__(
+        self,
+        content: AsyncIterable[bytes | str] | Iterable[bytes | str],
+        status: int = 200,
+        *,
+        content_type: str = BYTES,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(b"", status, content_type=content_type, headers=headers)
+        self.content = content if isinstance(content, AsyncIterable) else _iterate(content)
+
+
+async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:
+    for chunk in content:
+        yield chunk
+
+
+ASGIApp: TypeAlias = Callable[
+    [
+        MutableMapping[str, Any],  # the message formats of ASGI are open dictionaries
+        Callable[[], Awaitable[MutableMapping[str, Any]]],
+        Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ],
+    Awaitable[None],
+]
+"""An ASGI 3 application."""
+
+
+class MountedResponse(Response):
+    """Answered by another ASGI application, which gets the rest of the path.
+
+    Header fields set on this response are added to the other application's; its status becomes this
+    one's ``status`` when it starts to answer.
+    """
+
+    __slots__ = ("app", "path", "root_path", "state")
+
+    complete: ClassVar[bool] = False
+
+    app: ASGIApp
+    root_path: str
+    path: str
+    state: Mapping[str, object]
+
+    def __init__(
+        self, app: ASGIApp, root_path: str, path: str, state: Mapping[str, object]
+    ) -> None:
+        super().__init__(b"")
+        self.app = app
+        self.root_path = root_path
+        self.path = path
+        self.state = state
+
+
+def to_response(value: object, status: int = 200) -> Response:
+    """Make a response of what a handler returned.
+
+    A ``Response`` stays what it is, text becomes ``text/plain``, bytes are sent as they are, ``None``
+    is 204 without a body (or ``status``, if that is not 200), and everything else becomes JSON. A
+    tuple is refused: in other frameworks it is a status and headers, and guessing helps nobody.
+    """
+    # PERF: one test for each of the usual kinds, most frequent first; benchmarks `json`, `plaintext`.
+    kind = type(value)
+    if kind is str:
+        return Response(value.encode(), status, content_type=TEXT)  # type: ignore[attr-defined]
+    if isinstance(value, Response):
+        return value
+    if value is None:
+        return Response(b"", 204 if status == 200 else status)
+    if kind is bytes:
+        return Response(value, status, content_type=BYTES)  # type: ignore[arg-type]
+    if isinstance(value, tuple):
+        raise TypeError(
+            "the handler returned a tuple. For a status use status= of the route, or return "
+            "JSONResponse(value, status); for a list return a list."
+        )
+    return Response(encode_json(value), status, content_type=JSON)

@@ -1,0 +1,156 @@
+"""Errors become responses here and nowhere else.
+
+An ``HTTPError`` becomes a problem document (RFC 9457), or a small page for a browser. Anything else
+is logged with its traceback under an id, and the client gets that id and nothing of the exception;
+with ``debug``, all of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from html import escape
+from typing import TypeAlias
+
+from oxidite.encoding import encode_json
+from oxidite.errors import (
+    BackendUnavailableError,
+    HTTPError,
+    InternalServerError,
+    ServiceUnavailableError,
+    ValidationError,
+)
+from oxidite.http.negotiation import best_match
+from oxidite.http.request import Request
+from oxidite.http.response import HTMLResponse, Response
+from oxidite.middleware.debug import debug_markdown, debug_page
+
+__all__ = ["ErrorHandler", "ErrorRenderer", "Problem"]
+
+logger = logging.getLogger("oxidite.errors")
+
+ErrorHandler: TypeAlias = Callable[[Request, Exception], Response | Awaitable[Response]]
+"""Answers for one kind of exception, or for one status."""
+
+Problem: TypeAlias = dict[str, object]
+"""The members of a problem document."""
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class ErrorRenderer:
+    """Makes the response of an exception.
+
+    ``handlers`` are asked first: by the exception's class and its bases, then by its status. One
+    that raises is an error like any other.
+    """
+
+    def __init__(
+        self, handlers: Mapping[type[Exception] | int, ErrorHandler] | None = None, *, debug: bool
+    ) -> None:
+        self._handlers = dict(handlers or {})
+        self._debug = debug
+        self.observers: list[Callable[[Request, Exception], None]] = []
+        """Told of every exception that is not an ``HTTPError``: tests, the dashboard."""
+
+    async def __call__(self, request: Request, error: Exception) -> Response:
+        """Return the response of ``error``, which stands in its ``error``."""
+        try:
+            response = await self._custom(request, error)
+        except Exception as failure:  # noqa: BLE001 - rendered like any error
+            failure.__cause__ = failure.__cause__ or error
+            response, error = None, failure
+        if response is None:
+            response = self._standard(request, error)
+        response.error = error
+        return response
+
+    async def _custom(self, request: Request, error: Exception) -> Response | None:
+        if not self._handlers:
+            return None
+        keys: list[type[Exception] | int] = [
+            cls for cls in type(error).__mro__ if issubclass(cls, Exception)
+        ]
+        keys.append(error.status if isinstance(error, HTTPError) else 500)
+        for key in keys:
+            handler = self._handlers.get(key)
+            if handler is not None:
+                answer = handler(request, error)
+                return await answer if inspect.isawaitable(answer) else answer
+        return None
+
+    def _standard(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPError):
+            return _answer(request, error, problem_of(error))
+        for observer in self.observers:
+            observer(request, error)
+        error_id = secrets.token_hex(8)
+        # Quoted, so that a path cannot write lines of its own into the log.
+        logger.error(
+            "error %s: %s %s", error_id, ascii(request.method), ascii(request.path), exc_info=error
+        )
+        if isinstance(error, BackendUnavailableError):
+            public: HTTPError = ServiceUnavailableError(headers={"retry-after": "1"})
+        else:
+            public = InternalServerError()
+        problem = problem_of(public)
+        problem["error_id"] = error_id
+        if not self._debug:
+            return _answer(request, public, problem)
+        problem["detail"] = f"{type(error).__name__}: {error}"
+        if _wants_html(request):
+            return HTMLResponse(debug_page(request, error, error_id), public.status)
+        problem["traceback"] = debug_markdown(request, error, error_id).splitlines()
+        return _problem_response(public, problem)
+
+
+def problem_of(error: HTTPError) -> Problem:
+    """Return the members of the problem document of ``error``."""
+    problem: Problem = {
+        "type": error.type,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.message,
+        "code": error.code,
+    }
+    if isinstance(error, ValidationError):
+        problem["errors"] = [each.to_dict() for each in error.errors]
+    return {**problem, **error.extra}
+
+
+def _answer(request: Request, error: HTTPError, problem: Problem) -> Response:
+    if not _wants_html(request):
+        return _problem_response(error, problem)
+    response = HTMLResponse(_page(problem), error.status)
+    response.headers.update(error.headers)
+    response.headers.add_vary("accept")
+    return response
+
+
+def _problem_response(error: HTTPError, problem: Problem) -> Response:
+    return Response(
+        encode_json(problem), error.status, content_type=PROBLEM_JSON, headers=error.headers
+    )
+
+
+def _wants_html(request: Request) -> bool:
+    """Tell whether HTML is preferred; a browser says so, a program has to say nothing."""
+    accept = request.headers.get("accept")
+    if accept is None or "text/html" not in accept:
+        return False
+    return best_match(accept, (PROBLEM_JSON, "application/json", "text/html")) == "text/html"
+
+
+def _page(problem: Problem) -> str:
+    title = escape(f"{problem['status']} {problem['title']}")
+    error_id = problem.get("error_id")
+    number = f"<p><small>Error {escape(str(error_id))}</small></p>" if error_id else ""
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width">'
+        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
+        "color-scheme:light dark}h1{font-size:1.25rem}</style>"
+        f"<h1>{title}</h1><p>{escape(str(problem['detail']))}</p>{number}</html>"
+    )

@@ -1,0 +1,301 @@
+"""ASGI 3: scope, receive and send to a Request and from a Response; lifespan; mounted applications.
+
+https://asgi.readthedocs.io/en/stable/specs/www.html, HTTP message format 2.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias, cast
+
+from oxidite.errors import PayloadTooLargeError
+from oxidite.http.body import ClientDisconnectError, content_length
+from oxidite.http.headers import Headers
+from oxidite.http.negotiation import parse_content_type
+from oxidite.http.request import Address, Request
+from oxidite.http.response import MountedResponse, Response, StreamingResponse
+from oxidite.protocols.base import Application, close_request, finish
+
+__all__ = ["ASGIRequest", "serve_http", "serve_lifespan", "serve_websocket"]
+
+logger = logging.getLogger("oxidite")
+
+Message: TypeAlias = MutableMapping[str, Any]  # the formats of ASGI are open dictionaries
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+_NO_BODY = frozenset((204, 304))
+# PERF: the fields of almost every response, encoded once; benchmark `json`.
+_LENGTHS = tuple((b"content-length", b"%d" % size) for size in range(4096))
+_types: dict[str, tuple[bytes, bytes]] = {}
+_TYPES_KEPT = 256
+
+
+class ASGIRequest(Request):
+    """A request over ASGI. Looks into the scope when somebody asks."""
+
+    __slots__ = ("_consumed", "_receive_message", "_scope", "gone", "task")
+
+    task: asyncio.Task[object] | None
+    gone: bool
+
+    def __init__(self, app: Application, scope: Message, receive: Receive) -> None:
+        self._start(scope["method"], scope["path"], app.lifespan, app.max_body)
+        self._scope = scope
+        self._receive_message = receive
+        self._consumed = False
+        self.gone = False
+        self.task = asyncio.current_task()
+        root_path = self.root_path = scope.get("root_path", "")
+        if root_path and self.path.startswith(root_path + "/"):
+            self.path = self.path[len(root_path) :]
+
+    def _load_headers(self) -> Headers:
+        return Headers(
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in self._scope["headers"]
+        )
+
+    def _header(self, name: bytes) -> str | None:
+        """Return one field without decoding all."""
+        for key, value in self._scope["headers"]:
+            if key == name:
+                return cast("bytes", value).decode("latin-1")
+        return None
+
+    @property
+    def query_string(self) -> str:
+        """The part of the target after ``?``, still encoded."""
+        return cast("bytes", self._scope["query_string"]).decode("latin-1")
+
+    @property
+    def raw_path(self) -> bytes | None:
+        """The path before decoding, where the server tells."""
+        return cast("bytes | None", self._scope.get("raw_path"))
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return cast("str", self._scope.get("scheme", "http"))
+
+    @property
+    def client(self) -> Address | None:
+        """Who is on the other end of the connection, if the server knows."""
+        client = self._scope.get("client")
+        # Granian gives the port as text, and an empty one on a Unix socket.
+        return None if client is None else Address(client[0], int(client[1] or 0))
+
+    @property
+    def http_version(self) -> str:
+        """``1.0``, ``1.1``, ``2`` or ``3``."""
+        return cast("str", self._scope["http_version"])
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body, lower case and without parameters; ``None`` without one."""
+        value = self._header(b"content-type")
+        return None if value is None else parse_content_type(value)[0]
+
+    async def body(self) -> bytes:
+        """Return the whole body; it is kept, so ask as often as you like."""
+        if self._body is not None or self._consumed:
+            return await super().body()
+        # PERF: most bodies come in one message; benchmark `items`.
+        length = content_length(self._header(b"content-length"))
+        if length is not None and length > self.max_body:
+            raise PayloadTooLargeError(self.max_body)
+        message = await self._receive_message()
+        chunk = _chunk(message)
+        if message.get("more_body"):
+            rest = [chunk]
+            size = len(chunk)
+            async for chunk in self._receive():
+                size += len(chunk)
+                if size > self.max_body:
+                    raise PayloadTooLargeError(self.max_body)
+                rest.append(chunk)
+            chunk = b"".join(rest)
+        self._consumed = True
+        if len(chunk) > self.max_body:
+            raise PayloadTooLargeError(self.max_body)
+        self._body = chunk
+        return chunk
+
+    async def _receive(self) -> AsyncIterator[bytes]:
+        more = not self._consumed
+        while more:
+            message = await self._receive_message()
+            chunk = _chunk(message)
+            more = message.get("more_body", False)
+            if not more:
+                self._consumed = True
+            if chunk:
+                yield chunk
+
+    def can_be_watched(self) -> bool:
+        """Tell whether the body was read and its route wants to be cancelled."""
+        route = self.route
+        return (self._consumed or not self._has_body()) and route is not None and route.cancel
+
+    def _has_body(self) -> bool:
+        length = self._header(b"content-length")
+        return length not in (None, "0") or self._header(b"transfer-encoding") is not None
+
+    async def wait_gone(self) -> None:
+        """Return when the client has gone away. Only once the body was read."""
+        while (await self._receive_message())["type"] != "http.disconnect":
+            self._consumed = True
+
+
+def _chunk(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnectError
+    return cast("bytes", message.get("body", b""))
+
+
+async def serve_http(app: Application, scope: Message, receive: Receive, send: Send) -> None:
+    """Answer one request."""
+    request = ASGIRequest(app, scope, receive)
+    in_flight = app.in_flight
+    in_flight.add(request)
+    try:
+        response = await app.handle(request)
+        if request.opened is not None and response.complete:
+            response = await close_request(app, request, response)
+        await _write(request, response, send)
+    except ClientDisconnectError:
+        # Nobody is left to answer.
+        request.gone = True
+    except asyncio.CancelledError:
+        if not request.gone:
+            raise
+    finally:
+        in_flight.discard(request)
+        if request.gone and request.task is not None:
+            # The cancellation was ours; the server's own task goes on.
+            request.task.uncancel()
+        if request.opened is not None or request.after is not None:
+            await finish(app, request)
+
+
+async def _write(request: ASGIRequest, response: Response, send: Send) -> None:
+    if isinstance(response, MountedResponse):
+        await _run_mounted(request, response, send)
+        return
+    if isinstance(response, StreamingResponse):
+        await _stream(request, response, send)
+        return
+    body = response.body
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": _fields(response, len(body)),
+        }
+    )
+    if request.method == "HEAD":
+        body = b""
+    await send({"type": "http.response.body", "body": body})
+
+
+def _fields(response: Response, size: int | None) -> list[tuple[bytes, bytes]]:
+    made = response.made_headers
+    if made is None:
+        content_type = response.bare_type
+        fields = [] if content_type is None else [_content_type(content_type)]
+    else:
+        fields = [(name.encode(), value.encode("latin-1")) for name, value in made.multi_items()]
+        if "content-length" in made:
+            return fields
+    if size is not None and response.status not in _NO_BODY:
+        fields.append(_LENGTHS[size] if size < 4096 else (b"content-length", b"%d" % size))
+    return fields
+
+
+def _content_type(value: str) -> tuple[bytes, bytes]:
+    pair = _types.get(value)
+    if pair is None:
+        pair = (b"content-type", value.encode("latin-1"))
+        if len(_types) < _TYPES_KEPT:
+            _types[value] = pair
+    return pair
+
+
+async def _stream(request: ASGIRequest, response: StreamingResponse, send: Send) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": _fields(response, None),
+        }
+    )
+    content = response.content
+    try:
+        if request.method != "HEAD":
+            async for chunk in content:
+                data = chunk.encode() if isinstance(chunk, str) else chunk
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except OSError:
+        # The ASGI way to say that the client has gone.
+        request.gone = True
+    finally:
+        close = getattr(content, "aclose", None)
+        if close is not None:
+            await close()
+
+
+# Mounted applications.
+
+
+async def _run_mounted(request: ASGIRequest, response: MountedResponse, send: Send) -> None:
+    scope = {
+        **request._scope,  # noqa: SLF001 - the scope is this file's
+        "root_path": response.root_path,
+        "path": response.root_path + response.path,
+        "state": dict(response.state),
+    }
+    extra = [] if response.made_headers is None else _fields(response, None)
+
+    async def forward(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            response.status = message["status"]
+            if extra:
+                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+        await send(message)
+
+    await response.app(scope, request._receive_message, forward)  # noqa: SLF001 - as above
+
+
+async def serve_websocket(app: Application, scope: Message, receive: Receive, send: Send) -> None:
+    """Pass a WebSocket on to the application mounted at its path; refuse it if there is none."""
+    request = ASGIRequest(app, {**scope, "method": "GET", "http_version": "1.1"}, receive)
+    response = await app.handle(request)
+    if isinstance(response, MountedResponse):
+        request._scope = scope  # noqa: SLF001 - as above
+        await _run_mounted(request, response, send)
+        return
+    await receive()
+    await send({"type": "websocket.close", "code": 1008, "reason": ""})
+
+
+# Lifespan.
+
+
+async def serve_lifespan(app: Application, receive: Receive, send: Send) -> None:
+    """Open the application's resources when the server starts and close them when it stops."""
+    await receive()
+    started = False
+    try:
+        async with app.running():
+            await send({"type": "lifespan.startup.complete"})
+            started = True
+            await receive()
+    except Exception as exc:
+        phase = "shutdown" if started else "startup"
+        logger.exception("%s failed", phase)
+        await send({"type": f"lifespan.{phase}.failed", "message": f"{type(exc).__name__}: {exc}"})
+    else:
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,231 @@
+"""A route: one handler, how to call it, and what surrounds it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypedDict
+
+from oxidite.http.negotiation import etag_matches
+
+from oxidite.errors import RouteError
+from oxidite.extract.base import Context, Marker, location
+from oxidite.extract.plan import Plan, resolve_hints
+from oxidite.http.request import Request
+from oxidite.http.response import (
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    TextResponse,
+    to_response,
+)
+from oxidite.http.types import Handler, Middleware
+from oxidite.routing.pattern import Pattern
+
+__all__ = ["Definition", "RenderError", "Route", "RouteOptions", "wrap"]
+
+RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+"""Makes the response of an exception; the application passes it in."""
+
+_BODY_METHODS = frozenset(("POST", "PUT", "PATCH", "QUERY"))
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY"))
+_COMPLETE_KINDS = (JSONResponse, HTMLResponse, TextResponse, RedirectResponse)
+
+
+class RouteOptions(TypedDict, total=False):
+    """What can be said of a route beside its path and methods.
+
+    ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
+    of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
+    client goes away (only safe methods, unless said); ``etag`` computes one and answers 304;
+    ``complete`` promises that a handler annotated ``-> Response`` never returns a stream; ``meta``
+    is for middleware and policies.
+    """
+
+    name: str
+    status: int
+    tags: Sequence[str]
+    middleware: Sequence[Middleware]
+    meta: Mapping[str, object]
+    max_body: int
+    cancel: bool
+    etag: Literal["weak", "strong"]
+    complete: bool
+
+
+@dataclass(eq=False)
+class Definition:
+    """A route as it was registered, before it is known under which prefix it will stand."""
+
+    pattern: Pattern
+    methods: tuple[str, ...]
+    handler: Callable[..., object]
+    options: RouteOptions
+    localns: Mapping[str, object] = field(repr=False)
+
+    @property
+    def is_method(self) -> bool:
+        """Whether the handler is a method, so that a controller must be made for it."""
+        first = next(iter(inspect.signature(self.handler).parameters), None)
+        return first == "self" and "." in getattr(self.handler, "__qualname__", "")
+
+    def plan(self, prefix: Pattern, given: Mapping[str, Marker] | None) -> tuple[Pattern, Plan]:
+        """Read the handler's signature under ``prefix``; return the whole pattern with its types."""
+        pattern = prefix + self.pattern
+        hints = resolve_hints(self.handler, self.localns)
+        _check_types(self.handler, pattern, hints)
+        pattern = pattern.typed(hints)
+        context = Context(pattern.types(), has_body=bool(_BODY_METHODS & set(self.methods)))
+        return pattern, Plan.of(self.handler, context, localns=self.localns, given=given)
+
+
+def _check_types(
+    handler: Callable[..., object], pattern: Pattern, hints: Mapping[str, object]
+) -> None:
+    for param in pattern.params:
+        hint, converter = hints.get(param.name), param.converter
+        if converter is None or not isinstance(hint, type) or issubclass(converter.type, hint):
+            continue
+        if converter.name not in ("str", "path"):
+            raise RouteError(
+                f"{location(handler)}: {param.name!r} is {hint.__name__}, but the path {str(pattern)!r} "
+                f"says {converter.name}. Write the same in both, or no type in the path."
+            )
+
+
+@dataclass(eq=False)
+class Route:
+    """A route of an application, under its whole path."""
+
+    pattern: Pattern
+    host: Pattern | None
+    definition: Definition
+    plan: Plan
+    name: str
+    tags: tuple[str, ...]
+    middleware: tuple[Middleware, ...]
+    handle: Handler = field(init=False, repr=False)
+    """Answers a request of this route: its middleware around its handler, folded once."""
+
+    @property
+    def path(self) -> str:
+        """The pattern as text."""
+        return str(self.pattern)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods it was registered for; HEAD and OPTIONS come by themselves."""
+        return self.definition.methods
+
+    @property
+    def handler(self) -> Callable[..., object]:
+        """The function that answers."""
+        return self.definition.handler
+
+    @property
+    def where(self) -> str:
+        """File, line and name of the handler."""
+        return location(self.handler)
+
+    @property
+    def meta(self) -> Mapping[str, object]:
+        """Whatever the application said of the route."""
+        return self.definition.options.get("meta", {})
+
+    @property
+    def max_body(self) -> int | None:
+        """Bytes of a request body accepted here, where that differs from the application's."""
+        return self.definition.options.get("max_body")
+
+    @property
+    def cancel(self) -> bool:
+        """Whether the handler is cancelled when the client goes away."""
+        return self.definition.options.get("cancel", set(self.methods) <= _SAFE_METHODS)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every response of the handler is known to be complete bytes."""
+        declared = self.definition.options.get("complete")
+        if declared is not None:
+            return declared
+        returns = self.plan.returns
+        if returns is inspect.Parameter.empty or returns is object:
+            return False
+        if isinstance(returns, type) and issubclass(returns, Response):
+            return issubclass(returns, _COMPLETE_KINDS)
+        return "Response" not in repr(returns) and "typing.Any" not in repr(returns)
+
+    def fold(self, render: RenderError) -> None:
+        """Make ``handle``."""
+        handler = _endpoint(self.plan, self.definition.options.get("status", 200), render)
+        etag = self.definition.options.get("etag")
+        if etag is not None:
+            handler = _with_etag(handler, weak=etag == "weak")
+        for middleware in reversed(self.middleware):
+            handler = wrap(handler, middleware, render)
+        self.handle = handler
+
+
+def wrap(handler: Handler, middleware: Middleware, render: RenderError) -> Handler:
+    """Put ``middleware`` around ``handler``.
+
+    What the middleware raises becomes a response here, so the layers above always get one, with the
+    exception in ``response.error``: CORS headers and access logs see failures like anything else.
+    """
+
+    async def layer(request: Request) -> Response:
+        try:
+            return await middleware(request, handler)
+        except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
+            return await render(request, exc)
+
+    return layer
+
+
+def _endpoint(plan: Plan, status: int, render: RenderError) -> Handler:
+    call = plan.call
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            response = to_response(await call(request), status)
+        except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
+            if request.opened is not None:
+                exc = await _leave(request, exc)
+            return await render(request, exc)
+        if request.opened is not None:
+            try:
+                await request.opened.handler.aclose()
+            except Exception as exc:  # noqa: BLE001 - as above
+                return await render(request, exc)
+        return response
+
+    return endpoint
+
+
+async def _leave(request: Request, exc: Exception) -> Exception:
+    """End the handler's scope with its exception; return that, or what the clean-up raised instead."""
+    try:
+        await request.scopes.handler.__aexit__(type(exc), exc, exc.__traceback__)
+    except Exception as other:  # noqa: BLE001 - the caller renders it
+        return other
+    return exc
+
+
+def _with_etag(handler: Handler, *, weak: bool) -> Handler:
+    async def conditional(request: Request) -> Response:
+        response = await handler(request)
+        if not (response.complete and response.status == 200 and request.method in _SAFE_METHODS):
+            return response
+        digest = hashlib.blake2b(response.body, digest_size=16).hexdigest()
+        etag = response.headers.setdefault("etag", f'W/"{digest}"' if weak else f'"{digest}"')
+        wanted = request.headers.get("if-none-match")
+        if wanted is not None and etag_matches(wanted, etag):
+            response.status = 304
+            response.body = b""
+            response.headers.pop("content-type")
+        return response
+
+    return conditional

@@ -1,0 +1,314 @@
+"""Where handlers are registered: routes, groups of routes, controllers and mounted applications."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, TypeVar, Unpack
+
+from oxidite.errors import RouteError
+from oxidite.extract.base import location
+from oxidite.extract.depends import Dependency
+from oxidite.extract.params import UnknownPathParameterError
+from oxidite.extract.plan import UnresolvedHintError
+from oxidite.http.request import Request
+from oxidite.http.response import ASGIApp, MountedResponse
+from oxidite.http.types import Middleware
+from oxidite.routing.pattern import Pattern
+from oxidite.routing.route import Definition, Route, RouteOptions
+from oxidite.routing.tree import ANY_METHOD
+
+__all__ = ["Controller", "Entry", "Mount", "Router"]
+
+H = TypeVar("H", bound=Callable[..., object])
+
+_NOWHERE = Pattern(())
+
+
+class Controller:
+    """Handlers that are methods of one class.
+
+    ::
+
+        class Posts(Controller):
+            routes = Router("/posts")
+
+            def __init__(self, store: Store) -> None:
+                self.store = store
+
+            @routes.get("/{id:int}")
+            async def show(self, id: int) -> Post: ...
+
+        app.include(Posts)
+
+    One is made for each request; what its constructor takes is made like a handler's arguments.
+    """
+
+    routes: Router
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Another ASGI application under a prefix; it runs its own lifespan."""
+
+    pattern: Pattern
+    app: ASGIApp
+    state: dict[str, object] = field(default_factory=dict)
+    """What the application's own lifespan left for its requests."""
+
+
+@dataclass(frozen=True)
+class Included:
+    """A router inside another, under a prefix, and the controller its handlers belong to."""
+
+    prefix: Pattern
+    router: Router
+    controller: type[Controller] | None
+
+
+Entry: TypeAlias = Definition | Included | Mount
+"""What a router holds."""
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What routes inherit from the routers they are in."""
+
+    prefix: Pattern = _NOWHERE
+    host: Pattern | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    middleware: tuple[Middleware, ...] = ()
+    controller: type[Controller] | None = None
+
+
+class Router:
+    """A group of routes with what they share.
+
+    ``prefix`` may have parameters, ``host`` too (``{tenant}.example.com``); ``middleware`` runs around
+    the group's routes, inside that of the application; ``name`` is put before the routes' names
+    with a dot.
+    """
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        host: str | None = None,
+        middleware: Sequence[Middleware] = (),
+        tags: Sequence[str] = (),
+        name: str = "",
+    ) -> None:
+        self.prefix = Pattern.parse(prefix)
+        self.host = None if host is None else _host_pattern(host)
+        self.middleware = list(middleware)
+        self.tags = tuple(tags)
+        self.name = name
+        self.entries: list[Entry] = []
+
+    # Registering.
+
+    def route(
+        self, path: str, methods: Iterable[str], **options: Unpack[RouteOptions]
+    ) -> Callable[[H], H]:
+        """Register a handler for several methods; the handler itself stays what it was."""
+        localns = _callers_locals()
+        return lambda handler: self._register(path, methods, handler, options, localns)
+
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for GET; HEAD is answered by it too, without the body."""
+        localns = _callers_locals()
+        return lambda handler: self._register(path, ("GET",), handler, options, localns)
+
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for POST."""
+        localns = _callers_locals()
+        return lambda handler: self._register(path, ("POST",), handler, options, localns)
+
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for PUT."""
+        localns = _callers_locals()
+        return lambda handler: self._register(path, ("PUT",), handler, options, localns)
+
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for PATCH."""
+        localns = _callers_locals()
+        return lambda handler: self._register(path, ("PATCH",), handler, options, localns)
+
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Register a handler for DELETE."""
+        localns = _callers_locals()
+        return lambda handler: self._register(path, ("DELETE",), handler, options, localns)
+
+    def group(
+        self,
+        prefix: str = "",
+        *,
+        host: str | None = None,
+        middleware: Sequence[Middleware] = (),
+        tags: Sequence[str] = (),
+        name: str = "",
+    ) -> Router:
+        """Return a new router that is part of this one."""
+        router = Router(prefix, host=host, middleware=middleware, tags=tags, name=name)
+        self.include(router)
+        return router
+
+    def include(self, routes: Router | type[Controller], prefix: str = "") -> None:
+        """Add the routes of a router or a controller, under ``prefix`` before their own."""
+        if isinstance(routes, Router):
+            if routes is self or self in routes.routers():
+                raise RouteError("A router cannot be part of itself.")
+            self._add(Included(Pattern.parse(prefix), routes, None))
+            return
+        router = getattr(routes, "routes", None)
+        if not isinstance(router, Router):
+            raise RouteError(
+                f"{getattr(routes, '__qualname__', routes)!r} is neither a Router nor a Controller with "
+                "`routes = Router(...)` in its body."
+            )
+        self._add(Included(Pattern.parse(prefix), router, routes))
+
+    def mount(self, prefix: str, app: ASGIApp) -> None:
+        """Let another ASGI application answer everything under ``prefix``.
+
+        It runs its own lifespan inside this application's. For a WSGI application mount
+        ``oxidite.protocols.WSGI(app)``.
+        """
+        pattern = Pattern.parse(prefix)
+        if not callable(app):
+            raise RouteError(
+                f"{app!r} cannot be mounted at {prefix!r}: it is not an ASGI application."
+            )
+        self._add(Mount(pattern, app))
+
+    def _register(
+        self,
+        path: str,
+        methods: Iterable[str],
+        handler: H,
+        options: RouteOptions,
+        localns: Mapping[str, object],
+    ) -> H:
+        if not callable(handler):
+            raise RouteError(f"{handler!r} cannot answer {path!r}: it is not callable.")
+        verbs = tuple(dict.fromkeys(method.upper() for method in methods))
+        definition = Definition(Pattern.parse(path), verbs, handler, options, localns)
+        if not definition.is_method:
+            # What depends on the outside (a prefix, a name defined further down) is left for the
+            # start of the application; every other mistake is told here, where it was made.
+            with contextlib.suppress(UnresolvedHintError, UnknownPathParameterError):
+                definition.plan(self.prefix, None)
+        self._add(definition)
+        return handler
+
+    def _add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+
+    # Resolving, at the start of the application.
+
+    def routers(self) -> Iterator[Router]:
+        """Yield the routers inside this one, however deep."""
+        for entry in self.entries:
+            if isinstance(entry, Included):
+                yield entry.router
+                yield from entry.router.routers()
+
+    def mounts(self) -> Iterator[Mount]:
+        """Yield the mounted applications, those of included routers too."""
+        for router in (self, *self.routers()):
+            for entry in router.entries:
+                if isinstance(entry, Mount):
+                    yield entry
+
+    def resolve(self) -> Iterator[Route]:
+        """Yield the routes under their whole paths.
+
+        Raises:
+            RouteError: a signature does not fit.
+        """
+        # This router's own middleware runs around all routes and around what no route answers, so
+        # it is the application's to fold.
+        yield from _resolve(self, _Surroundings(), middleware=())
+
+
+def _resolve(
+    router: Router, outer: _Surroundings, middleware: Sequence[Middleware]
+) -> Iterator[Route]:
+    around = _Surroundings(
+        outer.prefix + router.prefix,
+        router.host or outer.host,
+        _dotted(outer.name, router.name),
+        (*outer.tags, *router.tags),
+        (*outer.middleware, *middleware),
+        outer.controller,
+    )
+    for entry in router.entries:
+        if isinstance(entry, Definition):
+            yield _resolved(entry, around)
+        elif isinstance(entry, Mount):
+            yield from _mounted(entry, around)
+        else:
+            inner = replace(
+                around, prefix=around.prefix + entry.prefix, controller=entry.controller
+            )
+            yield from _resolve(entry.router, inner, entry.router.middleware)
+
+
+def _resolved(definition: Definition, around: _Surroundings) -> Route:
+    given = None
+    if definition.is_method:
+        if around.controller is None:
+            raise RouteError(
+                f"{location(definition.handler)} is a method. Include its class, which must be a "
+                "Controller, not the router in it."
+            )
+        given = {"self": Dependency(around.controller)}
+    pattern, plan = definition.plan(around.prefix, given)
+    options = definition.options
+    name = options.get("name") or str(getattr(definition.handler, "__name__", ""))
+    return Route(
+        pattern,
+        around.host,
+        definition,
+        plan,
+        _dotted(around.name, name),
+        (*around.tags, *options.get("tags", ())),
+        (*around.middleware, *options.get("middleware", ())),
+    )
+
+
+def _mounted(mount: Mount, around: _Surroundings) -> Iterator[Route]:
+    """A mount is two routes for all methods: the prefix itself, and everything below it."""
+    below = mount.pattern + Pattern.parse("/{mounted_path:path}")
+
+    async def answer(request: Request) -> MountedResponse:
+        rest = "/" + request.params["mounted_path"] if "mounted_path" in request.params else ""
+        root_path = request.root_path + (request.path.removesuffix(rest) if rest else request.path)
+        return MountedResponse(mount.app, root_path, rest or "/", mount.state)
+
+    for pattern in (mount.pattern, below):
+        definition = Definition(pattern, (ANY_METHOD,), answer, {"cancel": False}, {})
+        whole, plan = definition.plan(around.prefix, None)
+        name = _dotted(around.name, str(getattr(mount.app, "__name__", type(mount.app).__name__)))
+        yield Route(whole, around.host, definition, plan, name, around.tags, around.middleware)
+
+
+def _dotted(*parts: str) -> str:
+    return ".".join(filter(None, parts))
+
+
+def _host_pattern(host: str) -> Pattern:
+    if "/" in host or ":" in host.partition("{")[0]:
+        raise RouteError(
+            f"host={host!r} is a name such as 'api.example.com', without scheme or port."
+        )
+    return Pattern.parse("/" + host.lower().replace(".", "/")).typed({})
+
+
+def _callers_locals() -> Mapping[str, object]:
+    """Return the local names where a decorator is used: annotations may name them (a test's types)."""
+    frame = sys._getframe(2)  # noqa: SLF001 - `inspect.currentframe` is this
+    return {} if frame.f_locals is frame.f_globals else frame.f_locals

@@ -1,0 +1,172 @@
+"""Finds the route of a path: one dictionary look-up a segment, however many routes there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+from oxidite.errors import InvalidPathError
+from oxidite.routing.pattern import Converter, Param, Pattern
+
+__all__ = ["ANY_METHOD", "Match", "Tree"]
+
+R = TypeVar("R")
+
+ANY_METHOD = "*"
+"""Stands for every method: an application mounted here answers them all."""
+
+
+class _Node(Generic[R]):
+    __slots__ = ("params", "rest", "routes", "statics")
+
+    def __init__(self) -> None:
+        self.statics: dict[str, _Node[R]] = {}
+        self.params: list[tuple[Converter, _Node[R]]] = []
+        # Routes that end here by method, and those whose `path` parameter starts here.
+        self.routes: dict[str, tuple[R, tuple[str, ...]]] = {}
+        self.rest: dict[str, tuple[R, tuple[str, ...]]] = {}
+
+
+class Match(Generic[R]):
+    """The route of a path and the values in it, or the methods the path does have."""
+
+    __slots__ = ("allowed", "params", "route")
+
+    def __init__(self, route: R | None, params: dict[str, object], allowed: set[str]) -> None:
+        self.route = route
+        self.params = params
+        self.allowed = allowed
+
+
+class Tree(Generic[R]):
+    """Routes by path and method."""
+
+    def __init__(self) -> None:
+        self._root: _Node[R] = _Node()
+        self._shapes: dict[tuple[object, ...], R] = {}
+        # PERF: paths without parameters, which is what `_root` would find; benchmark `json`.
+        self._statics: dict[str, dict[str, tuple[R, tuple[str, ...]]]] = {}
+
+    def add(self, pattern: Pattern, methods: Iterable[str], route: R) -> R | None:
+        """Add a route; return the one it would hide or be hidden by, and then do not add it."""
+        methods = tuple(methods)
+        shape = tuple(_shape(segment) for segment in pattern.segments)
+        for method in methods:
+            if (shape, method) in self._shapes:
+                return self._shapes[shape, method]
+        self._shapes.update(((shape, method), route) for method in methods)
+        node = self._root
+        names = tuple(param.name for param in pattern.params)
+        ends_with_rest = False
+        for segment in pattern.segments:
+            if isinstance(segment, Param):
+                if segment.converter is not None and segment.converter.name == "path":
+                    ends_with_rest = True
+                    break
+                node = _param_child(node, segment)
+            else:
+                node = node.statics.setdefault(segment, _Node())
+        routes = node.rest if ends_with_rest else node.routes
+        for method in methods:
+            routes[method] = (route, names)
+        if not names:
+            path = "/" + "/".join(map(str, pattern.segments))
+            self._statics[path] = routes
+        return None
+
+    def static(self, path: str, method: str) -> R | None:
+        """Return the route of a path without parameters, without checking anything else."""
+        routes = self._statics.get(path)
+        if routes is None:
+            return None
+        found = routes.get(method)
+        return None if found is None else found[0]
+
+    def find(self, path: str, method: str) -> Match[R]:
+        """Find the route of a decoded path.
+
+        Raises:
+            InvalidPathError: the path has NUL in it, or was not UTF-8.
+        """
+        if "\x00" in path or "\ufffd" in path:
+            raise InvalidPathError
+        allowed: set[str] = set()
+        values: list[object] = []
+        found = _find(self._root, path.split("/"), 1, method, values, allowed)
+        if found is None:
+            return Match(None, {}, allowed)
+        route, names = found
+        return Match(route, dict(zip(names, values, strict=True)), allowed)
+
+    def __iter__(self) -> Iterator[R]:
+        seen: dict[int, R] = {}
+        nodes = [self._root]
+        while nodes:
+            node = nodes.pop()
+            for route, _ in (*node.routes.values(), *node.rest.values()):
+                seen[id(route)] = route
+            nodes.extend(node.statics.values())
+            nodes.extend(child for _, child in node.params)
+        return iter(seen.values())
+
+
+def _shape(segment: str | Param) -> object:
+    """Segments that match the same text have one shape, whatever their parameters are called."""
+    if isinstance(segment, str):
+        return segment
+    return (segment.converter.language if segment.converter else "str",)
+
+
+def _param_child(node: _Node[R], param: Param) -> _Node[R]:
+    assert param.converter is not None, "patterns are typed before they are added"  # noqa: S101
+    for converter, child in node.params:
+        if converter.name == param.converter.name:
+            return child
+    child = _Node()
+    node.params.append((param.converter, child))
+    node.params.sort(key=lambda each: each[0].rank)
+    return child
+
+
+def _find(
+    node: _Node[R],
+    segments: list[str],
+    at: int,
+    method: str,
+    values: list[object],
+    allowed: set[str],
+) -> tuple[R, tuple[str, ...]] | None:
+    """Walk down one segment at a time, the narrowest way first; ``values`` holds the way's values."""
+    if at == len(segments):
+        return _of_method(node.routes, method, allowed)
+    segment = segments[at]
+    child = node.statics.get(segment)
+    if child is not None:
+        found = _find(child, segments, at + 1, method, values, allowed)
+        if found is not None:
+            return found
+    for converter, child in node.params:
+        try:
+            value = converter.parse(segment)
+        except ValueError:
+            continue
+        values.append(value)
+        found = _find(child, segments, at + 1, method, values, allowed)
+        if found is not None:
+            return found
+        values.pop()
+    if node.rest:
+        found = _of_method(node.rest, method, allowed)
+        if found is not None:
+            values.append("/".join(segments[at:]))
+            return found
+    return None
+
+
+def _of_method(
+    routes: dict[str, tuple[R, tuple[str, ...]]], method: str, allowed: set[str]
+) -> tuple[R, tuple[str, ...]] | None:
+    found = routes.get(method) or routes.get(ANY_METHOD)
+    if found is None:
+        allowed.update(routes)
+    return found

@@ -1,0 +1,220 @@
+"""A client that talks to an application in process, through the same door as a server.
+
+It is an ``httpx2.AsyncClient``: cookies, redirects, JSON, forms, files and streams work as its
+documentation says. Only the transport is ours: it runs the application in a task of its own and
+hands the body over as it is made, so that streams, disconnects and background work are real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from oxidite.app import Oxidite
+from oxidite.http.request import Request
+
+__all__ = ["Client"]
+
+_exchange: contextvars.ContextVar[_Exchange | None] = contextvars.ContextVar("exchange", default=None)
+
+
+class Client(httpx2.AsyncClient):
+    """Sends requests to ``app``; opens its resources in ``async with`` and closes them after.
+
+    An exception that no handler expected is raised here, in the test, where its traceback helps;
+    with ``raise_errors=False`` it is answered as in production. ``resources`` and ``dependencies``
+    stand in for the application's own: by type, and by the provider that ``Depends`` names.
+    """
+
+    def __init__(
+        self,
+        app: Oxidite,
+        *,
+        base_url: str = "http://testserver",
+        raise_errors: bool = True,
+        resources: Mapping[type[object], object] | None = None,
+        dependencies: Mapping[Callable[..., object], Callable[..., object]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        follow_redirects: bool = False,
+        client: tuple[str, int] = ("127.0.0.1", 50000),
+    ) -> None:
+        self.app = app
+        self._resources = dict(resources or {})
+        self._dependencies = dict(dependencies or {})
+        self._running = AsyncExitStack()
+        super().__init__(
+            transport=_Transport(app, client, raise_errors=raise_errors),
+            base_url=base_url,
+            headers=dict(headers or {}),
+            cookies=dict(cookies or {}),
+            follow_redirects=follow_redirects,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        for type_, value in self._resources.items():
+            self.app.lifespan.override(type_, value)
+        for provider, replacement in self._dependencies.items():
+            self.app.lifespan.replace(provider, replacement)
+        self.app.render_error.observers.append(_record)
+        try:
+            if not self.app.lifespan.is_open:
+                await self._running.enter_async_context(self.app.running())
+        except BaseException:
+            self._restore()
+            raise
+        return await super().__aenter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        try:
+            await super().__aexit__(exc_type, exc_value, traceback)
+            await self._running.aclose()
+        finally:
+            self._restore()
+
+    def _restore(self) -> None:
+        self.app.render_error.observers.remove(_record)
+        for type_ in self._resources:
+            self.app.lifespan.remove_override(type_)
+        for provider in self._dependencies:
+            self.app.lifespan.replace(provider, None)
+
+
+def _record(request: Request, error: Exception) -> None:
+    """Remember an unexpected error for the request being answered in this task."""
+    exchange = _exchange.get()
+    if exchange is not None:
+        exchange.error = error
+
+
+class _Transport(httpx2.AsyncBaseTransport):
+    def __init__(self, app: Oxidite, client: tuple[str, int], *, raise_errors: bool) -> None:
+        self._app = app
+        self._client = client
+        self._raise_errors = raise_errors
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        exchange = _Exchange(self._app, request, self._client)
+        try:
+            await exchange.started.wait()
+        except asyncio.CancelledError:
+            await exchange.aclose()
+            raise
+        if self._raise_errors and exchange.error is not None:
+            await exchange.aclose()
+            raise exchange.error
+        if exchange.status is None:
+            await exchange.task
+            raise RuntimeError("the application ended without a response")
+        return httpx2.Response(exchange.status, headers=exchange.headers, stream=_Stream(exchange))
+
+
+class _Exchange:
+    """One request and its response; the application runs in a task, one chunk ahead of the reader."""
+
+    def __init__(self, app: Oxidite, request: httpx2.Request, client: tuple[str, int]) -> None:
+        self.started = asyncio.Event()
+        self.status: int | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.error: Exception | None = None
+        self.chunks: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
+        self._gone = asyncio.Event()
+        assert isinstance(request.stream, httpx2.AsyncByteStream)
+        self._body = request.stream.__aiter__()
+        self._body_ended = False
+        self._head = request.method == "HEAD"
+        self.task = asyncio.get_running_loop().create_task(self._run(app, _scope(app, request, client)))
+
+    async def _run(self, app: Oxidite, scope: MutableMapping[str, Any]) -> None:
+        _exchange.set(self)
+        try:
+            await app(scope, self._receive, self._send)
+        except Exception as exc:  # noqa: BLE001 - a server would log it and drop the connection
+            self.error = self.error or exc
+        finally:
+            self.started.set()
+            if not self._gone.is_set():
+                await self.chunks.put(None)
+
+    async def _receive(self) -> MutableMapping[str, Any]:
+        if not self._body_ended:
+            try:
+                chunk = await anext(self._body)
+            except StopAsyncIteration:
+                self._body_ended = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": chunk, "more_body": True}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if self._gone.is_set():
+            raise OSError("the client has gone")
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = list(message.get("headers", ()))
+            return
+        if message["type"] == "http.response.body":
+            self.started.set()
+            body = message.get("body", b"")
+            if body and not self._head:
+                await self.chunks.put(body)
+            if not message.get("more_body", False):
+                await self.chunks.put(None)
+
+    async def aclose(self) -> None:
+        """Be gone, as a client that closes its connection."""
+        self._gone.set()
+        while not self.task.done():
+            while not self.chunks.empty():
+                self.chunks.get_nowait()
+            await asyncio.wait((self.task,), timeout=0.05)
+
+
+class _Stream(httpx2.AsyncByteStream):
+    def __init__(self, exchange: _Exchange) -> None:
+        self._exchange = exchange
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (chunk := await self._exchange.chunks.get()) is not None:
+            yield chunk
+        error = self._exchange.error
+        if error is not None:
+            raise error
+
+    async def aclose(self) -> None:
+        await self._exchange.aclose()
+
+
+def _scope(
+    app: Oxidite, request: httpx2.Request, client: tuple[str, int]
+) -> MutableMapping[str, Any]:
+    raw_path, _, query = request.url.raw_path.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": request.url.scheme,
+        "path": request.url.path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": client,
+        "server": (request.url.host, request.url.port or 80),
+        "extensions": {},
+        "state": {},
+    }
