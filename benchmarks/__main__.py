@@ -17,7 +17,8 @@ from benchmarks.contract import WORKLOADS
 from benchmarks.environments import CONTROLS, OURS, REPOSITORY, STATE, peer_names
 from benchmarks.measure import wrk_version
 from benchmarks.plans import IDLE_TARGETS, PAIRED, SETS, comparisons
-from benchmarks.runner import Fleet, Results, run, run_idle
+from benchmarks.results import Results
+from benchmarks.runner import Fleet, run, run_idle
 from benchmarks.servers import raise_file_limit
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
@@ -45,6 +46,9 @@ def main() -> int:
                 _run(options, fleet, results)
         except KeyboardInterrupt:
             interrupted = True
+            # Half a run does not replace a whole one.
+            if options.output == PAGE:
+                options.output = STATE / "benchmarks.md"
     _write(options, results)
     return 130 if interrupted else 0
 
@@ -74,7 +78,7 @@ def _write(options: argparse.Namespace, results: Results) -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(page)
     if options.json is not None:
-        options.json.write_text(json.dumps(report.as_json(results), indent=1))
+        options.json.write_text(json.dumps(results.as_json(), indent=1))
     print(page)
     print(f"written to {options.output}", file=sys.stderr)
 
@@ -85,7 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", choices=[*PEERS, "none"], default=PEERS)
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--windows", type=int, default=9, help="rounds; a bar needs 9")
-    parser.add_argument("--seconds", type=int, default=1, help="length of a window")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a window")
     parser.add_argument("--connections", type=int, default=10_000, help="of the idle set")
     parser.add_argument(
         "--output",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
@@ -69,6 +70,8 @@ class RsgiServer:
 
     def __init__(self, application: Application, exchange: Exchange) -> None:
         self._call: Application = getattr(application, "__rsgi__", application)
+        if self._call is application and not inspect.isfunction(application):
+            raise TypeError(f"{type(application).__name__} has no __rsgi__")
         self._scope = _RsgiScope(exchange)
         self._body = exchange.body or b""
 

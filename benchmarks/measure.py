@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from statistics import median
 
@@ -79,17 +82,23 @@ class Spread:
     def of(cls, values: list[float]) -> Spread:
         return cls(median(values), min(values), max(values))
 
+    def text(self, digits: int = 2) -> str:
+        """The median, and the range in brackets."""
+        low, high = (f"{value:,.{digits}f}" for value in (self.low, self.high))
+        return f"{self.median:,.{digits}f} [{low}-{high}]"
+
 
 def wrk_version() -> str:
     """The version of wrk; a SystemExit that says how to get it if there is none."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is needed: install the package `wrk` of your distribution")
     done = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
-    return (done.stdout + done.stderr).split()[1]
+    found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+    return found.group() if found else "of unknown version"
 
 
 def window(
-    server: Server, workload: Workload, *, seconds: int, connections: int = CONNECTIONS
+    server: Server, workload: Workload, *, seconds: float, connections: int = CONNECTIONS
 ) -> Window:
     """Put load on a running server and measure it.
 
@@ -125,15 +134,18 @@ def window(
     )
 
 
-def _wrk(server: Server, workload: Workload, seconds: int, connections: int) -> dict[str, float]:
+def _wrk(server: Server, workload: Workload, seconds: float, connections: int) -> dict[str, float]:
+    # wrk knows whole seconds only, so it is given more than enough and told when to sum up.
     command = [
-        *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s"),
+        *("wrk", "-t1", f"-c{connections}", f"-d{ceil(seconds) + 5}s", "--timeout", "5s"),
         *("-s", str(_script(workload)), f"http://127.0.0.1:{server.port}{workload.request.path}"),
     ]
     with affinity(CLIENT_CORE):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        output, _ = process.communicate(timeout=seconds + 20)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
     except subprocess.TimeoutExpired:
         raise ServerFailedError("the load did not end: the server stopped answering") from None
     finally:

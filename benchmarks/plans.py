@@ -1,4 +1,4 @@
-"""What each set compares with what, and the bars that Oxidite has to pass."""
+"""The sets of comparisons, and which applications under which workloads are in each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from benchmarks.environments import OURS
-from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN, Target
+from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN
 
 BASIC = ("plaintext", "json", "users", "items")
 COMPARED = (*BASIC, "routes", "mw")
@@ -46,17 +46,6 @@ class Comparison:
     connections: int = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """`ours` must be at least `at_least` times as fast as each of `others`, by CPU."""
-
-    text: str
-    set: str
-    ours: Cell
-    others: tuple[Cell, ...]
-    at_least: float
-
-
 def comparisons(
     set_name: str, peers: Collection[str], workloads: Collection[str]
 ) -> list[Comparison]:
@@ -77,87 +66,9 @@ def comparisons(
     if set_name not in workloads:
         return []
     cells = tuple(Cell(label, w) for label in labels for w in pairs)
-    return [Comparison(set_name, "windows", cells)]
-
-
-def bars(peers: Collection[str]) -> list[Bar]:
-    """Every bar on CPU per request; those of sets that were not run stay unmeasured."""
-    compared = [t for t in TARGETS.values() if t.is_peer and t.peer in peers]
-    return [
-        *_above_controls(),
-        *_against_itself(),
-        *_best_interface(compared),
-        *_same_server(compared),
-    ]
+    return [Comparison(set_name, ", ".join(pairs), cells)]
 
 
 def _one(set_name: str, workload: str, labels: list[str], connections: int = 64) -> Comparison:
     cells = tuple(Cell(label, workload) for label in labels)
     return Comparison(set_name, workload, cells, connections)
-
-
-def _above_controls() -> list[Bar]:
-    def bar(workload: str, control: str, server: str, at_least: float) -> Bar:
-        return Bar(
-            f"{workload} on {server}, against `{control}`",
-            "rsgi" if server == GRANIAN_RSGI else "asgi",
-            Cell(f"{OURS}@{server}", workload),
-            (Cell(f"{control}@{server}", workload),),
-            at_least,
-        )
-
-    return [
-        bar("json", "raw", GRANIAN_RSGI, 0.88),
-        bar("users", "raw", GRANIAN_RSGI, 0.82),
-        bar("items", "thin", GRANIAN_RSGI, 0.88),
-        bar("json", "raw", GRANIAN_ASGI, 0.85),
-        bar("json", "raw", UVICORN, 0.85),
-    ]
-
-
-def _against_itself() -> list[Bar]:
-    def bar(server: str, workload: str, other: str, text: str, within: float) -> Bar:
-        ours = f"{OURS}@{server}"
-        return Bar(
-            f"{text}, on {server}",
-            "mw" if workload == "mw" else "routes",
-            Cell(ours, workload),
-            (Cell(ours, other),),
-            1 / within,
-        )
-
-    return [
-        made
-        for server in (GRANIAN_RSGI, GRANIAN_ASGI, UVICORN)
-        for made in (
-            bar(server, "routes", "route-alone", "300 routes within 5 % of the route alone", 1.05),
-            bar(server, "routes", "json", "300 routes within 10 % of json", 1.10),
-            bar(server, "mw", "json", "five middlewares within 10 % of json", 1.10),
-        )
-    ]
-
-
-def _best_interface(compared: list[Target]) -> list[Bar]:
-    fastapi = Cell(f"fastapi@{UVICORN}", "json")
-    found = []
-    for workload in COMPARED:
-        others = tuple(Cell(t.label, workload) for t in compared)
-        at_least = 1.3 if workload == "items" else 1.0
-        text = f"{workload} on {GRANIAN_RSGI}, against the best peer on any server"
-        found.append(Bar(text, "peers", Cell(BEST, workload), others, at_least))
-    text = f"json on {GRANIAN_RSGI}, against FastAPI on {UVICORN}"
-    return [*found, Bar(text, "peers", Cell(BEST, "json"), (fastapi,), 7.0)]
-
-
-def _same_server(compared: list[Target]) -> list[Bar]:
-    return [
-        Bar(
-            f"{workload} on {server}, against the best peer on it",
-            "peers",
-            Cell(f"{OURS}@{server}", workload),
-            tuple(Cell(t.label, workload) for t in compared if t.server == server),
-            1.0,
-        )
-        for server in (GRANIAN_ASGI, UVICORN)
-        for workload in COMPARED
-    ]

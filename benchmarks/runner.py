@@ -5,38 +5,19 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from benchmarks.contract import WORKLOADS, deviations
 from benchmarks.environments import REPOSITORY, Environment, prepare
-from benchmarks.idle import Idle, hold
+from benchmarks.idle import hold
 from benchmarks.measure import Window, window
 from benchmarks.plans import Cell, Comparison
+from benchmarks.results import Measured, Results
 from benchmarks.servers import Guard, Server, ServerFailedError
 from benchmarks.targets import TARGETS
 
 _RETRIES = 2
-
-
-@dataclass(slots=True)
-class Measured:
-    """The windows of a comparison: one mapping from cell to window for each round."""
-
-    comparison: Comparison
-    rounds: list[dict[Cell, Window]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Results:
-    """Everything a run found out."""
-
-    measured: list[Measured] = field(default_factory=list)
-    idle: list[Idle] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    """What could not be measured (an environment, a server, a cell) and why."""
-    environments: dict[str, Environment] = field(default_factory=dict)
 
 
 class Fleet:
@@ -126,7 +107,7 @@ class Fleet:
 
 
 def run(
-    comparison: Comparison, fleet: Fleet, results: Results, *, windows: int, seconds: int
+    comparison: Comparison, fleet: Fleet, results: Results, *, windows: int, seconds: float
 ) -> None:
     """Measure a comparison and add it to the results; a cell that fails is dropped and told."""
     fleet.keep({(c.target, WORKLOADS[c.workload].mode) for c in comparison.cells})
@@ -166,7 +147,7 @@ def run_idle(fleet: Fleet, results: Results, labels: Collection[str], count: int
         fleet.keep(set())
 
 
-def _steady(server: Server, cell: Cell, seconds: int, connections: int) -> Window:
+def _steady(server: Server, cell: Cell, seconds: float, connections: int) -> Window:
     """One window, taken again when something else ran on the servers' core meanwhile."""
     server.resume()
     try:

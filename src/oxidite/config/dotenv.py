@@ -1,12 +1,12 @@
-"""Reads ``.env`` files: names and values, nothing is run and nothing is interpolated.
+r"""Reads ``.env`` files: names and values, nothing is run and nothing is interpolated.
 
 ::
 
     # a comment
     export NAME=value          # ``export`` is optional; an unquoted value is trimmed
-    SINGLE='as it is, $HOME, \\n, even
+    SINGLE='as it is, $HOME, \n, even
     over several lines'
-    DOUBLE="with \\n, \\r, \\t, \\\\, \\", \\' and \\$ as escapes"
+    DOUBLE="with \n, \r, \t, \\, \", \' and \$ as escapes"
 
 A ``#`` begins a comment at the start of a line or after white space. The last of two lines with
 one name counts. Every line that is none of these is a problem with its number; its text is never

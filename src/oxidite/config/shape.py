@@ -16,8 +16,9 @@ from oxidite.errors import ConfigError
 
 _MISSING: Final = object()
 
-_SECRET_NAME = re.compile(
-    r"(?:^|_)(?:secrets?|password|passwd|passphrase|tokens?|api_?keys?|private_?key|credentials?)(?:$|_)",
+SECRET_NAME = re.compile(
+    r"(?:^|_)(?:secret|password|passwd|passphrase|token|credential|(?:secret|api|private|access|signing"
+    r"|encryption)_?key)s?$",
     re.IGNORECASE,
 )
 
@@ -113,7 +114,7 @@ def fields_of(cls: type[object]) -> tuple[Field, ...]:
 
 
 def _field(name: str, hints: dict[str, object], default: object, factory: object) -> Field:
-    absent = (dataclasses.MISSING, msgspec.NODEFAULT)
+    absent: tuple[object, ...] = (dataclasses.MISSING, msgspec.NODEFAULT)
     return Field(
         name,
         hints[name],
@@ -140,7 +141,7 @@ def leaves(
 
 def holds_secret(name: str, kind: object, around: tuple[object, ...] = ()) -> bool:
     """Tell whether a value must not be shown: by its type, or by what it is called."""
-    if _SECRET_NAME.search(name):
+    if SECRET_NAME.search(name):
         return True
     base, _ = unwrap(kind)
     if base is Secret or get_origin(base) is Secret:

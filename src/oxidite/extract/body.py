@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from oxidite.http.multipart import FormData
-
 from oxidite.encoding import Codec, DecodeError, Field, MismatchError, codec_for
 from oxidite.errors import BadRequestError, UnsupportedMediaTypeError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.extract.params import field_errors, is_text
+from oxidite.http.multipart import FormData
 from oxidite.http.request import InvalidJSONError, Request
 
 __all__ = ["Body", "Form", "InvalidBodyError", "Json"]

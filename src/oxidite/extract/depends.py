@@ -47,7 +47,9 @@ def Depends(provider: Callable[..., Awaitable[T]], *, scope: Scope = "request") 
 @overload
 def Depends(provider: Callable[..., T], *, scope: Scope = "request") -> T: ...
 def Depends(provider: Callable[..., Any], *, scope: Scope = "request") -> Any:  # noqa: N802 - named like the types beside it
-    """Let a provider make an argument, as in ``user: User = Depends(current_user)``.
+    """Let a provider make an argument.
+
+    ``user: User = Depends(current_user)``
 
     The provider's own parameters are made like a handler's. It may be a function, sync (then it
     runs in a thread) or async, a generator that yields once and cleans up after, or a class. Both

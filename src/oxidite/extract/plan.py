@@ -145,9 +145,22 @@ class Plan:
         if not extracts:
             return lambda _: function()
 
+        if len(extracts) == 1:
+            extract = extracts[0]
+
+            def call_with_one(request: Request) -> Awaitable[object]:
+                try:
+                    return function(extract(request))
+                except ValidationError:
+                    return self._call_async(request)
+
+            return call_with_one
+
         def call(request: Request) -> Awaitable[object]:
+            args = []
             try:
-                args = [extract(request) for extract in extracts]
+                for extract in extracts:
+                    args.append(extract(request))  # noqa: PERF401 - a comprehension is a call here
             except ValidationError:
                 return self._call_async(request)
             return function(*args)

@@ -91,8 +91,9 @@ def format_set_cookie(
 ) -> str:
     """Return the value of a Set-Cookie header field.
 
-    ``max_age`` is in seconds, rounded up to a whole one, and wins over ``expires`` in every browser; without either the cookie
-    ends with the browser's session. ``expires`` needs a time zone.
+    ``max_age`` is in seconds, rounded up to a whole one, and wins over ``expires`` in every
+    browser; without either the cookie ends with the browser's session. ``expires`` needs a time
+    zone.
 
     Raises:
         ValueError: a name, value or attribute that is not allowed in a cookie, or a combination

@@ -22,7 +22,8 @@ _TCHARS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _TYPE = re.compile(rf"[ \t]*+({_TCHARS})(?:/({_TCHARS}))?[ \t]*+(?=;|\Z)")
 # Unquoted values are taken up to the next blank or semicolon: clients send "boundary=a/b" bare.
 _PARAM = re.compile(
-    rf'[ \t]*+;[ \t]*+(?:({_TCHARS})=(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^" \t;]*+))[ \t]*+(?=;|\Z))?',
+    rf"[ \t]*+;[ \t]*+(?:({_TCHARS})="
+    r'(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|([^" \t;]*+))[ \t]*+(?=;|\Z))?',
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)

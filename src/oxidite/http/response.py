@@ -250,16 +250,30 @@ def to_response(value: object, status: int = 200) -> Response:
     # PERF: one test for each of the usual kinds, most frequent first; benchmarks `json`, `plaintext`.
     kind = type(value)
     if kind is str:
-        return Response(value.encode(), status, content_type=TEXT)  # type: ignore[attr-defined]
+        return _complete(value.encode(), status, TEXT)  # type: ignore[attr-defined]
     if isinstance(value, Response):
         return value
     if value is None:
         return Response(b"", 204 if status == 200 else status)
     if kind is bytes:
-        return Response(value, status, content_type=BYTES)  # type: ignore[arg-type]
+        return _complete(value, status, BYTES)  # type: ignore[arg-type]
     if isinstance(value, tuple):
         raise TypeError(
             "the handler returned a tuple. For a status use status= of the route, or return "
             "JSONResponse(value, status); for a list return a list."
         )
-    return Response(encode_json(value), status, content_type=JSON)
+    return _complete(encode_json(value), status, JSON)
+
+
+def _complete(body: bytes, status: int, content_type: str) -> Response:
+    # PERF: half the time of the constructor; benchmark `json`.
+    response = _new(Response)
+    response.body = body
+    response.status = status
+    response.bare_type = content_type
+    response.made_headers = None
+    response.error = None
+    return response
+
+
+_new = object.__new__

@@ -17,6 +17,7 @@ from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import MountedResponse, Response, StreamingResponse
 from oxidite.protocols.base import Application, close_request, finish
+from oxidite.protocols.inflight import InFlight
 
 __all__ = ["ASGIRequest", "serve_http", "serve_lifespan", "serve_websocket"]
 
@@ -35,22 +36,6 @@ _TYPES_KEPT = 256
 
 class ASGIRequest(Request):
     """A request over ASGI. Looks into the scope when somebody asks."""
-
-    __slots__ = ("_consumed", "_receive_message", "_scope", "gone", "task")
-
-    task: asyncio.Task[object] | None
-    gone: bool
-
-    def __init__(self, app: Application, scope: Message, receive: Receive) -> None:
-        self._start(scope["method"], scope["path"], app.lifespan, app.max_body)
-        self._scope = scope
-        self._receive_message = receive
-        self._consumed = False
-        self.gone = False
-        self.task = asyncio.current_task()
-        root_path = self.root_path = scope.get("root_path", "")
-        if root_path and self.path.startswith(root_path + "/"):
-            self.path = self.path[len(root_path) :]
 
     def _load_headers(self) -> Headers:
         return Headers(
@@ -106,7 +91,7 @@ class ASGIRequest(Request):
         length = content_length(self._header(b"content-length"))
         if length is not None and length > self.max_body:
             raise PayloadTooLargeError(self.max_body)
-        message = await self._receive_message()
+        message = await self._source()
         chunk = _chunk(message)
         if message.get("more_body"):
             rest = [chunk]
@@ -126,7 +111,7 @@ class ASGIRequest(Request):
     async def _receive(self) -> AsyncIterator[bytes]:
         more = not self._consumed
         while more:
-            message = await self._receive_message()
+            message = await self._source()
             chunk = _chunk(message)
             more = message.get("more_body", False)
             if not more:
@@ -145,7 +130,7 @@ class ASGIRequest(Request):
 
     async def wait_gone(self) -> None:
         """Return when the client has gone away. Only once the body was read."""
-        while (await self._receive_message())["type"] != "http.disconnect":
+        while (await self._source())["type"] != "http.disconnect":
             self._consumed = True
 
 
@@ -155,11 +140,31 @@ def _chunk(message: Message) -> bytes:
     return cast("bytes", message.get("body", b""))
 
 
+def _request(
+    app: Application, scope: Message, receive: Receive, in_flight: InFlight
+) -> ASGIRequest:
+    loop = in_flight.loop or in_flight.wake()
+    path = scope["path"]
+    root_path = scope.get("root_path")
+    if root_path:
+        path = path.removeprefix(root_path) or "/"
+    return ASGIRequest(
+        scope["method"],
+        path,
+        app.lifespan,
+        app.max_body,
+        root_path or "",
+        task=asyncio.current_task(loop),
+        _scope=scope,
+        _source=receive,
+    )
+
+
 async def serve_http(app: Application, scope: Message, receive: Receive, send: Send) -> None:
     """Answer one request."""
-    request = ASGIRequest(app, scope, receive)
     in_flight = app.in_flight
-    in_flight.add(request)
+    request = _request(app, scope, receive, in_flight)
+    in_flight.young.add(request)
     try:
         response = await app.handle(request)
         if request.opened is not None and response.complete:
@@ -172,7 +177,9 @@ async def serve_http(app: Application, scope: Message, receive: Receive, send: S
         if not request.gone:
             raise
     finally:
-        in_flight.discard(request)
+        in_flight.young.discard(request)
+        if in_flight.old:
+            in_flight.forget(request)
         if request.gone and request.task is not None:
             # The cancellation was ours; the server's own task goes on.
             request.task.uncancel()
@@ -206,9 +213,11 @@ def _fields(response: Response, size: int | None) -> list[tuple[bytes, bytes]]:
         content_type = response.bare_type
         fields = [] if content_type is None else [_content_type(content_type)]
     else:
-        fields = [(name.encode(), value.encode("latin-1")) for name, value in made.multi_items()]
-        if "content-length" in made:
-            return fields
+        fields = []
+        for name, value in made.multi_items():
+            if name == "content-length":
+                size = None
+            fields.append((name.encode(), value.encode("latin-1")))
     if size is not None and response.status not in _NO_BODY:
         fields.append(_LENGTHS[size] if size < 4096 else (b"content-length", b"%d" % size))
     return fields
@@ -266,12 +275,14 @@ async def _run_mounted(request: ASGIRequest, response: MountedResponse, send: Se
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
         await send(message)
 
-    await response.app(scope, request._receive_message, forward)  # noqa: SLF001 - as above
+    await response.app(scope, request._source, forward)  # noqa: SLF001 - as above
 
 
 async def serve_websocket(app: Application, scope: Message, receive: Receive, send: Send) -> None:
     """Pass a WebSocket on to the application mounted at its path; refuse it if there is none."""
-    request = ASGIRequest(app, {**scope, "method": "GET", "http_version": "1.1"}, receive)
+    request = _request(
+        app, {**scope, "method": "GET", "http_version": "1.1"}, receive, app.in_flight
+    )
     response = await app.handle(request)
     if isinstance(response, MountedResponse):
         request._scope = scope  # noqa: SLF001 - as above

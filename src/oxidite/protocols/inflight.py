@@ -35,39 +35,41 @@ class InFlight:
     """Knows every request from its first byte to its last."""
 
     def __init__(self) -> None:
-        self._young: set[Watched] = set()
-        self._old: set[Watched] = set()
+        self.young: set[Watched] = set()
+        """Requests that began since the last look; protocols add and discard here."""
+        self.old: set[Watched] = set()
+        """Those that began before it; see ``forget``."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The running loop while the sweeper is awake, else ``None``; see ``wake``."""
         self._watchers: dict[Watched, asyncio.Task[None]] = {}
-        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self.young) + len(self.old)
 
-    def add(self, request: Watched) -> None:
-        """Remember a request that has begun."""
-        self._young.add(request)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+    def wake(self) -> asyncio.AbstractEventLoop:
+        """Start to look; return the running loop."""
+        loop = self.loop = asyncio.get_running_loop()
+        loop.call_later(SWEEP, self._sweep, loop)
+        return loop
 
-    def discard(self, request: Watched) -> None:
-        """Forget a request that is over."""
-        self._young.discard(request)
-        if self._old:
-            self._old.discard(request)
-            watcher = self._watchers.pop(request, None)
-            if watcher is not None:
-                watcher.cancel()
+    def forget(self, request: Watched) -> None:
+        """Forget an old request that is over."""
+        self.old.discard(request)
+        watcher = self._watchers.pop(request, None)
+        if watcher is not None:
+            watcher.cancel()
 
-    def _sweep(self) -> None:
-        for request in self._old:
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        for request in self.old:
             if request not in self._watchers and request.can_be_watched():
-                task = asyncio.get_running_loop().create_task(_watch(request))
-                self._watchers[request] = task
-        self._old |= self._young
-        self._young.clear()
-        self._timer = None
-        if self._old:
-            self._timer = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+                self._watchers[request] = loop.create_task(_watch(request))
+        idle = not self.old and not self.young
+        self.old |= self.young
+        self.young.clear()
+        if idle:
+            self.loop = None
+        else:
+            loop.call_later(SWEEP, self._sweep, loop)
 
 
 async def _watch(request: Watched) -> None:

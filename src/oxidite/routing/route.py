@@ -8,11 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict
 
-from oxidite.http.negotiation import etag_matches
-
 from oxidite.errors import RouteError
 from oxidite.extract.base import Context, Marker, location
 from oxidite.extract.plan import Plan, resolve_hints
+from oxidite.http.negotiation import etag_matches
 from oxidite.http.request import Request
 from oxidite.http.response import (
     HTMLResponse,
@@ -107,13 +106,20 @@ class Route:
     name: str
     tags: tuple[str, ...]
     middleware: tuple[Middleware, ...]
+    path: str = field(init=False)
+    """The pattern as text."""
+    max_body: int | None = field(init=False)
+    """Bytes of a request body accepted here, where that differs from the application's."""
+    cancel: bool = field(init=False)
+    """Whether the handler is cancelled when the client goes away."""
     handle: Handler = field(init=False, repr=False)
     """Answers a request of this route: its middleware around its handler, folded once."""
 
-    @property
-    def path(self) -> str:
-        """The pattern as text."""
-        return str(self.pattern)
+    def __post_init__(self) -> None:
+        options = self.definition.options
+        self.path = str(self.pattern)
+        self.max_body = options.get("max_body")
+        self.cancel = options.get("cancel", set(self.methods) <= _SAFE_METHODS)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -134,16 +140,6 @@ class Route:
     def meta(self) -> Mapping[str, object]:
         """Whatever the application said of the route."""
         return self.definition.options.get("meta", {})
-
-    @property
-    def max_body(self) -> int | None:
-        """Bytes of a request body accepted here, where that differs from the application's."""
-        return self.definition.options.get("max_body")
-
-    @property
-    def cancel(self) -> bool:
-        """Whether the handler is cancelled when the client goes away."""
-        return self.definition.options.get("cancel", set(self.methods) <= _SAFE_METHODS)
 
     @property
     def complete(self) -> bool:

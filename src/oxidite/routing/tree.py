@@ -44,8 +44,8 @@ class Tree(Generic[R]):
     def __init__(self) -> None:
         self._root: _Node[R] = _Node()
         self._shapes: dict[tuple[object, ...], R] = {}
-        # PERF: paths without parameters, which is what `_root` would find; benchmark `json`.
-        self._statics: dict[str, dict[str, tuple[R, tuple[str, ...]]]] = {}
+        # PERF: the routes of paths without parameters, as `walk` would find them; benchmark `json`.
+        self.statics: dict[str, dict[str, tuple[R, tuple[str, ...]]]] = {}
 
     def add(self, pattern: Pattern, methods: Iterable[str], route: R) -> R | None:
         """Add a route; return the one it would hide or be hidden by, and then do not add it."""
@@ -71,16 +71,39 @@ class Tree(Generic[R]):
             routes[method] = (route, names)
         if not names:
             path = "/" + "/".join(map(str, pattern.segments))
-            self._statics[path] = routes
+            self.statics[path] = routes
         return None
 
-    def static(self, path: str, method: str) -> R | None:
-        """Return the route of a path without parameters, without checking anything else."""
-        routes = self._statics.get(path)
-        if routes is None:
+    def walk(self, path: str, method: str) -> tuple[R, dict[str, object]] | None:
+        """Find the route of a path the straight way: at every segment the narrowest that fits.
+
+        What this finds, ``find`` finds too. What it does not find may still have a route: a way
+        that was not the narrowest, a ``path`` parameter, another method.
+        """
+        # PERF: no look back and no function of our own per segment; benchmarks `users`, `routes`.
+        if "\x00" in path or "\ufffd" in path:
             return None
-        found = routes.get(method)
-        return None if found is None else found[0]
+        node = self._root
+        values: list[object] = []
+        for segment in path[1:].split("/"):
+            child = node.statics.get(segment)
+            if child is None:
+                for converter, child in node.params:  # noqa: B007 - used after the loop
+                    try:
+                        values.append(converter.parse(segment))
+                    except ValueError:
+                        continue
+                    break
+                else:
+                    return None
+            node = child
+        found = node.routes.get(method)
+        if found is None:
+            return None
+        route, names = found
+        if len(names) == 1:
+            return route, {names[0]: values[0]}
+        return route, dict(zip(names, values, strict=True))
 
     def find(self, path: str, method: str) -> Match[R]:
         """Find the route of a decoded path.

@@ -15,9 +15,7 @@ import hmac
 import math
 import os
 import secrets
-import tempfile
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 
@@ -40,6 +38,8 @@ SecretLike: TypeAlias = str | bytes | Secret[str]
 
 _SHORTEST_SECRET = 16  # bytes: 128 bits, if they are random
 _PURPOSE = b"oxidite signing 1\0"
+_TOKEN = b"token\0"
+_SEAL = b"seal\0"
 _HASH_SIZE = 32
 
 
@@ -90,7 +90,7 @@ class Signer:
         It is good for ``ttl`` seconds, or for ever; whoever opens it can ask for less.
         """
         text = encode_base64url(_bytes(value))
-        return f"{text}.{self._seal(b'token', text.encode(), ttl)}"
+        return f"{text}.{self._seal(_TOKEN, text.encode(), ttl)}"
 
     def unsign(self, token: str, *, max_age: float | None = None) -> bytes:
         """Return the value of ``token``; ``max_age`` is how many seconds ago it may be signed.
@@ -100,16 +100,20 @@ class Signer:
             BadSignatureError: anything else is wrong with it.
         """
         text, _, seal = token.partition(".")
-        self._verify(b"token", _ascii(text), seal, max_age)
+        self._verify(_TOKEN, _ascii(text), seal, max_age)
         return decode_base64url(text)
 
     def seal(self, value: bytes | str, *, ttl: float | None = None) -> str:
         """Return a signature to send beside ``value``, good for ``ttl`` seconds or for ever."""
-        return self._seal(b"seal", _bytes(value), ttl)
+        return self._seal(_SEAL, _bytes(value), ttl)
 
     def verify(self, value: bytes | str, seal: str, *, max_age: float | None = None) -> None:
         """Return if ``seal`` was made for ``value``; raise what ``unsign`` raises if not."""
-        self._verify(b"seal", _bytes(value), seal, max_age)
+        try:
+            data = _bytes(value)
+        except UnicodeEncodeError:  # a lone surrogate: nothing such was ever signed
+            raise BadSignatureError from None
+        self._verify(_SEAL, data, seal, max_age)
 
     def _seal(self, kind: bytes, value: bytes, ttl: float | None) -> str:
         now = _now()
@@ -124,7 +128,7 @@ class Signer:
         _ascii(times)
         expected = [_mac(key, kind, value, times).encode() for key in self._keys]
         # Every key is tried, so that the time taken does not tell which one signed.
-        if not any([hmac.compare_digest(given, each) for each in expected]):
+        if not sum(hmac.compare_digest(given, each) for each in expected):
             raise BadSignatureError
         # From here on the text is our own: the signature is right.
         issued, _, expires = times.partition(".")
@@ -194,24 +198,25 @@ def _create_secret(path: Path) -> None:
     # A directory that ignores itself needs no line in the project's own .gitignore.
     with contextlib.suppress(FileExistsError), (path.parent / ".gitignore").open("x") as ignore:
         ignore.write("*\n")
-    # Written whole under another name (mkstemp: 0600), then linked: the secret is never seen half
-    # written, and of two processes one gives it its name and the other takes what it finds.
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix="secret-")
+    # Written whole under another name, then linked: the secret is never seen half written, and of
+    # two processes one gives it its name and the other takes what it finds.
+    draft = path.with_name(f"secret-{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32))
             file.flush()
             os.fsync(descriptor)
         with contextlib.suppress(FileExistsError):
-            os.link(name, path)
+            os.link(draft, path)
     finally:
-        Path(name).unlink()
+        draft.unlink()
 
 
 def _read_private(path: Path) -> str:
     # Not through a symbolic link: what it points to may be anybody's.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(descriptor, encoding="ascii") as file:
+    with os.fdopen(descriptor, encoding="ascii") as file:
         if os.fstat(descriptor).st_mode & 0o077:
             os.fchmod(descriptor, 0o600)
         return file.read(1024).strip()
@@ -228,8 +233,10 @@ def _secret_bytes(secret: SecretLike) -> bytes:
 
 
 def _mac(key: bytes, kind: bytes, value: bytes, times: str) -> str:
-    # Unambiguous: the kind has no dot, and the times are always the last two fields.
-    return encode_base64url(hmac.digest(key, b".".join((kind, value, times.encode())), sha256))
+    # The length keeps value and times apart: without it, what moves from one to the other would
+    # leave the MAC as it is.
+    message = b"".join((kind, len(value).to_bytes(8, "big"), value, times.encode()))
+    return encode_base64url(hmac.digest(key, message, "sha256"))
 
 
 def _now() -> int:

@@ -21,7 +21,9 @@ from oxidite.http.request import Request
 
 __all__ = ["Client"]
 
-_exchange: contextvars.ContextVar[_Exchange | None] = contextvars.ContextVar("exchange", default=None)
+_exchange: contextvars.ContextVar[_Exchange | None] = contextvars.ContextVar(
+    "exchange", default=None
+)
 
 
 class Client(httpx2.AsyncClient):
@@ -116,8 +118,7 @@ class _Transport(httpx2.AsyncBaseTransport):
             await exchange.aclose()
             raise exchange.error
         if exchange.status is None:
-            await exchange.task
-            raise RuntimeError("the application ended without a response")
+            raise exchange.failure or RuntimeError("the application ended without a response")
         return httpx2.Response(exchange.status, headers=exchange.headers, stream=_Stream(exchange))
 
 
@@ -129,20 +130,25 @@ class _Exchange:
         self.status: int | None = None
         self.headers: list[tuple[bytes, bytes]] = []
         self.error: Exception | None = None
+        """What went wrong and was answered with an error page."""
+        self.failure: Exception | None = None
+        """What came out of the application: a server would drop the connection."""
         self.chunks: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
         self._gone = asyncio.Event()
         assert isinstance(request.stream, httpx2.AsyncByteStream)
         self._body = request.stream.__aiter__()
         self._body_ended = False
         self._head = request.method == "HEAD"
-        self.task = asyncio.get_running_loop().create_task(self._run(app, _scope(app, request, client)))
+        self.task = asyncio.get_running_loop().create_task(
+            self._run(app, _scope(app, request, client))
+        )
 
     async def _run(self, app: Oxidite, scope: MutableMapping[str, Any]) -> None:
         _exchange.set(self)
         try:
             await app(scope, self._receive, self._send)
-        except Exception as exc:  # noqa: BLE001 - a server would log it and drop the connection
-            self.error = self.error or exc
+        except Exception as exc:  # noqa: BLE001 - raised where the response is read
+            self.failure = exc
         finally:
             self.started.set()
             if not self._gone.is_set():
@@ -190,9 +196,8 @@ class _Stream(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (chunk := await self._exchange.chunks.get()) is not None:
             yield chunk
-        error = self._exchange.error
-        if error is not None:
-            raise error
+        if self._exchange.failure is not None:
+            raise self._exchange.failure
 
     async def aclose(self) -> None:
         await self._exchange.aclose()

@@ -1,0 +1,175 @@
+"""The bars that Oxidite has to pass, and whether a run passed them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from benchmarks.environments import OURS
+from benchmarks.measure import Spread
+from benchmarks.plans import BEST, COMPARED, Cell
+from benchmarks.results import Results
+from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN, Target
+
+_LATENCY_US = 1000
+_IDLE_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """`ours` must be at least `at_least` times as fast as each of `others`, by CPU."""
+
+    text: str
+    set: str
+    ours: Cell
+    others: tuple[Cell, ...]
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One bar after a run; `passes` is `None` where it could not be measured."""
+
+    text: str
+    required: str
+    measured: str = "not measured"
+    closest: str = ""
+    """What came closest, of several that it was held against."""
+    passes: bool | None = None
+
+
+def judge(results: Results, peers: Collection[str]) -> list[Verdict]:
+    """Every bar of what was run."""
+    done = {(m.comparison.set, c.workload) for m in results.measured for c in m.comparison.cells}
+    judged = [_judged(b, results) for b in bars(peers) if (b.set, b.ours.workload) in done]
+    return [*judged, *_latency(results), *_idle(results)]
+
+
+def _judged(bar: Bar, results: Results) -> Verdict:
+    required = f"{bar.at_least:.2f}"
+    ratios = [
+        (found, other)
+        for other in bar.others
+        for measured in results.of(bar.set)
+        if (found := measured.ratio(other, bar.ours)) is not None
+    ]
+    if not ratios:
+        return Verdict(bar.text, required)
+    closest, other = min(ratios, key=lambda pair: pair[0].median)
+    name = other.target if other.workload == bar.ours.workload else other.workload
+    return Verdict(bar.text, required, closest.text(), name, closest.median >= bar.at_least)
+
+
+def _latency(results: Results) -> Iterator[Verdict]:
+    for measured in results.of("latency"):
+        for cell in measured.comparison.cells:
+            found = measured.values(cell, "p50_us")
+            if TARGETS[cell.target].peer == OURS and found:
+                spread = Spread.of(found)
+                yield Verdict(
+                    f"one connection, median of {cell.workload}, {cell.target}",
+                    f"{_LATENCY_US:,} µs at most",
+                    f"{spread.text(0)} µs",
+                    passes=spread.median < _LATENCY_US,
+                )
+
+
+def _idle(results: Results) -> Iterator[Verdict]:
+    each = {found.target: found.bytes_each for found in results.idle}
+    for found in results.idle:
+        target = TARGETS[found.target]
+        if target.peer != OURS:
+            continue
+        yield Verdict(
+            f"idle connections answered, {found.target}",
+            f"{found.asked:,}",
+            f"{min(found.answered, found.still_answering):,}",
+            passes=found.answered == found.still_answering == found.asked,
+        )
+        raw = each.get(f"raw@{target.server}")
+        if raw is not None:
+            above = found.bytes_each - raw
+            yield Verdict(
+                f"memory of an idle connection above the server's own, {found.target}",
+                f"{_IDLE_BYTES / 1000:.0f} kB at most",
+                f"{above / 1000:.1f} kB",
+                passes=above < _IDLE_BYTES,
+            )
+
+
+def bars(peers: Collection[str]) -> list[Bar]:
+    """Every bar on CPU per request; those of sets that were not run stay unmeasured."""
+    compared = [t for t in TARGETS.values() if t.is_peer and t.peer in peers]
+    return [
+        *_above_controls(),
+        *_against_itself(),
+        *_best_interface(compared),
+        *_same_server(compared),
+    ]
+
+
+def _above_controls() -> list[Bar]:
+    def bar(workload: str, control: str, server: str, at_least: float) -> Bar:
+        return Bar(
+            f"{workload} on {server}, against `{control}`",
+            "rsgi" if server == GRANIAN_RSGI else "asgi",
+            Cell(f"{OURS}@{server}", workload),
+            (Cell(f"{control}@{server}", workload),),
+            at_least,
+        )
+
+    return [
+        bar("json", "raw", GRANIAN_RSGI, 0.88),
+        bar("users", "raw", GRANIAN_RSGI, 0.82),
+        bar("items", "thin", GRANIAN_RSGI, 0.88),
+        bar("json", "raw", GRANIAN_ASGI, 0.85),
+        bar("json", "raw", UVICORN, 0.85),
+    ]
+
+
+def _against_itself() -> list[Bar]:
+    def bar(server: str, workload: str, other: str, text: str, within: float) -> Bar:
+        ours = f"{OURS}@{server}"
+        return Bar(
+            f"{text}, on {server}",
+            "mw" if workload == "mw" else "routes",
+            Cell(ours, workload),
+            (Cell(ours, other),),
+            1 / within,
+        )
+
+    return [
+        made
+        for server in (GRANIAN_RSGI, GRANIAN_ASGI, UVICORN)
+        for made in (
+            bar(server, "routes", "route-alone", "300 routes within 5 % of the route alone", 1.05),
+            bar(server, "routes", "json", "300 routes within 10 % of json", 1.10),
+            bar(server, "mw", "json", "five middlewares within 10 % of json", 1.10),
+        )
+    ]
+
+
+def _best_interface(compared: list[Target]) -> list[Bar]:
+    fastapi = Cell(f"fastapi@{UVICORN}", "json")
+    found = []
+    for workload in COMPARED:
+        others = tuple(Cell(t.label, workload) for t in compared)
+        at_least = 1.3 if workload == "items" else 1.0
+        text = f"{workload} on {GRANIAN_RSGI}, against the best peer on any server"
+        found.append(Bar(text, "peers", Cell(BEST, workload), others, at_least))
+    text = f"json on {GRANIAN_RSGI}, against FastAPI on {UVICORN}"
+    return [*found, Bar(text, "peers", Cell(BEST, "json"), (fastapi,), 7.0)]
+
+
+def _same_server(compared: list[Target]) -> list[Bar]:
+    return [
+        Bar(
+            f"{workload} on {server}, against the best peer on it",
+            "peers",
+            Cell(f"{OURS}@{server}", workload),
+            tuple(Cell(t.label, workload) for t in compared if t.server == server),
+            1.0,
+        )
+        for server in (GRANIAN_ASGI, UVICORN)
+        for workload in COMPARED
+    ]
