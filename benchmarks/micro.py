@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from statistics import median
 from types import ModuleType
 
@@ -47,11 +48,13 @@ _modules: dict[tuple[str, str, str, str], ModuleType] = {}
 def main(arguments: list[str]) -> int:
     """Print the tables that were asked for."""
     parser = argparse.ArgumentParser(prog="benchmarks micro", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], help="default: all but start")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(_PARTS)}; default: all but start")
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args(arguments)
     parts = options.parts or _PARTS[:-1]
+    if unknown := set(parts) - set(_PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}")
     _find_packages()
     loop = _new_loop()
     asyncio.set_event_loop(loop)
@@ -187,12 +190,19 @@ def _routing_pieces() -> Iterator[tuple[str, Callable[[], object]]]:
     few = tree("/plaintext", "/json", "/users/{id:int}", "/items")
     alone = tree("/r299/{id:int}/x")
     many = tree(*(f"/r{number:03d}/{{id:int}}/x" for number in range(300)))
-    yield "route of a static path (Tree.static)", lambda: few.static("/json", "GET")
-    yield "route of a static path (Tree.find)", lambda: few.find("/json", "GET")
-    yield "route with a parameter, among four", lambda: few.find("/users/42", "GET")
-    yield "route with a parameter, alone", lambda: alone.find("/r299/7/x", "GET")
-    yield "route with a parameter, among 300", lambda: many.find("/r299/7/x", "GET")
-    yield "no route, among 300", lambda: many.find("/r299/7/y", "GET")
+    asked = (
+        ("a static path", few, "/json"),
+        ("with a parameter, among four", few, "/users/42"),
+        ("with a parameter, alone", alone, "/r299/7/x"),
+        ("with a parameter, among 300", many, "/r299/7/x"),
+        ("no such route, among 300", many, "/r299/7/y"),
+    )
+    # `walk` is the way of every request, `find` the way of those it did not place.
+    for way in ("walk", "find"):
+        for name, routes, path in asked:
+            look_up = getattr(routes, way, None)
+            if look_up is not None:
+                yield f"Tree.{way}: {name}", partial(look_up, path, "GET")
 
 
 def _time_sync(call: Callable[[], object], count: int) -> float:

@@ -59,7 +59,7 @@ than {DISTURBED:.0%} of either core is taken again, twice at most; {sum(disturbe
 {len(disturbed)} windows stayed disturbed.
 
 `raw` is one bare callable that answers with ready bytes: the server's own cost. `thin` is a
-dispatcher of about a hundred lines (a dict, a trie, msgspec): the least a framework can do.
+minimal dispatcher (a dict, a trie, msgspec, nothing else): the least a framework can do.
 
 {workloads}
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, MutableMapping, Sequence
-from functools import cached_property
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import Any
 
 from oxidite.concurrency import BackgroundTasks, ThreadPool
 from oxidite.config import environment
 from oxidite.errors import ConfigError, RouteError
+from oxidite.extract.base import location
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
@@ -22,11 +30,13 @@ from oxidite.plugin import Plugin
 from oxidite.protocols.asgi import Receive, Send, serve_http, serve_lifespan, serve_websocket
 from oxidite.protocols.inflight import InFlight
 from oxidite.protocols.mounted import MountedLifespan
+from oxidite.protocols.rsgi import HTTPProtocol, Running, serve_rsgi
+from oxidite.protocols.rsgi import Scope as RSGIScope
 from oxidite.routing.route import Route, wrap
 from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
-from oxidite.security.signing import Signer, development_secret
+from oxidite.security.signing import SecretLike, Signer, development_secret
 
 __all__ = ["Oxidite"]
 
@@ -49,7 +59,7 @@ class Oxidite(Router):
         plugins: Iterable[Plugin[Oxidite]] = (),
         error_handlers: Mapping[type[Exception] | int, ErrorHandler] | None = None,
         debug: bool | None = None,
-        secret: str | None = None,
+        secret: SecretLike | Sequence[SecretLike] | None = None,
         trailing_slash: TrailingSlash = "strict",
         max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
@@ -60,30 +70,30 @@ class Oxidite(Router):
         self.background = BackgroundTasks()
         self.lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight = InFlight()
-        self.url = URLs(lambda: self.table.routes)
+        self.url = URLs(lambda: self.table.routes, lambda: self.signer("signed-url"))
         """Makes URLs: ``app.url(show, id=3)``."""
         self.render_error = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
         self._table: RouteTable | None = None
         self._handler: Handler | None = None
+        self._running: Running | None = None
         for plugin in plugins:
             plugin.install(self)
 
-    @cached_property
-    def signer(self) -> Signer:
-        """Signs for this application.
+    def signer(self, salt: str) -> Signer:
+        """Return what signs for this application, for the purpose that ``salt`` names.
 
         Raises:
             ConfigError: there is no secret, and this is not development.
         """
-        if self._secret is not None:
-            return Signer(self._secret, salt="oxidite")
-        if environment() != "development":
-            raise ConfigError(
-                "Something is to be signed, and there is no secret. Set one: "
-                'Oxidite(secret=env("SECRET_KEY")).'
-            )
-        return Signer(development_secret(Path.cwd()), salt="oxidite")
+        if self._secret is None:
+            if environment() != "development":
+                raise ConfigError(
+                    "Something is to be signed, and there is no secret. Set one: "
+                    'Oxidite(secret=env("SECRET_KEY")).'
+                )
+            self._secret = development_secret(Path.cwd())
+        return Signer(self._secret, salt=salt)
 
     # Routes.
 
@@ -157,6 +167,18 @@ class Oxidite(Router):
                     ).message
                 )
 
+    def incomplete(self) -> Iterator[str]:
+        """Yield everything that may answer with a stream, or is not known not to.
+
+        Without any, complete bodies are all there is, and the server may use the faster interface.
+        """
+        for middleware in self.middleware:
+            if not getattr(middleware, "complete", False):
+                yield f"middleware {location(middleware)}"
+        for route in self.routes:
+            for reason in route.incomplete():
+                yield f"{' '.join(route.methods)} {route.path}: {reason}"
+
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """ASGI."""
         kind = scope["type"]
@@ -168,3 +190,17 @@ class Oxidite(Router):
             await serve_websocket(self, scope, receive, send)
         else:
             raise RuntimeError(f"unknown ASGI scope {kind!r}")
+
+    async def __rsgi__(self, scope: RSGIScope, protocol: HTTPProtocol) -> None:
+        """RSGI."""
+        await serve_rsgi(self, scope, protocol)
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Open the resources when a server speaks RSGI."""
+        self._running = Running(self)
+        self._running.start(loop)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close the resources when a server speaks RSGI."""
+        if self._running is not None:
+            self._running.stop(loop)

@@ -1,11 +1,10 @@
-"""Falcon (ASGI): resources, msgspec as its media handler's library and for validation."""
+"""Falcon (ASGI): resources and its typed path; msgspec decodes, validates and encodes; its own CORS."""
 
 import os
 from typing import Annotated
 
 import falcon
 import falcon.asgi
-import falcon.media
 from msgspec import Meta, Struct, ValidationError
 from msgspec.json import Decoder, Encoder
 

@@ -15,7 +15,7 @@ from oxidite.http.response import (
     TextResponse,
     to_response,
 )
-from oxidite.http.types import Handler, Middleware
+from oxidite.http.types import Handler, Middleware, complete
 from oxidite.http.url import URL, QueryParams
 
 __all__ = [
@@ -40,5 +40,6 @@ __all__ = [
     "StreamingResponse",
     "TextResponse",
     "Upload",
+    "complete",
     "to_response",
 ]

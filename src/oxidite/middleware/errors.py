@@ -25,7 +25,6 @@ from oxidite.errors import (
 from oxidite.http.negotiation import best_match
 from oxidite.http.request import Request
 from oxidite.http.response import HTMLResponse, Response
-from oxidite.middleware.debug import debug_markdown, debug_page
 
 __all__ = ["ErrorHandler", "ErrorRenderer", "Problem"]
 
@@ -99,6 +98,9 @@ class ErrorRenderer:
         problem["error_id"] = error_id
         if not self._debug:
             return _answer(request, public, problem)
+        # Imported only now: it is of no use in production.
+        from oxidite.middleware.debug import debug_markdown, debug_page
+
         problem["detail"] = f"{type(error).__name__}: {error}"
         if _wants_html(request):
             return HTMLResponse(debug_page(request, error, error_id), public.status)

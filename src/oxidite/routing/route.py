@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict
 
@@ -153,6 +153,14 @@ class Route:
         if isinstance(returns, type) and issubclass(returns, Response):
             return issubclass(returns, _COMPLETE_KINDS)
         return "Response" not in repr(returns) and "typing.Any" not in repr(returns)
+
+    def incomplete(self) -> Iterator[str]:
+        """Yield what of this route is not known to answer with complete bytes."""
+        if not self.complete:
+            yield f"{self.where} may return a stream"
+        for middleware in self.middleware:
+            if not getattr(middleware, "complete", False):
+                yield f"middleware {location(middleware)}"
 
     def fold(self, render: RenderError) -> None:
         """Make ``handle``."""

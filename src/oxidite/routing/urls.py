@@ -6,15 +6,19 @@ import inspect
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Concatenate, ParamSpec, TypeVar, overload
+from urllib.parse import unquote
 
 from msgspec import Struct
 
 from oxidite.errors import ConfigError
 from oxidite.extract.base import location
 from oxidite.http.request import Request
+from oxidite.http.response import Response
+from oxidite.http.types import Handler, complete
 from oxidite.http.url import quote_query
 from oxidite.routing.route import Route
 from oxidite.routing.router import Controller
+from oxidite.security.signing import BadSignatureError, Signer
 
 __all__ = ["URLs"]
 
@@ -35,8 +39,9 @@ class URLs:
     in the path become the query.
     """
 
-    def __init__(self, routes: Callable[[], Iterable[Route]]) -> None:
+    def __init__(self, routes: Callable[[], Iterable[Route]], signer: Callable[[], Signer]) -> None:
         self._routes = routes
+        self._signer = signer
 
     @overload
     def __call__(self, route: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> str: ...
@@ -74,6 +79,34 @@ class URLs:
         pairs = [(key, str(each)) for key, value in query for each in _each(value)]
         return path + (f"?{quote_query(pairs)}" if pairs else "")
 
+    def signed(self, url: str, *, ttl: float | None = None) -> str:
+        """Return ``url`` with a signature that is good for ``ttl`` seconds, or for ever.
+
+        It covers the path and the query, not scheme and host. Who has the URL has the right, so
+        give it a ``ttl`` and no more power than it needs.
+        """
+        path, _, query = url.partition("?")
+        seal = self._signer().seal(_sealed(unquote(path), query), ttl=ttl)
+        return f"{path}?{query}{'&' if query else ''}{_SIGNATURE}{seal}"
+
+    def verify(self, request: Request) -> None:
+        """Return if the request's URL was signed here and is still good.
+
+        Raises:
+            ExpiredSignatureError: it was signed here, and its time is over.
+            BadSignatureError: anything else is wrong with it; both are answered with 403.
+        """
+        query, found, seal = request.query_string.rpartition(_SIGNATURE)
+        if not found or not (query == "" or query.endswith("&")):
+            raise BadSignatureError
+        self._signer().verify(_sealed(request.path, query.removesuffix("&")), seal)
+
+    @complete
+    async def require_signature(self, request: Request, call_next: Handler) -> Response:
+        """Middleware: let only requests with a signed URL pass."""
+        self.verify(request)
+        return await call_next(request)
+
     def _find(self, wanted: Callable[..., object] | str) -> Route:
         if isinstance(wanted, str):
             found = [route for route in self._routes() if route.name == wanted]
@@ -87,6 +120,14 @@ class URLs:
             raise ConfigError(f"No route of this application is {what!r}.")
         paths = ", ".join(f"{route.name!r} ({route.path})" for route in found)
         raise ConfigError(f"{what!r} is several routes: {paths}. Use the name of the one you mean.")
+
+
+_SIGNATURE = "signature="
+
+
+def _sealed(path: str, query: str) -> str:
+    # The decoded path, because that is what is routed, whatever a proxy does to its encoding.
+    return f"{path}?{query}"
 
 
 def _named(route: Route, args: tuple[object, ...], kwargs: dict[str, object]) -> dict[str, object]:

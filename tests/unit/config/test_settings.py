@@ -32,7 +32,7 @@ class Level(IntEnum):
     HIGH = 2
 
 
-class Pool(Struct, kw_only=True):
+class Pool(Struct, kw_only=True, frozen=True):
     size: Annotated[int, Meta(ge=1, le=100)] = 5
     timeout: Duration = 30.0
 
@@ -62,8 +62,14 @@ class Settings:
 
 def only(kind: object, **defaults: object) -> type[Any]:
     """Make a settings class with one field, ``value``."""
-    options = {"default": defaults["default"]} if "default" in defaults else {}
-    return dataclasses.make_dataclass("Only", [("value", kind, field(**options))])
+    fields: list[Any] = [("value", kind)]
+    if "default" in defaults:
+        fields = [("value", kind, field(default=defaults["default"]))]
+    return dataclasses.make_dataclass("Only", fields)
+
+
+def make(name: str, *fields: Any) -> type[Any]:
+    return dataclasses.make_dataclass(name, fields)
 
 
 def read(kind: object, text: str) -> object:
@@ -75,7 +81,8 @@ def refused(cls: type[object], environ: Mapping[str, str], **options: Any) -> li
     with pytest.raises(SettingsError) as caught:
         load(cls, environ=environ, **options)
     assert caught.value.message.count("\n") == len(caught.value.problems)
-    assert caught.value.__suppress_context__
+    # No other error, which may hold the value, is printed with it.
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -92,6 +99,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
 
 
 Write = Callable[[str, str], Path]
+BOOL = "expected true or false (or yes, no, on, off, 1, 0)"
 ENOUGH = {"SECRET": "s", "DATABASE__URL": "sqlite://"}
 
 
@@ -205,7 +213,7 @@ def test_a_variable_is_read_as_the_type_of_its_field(
         (int | bool, "x", "expected a whole number or true or false"),
         (tuple[str, int], "a", "expected a list of 2, got 'a'"),
         (list[int], "[1", "expected a list, written as JSON, got '[1'"),
-        (dict[str, int], "[1]", "expected a table, got [1]"),
+        (dict[str, int], "[1]", "expected a table, got '[1]'"),
         (dict[str, int], "a=1", "expected a table, written as JSON, got 'a=1'"),
         (memoryview, "x", "expected a value for memoryview, got 'x'"),
     ],
@@ -335,9 +343,9 @@ def test_a_secret_file_keeps_all_but_its_last_newline(write: Write) -> None:
 
 
 def test_a_setting_may_itself_end_in_file(write: Write) -> None:
-    cls = dataclasses.make_dataclass("Logging", [("log", str, "stdout"), ("log_file", Path)])
+    cls = make("Logging", ("log", str), ("log_file", Path, field(default=Path())))
 
-    settings = load(cls, environ={"LOG_FILE": "/no/such/file"})
+    settings = load(cls, environ={"LOG": "stdout", "LOG_FILE": "/no/such/file"})
 
     assert settings == cls("stdout", Path("/no/such/file"))
 
@@ -361,10 +369,8 @@ def test_a_table_of_a_shared_file_can_be_named(write: Write) -> None:
 
 
 def test_values_of_a_file_have_a_type_and_must_fit(write: Write) -> None:
-    cls = dataclasses.make_dataclass(
-        "Typed",
-        [("a", int), ("b", bool), ("c", str), ("d", float), ("e", Duration), ("f", list[int])],
-    )
+    kinds = {"a": int, "b": bool, "c": str, "d": float, "e": Duration, "f": list[int]}
+    cls = make("Typed", *kinds.items())
     file = write("app.toml", "a = '1'\nb = 1\nc = 2\nd = nan\n\ne = -1\nf = '1,2'")
 
     assert refused(cls, {}, file=file) == [
@@ -378,9 +384,9 @@ def test_values_of_a_file_have_a_type_and_must_fit(write: Write) -> None:
 
 
 def test_a_file_may_hold_everything_a_setting_can_be(write: Write) -> None:
-    cls = dataclasses.make_dataclass(
+    cls = make(
         "Rich",
-        [
+        *[
             ("a", float),
             ("b", Duration),
             ("c", Size),
@@ -434,12 +440,19 @@ def test_a_value_where_a_group_belongs_is_told(write: Write) -> None:
     assert told == ["database: expected a table [app.toml:1]"]
 
 
-@pytest.mark.parametrize("text", ["a = ", "a = 1\na = 2", "[a]\n[a]", "a = " + "[" * 5000])
-def test_a_file_that_is_not_toml_is_told_with_its_line(write: Write, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("\na =\n", "app.toml:2"),
+        ("a = ", "app.toml"),
+        ("[a]\n[a]\n", "app.toml:2"),
+        ("a = " + "[" * 5000, "app.toml"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_told_with_its_line(write: Write, text: str, place: str) -> None:
     (told,) = refused(only(int), {}, file=write("app.toml", text))
 
-    assert told.startswith("app.toml")
-    assert "is not TOML" in told or "recursion" in told
+    assert told.startswith(f"{place}: is not TOML: ")
 
 
 def test_a_file_that_cannot_be_read_is_told(write: Write, tmp_path: Path) -> None:
@@ -478,6 +491,7 @@ url = "u"
     )
     dotenv = write(".env", "\nAPP_DATABASE__POOL__SIZE=200\nAPP_PROT=1")
 
+    url = "APP_DATABASE__URL"
     with pytest.raises(SettingsError) as caught:
         load(
             Settings,
@@ -488,13 +502,11 @@ url = "u"
         )
 
     assert caught.value.message.split("\n  ") == [
-        "The settings have 9 problems:",
+        "The settings have 10 problems:",
         "secret: is required: set APP_SECRET, APP_SECRET_FILE or secret in app.toml",
-        "debug: expected true or false (or yes, no, on, off, 1, 0), got 'maybe' "
-        "[environment variable APP_DEBUG]",
+        f"debug: {BOOL}, got 'maybe' [environment variable APP_DEBUG]",
         "port: expected a whole number, got 'x' [app.toml:2]",
-        "database.url: is required: set APP_DATABASE__URL, APP_DATABASE__URL_FILE or "
-        "database.url in app.toml",
+        f"database.url: is required: set {url}, {url}_FILE or database.url in app.toml",
         "database.pool.size: expected `int` <= 100, got '200' [.env:2 APP_DATABASE__POOL__SIZE]",
         "database.poool: is not a setting; did you mean 'pool'? [app.toml:4]",
         "upstreams.0.url: is required [app.toml:5]",
@@ -511,7 +523,7 @@ def test_every_source_that_cannot_be_read_is_told_and_nothing_else(write: Write)
     told = refused(Settings, {"SECRET_FILE": "/no/such"}, file=file, dotenv=dotenv)
 
     assert told == [
-        "app.toml:1: is not TOML: Invalid value (at line 1, column 4)",
+        "app.toml: is not TOML: Invalid value (at end of document)",
         "app.env:1: expected NAME=value, or a comment after #",
         "app.env:2: expected NAME=value, or a comment after #",
     ]
@@ -577,7 +589,7 @@ def test_the_frameworks_own_variable_is_no_mistake() -> None:
 def test_the_value_of_a_secret_is_in_no_message(
     write: Write, kind: object, name: str, text: str
 ) -> None:
-    cls = dataclasses.make_dataclass("Hidden", [(name, kind)])
+    cls = make("Hidden", (name, kind))
 
     from_variable = refused(cls, {name.upper(): text})
     from_file = refused(cls, {}, file=write("app.toml", f"{name} = [[['hunter2']]]"))
@@ -678,16 +690,14 @@ def test_types_that_cannot_be_resolved_are_told() -> None:
 
 
 def test_two_fields_with_one_variable_are_refused() -> None:
-    inner = dataclasses.make_dataclass("Inner", [("b", int)])
-    outer = dataclasses.make_dataclass("Outer", [("a", inner), ("a__b", int)])
+    inner = make("Inner", ("b", int))
+    outer = make("Outer", ("a", inner), ("a__b", int))
 
     with pytest.raises(ConfigError, match=r"a\.b and a__b would both be read from A__B"):
         load(outer, environ={})
 
 
 def test_fields_that_are_not_the_constructors_are_left_alone() -> None:
-    cls = dataclasses.make_dataclass(
-        "Derived", [("a", int), ("b", int, field(init=False, default=7))]
-    )
+    cls = make("Derived", ("a", int), ("b", int, field(init=False, default=7)))
 
     assert load(cls, environ={"A": "1", "B": "2"}).b == 7

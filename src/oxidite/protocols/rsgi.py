@@ -1,0 +1,248 @@
+"""RSGI, Granian's own interface: the fast path for complete bodies.
+
+A response stream over RSGI has no back-pressure: a slow reader would have the whole of it in our
+memory. So only complete responses are written here; ``oxidite serve`` chooses RSGI only for an
+application whose routes all promise that, and one that breaks the promise gets an error.
+
+https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md, version 1.6.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable
+from typing import Protocol, cast
+
+from oxidite.errors import OxiditeError, PayloadTooLargeError
+from oxidite.http.body import ClientDisconnectError, content_length
+from oxidite.http.headers import Headers
+from oxidite.http.negotiation import parse_content_type
+from oxidite.http.request import Address, Request
+from oxidite.http.response import Response
+from oxidite.protocols.base import Application, close_request, finish
+
+__all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
+
+logger = logging.getLogger("oxidite")
+
+
+class UndeclaredStreamError(OxiditeError):
+    """A route answered with a stream over an interface that carries complete bodies only."""
+
+    code = "undeclared_stream"
+
+
+class RSGIHeaders(Protocol):
+    """The header fields of a request, as Granian keeps them."""
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """Return one value."""
+        ...
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return all fields."""
+        ...
+
+
+class Scope(Protocol):
+    """A request, as Granian tells of it."""
+
+    proto: str
+    http_version: str
+    client: str
+    scheme: str
+    method: str
+    path: str
+    query_string: str
+
+    @property
+    def headers(self) -> RSGIHeaders:
+        """The header fields."""
+        ...
+
+
+class HTTPProtocol(Protocol):
+    """The two ways of one exchange."""
+
+    def __call__(self) -> Awaitable[bytes]:
+        """Read the whole body."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Read the body as it arrives."""
+        ...
+
+    def client_disconnect(self) -> Awaitable[None]:
+        """Return when the client has gone away."""
+        ...
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Answer without a body."""
+        ...
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer."""
+        ...
+
+
+class RSGIRequest(Request):
+    """A request over RSGI. The decoded path is all it tells of the path."""
+
+    def _load_headers(self) -> Headers:
+        return Headers(self._scope.headers.items())
+
+    @property
+    def query_string(self) -> str:
+        """The part of the target after ``?``, still encoded."""
+        return cast("Scope", self._scope).query_string
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return cast("Scope", self._scope).scheme
+
+    @property
+    def client(self) -> Address | None:
+        """Who is on the other end of the connection."""
+        host, _, port = cast("Scope", self._scope).client.rpartition(":")
+        return Address(host.strip("[]"), int(port) if port.isdigit() else 0)
+
+    @property
+    def http_version(self) -> str:
+        """``1.0``, ``1.1`` or ``2``."""
+        return cast("Scope", self._scope).http_version
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body, lower case and without parameters; ``None`` without one."""
+        value = cast("Scope", self._scope).headers.get("content-type")
+        return None if value is None else parse_content_type(value)[0]
+
+    async def body(self) -> bytes:
+        """Return the whole body; it is kept, so ask as often as you like."""
+        if self._body is not None or self._consumed:
+            return await super().body()
+        length = content_length(cast("Scope", self._scope).headers.get("content-length"))
+        if length is None:
+            return await super().body()
+        if length > self.max_body:
+            raise PayloadTooLargeError(self.max_body)
+        # PERF: announced and small enough, so the server may collect it; benchmark `items`.
+        self._consumed = True
+        body = self._body = await cast("HTTPProtocol", self._source)()
+        return body
+
+    async def _receive(self) -> AsyncIterator[bytes]:
+        if self._consumed:
+            return
+        async for chunk in cast("HTTPProtocol", self._source):
+            yield chunk
+        self._consumed = True
+
+    def can_be_watched(self) -> bool:
+        """Tell whether its route wants to be cancelled."""
+        return self.route is not None and self.route.cancel
+
+    async def wait_gone(self) -> None:
+        """Return when the client has gone away."""
+        await cast("HTTPProtocol", self._source).client_disconnect()
+
+
+async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> None:
+    """Answer one request."""
+    in_flight = app.in_flight
+    loop = in_flight.loop or in_flight.wake()
+    request = RSGIRequest(
+        scope.method,
+        scope.path,
+        app.lifespan,
+        app.max_body,
+        task=asyncio.current_task(loop),
+        _scope=scope,
+        _source=protocol,
+    )
+    in_flight.young.add(request)
+    try:
+        response = await app.handle(request)
+        if request.opened is not None:
+            response = await close_request(app, request, response)
+        if not response.complete:
+            response = await app.render_error(request, _undeclared(request, response))
+        _write(request, response, protocol)
+    except ClientDisconnectError:
+        # Nobody is left to answer.
+        request.gone = True
+    except asyncio.CancelledError:
+        if not request.gone:
+            raise
+    finally:
+        in_flight.young.discard(request)
+        if in_flight.old:
+            in_flight.forget(request)
+        if request.gone and request.task is not None:
+            # The cancellation was ours; the server's own task goes on.
+            request.task.uncancel()
+        if request.opened is not None or request.after is not None:
+            await finish(app, request)
+
+
+def _write(request: RSGIRequest, response: Response, protocol: HTTPProtocol) -> None:
+    made = response.made_headers
+    if made is not None:
+        fields = made.multi_items()
+    elif response.bare_type is not None:
+        fields = [("content-type", response.bare_type)]
+    else:
+        fields = []
+    if request.method == "HEAD":
+        # The server knows the length of a body it sends, and this one it does not.
+        if response.status not in (204, 304) and not any(n == "content-length" for n, _ in fields):
+            fields = [*fields, ("content-length", str(len(response.body)))]
+        protocol.response_empty(response.status, fields)
+    elif response.body:
+        protocol.response_bytes(response.status, fields, response.body)
+    else:
+        protocol.response_empty(response.status, fields)
+
+
+def _undeclared(request: Request, response: Response) -> UndeclaredStreamError:
+    route = request.route.path if request.route is not None else request.path
+    return UndeclaredStreamError(
+        f"{route} answered with a {type(response).__name__}, and this server interface (RSGI) carries "
+        "complete bodies only: it would buffer the whole stream. Annotate the handler with what it "
+        "returns, so that `oxidite serve` chooses ASGI, or serve with --interface asgi."
+    )
+
+
+class Running:
+    """Keeps an application open between the two calls that RSGI has for it."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Open the application; the loop does not run yet."""
+        loop.run_until_complete(self._start(loop))
+
+    def stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close the application; the loop runs no more."""
+        if self._task is not None:
+            self._stop.set()
+            loop.run_until_complete(self._task)
+
+    async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        started: asyncio.Future[None] = loop.create_future()
+        self._stop = asyncio.Event()
+        # One task opens and closes: resources may hold on to the task they were opened in.
+        self._task = loop.create_task(self._run(started))
+        await asyncio.wait((started, self._task), return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            await self._task
+
+    async def _run(self, started: asyncio.Future[None]) -> None:
+        async with self._app.running():
+            started.set_result(None)
+            await self._stop.wait()
