@@ -8,6 +8,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Iterable,
+    Iterator,
     Mapping,
     MutableMapping,
     Sequence,

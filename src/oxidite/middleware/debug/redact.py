@@ -48,13 +48,15 @@ _USERINFO = re.compile(
 _SCHEME = re.compile(
     r"(?i)\b(bearer[ ]{1,4}|basic[ ]{1,4}(?=[\w.~+/-]{0,500}?[0-9=]))[\w.~+/=-]{6,}"
 )
-# name=value, "name": value, ("name", b"value"). The look-behind lets a name start only where a run
-# of name characters does, and the possessive quantifiers never go back: both keep it linear.
-_PAIR = re.compile(
-    r"(?<![\w-])([\w-]++)(['\"]?\s{0,2}[:=,]\s{0,2}b?)"
-    r"(\[redacted\]|'(?:[^'\\]|\\.)*+'?|\"(?:[^\"\\]|\\.)*+\"?"
-    r"|\[[^\]]*+\]?|\([^)]*+\)?|\{[^}]*+\}?|[^\s,;&)\]}'\"]++)"
+# A name and what follows it in name=value, "name": value, ("name", b"value"). The look-behind lets a
+# name start only where a run of such characters does, and the possessive quantifiers never go back:
+# both keep it linear.
+_NAME = re.compile(r"(?<![\w-])([\w-]++)(\\{0,2}['\"])?\s{0,2}([:=,])\s{0,2}(?:b(?=['\"]))?")
+_VALUE = re.compile(
+    r"\[redacted\]|'(?:[^'\\]|\\.)*+'?|\"(?:[^\"\\]|\\.)*+\"?|\\{1,2}['\"][^'\"\\]*+"
+    r"|\[[^\]]*+\]?|\([^)]*+\)?|\{[^}]*+\}?|[^\s,;&)\]}'\"]++"
 )
+_PROSE = frozenset(("token", "tokens", "signature"))  # "Unexpected token: end of file"
 
 _SHORTEST = 8  # a shorter value would mask ordinary words
 _LONGEST = 4096
@@ -86,16 +88,23 @@ def scrub(text: str, *, names: Callable[[object], bool] = is_secret_name) -> str
     """
     text = _USERINFO.sub(rf"\1:{MASK}@", text)
     text = _SCHEME.sub(rf"\1{MASK}", text)
+    parts: list[str] = []
+    done = 0
+    for found in _NAME.finditer(text):
+        if found.start() < done or not _means_value(found) or not names(found[1]):
+            continue
+        value = _VALUE.match(text, found.end())
+        if value is not None:
+            parts += (text[done : found.end()], MASK)
+            done = value.end()
+    return "".join((*parts, text[done:]))
 
-    def mask(found: re.Match[str]) -> str:
-        name, separator, value = found.groups()
-        quoted = separator[0] in "'\""
-        # "Unexpected token: end of file" and "key, value" are prose.
-        if "=" not in separator and not quoted and (value[0] not in "'\"" or "," in separator):
-            return found[0]
-        return f"{name}{separator}{MASK}" if names(name) else found[0]
 
-    return _PAIR.sub(mask, text)
+def _means_value(found: re.Match[str]) -> bool:
+    name, quote, separator = found.groups()
+    if quote is not None or separator == "=":
+        return True
+    return separator == ":" and name.lower() not in _PROSE
 
 
 class Redactor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import cast
+from typing import TypeVar, cast
 
 from oxidite.clock import perf
 from oxidite.config import Secret
@@ -20,7 +20,9 @@ _READ = 4 * LONGEST  # masked before it is cut, so that no half of a secret stay
 _ITEMS = 20
 _DEPTH = 4
 _NODES = 60
-_BITS = 4096
+_BITS = 4096  # turning a longer int into digits is slow, and Python refuses it sooner or later
+
+_Item = TypeVar("_Item")
 
 _MAPPINGS: frozenset[object] = frozenset(
     {dict.__repr__, OrderedDict.__repr__, defaultdict.__repr__}
@@ -51,9 +53,7 @@ class Values:
 
     def named(self, name: object, value: object) -> str:
         """Return the text of a value, or of the mask if its name is sensitive."""
-        if value is not None and value is not True and value is not False and is_sensitive(name):
-            return MASK
-        return self.of(value)
+        return MASK if _is_secret(name, value) else self.of(value)
 
     def of(self, value: object) -> str:
         """Return the text of a value; never raises, calls nothing twice."""
@@ -89,14 +89,14 @@ class Values:
     def _mapping(self, value: dict[object, object], depth: int) -> str:
         def entry(pair: tuple[object, object]) -> str:
             key, item = pair
-            shown = MASK if is_sensitive(key) and item is not None else None
-            return f"{self._describe(key, 0)}: {shown or self._describe(item, depth - 1)}"
+            shown = MASK if _is_secret(key, item) else self._describe(item, depth - 1)
+            return f"{self._describe(key, 0)}: {shown}"
 
         return _wrapped(value, "{}", self._items(dict.items(value), len(value), depth, entry))
 
     def _sequence(self, value: list[object], brackets: str, depth: int) -> str:
         # A header field, or any other pair of a name and a value.
-        if len(value) == 2 and brackets != "{}" and is_sensitive(value[0]):
+        if len(value) == 2 and brackets != "{}" and _is_secret(value[0], value[1]):
             return _wrapped(value, brackets, f"{self._describe(value[0], 0)}, {MASK}")
         inner = self._items(value, len(value), depth, lambda item: self._describe(item, depth - 1))
         return _wrapped(value, brackets, inner)
@@ -131,3 +131,28 @@ class Values:
             text = f"<{_kind(value)}: its repr raised {type(exc).__name__}>"
         self._known[id(value)] = (value, text)
         return text
+
+
+def _is_secret(name: object, value: object) -> bool:
+    """Tell whether a value is masked because of its name; that it is missing is no secret."""
+    if value is None or type(value) is bool or (type(value) in (str, bytes) and not value):
+        return False
+    return is_sensitive(name)
+
+
+def _cut_repr(value: str | bytes) -> str:
+    return repr(value[:_READ])
+
+
+def _wrapped(value: object, brackets: str, inner: str) -> str:
+    kind = _kind(value)
+    if kind in ("dict", "list", "tuple", "set"):
+        if kind == "set" and not inner:
+            return "set()"
+        comma = "," if kind == "tuple" and len(cast("tuple[object]", value)) == 1 else ""
+        return f"{brackets[0]}{inner}{comma}{brackets[1]}"
+    return f"{kind}({brackets[0]}{inner}{brackets[1]})"
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,194 @@
+"""The frames of a traceback: which are the user's, what they held, and not too many of them."""
+
+from __future__ import annotations
+
+import os.path
+import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from types import FrameType, ModuleType, TracebackType
+from typing import TypeAlias, TypeVar
+
+from oxidite.middleware.debug.source import Line, source_of, span_of
+from oxidite.middleware.debug.values import Values
+
+__all__ = ["Frame", "Gap", "Variable", "frames_of", "is_library", "open_frames", "shown_path"]
+
+Variable: TypeAlias = tuple[str, str]
+"""The name of a local variable and its text."""
+
+T = TypeVar("T")
+
+_VARIABLES = 20
+_OWN = str(Path(__file__).parents[2])
+_STANDARD = tuple(
+    {
+        form
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
+        if (path := sysconfig.get_path(name))
+        for form in (path, os.path.realpath(path))
+    }
+)
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A call in a traceback.
+
+    ``lines`` is empty where there is no source, ``variables`` where they are not shown: those of
+    libraries tell little and may hold whole requests. ``repeats`` counts identical calls right
+    below that were left out; ``more`` the variables that were.
+    """
+
+    path: str
+    shown: str
+    line: int
+    function: str
+    library: bool
+    lines: tuple[Line, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    more: int = 0
+    repeats: int = 0
+
+    @property
+    def location(self) -> str:
+        """Where it is, as editors and terminals take it."""
+        return f"{self.shown}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Calls that were left out."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A frame before anything costly was asked of it."""
+
+    frame: FrameType
+    instruction: int
+    line: int
+    repeats: int = 0
+
+    @property
+    def path(self) -> str:
+        return self.frame.f_code.co_filename
+
+    @property
+    def place(self) -> tuple[object, int]:
+        return (self.frame.f_code, self.line)
+
+
+def open_frames(traceback: TracebackType | None) -> Iterator[FrameType]:
+    """Yield the frames whose variables a report shows: the user's, else the innermost."""
+    calls = list(_calls(traceback))
+    for index, call in enumerate(calls):
+        if _is_open(calls, index):
+            yield call.frame
+
+
+def frames_of(traceback: TracebackType | None, values: Values) -> tuple[Frame | Gap, ...]:
+    """Return the frames of a traceback, outermost first."""
+    calls = list(_calls(traceback))
+    opened = {id(calls[index].frame) for index in range(len(calls)) if _is_open(calls, index)}
+    kept: list[_Call | Gap] = []
+    for _, group in groupby(_merged(calls), key=lambda call: is_library(call.path)):
+        kept += _thinned(list(group), first=6, last=14)
+    return tuple(
+        each if isinstance(each, Gap) else _frame(each, values, opened=id(each.frame) in opened)
+        for each in _thinned(kept, first=15, last=45)
+    )
+
+
+def _calls(traceback: TracebackType | None) -> Iterator[_Call]:
+    while traceback is not None:
+        yield _Call(traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+        traceback = traceback.tb_next
+
+
+def _is_open(calls: Sequence[_Call], index: int) -> bool:
+    if not is_library(calls[index].path):
+        return True
+    # Everything happened in libraries: the last one is all there is to see, but not in ours, whose
+    # variables hold the raw request.
+    last = index == len(calls) - 1 and all(is_library(call.path) for call in calls)
+    return last and not _is_below(calls[index].path, _OWN)
+
+
+def _merged(calls: Sequence[_Call]) -> Iterator[_Call]:
+    """Make one of identical calls in a row, which is what endless recursion consists of."""
+    for _, group in groupby(calls, key=lambda call: call.place):
+        same = list(group)
+        yield replace(same[-1], repeats=len(same) - 1)
+
+
+def _thinned(items: list[T], *, first: int, last: int) -> list[T | Gap]:
+    if len(items) <= first + last + 1:
+        return list(items)
+    left_out = sum(_size(item) for item in items[first:-last])
+    return [*items[:first], Gap(left_out), *items[-last:]]
+
+
+def _size(item: object) -> int:
+    if isinstance(item, Gap):
+        return item.count
+    return 1 + item.repeats if isinstance(item, _Call) else 1
+
+
+def _frame(call: _Call, values: Values, *, opened: bool) -> Frame:
+    code = call.frame.f_code
+    library = is_library(call.path)
+    around = 5 if opened else 2
+    span = span_of(code, call.instruction, call.line)
+    variables, more = _variables(call.frame, values) if opened else ((), 0)
+    return Frame(
+        call.path,
+        shown_path(call.path),
+        call.line,
+        code.co_qualname,
+        library,
+        source_of(call.path, span, before=around, after=around - 1, frame=call.frame),
+        variables,
+        more,
+        call.repeats,
+    )
+
+
+def _variables(frame: FrameType, values: Values) -> tuple[tuple[Variable, ...], int]:
+    own = [(name, value) for name, value in frame.f_locals.items() if _is_shown(frame, name, value)]
+    shown = tuple((name, values.named(name, value)) for name, value in own[:_VARIABLES])
+    return shown, len(own) - len(shown)
+
+
+def _is_shown(frame: FrameType, name: str, value: object) -> bool:
+    if name.startswith(("__", ".", "@")) or type(value) is ModuleType:
+        return False
+    # The variables of a module are mostly what it imported and defined.
+    return frame.f_code.co_name != "<module>" or not (callable(value) or name.startswith("_"))
+
+
+def is_library(path: str) -> bool:
+    """Tell whether a file is the interpreter's, an installed package's or ours, not the user's."""
+    if path.startswith("<") or any(part in path for part in _INSTALLED):
+        return True
+    return any(_is_below(path, root) for root in (_OWN, *_STANDARD))
+
+
+def shown_path(path: str) -> str:
+    """Return the short form of a path: below the working directory, or below its library."""
+    for part in _INSTALLED:
+        if part in path:
+            return path.rpartition(part)[2]
+    for root in (str(Path(_OWN).parent), *_STANDARD, str(Path.cwd())):
+        if _is_below(path, root):
+            return path[len(root) + 1 :]
+    return path
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path.startswith(root + os.sep)
