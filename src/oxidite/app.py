@@ -192,9 +192,9 @@ class Oxidite(Router):
         else:
             raise RuntimeError(f"unknown ASGI scope {kind!r}")
 
-    async def __rsgi__(self, scope: RSGIScope, protocol: HTTPProtocol) -> None:
+    def __rsgi__(self, scope: RSGIScope, protocol: HTTPProtocol) -> Awaitable[None]:
         """RSGI."""
-        await serve_rsgi(self, scope, protocol)
+        return serve_rsgi(self, scope, protocol)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open the resources when a server speaks RSGI."""

@@ -9,14 +9,13 @@ from oxidite.errors import BadRequestError, UnsupportedMediaTypeError, Validatio
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.extract.params import field_errors, is_text
 from oxidite.http.multipart import FormData
-from oxidite.http.request import InvalidJSONError, Request
+from oxidite.http.request import FORM_TYPES, InvalidJSONError, Request
 
 __all__ = ["Body", "Form", "InvalidBodyError", "Json"]
 
 T = TypeVar("T")
 
 JSON_TYPES = ("application/json",)
-FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 MSGPACK_TYPES = ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack")
 
 

@@ -1,8 +1,9 @@
 """Requests and responses; no server protocol, no routing."""
 
 from oxidite.http.body import ClientDisconnectError
+from oxidite.http.cookies import SameSite
 from oxidite.http.headers import Headers, MutableHeaders
-from oxidite.http.multipart import FormData, FormLimits, Upload
+from oxidite.http.multipart import FormData, FormLimits, FormValue, Upload
 from oxidite.http.request import Address, InvalidJSONError, Request
 from oxidite.http.response import (
     ASGIApp,
@@ -25,6 +26,7 @@ __all__ = [
     "ClientDisconnectError",
     "FormData",
     "FormLimits",
+    "FormValue",
     "HTMLResponse",
     "Handler",
     "Headers",
@@ -37,6 +39,7 @@ __all__ = [
     "RedirectResponse",
     "Request",
     "Response",
+    "SameSite",
     "StreamingResponse",
     "TextResponse",
     "Upload",

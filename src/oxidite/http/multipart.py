@@ -78,6 +78,9 @@ class FormLimits:
     spool_size: int = 1024 * 1024
 
 
+_DEFAULT_LIMITS = FormLimits()
+
+
 class Spool:
     """The bytes of all files of a form: in memory, or in one temporary file.
 
@@ -358,7 +361,7 @@ def parse_urlencoded(body: bytes, limits: FormLimits | None = None) -> FormData:
         InvalidFormError: it is not UTF-8, has NUL, or a ``%`` without two hexadecimal digits.
         PayloadTooLargeError: it has more fields or bytes than ``limits`` allow.
     """
-    limits = limits or FormLimits()
+    limits = limits or _DEFAULT_LIMITS
     if len(body) > limits.max_fields_total:
         raise _fields_too_large(limits)
     if body.count(b"&") >= limits.max_fields:
@@ -388,7 +391,7 @@ async def parse_multipart(
         PayloadTooLargeError: it has more of something than ``limits`` allow. The rest is not read.
         UnsupportedMediaTypeError: ``content_type`` is another type.
     """
-    limits = limits or FormLimits()
+    limits = limits or _DEFAULT_LIMITS
     boundary = _boundary(content_type)
     spool = Spool(limits.spool_size)
     form = _Collector(limits, spool)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 from msgspec import Struct
 
 from oxidite.encoding import DecodeError, codec_for
-from oxidite.errors import BadRequestError, PayloadTooLargeError
+from oxidite.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
 from oxidite.http.body import content_length, limited, read_all
 from oxidite.http.cookies import parse_cookies
 from oxidite.http.headers import Headers
@@ -28,6 +28,8 @@ __all__ = ["Address", "InvalidJSONError", "MatchedRoute", "Request", "Scopes"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 DEFAULT_MAX_BODY = 1024 * 1024
 """Bytes of a request body that are accepted unless the application or the route says otherwise."""
@@ -120,6 +122,7 @@ class Request(Struct, eq=False, weakref=True):
     """Whether the client went away before it had its answer."""
     _scope: Any = None  # the protocol's own structure
     _source: Any = None  # where the protocol gets the body from
+    _fields: dict[bytes, bytes] | None = None
     _consumed: bool = False
     _headers: Headers | None = None
     _query: QueryParams | None = None
@@ -212,12 +215,12 @@ class Request(Struct, eq=False, weakref=True):
 
     @property
     def url(self) -> URL:
-        """The whole URL as the client sees it, by the Host field.
+        """The whole URL as the client sees it, by the Host field; ``localhost`` without one.
 
         Raises:
             InvalidHostError: the Host field is not an authority.
         """
-        host = self.headers.get("host", "")
+        host = self.headers.get("host") or "localhost"
         return URL.from_parts(self.scheme, host, self.root_path + self.path, self.query_string)
 
     @property
@@ -297,15 +300,23 @@ class Request(Struct, eq=False, weakref=True):
         """Return the fields and files of a form, URL-encoded or multipart.
 
         Files are closed when the request ends.
+
+        Raises:
+            UnsupportedMediaTypeError: it is no form.
+            InvalidFormError: it is a malformed one.
+            PayloadTooLargeError: it goes over one of ``limits``.
         """
         if self._form is None:
             limits = limits or FormLimits()
             header = self.headers.get("content-type", "")
-            if parse_content_type(header)[0] == "multipart/form-data":
+            kind = parse_content_type(header)[0]
+            if kind == "multipart/form-data":
                 form = await parse_multipart(header, self.stream(), limits)
                 self.scopes.stream.push_async_callback(form.aclose)
-            else:
+            elif kind == "application/x-www-form-urlencoded":
                 form = parse_urlencoded(await self.body(), limits)
+            else:
+                raise UnsupportedMediaTypeError(header or None, FORM_TYPES)
             self._form = form
         return self._form
 

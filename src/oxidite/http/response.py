@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 from urllib.parse import quote
 
 from oxidite.encoding import encode_json
-from oxidite.http.cookies import format_set_cookie
+from oxidite.http.cookies import SameSite, format_delete_cookie, format_set_cookie
 from oxidite.http.headers import MutableHeaders
 
 __all__ = [
@@ -103,7 +103,8 @@ class Response:
         domain: str | None = None,
         secure: bool = False,
         httponly: bool = True,
-        samesite: Literal["Lax", "Strict", "None"] | None = "Lax",
+        samesite: SameSite | None = "Lax",
+        partitioned: bool = False,
     ) -> None:
         """Send a cookie; ``max_age`` in seconds, a session cookie without it (RFC 6265)."""
         self.headers.add(
@@ -118,8 +119,15 @@ class Response:
                 secure=secure,
                 httponly=httponly,
                 samesite=samesite,
+                partitioned=partitioned,
             ),
         )
+
+    def delete_cookie(
+        self, name: str, *, path: str | None = "/", domain: str | None = None
+    ) -> None:
+        """Have the client forget a cookie; ``path`` and ``domain`` as when it was set."""
+        self.headers.add("set-cookie", format_delete_cookie(name, path=path, domain=domain))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status} {self.content_type}>"

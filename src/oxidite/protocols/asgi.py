@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias, cast
 
 from oxidite.errors import PayloadTooLargeError
-from oxidite.http.body import ClientDisconnectError, content_length
+from oxidite.http.body import ClientDisconnectError, content_length, limited, read_all
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
@@ -43,12 +43,14 @@ class ASGIRequest(Request):
             for name, value in self._scope["headers"]
         )
 
-    def _header(self, name: bytes) -> str | None:
+    def _field(self, name: bytes) -> str | None:
         """Return one field without decoding all."""
-        for key, value in self._scope["headers"]:
-            if key == name:
-                return cast("bytes", value).decode("latin-1")
-        return None
+        fields = self._fields
+        if fields is None:
+            # Backwards, so that the first of a repeated field stays, as in `headers`.
+            fields = self._fields = dict(reversed(list(self._scope["headers"])))
+        value = fields.get(name)
+        return None if value is None else value.decode("latin-1")
 
     @property
     def query_string(self) -> str:
@@ -80,33 +82,29 @@ class ASGIRequest(Request):
     @property
     def content_type(self) -> str | None:
         """The media type of the body, lower case and without parameters; ``None`` without one."""
-        value = self._header(b"content-type")
-        return None if value is None else parse_content_type(value)[0]
+        value = self._field(b"content-type")
+        if value is None or value == "application/json":
+            return value
+        return parse_content_type(value)[0]
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""
         if self._body is not None or self._consumed:
             return await super().body()
         # PERF: most bodies come in one message; benchmark `items`.
-        length = content_length(self._header(b"content-length"))
+        length = content_length(self._field(b"content-length"))
         if length is not None and length > self.max_body:
             raise PayloadTooLargeError(self.max_body)
         message = await self._source()
-        chunk = _chunk(message)
-        if message.get("more_body"):
-            rest = [chunk]
-            size = len(chunk)
-            async for chunk in self._receive():
-                size += len(chunk)
-                if size > self.max_body:
-                    raise PayloadTooLargeError(self.max_body)
-                rest.append(chunk)
-            chunk = b"".join(rest)
+        body = _chunk(message)
+        # What was announced has come: Granian would say so in a message of its own.
+        if message.get("more_body") and len(body) != length:
+            body += await read_all(limited(self._receive(), self.max_body - len(body)))
         self._consumed = True
-        if len(chunk) > self.max_body:
+        if len(body) > self.max_body:
             raise PayloadTooLargeError(self.max_body)
-        self._body = chunk
-        return chunk
+        self._body = body
+        return body
 
     async def _receive(self) -> AsyncIterator[bytes]:
         more = not self._consumed
@@ -125,8 +123,8 @@ class ASGIRequest(Request):
         return (self._consumed or not self._has_body()) and route is not None and route.cancel
 
     def _has_body(self) -> bool:
-        length = self._header(b"content-length")
-        return length not in (None, "0") or self._header(b"transfer-encoding") is not None
+        length = self._field(b"content-length")
+        return length not in (None, "0") or self._field(b"transfer-encoding") is not None
 
     async def wait_gone(self) -> None:
         """Return when the client has gone away. Only once the body was read."""

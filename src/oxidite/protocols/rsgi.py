@@ -117,7 +117,9 @@ class RSGIRequest(Request):
     def content_type(self) -> str | None:
         """The media type of the body, lower case and without parameters; ``None`` without one."""
         value = cast("Scope", self._scope).headers.get("content-type")
-        return None if value is None else parse_content_type(value)[0]
+        if value is None or value == "application/json":
+            return value
+        return parse_content_type(value)[0]
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""

@@ -174,6 +174,7 @@ ENOUGH = {"SECRET": "s", "DATABASE__URL": "sqlite://"}
         (dict[str, int], '{"a": 1}', {"a": 1}),
         (Mapping[int, Duration], '{"1": "5m"}', {1: 300.0}),
         (list[Upstream], '[{"url": "x", "weight": 2}]', [Upstream(url="x", weight=2)]),
+        (Secret, "s", Secret("s")),
         (object, "anything", "anything"),
     ],
 )
@@ -215,7 +216,11 @@ def test_a_variable_is_read_as_the_type_of_its_field(
         (list[int], "[1", "expected a list, written as JSON, got '[1'"),
         (dict[str, int], "[1]", "expected a table, got '[1]'"),
         (dict[str, int], "a=1", "expected a table, written as JSON, got 'a=1'"),
+        (int | Secret[bool], "x", "expected a whole number or true or false"),
+        (int | Upstream, "x", "expected a whole number or a table"),
         (memoryview, "x", "expected a value for memoryview, got 'x'"),
+        (Literal[None, 1.5], "x", "its type cannot be used in settings"),
+        (Annotated[Path, Meta(min_length=1)], "x", "its constraints cannot be used in settings"),
     ],
 )
 def test_a_variable_that_does_not_fit_is_told_with_what_was_expected(
@@ -398,6 +403,7 @@ def test_a_file_may_hold_everything_a_setting_can_be(write: Write) -> None:
             ("i", list[Upstream]),
             ("j", dict[str, list[int]]),
             ("k", Color),
+            ("l", bool),
         ],
     )
     file = write(
@@ -414,6 +420,7 @@ def test_a_file_may_hold_everything_a_setting_can_be(write: Write) -> None:
         i = [{ url = "u", weight = 2 }]
         j = { x = [1, 2] }
         k = "red"
+        l = true
         """,
     )
 
@@ -429,6 +436,7 @@ def test_a_file_may_hold_everything_a_setting_can_be(write: Write) -> None:
         [Upstream(url="u", weight=2)],
         {"x": [1, 2]},
         Color.RED,
+        True,
     )
 
 
@@ -513,6 +521,14 @@ url = "u"
         "upstreams.0.weight: expected a whole number [app.toml:5]",
         "debgu: is not a setting; did you mean 'debug'? [app.toml:1]",
         "APP_PROT: is not a setting; did you mean 'APP_PORT'? [.env:3 APP_PROT]",
+    ]
+
+
+def test_every_missing_value_of_a_group_is_named() -> None:
+    assert refused(Settings, {"REPLICA__PASSWORD": "x"}) == [
+        "secret: is required: set SECRET or SECRET_FILE",
+        "database.url: is required: set DATABASE__URL or DATABASE__URL_FILE",
+        "replica.url: is required: set REPLICA__URL or REPLICA__URL_FILE",
     ]
 
 

@@ -249,6 +249,11 @@ class TestParse:
         assert str(URL.parse("http://a/?")) == "http://a/?"
         assert URL.parse("http://a/?") != URL.parse("http://a/")
 
+    def test_the_authority_is_written_as_in_a_host_field(self) -> None:
+        assert URL.parse("http://[::1]:8000/").authority == "[::1]:8000"
+        assert URL.parse("http://A:80/").authority == "a"
+        assert URL.parse("/a").authority == ""
+
     def test_what_is_not_ascii_is_encoded(self) -> None:
         assert str(URL.parse("/é?é#é")) == "/%C3%A9?%C3%A9#%C3%A9"
 

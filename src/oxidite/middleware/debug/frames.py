@@ -6,6 +6,7 @@ import os.path
 import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
@@ -23,14 +24,6 @@ T = TypeVar("T")
 
 _VARIABLES = 20
 _OWN = str(Path(__file__).parents[2])
-_STANDARD = tuple(
-    {
-        form
-        for name in ("stdlib", "platstdlib", "purelib", "platlib")
-        if (path := sysconfig.get_path(name))
-        for form in (path, os.path.realpath(path))
-    }
-)
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
@@ -92,17 +85,24 @@ def open_frames(traceback: TracebackType | None) -> Iterator[FrameType]:
             yield call.frame
 
 
-def frames_of(traceback: TracebackType | None, values: Values) -> tuple[Frame | Gap, ...]:
-    """Return the frames of a traceback, outermost first."""
+def frames_of(
+    traceback: TracebackType | None, values: Values, *, detailed: int
+) -> tuple[Frame | Gap, ...]:
+    """Return the frames of a traceback, outermost first; the ``detailed`` innermost with source."""
     calls = list(_calls(traceback))
     opened = {id(calls[index].frame) for index in range(len(calls)) if _is_open(calls, index)}
     kept: list[_Call | Gap] = []
     for _, group in groupby(_merged(calls), key=lambda call: is_library(call.path)):
-        kept += _thinned(list(group), first=6, last=14)
-    return tuple(
-        each if isinstance(each, Gap) else _frame(each, values, opened=id(each.frame) in opened)
-        for each in _thinned(kept, first=15, last=45)
-    )
+        kept += _thinned(list(group), first=5, last=12)
+    frames: list[Frame | Gap] = []
+    # From the inside, where the failure is: what there is room for is spent there first.
+    for each in reversed(_thinned(kept, first=10, last=25)):
+        if isinstance(each, Gap):
+            frames.append(each)
+        else:
+            around = 0 if len(frames) >= detailed else 5 if id(each.frame) in opened else 2
+            frames.append(_frame(each, values, around=around, opened=id(each.frame) in opened))
+    return tuple(reversed(frames))
 
 
 def _calls(traceback: TracebackType | None) -> Iterator[_Call]:
@@ -140,19 +140,17 @@ def _size(item: object) -> int:
     return 1 + item.repeats if isinstance(item, _Call) else 1
 
 
-def _frame(call: _Call, values: Values, *, opened: bool) -> Frame:
-    code = call.frame.f_code
-    library = is_library(call.path)
-    around = 5 if opened else 2
+def _frame(call: _Call, values: Values, *, around: int, opened: bool) -> Frame:
+    code, path = call.frame.f_code, call.path
     span = span_of(code, call.instruction, call.line)
-    variables, more = _variables(call.frame, values) if opened else ((), 0)
+    variables, more = _variables(call.frame, values) if opened and around else ((), 0)
     return Frame(
-        call.path,
-        shown_path(call.path),
+        path,
+        shown_path(path),
         call.line,
         code.co_qualname,
-        library,
-        source_of(call.path, span, before=around, after=around - 1, frame=call.frame),
+        is_library(path),
+        source_of(path, span, before=around, after=around - 1, frame=call.frame) if around else (),
         variables,
         more,
         call.repeats,
@@ -176,7 +174,7 @@ def is_library(path: str) -> bool:
     """Tell whether a file is the interpreter's, an installed package's or ours, not the user's."""
     if path.startswith("<") or any(part in path for part in _INSTALLED):
         return True
-    return any(_is_below(path, root) for root in (_OWN, *_STANDARD))
+    return any(_is_below(path, root) for root in (_OWN, *_standard()))
 
 
 def shown_path(path: str) -> str:
@@ -184,11 +182,26 @@ def shown_path(path: str) -> str:
     for part in _INSTALLED:
         if part in path:
             return path.rpartition(part)[2]
-    for root in (str(Path(_OWN).parent), *_STANDARD, str(Path.cwd())):
+    for root in (str(Path(_OWN).parent), *_standard(), _here()):
         if _is_below(path, root):
             return path[len(root) + 1 :]
     return path
 
 
+@cache
+def _standard() -> tuple[str, ...]:
+    """Where the standard library is, and what is installed; looked up when there is an error."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    paths = [path for name in names if (path := sysconfig.get_path(name))]
+    return tuple(dict.fromkeys((*paths, *map(os.path.realpath, paths))))
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # removed while the program ran
+        return ""
+
+
 def _is_below(path: str, root: str) -> bool:
-    return path.startswith(root + os.sep)
+    return bool(root) and path.startswith(root + os.sep)

@@ -76,7 +76,7 @@ def is_secret_name(name: object) -> bool:
 
 
 def is_sensitive(name: object) -> bool:
-    """Tell whether a name may stand for a secret: those above, and ``key``, ``session``, ``pin``…"""
+    """Tell whether a name may stand for a secret: those above, and ``key``, ``session``."""
     plain = _plain(name)
     return _SECRET.search(plain) is not None or not _WORDS.isdisjoint(plain.split("_"))
 

@@ -60,8 +60,10 @@ def source_of(
 
 
 def _line(raw: str, number: int, span: Span) -> Line:
-    text = raw.rstrip("\r\n").expandtabs(1)
-    return Line(number, text[:_WIDEST] + ("…" if len(text) > _WIDEST else ""), _mark(text, number, span))
+    text = raw.rstrip("\r\n")
+    return Line(
+        number, text[:_WIDEST] + ("…" if len(text) > _WIDEST else ""), _mark(text, number, span)
+    )
 
 
 def _mark(text: str, number: int, span: Span) -> tuple[int, int] | None:

@@ -41,15 +41,19 @@ class Values:
 
     Containers are looked into, so that what a name in them marks as secret is masked; anything else
     is asked for its ``repr`` once, however often it appears. After ``seconds`` spent in all, no
-    further ``repr`` is called: one that asks a database must not hold up the page for good.
+    further ``repr`` is called: one that asks a database must not hold up the page for good. After
+    ``characters`` in all, values are left out.
     """
 
-    def __init__(self, redactor: Redactor, *, seconds: float = 1.0) -> None:
+    def __init__(
+        self, redactor: Redactor, *, seconds: float = 1.0, characters: int = 40_000
+    ) -> None:
         self._redactor = redactor
         self._until = perf() + seconds
         # With the object itself, so that its id stays its own.
         self._known: dict[int, tuple[object, str]] = {}
         self._nodes = 0
+        self._room = characters
 
     def named(self, name: object, value: object) -> str:
         """Return the text of a value, or of the mask if its name is sensitive."""
@@ -57,9 +61,14 @@ class Values:
 
     def of(self, value: object) -> str:
         """Return the text of a value; never raises, calls nothing twice."""
+        if self._room <= 0:
+            return "…"
         self._nodes = _NODES
         text = self._redactor.text(self._describe(value, _DEPTH)[:_READ], names=is_sensitive)
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+        if len(text) > LONGEST:
+            text = f"{text[:LONGEST]}…"
+        self._room -= len(text)
+        return text
 
     def _describe(self, value: object, depth: int) -> str:
         self._nodes -= 1

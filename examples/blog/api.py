@@ -1,0 +1,86 @@
+"""The JSON API, under ``/api``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from oxidite import Controller, Depends, Query, Request, Router
+
+from .store import (
+    Comment,
+    NewComment,
+    NewPost,
+    Outbox,
+    Page,
+    Post,
+    PostChange,
+    Store,
+)
+
+api = Router("/api", tags=["api"], name="api")
+
+
+class Window(Struct):
+    """Which posts of many: the ``next`` of one page is the ``before`` of the following."""
+
+    before: int | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+
+
+async def wanted_post(id: int, store: Store) -> Post:
+    """The post whose id is in the path; 404 if there is none."""
+    return store.post(id)
+
+
+Wanted = Annotated[Post, Depends(wanted_post)]
+
+
+class Posts(Controller):
+    """Posts and their comments."""
+
+    routes = Router("/posts", name="posts")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @routes.get("/")
+    async def index(self, window: Query[Window]) -> Page:
+        return self.store.page(before=window.before, limit=window.limit)
+
+    @routes.post("/", status=201)
+    async def publish(self, new: NewPost) -> Post:
+        return self.store.publish(new)
+
+    @routes.get("/{id:int}", etag="weak")
+    async def show(self, post: Wanted) -> Post:
+        return post
+
+    @routes.patch("/{id:int}")
+    async def change(self, post: Wanted, change: PostChange) -> Post:
+        return self.store.change(post, change)
+
+    @routes.delete("/{id:int}")
+    async def delete(self, post: Wanted) -> None:
+        self.store.delete(post)
+
+    @routes.get("/{id:int}/comments")
+    async def comments(self, post: Wanted) -> list[Comment]:
+        return self.store.comments(post)
+
+    @routes.post("/{id:int}/comments", status=201)
+    async def comment(
+        self, post: Wanted, new: NewComment, outbox: Outbox, request: Request
+    ) -> Comment:
+        comment = self.store.comment(post, new)
+        request.after_response(outbox.tell_author, post, comment)
+        return comment
+
+
+api.include(Posts)
+
+
+@api.get("/outbox")
+async def outbox(outbox: Outbox) -> list[str]:
+    return list(outbox.messages)

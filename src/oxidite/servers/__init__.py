@@ -1,0 +1,30 @@
+"""Servers: start and supervise one for an application.
+
+::
+
+    server = choose_server()                      # granian if it is installed, else uvicorn
+    server.run(Target("blog.main", "app"), Settings(port=8080, workers=4))
+"""
+
+from oxidite.servers.base import TLS, Application, Interface, ListenError, Server, Settings
+from oxidite.servers.choice import SERVERS, choose_server, installed_servers
+from oxidite.servers.examine import examine
+from oxidite.servers.interface import choose_interface
+from oxidite.servers.target import ImportFailedError, Target, TargetError
+
+__all__ = [
+    "SERVERS",
+    "TLS",
+    "Application",
+    "ImportFailedError",
+    "Interface",
+    "ListenError",
+    "Server",
+    "Settings",
+    "Target",
+    "TargetError",
+    "choose_interface",
+    "choose_server",
+    "examine",
+    "installed_servers",
+]

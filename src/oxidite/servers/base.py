@@ -1,0 +1,92 @@
+"""What a server is: something that runs an application until it is told to stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol, TypeAlias
+
+from oxidite.errors import ConfigError
+from oxidite.http.response import ASGIApp
+from oxidite.servers.target import Target
+
+__all__ = ["TLS", "Application", "Interface", "ListenError", "Server", "Settings"]
+
+Interface: TypeAlias = Literal["asgi", "rsgi"]
+"""How a server talks to the application."""
+
+Application: TypeAlias = Target | ASGIApp
+"""What to serve: where it is, or itself, which only a server inside this process can run."""
+
+
+class ListenError(ConfigError):
+    """The server cannot listen where it was told to."""
+
+    code = "listen"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TLS:
+    """The certificate of a server, with its whole chain, and its key: PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Where and how to serve, for every server alike.
+
+    A Unix socket ``uds`` or an inherited file descriptor ``fd`` comes before ``host`` and ``port``;
+    port 0 is any free one. ``backlog`` is how many connections may wait to be accepted, and
+    ``connections`` how many a worker holds at once, idle ones included, where the server counts
+    them. At the end requests have ``graceful_timeout`` seconds to finish.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    uds: Path | None = None
+    fd: int | None = None
+    workers: int = 1
+    backlog: int = 16_384
+    connections: int = 16_384
+    graceful_timeout: float = 10.0
+    access_log: bool = False
+    tls: TLS | None = None
+
+    @property
+    def url(self) -> str:
+        """The address for a person."""
+        if self.uds is not None:
+            return f"unix:{self.uds}"
+        if self.fd is not None:
+            return f"fd:{self.fd}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.tls else ''}://{host}:{self.port}"
+
+
+class Server(Protocol):
+    """A server library, seen from here."""
+
+    name: ClassVar[str]
+
+    @property
+    def version(self) -> str:
+        """The version of the library."""
+        ...
+
+    def runs_here(self, settings: Settings) -> bool:
+        """Tell whether the application runs in this very process, so that it may be given itself."""
+        ...
+
+    def run(self, app: Application, settings: Settings, *, interface: Interface = "asgi") -> int:
+        """Serve until SIGTERM or SIGINT; return the exit code.
+
+        To be called in the main thread of a process that does nothing else.
+
+        Raises:
+            ListenError: the address is taken or not allowed.
+            ConfigError: the server cannot do what the settings ask for.
+            KeyboardInterrupt: it was SIGINT; everything is stopped.
+        """
+        ...

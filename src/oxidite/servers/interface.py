@@ -1,0 +1,66 @@
+"""Which interface an application is served over, and why."""
+
+from __future__ import annotations
+
+from oxidite.app import Oxidite
+from oxidite.http.response import MountedResponse
+from oxidite.http.types import Middleware
+from oxidite.routing.route import Route
+from oxidite.routing.tree import ANY_METHOD
+from oxidite.servers.base import Interface
+
+__all__ = ["choose_interface", "is_mount", "middleware_name"]
+
+
+def choose_interface(app: object) -> tuple[Interface, str]:
+    """Return the interface for ``app`` and the reason, which completes a sentence with "because".
+
+    RSGI is faster, but its streams have no back-pressure: only an application all of whose
+    responses are known to be complete bytes may use it.
+
+    Raises:
+        RouteError: a route of the application cannot work.
+    """
+    return "asgi", may_stream(app) or "RSGI is not offered yet"
+
+
+def may_stream(app: object) -> str:
+    """Say what may answer with more than complete bytes; nothing if all is known to be complete."""
+    if not isinstance(app, Oxidite):
+        return f"it is a {type(app).__name__}, not an Oxidite application"
+    for middleware in app.middleware:
+        if not _is_complete(middleware):
+            return f"the middleware {middleware_name(middleware)} may stream"
+    return next(filter(None, map(_route_may_stream, app.routes)), "")
+
+
+def _route_may_stream(route: Route) -> str:
+    if is_mount(route):
+        return f"{route.name} is mounted at {route.path}"
+    methods = " ".join("ANY" if each == ANY_METHOD else each for each in route.methods)
+    if not route.complete:
+        return f"{methods} {route.path} ({route.where}) may stream"
+    for middleware in route.middleware:
+        if not _is_complete(middleware):
+            return f"{methods} {route.path} passes {middleware_name(middleware)}, which may stream"
+    return ""
+
+
+def _is_complete(middleware: Middleware) -> bool:
+    return getattr(middleware, "complete", False) is True
+
+
+def is_mount(route: Route) -> bool:
+    """Tell whether another ASGI application answers on this route."""
+    return route.plan.returns is MountedResponse
+
+
+def middleware_name(middleware: Middleware) -> str:
+    """Return a name for a person: of the function, of the one that made it, or of the class."""
+    name: str = getattr(middleware, "__qualname__", type(middleware).__qualname__)
+    outer, _, inner = name.rpartition(".<locals>.")
+    # What a factory returns is called after the factory; a function in a test is itself.
+    return outer.rpartition(".")[2] if outer and inner in _INNER_NAMES else inner
+
+
+_INNER_NAMES = frozenset(("middleware", "layer", "wrapper", "inner", "wrapped"))

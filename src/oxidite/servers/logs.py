@@ -1,0 +1,45 @@
+"""How the server libraries log: to standard error, and no more than somebody asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+__all__ = ["SERVER_LOGS"]
+
+SERVER_LOGS: Final[dict[str, Any]] = {  # the format of `logging.config.dictConfig` is an open one
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "server": {"format": "%(levelname)s: %(message)s"},
+        "access": {
+            "()": "uvicorn.logging.AccessFormatter",
+            "fmt": '%(client_addr)s - "%(request_line)s" %(status_code)s',
+        },
+        "plain": {"format": "%(message)s"},
+    },
+    "handlers": {
+        "server": {
+            "class": "logging.StreamHandler",
+            "formatter": "server",
+            "stream": "ext://sys.stderr",
+        },
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "access",
+            "stream": "ext://sys.stderr",
+        },
+        "plain": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "stream": "ext://sys.stderr",
+        },
+    },
+    "loggers": {
+        "uvicorn": {"handlers": ["server"], "level": "INFO", "propagate": False},
+        "uvicorn.error": {"level": "INFO"},
+        "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
+        "_granian": {"handlers": ["server"], "level": "WARNING", "propagate": False},
+        "granian.access": {"handlers": ["plain"], "level": "INFO", "propagate": False},
+    },
+}
+"""For ``logging.config.dictConfig``: the libraries' own loggers, nothing of the application's."""

@@ -1,0 +1,92 @@
+"""uvicorn: the server of every installation, in one process or several."""
+
+from __future__ import annotations
+
+import math
+import signal
+import socket
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from oxidite.servers.base import Application, Interface, Settings
+from oxidite.servers.logs import SERVER_LOGS
+from oxidite.servers.sockets import listening
+from oxidite.servers.target import Target
+
+__all__ = ["ReportingServer", "UvicornServer"]
+
+
+class ReportingServer(uvicorn.Server):
+    """A uvicorn server that tells when it begins to accept connections."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, then tell."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+class UvicornServer:
+    """Runs applications under uvicorn; ``http`` is its parser, the fastest installed by default."""
+
+    name: ClassVar[str] = "uvicorn"
+
+    def __init__(self, *, http: Literal["auto", "h11", "httptools"] = "auto") -> None:
+        self.http = http
+
+    @property
+    def version(self) -> str:
+        """The version of uvicorn."""
+        return uvicorn.__version__
+
+    def runs_here(self, settings: Settings) -> bool:
+        """Tell whether there is one worker: it is this process."""
+        return settings.workers == 1
+
+    def run(self, app: Application, settings: Settings, *, interface: Interface = "asgi") -> int:
+        """Serve until SIGTERM or SIGINT; return the exit code."""
+        config = self._config(app, settings)
+        with listening(settings) as (sock, _):
+            if settings.workers > 1:
+                Multiprocess(config, sockets=[sock]).run()
+                return 0
+            return _run(uvicorn.Server(config), sock)
+
+    def _config(self, app: Application, settings: Settings) -> uvicorn.Config:
+        is_target = isinstance(app, Target)
+        return uvicorn.Config(
+            app.load if isinstance(app, Target) else app,
+            factory=is_target,
+            http=self.http,
+            workers=settings.workers,
+            backlog=settings.backlog,
+            timeout_graceful_shutdown=math.ceil(settings.graceful_timeout),
+            access_log=settings.access_log,
+            log_config=SERVER_LOGS,
+            log_level="info" if settings.access_log else "warning",
+            # Forwarded addresses are believed by nobody before somebody says whose.
+            proxy_headers=False,
+            server_header=False,
+            ssl_certfile=None if settings.tls is None else settings.tls.certificate,
+            ssl_keyfile=None if settings.tls is None else settings.tls.key,
+        )
+
+
+def _run(server: uvicorn.Server, sock: socket.socket) -> int:
+    # Once it has stopped, uvicorn raises the signal again that told it to. SIGTERM was obeyed by
+    # then; SIGINT becomes KeyboardInterrupt.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        server.run(sockets=[sock])
+    except SystemExit as exc:
+        return 1 if exc.code else 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0 if server.started else 1
