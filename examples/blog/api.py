@@ -59,21 +59,21 @@ class Posts(Controller):
 
     @routes.patch("/{id:int}")
     async def change(self, post: Wanted, change: PostChange) -> Post:
-        return self.store.change(post, change)
+        return self.store.change(post.id, change)
 
     @routes.delete("/{id:int}")
     async def delete(self, post: Wanted) -> None:
-        self.store.delete(post)
+        self.store.delete(post.id)
 
     @routes.get("/{id:int}/comments")
     async def comments(self, post: Wanted) -> list[Comment]:
-        return self.store.comments(post)
+        return self.store.comments(post.id)
 
     @routes.post("/{id:int}/comments", status=201)
     async def comment(
         self, post: Wanted, new: NewComment, outbox: Outbox, request: Request
     ) -> Comment:
-        comment = self.store.comment(post, new)
+        comment = self.store.comment(post.id, new)
         request.after_response(outbox.tell_author, post, comment)
         return comment
 

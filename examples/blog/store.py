@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,9 +14,10 @@ from oxidite import ConflictError, NotFoundError, clock
 
 Title = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"\S")]
 Summary = Annotated[str, Meta(max_length=200)]
-Author = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"\S")]
+Author = Annotated[str, Meta(max_length=60)]
 Text = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=r"\S")]
 
+ANONYMOUS = "Anonymous"
 MAX_POSTS = 500
 MAX_COMMENTS = 200  # of one post
 
@@ -25,7 +27,7 @@ class NewPost(Struct, forbid_unknown_fields=True):
 
     title: Title
     body: Text
-    author: Author = "Anonymous"
+    author: Author = ""
     summary: Summary | None = None
 
 
@@ -38,7 +40,7 @@ class PostChange(Struct, forbid_unknown_fields=True):
     title: Title | UnsetType = UNSET
     body: Text | UnsetType = UNSET
     author: Author | UnsetType = UNSET
-    summary: Summary | None | UnsetType = UNSET
+    summary: Summary | UnsetType | None = UNSET
 
 
 class Post(Struct, frozen=True):
@@ -56,7 +58,7 @@ class NewComment(Struct, forbid_unknown_fields=True):
     """What a client sends to comment on a post."""
 
     body: Annotated[str, Meta(min_length=1, max_length=2_000, pattern=r"\S")]
-    author: Author = "Anonymous"
+    author: Author = ""
 
 
 class Comment(Struct, frozen=True):
@@ -93,14 +95,10 @@ class Store:
 
     def __init__(self, *, samples: bool = True) -> None:
         self.samples = samples
-        self._posts: dict[int, Post] = {}
-        self._comments: dict[int, list[Comment]] = {}
-        self._last_id = 0
+        self._empty()
 
     async def __aenter__(self) -> Self:
-        self._posts.clear()
-        self._comments.clear()
-        self._last_id = 0
+        self._empty()
         if self.samples:
             self._add_samples()
         return self
@@ -108,8 +106,13 @@ class Store:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._posts.clear()
-        self._comments.clear()
+        self._empty()
+
+    def _empty(self) -> None:
+        self._posts: dict[int, Post] = {}
+        self._comments: dict[int, list[Comment]] = {}
+        self._post_ids = itertools.count(1)
+        self._comment_ids = itertools.count(1)
 
     def page(self, *, before: int | None = None, limit: int = 10) -> Page:
         """Return up to ``limit`` posts that are older than ``before``."""
@@ -137,9 +140,9 @@ class Store:
         if len(self._posts) >= MAX_POSTS:
             raise FullError
         post = Post(
-            self._next_id(),
+            next(self._post_ids),
             new.title.strip(),
-            new.author.strip(),
+            new.author.strip() or ANONYMOUS,
             new.summary or None,
             new.body.strip(),
             created or clock.now(),
@@ -148,48 +151,47 @@ class Store:
         self._comments[post.id] = []
         return post
 
-    def change(self, post: Post, change: PostChange) -> Post:
-        """Return the post with the fields of ``change`` that are set, and keep it so."""
+    def change(self, id: int, change: PostChange) -> Post:
+        """Change the fields of a post that are set in ``change``; return what it is now."""
         given = {key: value for key, value in structs.asdict(change).items() if value is not UNSET}
-        changed = self._posts[post.id] = structs.replace(post, **given)
+        changed = self._posts[id] = structs.replace(self.post(id), **given)
         return changed
 
-    def delete(self, post: Post) -> None:
+    def delete(self, id: int) -> None:
         """Remove a post and its comments."""
-        del self._posts[post.id], self._comments[post.id]
+        self.post(id)
+        del self._posts[id], self._comments[id]
 
-    def comments(self, post: Post) -> list[Comment]:
+    def comments(self, post_id: int) -> list[Comment]:
         """Return the comments on a post, oldest first."""
-        return list(self._comments[post.id])
+        self.post(post_id)
+        return list(self._comments[post_id])
 
-    def comment(self, post: Post, new: NewComment, *, created: datetime | None = None) -> Comment:
+    def comment(self, post_id: int, new: NewComment, *, created: datetime | None = None) -> Comment:
         """Add a comment to a post.
 
         Raises:
+            PostNotFoundError: there is no such post.
             FullError: the post has too many already.
         """
-        comments = self._comments[post.id]
-        if len(comments) >= MAX_COMMENTS:
+        self.post(post_id)
+        if len(self._comments[post_id]) >= MAX_COMMENTS:
             raise FullError
         comment = Comment(
-            self._next_id(),
-            post.id,
-            new.author.strip(),
+            next(self._comment_ids),
+            post_id,
+            new.author.strip() or ANONYMOUS,
             new.body.strip(),
             created or clock.now(),
         )
-        comments.append(comment)
+        self._comments[post_id].append(comment)
         return comment
-
-    def _next_id(self) -> int:
-        self._last_id += 1
-        return self._last_id
 
     def _add_samples(self) -> None:
         for day, new in enumerate(SAMPLES, start=5):
             self.publish(new, created=datetime(2026, 1, day, 9, 30, tzinfo=UTC))
         self.comment(
-            self._posts[2],
+            2,
             NewComment(body="Two days for the cup, two years for the shelf.", author="Noor"),
             created=datetime(2026, 1, 6, 18, 5, tzinfo=UTC),
         )

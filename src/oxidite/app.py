@@ -72,7 +72,9 @@ class Oxidite(Router):
         self.lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight = InFlight()
         self.url = URLs(lambda: self.table.routes, lambda: self.signer("signed-url"))
-        """Makes URLs: ``app.url(show, id=3)``."""
+        """Makes URLs: ``app.url(show, id=3)``. A handler may also ask for it: ``url: URLs``."""
+        self.lifespan.offer(self)
+        self.lifespan.offer(self.url)
         self.render_error = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
         self._table: RouteTable | None = None

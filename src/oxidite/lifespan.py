@@ -31,6 +31,7 @@ class Lifespan:
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self.resources: list[Resource] = list(resources)
         self._opened: list[object] = []
+        self._offered: list[object] = []
         self._by_type: dict[object, object] = {}
         self._overrides: dict[object, object] = {}
         self._replacements: dict[Callable[..., object], Callable[..., object]] = {}
@@ -71,7 +72,12 @@ class Lifespan:
         await stack.__aexit__(kind, exc, tb)
 
     def __iter__(self) -> Iterator[object]:
-        return iter(self._opened or self.resources)
+        yield from self._offered
+        yield from self._opened or self.resources
+
+    def offer(self, value: object) -> None:
+        """Have ``get`` find ``value`` too: something that needs neither opening nor closing."""
+        self._offered.append(value)
 
     def add(self, resource: Resource) -> None:
         """Add a resource; before the lifespan is opened."""

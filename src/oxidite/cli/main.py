@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import click
 
 from oxidite import __version__
+from oxidite.cli.commands import Lazy, LazyGroup
 from oxidite.cli.console import fail, say
-from oxidite.cli.lazy import Lazy, LazyGroup
 from oxidite.errors import OxiditeError
 
 __all__ = ["cli", "main"]
@@ -38,7 +38,6 @@ _FAILED, _INTERRUPTED = 1, 130
 def cli() -> None:
     """Oxidite, a web framework with batteries.
 
-    \b
     Examples:
       oxidite dev                     serve app.py, reload on every change
       oxidite serve blog.main:app     serve in production

@@ -15,7 +15,15 @@ from oxidite.config import Loaded, environment, load_with_origins
 from oxidite.config.environment import VARIABLE
 from oxidite.servers import ImportFailedError, Target
 
-__all__ = ["Environment", "app_argument", "host_option", "load_app", "port_option", "target"]
+__all__ = [
+    "Environment",
+    "app_argument",
+    "host_option",
+    "load_app",
+    "port_option",
+    "target",
+    "with_hint",
+]
 
 C = TypeVar("C", bound=Callable[..., object])
 

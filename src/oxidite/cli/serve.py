@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from oxidite.cli.commands import Command
 from oxidite.cli.console import bold, dim, say
 from oxidite.cli.options import (
     Environment,
@@ -31,8 +32,10 @@ from oxidite.servers import (
 
 __all__ = ["serve"]
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-@click.command()
+
+@click.command(cls=Command)
 @app_argument
 @host_option
 @port_option
@@ -77,7 +80,6 @@ def serve(
 
     Without OXIDITE_ENV it is production. SIGTERM ends it: requests may finish first.
 
-    \b
     Examples:
       oxidite serve
       oxidite serve blog.main:app --host 0.0.0.0 --workers 4
@@ -107,8 +109,11 @@ def run(where: Target, server: Server, settings: Settings) -> int:
         raise with_hint(exc) from None
     chosen = f"{server.name} {server.version}, {interface.upper()}"
     say(f"{bold(chosen)} {dim(f'(because {reason})')}")
-    say(f"Serving {where} on {bold(settings.url)}")
-    return server.run(app, settings, interface=interface)
+
+    def announce(held: Settings) -> None:
+        say(f"Serving {where} on {bold(held.url)}")
+
+    return server.run(app, settings, interface=interface, announce=announce)
 
 
 def _prepare(

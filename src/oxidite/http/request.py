@@ -111,17 +111,18 @@ class Request(Struct, eq=False, weakref=True):
     resources: Lifespan
     max_body: int = DEFAULT_MAX_BODY
     root_path: str = ""
+    task: asyncio.Task[object] | None = None
+    """What answers it, to be cancelled if the client goes away."""
+    _scope: Any = None  # the protocol's own structure
+    _source: Any = None  # where the protocol gets the body from
+    gone: bool = False
+    """Whether the client went away before it had its answer."""
     params: Mapping[str, Any] = _NO_PARAMS  # converted by the pattern: str, int, UUID, …
     route: MatchedRoute | None = None
     opened: Scopes | None = None
     """What dependencies made for this request; ``None`` until one needs to be remembered."""
     after: list[Callable[[], Awaitable[object] | object]] | None = None
     """What ``after_response`` was given."""
-    task: asyncio.Task[object] | None = None
-    gone: bool = False
-    """Whether the client went away before it had its answer."""
-    _scope: Any = None  # the protocol's own structure
-    _source: Any = None  # where the protocol gets the body from
     _fields: dict[bytes, bytes] | None = None
     _consumed: bool = False
     _headers: Headers | None = None

@@ -258,22 +258,20 @@ def to_response(value: object, status: int = 200) -> Response:
     # PERF: one test for each of the usual kinds, most frequent first; benchmarks `json`, `plaintext`.
     kind = type(value)
     if kind is str:
-        return _complete(value.encode(), status, TEXT)  # type: ignore[attr-defined]
-    if isinstance(value, Response):
+        body, content_type = value.encode(), TEXT  # type: ignore[attr-defined]
+    elif isinstance(value, Response):
         return value
-    if value is None:
+    elif value is None:
         return Response(b"", 204 if status == 200 else status)
-    if kind is bytes:
-        return _complete(value, status, BYTES)  # type: ignore[arg-type]
-    if isinstance(value, tuple):
+    elif kind is bytes:
+        body, content_type = value, BYTES
+    elif isinstance(value, tuple):
         raise TypeError(
             "the handler returned a tuple. For a status use status= of the route, or return "
             "JSONResponse(value, status); for a list return a list."
         )
-    return _complete(encode_json(value), status, JSON)
-
-
-def _complete(body: bytes, status: int, content_type: str) -> Response:
+    else:
+        body, content_type = encode_json(value), JSON
     # PERF: half the time of the constructor; benchmark `json`.
     response = _new(Response)
     response.body = body

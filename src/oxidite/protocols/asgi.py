@@ -152,9 +152,9 @@ def _request(
         app.lifespan,
         app.max_body,
         root_path or "",
-        task=asyncio.current_task(loop),
-        _scope=scope,
-        _source=receive,
+        asyncio.current_task(loop),
+        scope,
+        receive,
     )
 
 

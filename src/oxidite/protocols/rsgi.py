@@ -160,9 +160,10 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
         scope.path,
         app.lifespan,
         app.max_body,
-        task=asyncio.current_task(loop),
-        _scope=scope,
-        _source=protocol,
+        "",
+        asyncio.current_task(loop),
+        scope,
+        protocol,
     )
     in_flight.young.add(request)
     try:

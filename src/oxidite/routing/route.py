@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict
 
-from oxidite.errors import RouteError
+from oxidite.encoding import encode_json, encode_msgpack
+from oxidite.errors import NotAcceptableError, RouteError
 from oxidite.extract.base import Context, Marker, location
 from oxidite.extract.plan import Plan, resolve_hints
-from oxidite.http.negotiation import etag_matches
+from oxidite.http.negotiation import best_match, etag_matches
 from oxidite.http.request import Request
 from oxidite.http.response import (
     HTMLResponse,
@@ -40,8 +41,10 @@ class RouteOptions(TypedDict, total=False):
     ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
     of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
     client goes away (only safe methods, unless said); ``etag`` computes one and answers 304;
-    ``complete`` promises that a handler annotated ``-> Response`` never returns a stream; ``meta``
-    is for middleware and policies.
+    ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
+    ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
+    without it, and their encoders for others than JSON and MessagePack; ``meta`` is for middleware
+    and policies.
     """
 
     name: str
@@ -53,6 +56,16 @@ class RouteOptions(TypedDict, total=False):
     cancel: bool
     etag: Literal["weak", "strong"]
     complete: bool
+    produces: Sequence[str] | Mapping[str, Encoder]
+
+
+Encoder: TypeAlias = Callable[[object], bytes]
+"""Makes the body of a value in one media type."""
+
+_ENCODERS: Mapping[str, Encoder] = {
+    "application/json": encode_json,
+    "application/msgpack": encode_msgpack,
+}
 
 
 @dataclass(eq=False)
@@ -164,8 +177,11 @@ class Route:
 
     def fold(self, render: RenderError) -> None:
         """Make ``handle``."""
-        handler = _endpoint(self.plan, self.definition.options.get("status", 200), render)
-        etag = self.definition.options.get("etag")
+        options = self.definition.options
+        status = options.get("status", 200)
+        offers = _offers(options.get("produces"), self.where)
+        handler = _endpoint(self.plan, status, offers, render)
+        etag = options.get("etag")
         if etag is not None:
             handler = _with_etag(handler, weak=etag == "weak")
         for middleware in reversed(self.middleware):
@@ -189,12 +205,50 @@ def wrap(handler: Handler, middleware: Middleware, render: RenderError) -> Handl
     return layer
 
 
-def _endpoint(plan: Plan, status: int, render: RenderError) -> Handler:
+def _offers(
+    produces: Sequence[str] | Mapping[str, Encoder] | None, where: str
+) -> Mapping[str, Encoder]:
+    if produces is None:
+        return {}
+    if isinstance(produces, Mapping):
+        return produces
+    unknown = [each for each in produces if each not in _ENCODERS]
+    if unknown:
+        raise RouteError(
+            f"{where}: nothing encodes {', '.join(unknown)}. Give the encoder with it: "
+            f"produces={{{unknown[0]!r}: encode, ...}}."
+        )
+    return {each: _ENCODERS[each] for each in produces}
+
+
+def _choose(offers: Mapping[str, Encoder], request: Request) -> str:
+    chosen = best_match(request.headers.get("accept"), tuple(offers))
+    if chosen is None:
+        raise NotAcceptableError(f"Available here: {', '.join(offers)}.")
+    return chosen
+
+
+def _encoded(value: object, status: int, media_type: str, encode: Encoder) -> Response:
+    if isinstance(value, Response) or value is None:
+        return to_response(value, status)
+    response = Response(encode(value), status, content_type=media_type)
+    response.headers.add_vary("accept")
+    return response
+
+
+def _endpoint(
+    plan: Plan, status: int, offers: Mapping[str, Encoder], render: RenderError
+) -> Handler:
     call = plan.call
 
     async def endpoint(request: Request) -> Response:
         try:
-            response = to_response(await call(request), status)
+            if offers:
+                # Before the handler runs: an answer nobody can read must not change anything.
+                chosen = _choose(offers, request)
+                response = _encoded(await call(request), status, chosen, offers[chosen])
+            else:
+                response = to_response(await call(request), status)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             if request.opened is not None:
                 exc = await _leave(request, exc)

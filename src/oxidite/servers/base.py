@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, TypeAlias
@@ -10,13 +11,21 @@ from oxidite.errors import ConfigError
 from oxidite.http.response import ASGIApp
 from oxidite.servers.target import Target
 
-__all__ = ["TLS", "Application", "Interface", "ListenError", "Server", "Settings"]
+__all__ = ["TLS", "Announce", "Application", "Interface", "ListenError", "Server", "Settings"]
 
 Interface: TypeAlias = Literal["asgi", "rsgi"]
 """How a server talks to the application."""
 
 Application: TypeAlias = Target | ASGIApp
 """What to serve: where it is, or itself, which only a server inside this process can run."""
+
+
+Announce: TypeAlias = "Callable[[Settings], object]"
+"""Told the settings with the real port, once the address is ours; workers may not be ready yet."""
+
+
+def quiet(settings: Settings) -> None:
+    """Announce to nobody."""
 
 
 class ListenError(ConfigError):
@@ -79,7 +88,14 @@ class Server(Protocol):
         """Tell whether the application runs in this very process, so that it may be given itself."""
         ...
 
-    def run(self, app: Application, settings: Settings, *, interface: Interface = "asgi") -> int:
+    def run(
+        self,
+        app: Application,
+        settings: Settings,
+        *,
+        interface: Interface = "asgi",
+        announce: Announce = quiet,
+    ) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code.
 
         To be called in the main thread of a process that does nothing else.

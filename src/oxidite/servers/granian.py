@@ -13,7 +13,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from oxidite.errors import ConfigError
-from oxidite.servers.base import Application, Interface, Settings
+from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
 from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.sockets import probe
 from oxidite.servers.target import Target
@@ -37,13 +37,22 @@ class GranianServer:
         """Tell that its workers are always processes of their own."""
         return False
 
-    def run(self, app: Application, settings: Settings, *, interface: Interface = "asgi") -> int:
+    def run(
+        self,
+        app: Application,
+        settings: Settings,
+        *,
+        interface: Interface = "asgi",
+        announce: Announce = quiet,
+    ) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code."""
         if not isinstance(app, Target):
             raise ConfigError("Granian loads the application in its workers: say where it is.")
         if settings.fd is not None:
             raise ConfigError("Granian cannot take over a file descriptor. Use --server uvicorn.")
-        server = _server(app, probe(settings), _INTERFACES[interface])
+        held = probe(settings)
+        server = _server(app, held, _INTERFACES[interface])
+        announce(held)
         try:
             server.serve(target_loader=app.load, wrap_loader=False)
         except SystemExit as exc:

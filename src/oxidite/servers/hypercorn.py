@@ -20,7 +20,7 @@ from hypercorn.typing import ASGIFramework
 from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from oxidite.errors import ConfigError
-from oxidite.servers.base import Application, Interface, Settings
+from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
 from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
 
@@ -43,12 +43,20 @@ class HypercornServer:
         """Tell whether there is one worker: it is this process."""
         return settings.workers == 1
 
-    def run(self, app: Application, settings: Settings, *, interface: Interface = "asgi") -> int:
+    def run(
+        self,
+        app: Application,
+        settings: Settings,
+        *,
+        interface: Interface = "asgi",
+        announce: Announce = quiet,
+    ) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code.
 
         When one of several workers ends by itself, all do: whoever started this starts it again.
         """
-        with listening(settings) as (sock, _):
+        with listening(settings) as (sock, held):
+            announce(held)
             if settings.workers == 1:
                 return _work(app, settings, sock)
             if not isinstance(app, Target):

@@ -35,8 +35,8 @@ SERVER_LOGS: Final[dict[str, Any]] = {  # the format of `logging.config.dictConf
         },
     },
     "loggers": {
-        "uvicorn": {"handlers": ["server"], "level": "INFO", "propagate": False},
-        "uvicorn.error": {"level": "INFO"},
+        "uvicorn": {"handlers": ["server"], "level": "WARNING", "propagate": False},
+        "uvicorn.error": {"level": "WARNING"},
         "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
         "_granian": {"handlers": ["server"], "level": "WARNING", "propagate": False},
         "granian.access": {"handlers": ["plain"], "level": "INFO", "propagate": False},

@@ -11,12 +11,12 @@ from typing import ClassVar, Literal
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from oxidite.servers.base import Application, Interface, Settings
+from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
 from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
 
-__all__ = ["ReportingServer", "UvicornServer"]
+__all__ = ["ReportingServer", "UvicornServer", "run_server"]
 
 
 class ReportingServer(uvicorn.Server):
@@ -50,14 +50,22 @@ class UvicornServer:
         """Tell whether there is one worker: it is this process."""
         return settings.workers == 1
 
-    def run(self, app: Application, settings: Settings, *, interface: Interface = "asgi") -> int:
+    def run(
+        self,
+        app: Application,
+        settings: Settings,
+        *,
+        interface: Interface = "asgi",
+        announce: Announce = quiet,
+    ) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code."""
         config = self._config(app, settings)
-        with listening(settings) as (sock, _):
+        with listening(settings) as (sock, held):
+            announce(held)
             if settings.workers > 1:
                 Multiprocess(config, sockets=[sock]).run()
                 return 0
-            return _run(uvicorn.Server(config), sock)
+            return run_server(uvicorn.Server(config), sock)
 
     def _config(self, app: Application, settings: Settings) -> uvicorn.Config:
         is_target = isinstance(app, Target)
@@ -70,7 +78,6 @@ class UvicornServer:
             timeout_graceful_shutdown=math.ceil(settings.graceful_timeout),
             access_log=settings.access_log,
             log_config=SERVER_LOGS,
-            log_level="info" if settings.access_log else "warning",
             # Forwarded addresses are believed by nobody before somebody says whose.
             proxy_headers=False,
             server_header=False,
@@ -79,7 +86,8 @@ class UvicornServer:
         )
 
 
-def _run(server: uvicorn.Server, sock: socket.socket) -> int:
+def run_server(server: uvicorn.Server, sock: socket.socket) -> int:
+    """Serve on ``sock`` until SIGTERM or SIGINT; return the exit code."""
     # Once it has stopped, uvicorn raises the signal again that told it to. SIGTERM was obeyed by
     # then; SIGINT becomes KeyboardInterrupt.
     before = signal.signal(signal.SIGTERM, lambda *_: None)

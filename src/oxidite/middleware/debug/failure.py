@@ -79,7 +79,7 @@ class _Collector:
         frames = frames_of(error.__traceback__, self._values, detailed=self._frames)
         self._frames = max(0, self._frames - len(frames))
         if isinstance(error, SyntaxError):
-            frames = (*frames, *_syntax(error))
+            frames = (*frames, *_syntax(error, self._redactor))
         previous, relation = _previous(error)
         inside = _members(error)
         members = tuple(self.failure(each) for each in inside if self._has_room(each))
@@ -140,10 +140,10 @@ def _notes(error: BaseException) -> Iterator[str]:
         yield from (note for note in notes[:_NOTES] if isinstance(note, str))
 
 
-def _syntax(error: SyntaxError) -> Iterator[Frame]:
+def _syntax(error: SyntaxError, redactor: Redactor) -> Iterator[Frame]:
     """The place that could not be compiled, which is in no frame."""
     path, line = error.filename, error.lineno
     if not isinstance(path, str) or not isinstance(line, int):
         return
-    lines = source_of(path, Span(line, line), before=5, after=4)
+    lines = source_of(path, Span(line, line), redactor, before=5, after=4)
     yield Frame(path, shown_path(path), line, "(not compiled)", is_library(path), lines)

@@ -142,15 +142,20 @@ def _size(item: object) -> int:
 
 def _frame(call: _Call, values: Values, *, around: int, opened: bool) -> Frame:
     code, path = call.frame.f_code, call.path
-    span = span_of(code, call.instruction, call.line)
+    lines: tuple[Line, ...] = ()
+    if around:
+        span = span_of(code, call.instruction, call.line)
+        lines = source_of(
+            path, span, values.redactor, before=around, after=around - 1, frame=call.frame
+        )
     variables, more = _variables(call.frame, values) if opened and around else ((), 0)
     return Frame(
         path,
         shown_path(path),
         call.line,
-        code.co_qualname,
+        code.co_qualname.replace("<locals>.", ""),
         is_library(path),
-        source_of(path, span, before=around, after=around - 1, frame=call.frame) if around else (),
+        lines,
         variables,
         more,
         call.repeats,

@@ -137,7 +137,8 @@ def _led(failure: Failure) -> Iterator[str]:
 def _other(failure: Failure, heading: str, explanation: str) -> Iterator[str]:
     yield f"<section><h2>{heading} <small>{explanation}</small></h2>"
     yield f'<div class="led"><p class="kind">{_kind(failure)}</p>'
-    yield f'<p class="said">{_text(failure.message)}</p>'
+    if failure.message:
+        yield f'<p class="said">{_text(failure.message)}</p>'
     yield from _notes(failure)
     yield from _traceback(failure, outermost=False)
     yield from _led(failure)

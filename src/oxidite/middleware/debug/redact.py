@@ -125,8 +125,12 @@ class Redactor:
         if _SHORTEST <= len(value) <= _LONGEST and not _PLAIN_WORD.fullmatch(value):
             self._values |= {value, repr(value)[1:-1]}
 
-    def text(self, text: str, *, names: Callable[[object], bool] = is_secret_name) -> str:
-        """Return ``text`` without what was learned and what looks like a secret."""
+    def known(self, text: str) -> str:
+        """Return ``text`` without what was learned."""
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, MASK)
-        return scrub(text, names=names)
+        return text
+
+    def text(self, text: str, *, names: Callable[[object], bool] = is_secret_name) -> str:
+        """Return ``text`` without what was learned and what looks like a secret."""
+        return scrub(self.known(text), names=names)

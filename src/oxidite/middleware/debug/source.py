@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from types import CodeType, FrameType
 
+from oxidite.middleware.debug.redact import Redactor
+
 __all__ = ["Line", "Span", "source_of", "span_of"]
 
 _WIDEST = 200
@@ -43,11 +45,18 @@ def span_of(code: CodeType, instruction: int, line: int) -> Span:
 
 
 def source_of(
-    path: str, span: Span, *, before: int, after: int, frame: FrameType | None = None
+    path: str,
+    span: Span,
+    redactor: Redactor,
+    *,
+    before: int,
+    after: int,
+    frame: FrameType | None = None,
 ) -> tuple[Line, ...]:
     """Return the lines around ``span``; none if the source cannot be had.
 
-    With ``frame`` the module's own loader is asked too: for code in a zip file.
+    Of secrets only those are masked that ``redactor`` knows: code is full of words that look like
+    one. With ``frame`` the module's own loader is asked too, for code in a zip file.
     """
     linecache.checkcache(path)  # the file may have been saved since
     lines = linecache.getlines(path, None if frame is None else frame.f_globals)
@@ -56,14 +65,20 @@ def source_of(
     first = max(1, span.line - before)
     # A long expression is shown from its beginning; its end is not what matters.
     last = min(len(lines), max(span.line, min(span.last_line, span.line + after)) + after)
-    return tuple(_line(lines[number - 1], number, span) for number in range(first, last + 1))
-
-
-def _line(raw: str, number: int, span: Span) -> Line:
-    text = raw.rstrip("\r\n")
-    return Line(
-        number, text[:_WIDEST] + ("…" if len(text) > _WIDEST else ""), _mark(text, number, span)
+    while first < span.line and not lines[first - 1].strip():
+        first += 1
+    while last > span.line and not lines[last - 1].strip():
+        last -= 1
+    return tuple(
+        _line(lines[number - 1], number, span, redactor) for number in range(first, last + 1)
     )
+
+
+def _line(raw: str, number: int, span: Span, redactor: Redactor) -> Line:
+    text = raw.rstrip("\r\n")
+    masked = redactor.known(text)
+    mark = _mark(text, number, span) if masked == text else None
+    return Line(number, masked[:_WIDEST] + ("…" if len(masked) > _WIDEST else ""), mark)
 
 
 def _mark(text: str, number: int, span: Span) -> tuple[int, int] | None:

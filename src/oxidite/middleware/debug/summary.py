@@ -16,6 +16,7 @@ Row: TypeAlias = tuple[str, str]
 """A name and a value."""
 
 _ROWS = 60
+_METHOD = 20
 _NAME = 100
 _VALUE = 500
 _PATH = 300
@@ -55,7 +56,7 @@ def summary_of(request: Request, redactor: Redactor) -> Summary:
     if any(is_sensitive(name) for name in request.params):
         path = pattern or MASK
     return Summary(
-        request.method[:_NAME],
+        request.method[:_METHOD],
         path if len(path) <= _PATH else f"{path[:_PATH]}…",
         pattern,
         rows(_params(request)),

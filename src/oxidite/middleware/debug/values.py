@@ -48,7 +48,7 @@ class Values:
     def __init__(
         self, redactor: Redactor, *, seconds: float = 1.0, characters: int = 40_000
     ) -> None:
-        self._redactor = redactor
+        self.redactor = redactor
         self._until = perf() + seconds
         # With the object itself, so that its id stays its own.
         self._known: dict[int, tuple[object, str]] = {}
@@ -64,7 +64,7 @@ class Values:
         if self._room <= 0:
             return "…"
         self._nodes = _NODES
-        text = self._redactor.text(self._describe(value, _DEPTH)[:_READ], names=is_sensitive)
+        text = self.redactor.text(self._describe(value, _DEPTH)[:_READ], names=is_sensitive)
         if len(text) > LONGEST:
             text = f"{text[:LONGEST]}…"
         self._room -= len(text)

@@ -1,14 +1,25 @@
-"""A group of commands that are imported when they run, so that help is quick."""
+"""Commands whose help ends in examples, and a group that imports its commands when they run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any, NamedTuple, cast
 
 import click
 
-__all__ = ["Lazy", "LazyGroup"]
+__all__ = ["Command", "Lazy", "LazyGroup"]
+
+_EXAMPLES = "\n\nExamples:\n"
+
+
+class Command(click.Command):
+    """A command; what follows ``Examples:`` in its docstring is shown line by line."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the docstring."""
+        _write_help(self.help, formatter)
 
 
 class Lazy(NamedTuple):
@@ -45,7 +56,22 @@ class LazyGroup(click.Group):
             raise click.NoSuchCommand(args[0], possibilities=self.lazy, ctx=ctx)
         return super().resolve_command(ctx, args)
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the docstring."""
+        _write_help(self.help, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, each.help) for name, each in self.lazy.items()])
+
+
+def _write_help(text: str | None, formatter: click.HelpFormatter) -> None:
+    prose, _, examples = cleandoc(text or "").partition(_EXAMPLES)
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(prose)
+    if examples:
+        with formatter.section("Examples"):
+            for line in examples.splitlines():
+                formatter.write(f"  {line.strip()}\n")

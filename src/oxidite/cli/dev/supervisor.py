@@ -1,0 +1,203 @@
+"""Holds the socket, watches the files, and sees to it that the best code there is serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterable
+from importlib.util import cache_from_source
+from pathlib import Path
+
+import oxidite
+from oxidite import clock
+from oxidite.cli.console import dim, fail, say
+from oxidite.cli.dev.messages import Order, Report
+from oxidite.cli.dev.process import Child
+from oxidite.cli.dev.stand_in import StandIn
+from oxidite.servers import Target
+
+__all__ = ["Supervisor"]
+
+GRACE = 1.0
+"""Seconds that a child has to end, whatever it is doing."""
+
+_FRAMEWORK = Path(oxidite.__file__).parent
+
+
+class Supervisor:
+    """Runs one child at a time, and replaces it when ``changes`` yields.
+
+    Every child is in ``_children`` from its start to its end, so that none is ever left behind.
+    """
+
+    def __init__(
+        self, target: Target, listener: socket.socket, changes: AsyncIterator[set[Path]]
+    ) -> None:
+        self._target = target
+        self._listener = listener
+        self._changes = changes
+        self._changed = asyncio.Event()
+        self._batch: set[Path] = set()
+        self._children: set[Child] = set()
+        self._serving: Child | None = None
+        self._spare: Child | None = None
+        self._stand_in = StandIn(listener)
+
+    async def run(self) -> int:
+        """Work until SIGTERM or SIGINT; return the exit code.
+
+        Raises:
+            KeyboardInterrupt: it was SIGINT; everything is stopped.
+        """
+        loop = asyncio.get_running_loop()
+        stop: asyncio.Future[int] = loop.create_future()
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(each, _stop_by, stop, each)
+        tasks = [loop.create_task(self._watch()), loop.create_task(self._work())]
+        try:
+            await asyncio.wait((*tasks, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            await self._end()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        if stop.done() and stop.result() == signal.SIGINT:
+            raise KeyboardInterrupt
+        return 0
+
+    async def _end(self) -> None:
+        self._stand_in.close()
+        serving, self._serving = self._serving, None
+        await asyncio.gather(
+            *(child.stop(GRACE) if child is serving else child.kill() for child in self._children)
+        )
+        self._children.clear()
+
+    # What happens.
+
+    async def _watch(self) -> None:
+        async for batch in self._changes:
+            _forget_bytecode(batch)
+            self._batch |= batch
+            self._changed.set()
+
+    async def _work(self) -> None:
+        self._changed.set()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            batch, self._batch = self._batch, set()
+            await self._renew(batch)
+
+    async def _renew(self, batch: set[Path]) -> None:
+        """Go over to the code as it is now, if it can be imported."""
+        started = clock.perf()
+        if any(path.is_relative_to(_FRAMEWORK) for path in batch):
+            await self._drop_spare()
+        candidate = await self._take_spare()
+        report = await self._ask(candidate, Order("load"))
+        if report is None or report.event == "failed":
+            await self._kill(candidate)
+            if report is not None:
+                await self._keep(report.text)
+            return
+        await self._replace(candidate, batch, started)
+
+    async def _ask(self, child: Child, order: Order) -> Report | None:
+        """Give an order and return what comes of it; ``None`` if there is newer code by then."""
+        child.tell(order)
+        report = asyncio.ensure_future(child.report())
+        changed = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait((report, changed), return_when=asyncio.FIRST_COMPLETED)
+            return report.result() if report.done() else None
+        finally:
+            report.cancel()
+            changed.cancel()
+
+    async def _keep(self, text: str) -> None:
+        """Let the last good code serve on, and show what is wrong with the new."""
+        fail(f"the changed code does not work\n\n{text}")
+        if self._serving is None:
+            await self._stand_in.show(text)
+        else:
+            self._serving.tell(Order("overlay", text))
+
+    async def _replace(self, candidate: Child, batch: Iterable[Path], started: float) -> None:
+        """Stop the old child, let the new one go on."""
+        old, self._serving = self._serving, None
+        if old is not None:
+            await old.stop(GRACE)
+            self._children.discard(old)
+        self._stand_in.close()
+        report = await self._ask(candidate, Order("serve"))
+        if report is None or report.event == "failed":
+            await self._kill(candidate)
+            if report is not None:
+                await self._give_up(report.text)
+            return
+        self._serving = candidate
+        names = ", ".join(sorted(path.name for path in batch)[:3])
+        say(
+            dim(
+                f"Ready in {clock.perf() - started:.2f} s" + (f": {names} changed" if names else "")
+            )
+        )
+        self._end_watch = asyncio.ensure_future(self._notice_end(candidate))
+        self._spare = await self._start()
+
+    async def _give_up(self, text: str) -> None:
+        fail(f"the application does not start\n\n{text}")
+        await self._stand_in.show(text)
+
+    async def _notice_end(self, child: Child) -> None:
+        """Say so when a child ends that nobody told to."""
+        text = await child.ended()
+        if self._serving is child:
+            self._serving = None
+            await self._kill(child)
+            await self._give_up(f"{text} It starts again after the next change.")
+
+    # Children.
+
+    async def _start(self) -> Child:
+        child = await Child.start(self._target, self._listener)
+        self._children.add(child)
+        return child
+
+    async def _take_spare(self) -> Child:
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.is_alive:
+            return spare
+        return await self._start()
+
+    async def _drop_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            await self._kill(spare)
+
+    async def _kill(self, child: Child) -> None:
+        await child.kill()
+        self._children.discard(child)
+
+
+def _stop_by(stop: asyncio.Future[int], signum: int) -> None:
+    if not stop.done():
+        stop.set_result(signum)
+
+
+def _forget_bytecode(batch: Iterable[Path]) -> None:
+    """Remove the compiled form of changed files.
+
+    It is told from an old one by the second and the size, so that two changes within a second may
+    look like none.
+    """
+    for path in batch:
+        if path.suffix == ".py":
+            with contextlib.suppress(OSError, NotImplementedError):
+                Path(cache_from_source(str(path))).unlink(missing_ok=True)

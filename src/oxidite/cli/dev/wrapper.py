@@ -1,0 +1,76 @@
+"""The application as a child serves it: with the failure of newer code over its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from oxidite.cli.dev.pages import overlay
+from oxidite.http.response import ASGIApp
+from oxidite.servers.startup import Message, StartupRecorder
+
+__all__ = ["DevApp"]
+
+_DROPPED = frozenset((b"content-length", b"etag", b"last-modified", b"cache-control"))
+_MARK = (b"x-oxidite-reload", b"failed")
+
+
+class DevApp(StartupRecorder):
+    """An ASGI application around the user's; ``failure`` is what it shows, nothing if empty."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app)
+        self.failure = ""
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """ASGI."""
+        if self.failure and scope["type"] == "http":
+            send = _Overlaid(send, overlay(self.failure), is_head=scope["method"] == "HEAD")
+        await super().__call__(scope, receive, send)
+
+
+class _Overlaid:
+    """A ``send`` that marks responses, and adds the overlay to complete pages."""
+
+    def __init__(
+        self, send: Callable[[Message], Awaitable[None]], extra: bytes, *, is_head: bool
+    ) -> None:
+        self._send = send
+        self._extra = extra
+        self._is_head = is_head
+        self._start: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            # Only the next message tells whether the page is complete.
+            headers = [*message.get("headers", ()), _MARK]
+            self._start = {**message, "headers": headers}
+            return
+        start, self._start = self._start, None
+        if start is not None:
+            if self._is_complete_page(start, message):
+                start, message = self._lay_over(start, message)
+            await self._send(start)
+        await self._send(message)
+
+    def _is_complete_page(self, start: Message, body: Message) -> bool:
+        headers = {name.lower(): value for name, value in start["headers"]}
+        return (
+            body["type"] == "http.response.body"
+            and not body.get("more_body", False)
+            and not self._is_head
+            and start["status"] not in (204, 206, 304)
+            and headers.get(b"content-type", b"").startswith(b"text/html")
+            and b"content-encoding" not in headers
+        )
+
+    def _lay_over(self, start: Message, message: Message) -> tuple[Message, Message]:
+        body = cast("bytes", message.get("body", b"")) + self._extra
+        headers = [each for each in start["headers"] if each[0].lower() not in _DROPPED]
+        headers += [(b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
+        return {**start, "headers": headers}, {**message, "body": body}
