@@ -19,7 +19,7 @@ from oxidite import (
     ValidationError,
     clock,
 )
-from oxidite.config import load
+from oxidite.config import load_with_origins
 from oxidite.http import complete
 
 from .api import api
@@ -36,7 +36,9 @@ class Settings:
     samples: bool = True
 
 
-settings = load(Settings, prefix="BLOG_")
+# With the origins, so that `oxidite config show` can tell where each value comes from.
+loaded = load_with_origins(Settings, prefix="BLOG_")
+settings = loaded.settings
 
 CSS = (Path(__file__).parent / "style.css").read_bytes()
 

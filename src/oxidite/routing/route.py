@@ -6,7 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, get_args, get_origin
 
 from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import NotAcceptableError, RouteError
@@ -160,12 +160,7 @@ class Route:
         declared = self.definition.options.get("complete")
         if declared is not None:
             return declared
-        returns = self.plan.returns
-        if returns is inspect.Parameter.empty or returns is object:
-            return False
-        if isinstance(returns, type) and issubclass(returns, Response):
-            return issubclass(returns, _COMPLETE_KINDS)
-        return "Response" not in repr(returns) and "typing.Any" not in repr(returns)
+        return not _may_stream(self.plan.returns)
 
     def incomplete(self) -> Iterator[str]:
         """Yield what of this route is not known to answer with complete bytes."""
@@ -187,6 +182,21 @@ class Route:
         for middleware in reversed(self.middleware):
             handler = wrap(handler, middleware, render)
         self.handle = handler
+
+
+def _may_stream(type_: object) -> bool:
+    """Tell whether a value of this annotation may be a stream: only values and known kinds are not."""
+    if get_origin(type_) is not None:
+        return any(
+            _may_stream(argument) for argument in get_args(type_) if argument is not Ellipsis
+        )
+    if type_ in (inspect.Parameter.empty, Any, object):
+        return True
+    if isinstance(type_, type):
+        if issubclass(type_, Response):
+            return not issubclass(type_, _COMPLETE_KINDS)
+        return hasattr(type_, "__aiter__")
+    return False
 
 
 def wrap(handler: Handler, middleware: Middleware, render: RenderError) -> Handler:
