@@ -26,6 +26,7 @@ ADVICE = {
     "summary": "The summary has at most 200 characters.",
     "body": "The text is missing, or too long.",
 }
+OTHER_ADVICE = "There is a field that does not belong here."
 
 
 def index_page(
@@ -159,10 +160,9 @@ def _paragraphs(text: str) -> str:
 def _errors(errors: Sequence[FieldError]) -> str:
     if not errors:
         return ""
-    names = dict.fromkeys((error.pointer or "").strip("/") for error in errors)
-    items = "".join(
-        f"<li>{escape(ADVICE.get(name) or f'There is no field {name!r}.')}</li>" for name in names
-    )
+    fields = dict.fromkeys((error.pointer or "").strip("/") for error in errors)
+    advice = dict.fromkeys(ADVICE.get(field, OTHER_ADVICE) for field in fields)
+    items = "".join(f"<li>{escape(text)}</li>" for text in advice)
     return f'<ul class="errors" role="alert">{items}</ul>'
 
 

@@ -173,6 +173,7 @@ async def test_markup_in_a_post_or_comment_is_only_text(client: Client, text: st
     page = assert_inert((await client.get(where)).text)
     front = assert_inert((await client.get("/")).text)
 
+    text = text.strip()
     assert page.text["h2"] == text
     assert page.text["title"].startswith(text)
     assert page.text["p"].count(text) == 4  # the byline, the summary, the body, the comment
@@ -188,8 +189,8 @@ async def test_markup_in_a_form_that_comes_back_is_only_text(client: Client, tex
     values = [each["value"] for name, each in page.elements if name == "input"]
     assert response.status_code == 422
     assert values == [text, text, text * 10]
-    assert page.text["textarea"].strip() == text
-    assert text in page.text["li"] or repr(text) in page.text["li"]
+    assert page.text["textarea"].strip() == text.strip()
+    assert page.text["li"].endswith("There is a field that does not belong here.")
 
 
 async def test_a_page_forbids_scripts_and_other_peoples_resources(client: Client) -> None:
@@ -334,6 +335,6 @@ def test_broken_requests_over_a_real_socket_are_refused_politely(app: Oxidite) -
             browser.post("/api/posts", content=b" " * 2_000_000, headers=json),
             browser.post("/api/posts", content=b"title=x"),
         ]
-        assert [each.status_code for each in answers] == [400, 400, 400, 405, 413, 415]
+        assert [each.status_code for each in answers] == [400, 422, 400, 405, 413, 415]
         assert {each.headers["content-type"] for each in answers} == {"application/problem+json"}
         assert browser.get("/api/posts").status_code == 200

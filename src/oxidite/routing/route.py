@@ -6,7 +6,8 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypedDict, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_args, get_origin
 
 from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import NotAcceptableError, RouteError
@@ -186,10 +187,12 @@ class Route:
 
 def _may_stream(type_: object) -> bool:
     """Tell whether a value of this annotation may be a stream: only values and known kinds are not."""
-    if get_origin(type_) is not None:
-        return any(
-            _may_stream(argument) for argument in get_args(type_) if argument is not Ellipsis
-        )
+    origin = get_origin(type_)
+    if origin is Annotated:
+        return _may_stream(get_args(type_)[0])
+    if origin in (Union, UnionType):
+        return any(map(_may_stream, get_args(type_)))
+    type_ = origin or type_
     if type_ in (inspect.Parameter.empty, Any, object):
         return True
     if isinstance(type_, type):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import math
 import signal
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, cast
 
 import granian
 from granian.constants import Interfaces, Loops, RuntimeModes, SSLProtocols
@@ -17,6 +18,7 @@ from oxidite.servers.base import Announce, Application, Interface, Settings, qui
 from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.sockets import probe
 from oxidite.servers.target import Target
+from oxidite.servers.workers import WorkerLoader
 
 __all__ = ["GranianServer"]
 
@@ -54,7 +56,9 @@ class GranianServer:
         server = _server(app, held, _INTERFACES[interface])
         announce(held)
         try:
-            server.serve(target_loader=app.load, wrap_loader=False)
+            server.serve(
+                target_loader=WorkerLoader(app, settings.graceful_timeout), wrap_loader=False
+            )
         except SystemExit as exc:
             return 1 if exc.code else 0
         if server.stopped_by == signal.SIGINT:
@@ -70,7 +74,7 @@ class _Granian(MPServer):
     def signal_handler_interrupt(self, *args: object, **kwargs: object) -> None:
         signum = args[0] if args else None
         self.stopped_by = signum if isinstance(signum, int) else None
-        super().signal_handler_interrupt()  # type: ignore[no-untyped-call]  # theirs
+        cast("Callable[[], None]", super().signal_handler_interrupt)()  # it has no types
 
 
 def _server(target: Target, settings: Settings, interface: Interfaces) -> _Granian:

@@ -23,6 +23,7 @@ from oxidite.errors import ConfigError
 from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
 from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
+from oxidite.servers.workers import WorkerLoader
 
 __all__ = ["HypercornServer"]
 
@@ -99,7 +100,7 @@ def _supervise(workers: Sequence[BaseProcess], patience: float) -> int:
 
 def _worker(app: Target, settings: Settings, sock: socket.socket) -> None:
     try:
-        code = _work(app, settings, sock)
+        code = _work(WorkerLoader(app, settings.graceful_timeout)(), settings, sock)
     except KeyboardInterrupt:
         code = 0
     raise SystemExit(code)

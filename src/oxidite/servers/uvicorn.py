@@ -9,12 +9,15 @@ from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from oxidite.http.response import ASGIApp
 from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
 from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
+from oxidite.servers.workers import WorkerLoader
 
 __all__ = ["ReportingServer", "UvicornServer", "run_server"]
 
@@ -63,15 +66,13 @@ class UvicornServer:
         with listening(settings) as (sock, held):
             announce(held)
             if settings.workers > 1:
-                Multiprocess(config, sockets=[sock]).run()
-                return 0
+                return _run_workers(_Supervisor(config, sockets=[sock]))
             return run_server(uvicorn.Server(config), sock)
 
     def _config(self, app: Application, settings: Settings) -> uvicorn.Config:
-        is_target = isinstance(app, Target)
         return uvicorn.Config(
-            app.load if isinstance(app, Target) else app,
-            factory=is_target,
+            _factory(app, settings) if isinstance(app, Target) else app,
+            factory=isinstance(app, Target),
             http=self.http,
             workers=settings.workers,
             backlog=settings.backlog,
@@ -84,6 +85,27 @@ class UvicornServer:
             ssl_certfile=None if settings.tls is None else settings.tls.certificate,
             ssl_keyfile=None if settings.tls is None else settings.tls.key,
         )
+
+
+class _Supervisor(Multiprocess):
+    """uvicorn's, remembering that it was interrupted."""
+
+    was_interrupted: bool = False
+
+    def handle_int(self) -> None:
+        self.was_interrupted = True
+        super().handle_int()
+
+
+def _run_workers(supervisor: _Supervisor) -> int:
+    supervisor.run()
+    if supervisor.was_interrupted:
+        raise KeyboardInterrupt
+    return 1 if any(each.exitcode == STARTUP_FAILURE for each in supervisor.processes) else 0
+
+
+def _factory(target: Target, settings: Settings) -> Callable[[], ASGIApp]:
+    return target.load if settings.workers == 1 else WorkerLoader(target, settings.graceful_timeout)
 
 
 def run_server(server: uvicorn.Server, sock: socket.socket) -> int:

@@ -44,6 +44,10 @@ class Supervisor:
         self._serving: Child | None = None
         self._spare: Child | None = None
         self._stand_in = StandIn(listener)
+        self._notices: set[asyncio.Task[None]] = set()
+        self._replacing = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._signal: int | None = None
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT; return the exit code.
@@ -52,12 +56,11 @@ class Supervisor:
             KeyboardInterrupt: it was SIGINT; everything is stopped.
         """
         loop = asyncio.get_running_loop()
-        stop: asyncio.Future[int] = loop.create_future()
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(each, _stop_by, stop, each)
-        tasks = [loop.create_task(self._watch()), loop.create_task(self._work())]
+            loop.add_signal_handler(each, self._stop_by, each)
+        tasks = [loop.create_task(each) for each in (self._watch(), self._work(), self._stopped())]
         try:
-            await asyncio.wait((*tasks, stop), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
@@ -66,9 +69,16 @@ class Supervisor:
         for result in results:
             if isinstance(result, Exception):
                 raise result
-        if stop.done() and stop.result() == signal.SIGINT:
+        if self._signal == signal.SIGINT:
             raise KeyboardInterrupt
         return 0
+
+    def _stop_by(self, signum: int) -> None:
+        self._signal = signum
+        self._stop.set()
+
+    async def _stopped(self) -> None:
+        await self._stop.wait()
 
     async def _end(self) -> None:
         self._stand_in.close()
@@ -106,7 +116,8 @@ class Supervisor:
             if report is not None:
                 await self._keep(report.text)
             return
-        await self._replace(candidate, batch, started)
+        async with self._replacing:
+            await self._replace(candidate, batch, started)
 
     async def _ask(self, child: Child, order: Order) -> Report | None:
         """Give an order and return what comes of it; ``None`` if there is newer code by then."""
@@ -122,11 +133,16 @@ class Supervisor:
 
     async def _keep(self, text: str) -> None:
         """Let the last good code serve on, and show what is wrong with the new."""
-        fail(f"the changed code does not work\n\n{text}")
         if self._serving is None:
-            await self._stand_in.show(text)
-        else:
-            self._serving.tell(Order("overlay", text))
+            await self._give_up(text)
+            return
+        fail(f"the changed code does not work, so the last that did serves on\n\n{text}")
+        self._serving.tell(Order("overlay", text))
+
+    async def _give_up(self, text: str) -> None:
+        """Answer with what is wrong: there is no code that works."""
+        fail(f"the application does not start\n\n{text}")
+        await self._stand_in.show(text)
 
     async def _replace(self, candidate: Child, batch: Iterable[Path], started: float) -> None:
         """Stop the old child, let the new one go on."""
@@ -142,26 +158,25 @@ class Supervisor:
                 await self._give_up(report.text)
             return
         self._serving = candidate
+        self._notice_end(candidate)
         names = ", ".join(sorted(path.name for path in batch)[:3])
-        say(
-            dim(
-                f"Ready in {clock.perf() - started:.2f} s" + (f": {names} changed" if names else "")
-            )
-        )
-        self._end_watch = asyncio.ensure_future(self._notice_end(candidate))
+        took = f"Ready in {clock.perf() - started:.2f} s"
+        say(dim(f"{took}: {names} changed" if names else took))
         self._spare = await self._start()
 
-    async def _give_up(self, text: str) -> None:
-        fail(f"the application does not start\n\n{text}")
-        await self._stand_in.show(text)
+    def _notice_end(self, child: Child) -> None:
+        notice = asyncio.get_running_loop().create_task(self._ended(child))
+        self._notices.add(notice)
+        notice.add_done_callback(self._notices.discard)
 
-    async def _notice_end(self, child: Child) -> None:
+    async def _ended(self, child: Child) -> None:
         """Say so when a child ends that nobody told to."""
         text = await child.ended()
-        if self._serving is child:
-            self._serving = None
-            await self._kill(child)
-            await self._give_up(f"{text} It starts again after the next change.")
+        async with self._replacing:
+            if self._serving is child:
+                self._serving = None
+                await self._kill(child)
+                await self._give_up(f"{text} It starts again after the next change.")
 
     # Children.
 
@@ -184,11 +199,6 @@ class Supervisor:
     async def _kill(self, child: Child) -> None:
         await child.kill()
         self._children.discard(child)
-
-
-def _stop_by(stop: asyncio.Future[int], signum: int) -> None:
-    if not stop.done():
-        stop.set_result(signum)
 
 
 def _forget_bytecode(batch: Iterable[Path]) -> None:

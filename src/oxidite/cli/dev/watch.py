@@ -37,9 +37,12 @@ def _is_ignored(folder: str) -> bool:
     return folder.startswith(".") or folder in _IGNORED
 
 
-async def watch(root: Path, *, poll: bool = False) -> AsyncIterator[set[Path]]:
+def watch(root: Path, *, poll: bool = False) -> AsyncIterator[set[Path]]:
     """Yield the files below ``root`` that changed, batch by batch, as long as it is asked."""
-    root = root.resolve()
+    return _watch(root.resolve(), poll=poll)
+
+
+async def _watch(root: Path, *, poll: bool) -> AsyncIterator[set[Path]]:
     if not poll and importlib.util.find_spec("watchfiles") is not None:
         try:
             async for batch in _notified(root):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from oxidite.config import Secret
 from oxidite.middleware.debug.frames import (
     Frame,
     Gap,
@@ -63,7 +64,7 @@ def learn_variables(error: BaseException, redactor: Redactor) -> None:
     for each in _related(error):
         for frame in open_frames(each.__traceback__):
             for name, value in frame.f_locals.items():
-                if is_secret_name(name):
+                if is_secret_name(name) or issubclass(type(value), Secret):
                     redactor.learn(value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from itertools import islice
+from types import NoneType
 from typing import TypeVar, cast
 
 from oxidite.clock import perf
@@ -24,6 +25,7 @@ _BITS = 4096  # turning a longer int into digits is slow, and Python refuses it 
 
 _Item = TypeVar("_Item")
 
+_PLAIN = frozenset((bool, float, complex, NoneType))
 _MAPPINGS: frozenset[object] = frozenset(
     {dict.__repr__, OrderedDict.__repr__, defaultdict.__repr__}
 )
@@ -82,11 +84,14 @@ class Values:
     def _by_kind(self, value: object, depth: int) -> str:
         # By type() throughout: isinstance asks __class__, and a lazy proxy answers that with work.
         kind = type(value)
+        if kind in _PLAIN:
+            return repr(value)
         shape: object = kind.__repr__
         if shape is str.__repr__ or shape is bytes.__repr__:
             return _cut_repr(cast("str | bytes", value))
-        if shape is int.__repr__ and cast("int", value).bit_length() > _BITS:
-            return f"<an int of {cast('int', value).bit_length()} bits>"
+        if shape is int.__repr__:
+            bits = cast("int", value).bit_length()
+            return repr(value) if bits <= _BITS else f"<an int of {bits} bits>"
         if shape in _MAPPINGS:
             return self._mapping(cast("dict[object, object]", value), depth)
         if shape in _SEQUENCES:
