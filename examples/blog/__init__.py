@@ -1,5 +1,5 @@
 """The demonstration: a blog with pages for people and a JSON API for programs.
 
-``app.py`` holds the application and the pages' routes, ``api.py`` the API, ``views.py`` the HTML,
-``store.py`` the posts and comments. Run it with ``oxidite dev examples/blog/app.py``.
+``app.py`` puts it together. ``site.py`` has the routes of the pages and ``views.py`` their HTML,
+``api.py`` the API, ``store.py`` the posts and comments, ``settings.py`` what can be set.
 """

@@ -31,9 +31,9 @@ OTHER_ADVICE = "There is a field that does not belong here."
 
 def index_page(
     page: Page,
-    *,
     site: str,
     url: URLs,
+    *,
     draft: Draft = EMPTY,
     errors: Sequence[FieldError] = (),
 ) -> str:
@@ -72,9 +72,9 @@ def index_page(
 def post_page(
     post: Post,
     comments: Sequence[Comment],
-    *,
     site: str,
     url: URLs,
+    *,
     draft: Draft = EMPTY,
     errors: Sequence[FieldError] = (),
 ) -> str:

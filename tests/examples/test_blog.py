@@ -289,14 +289,17 @@ async def test_a_full_store_takes_no_more(app: Oxidite, blog: ModuleType) -> Non
 
 
 def test_settings_come_from_the_environment(blog: ModuleType) -> None:
+    settings_class = importlib.import_module("blog.settings").Settings
     environ = {"BLOG_TITLE": "Elsewhere", "BLOG_POSTS_PER_PAGE": "3", "BLOG_SAMPLES": "no"}
-    settings = load(blog.Settings, prefix="BLOG_", environ=environ, dotenv=False)
-    assert settings == blog.Settings(title="Elsewhere", posts_per_page=3, samples=False)
+    settings = load(settings_class, prefix="BLOG_", environ=environ, dotenv=False)
+    assert settings == settings_class(title="Elsewhere", posts_per_page=3, samples=False)
 
 
 def test_a_setting_out_of_range_is_refused(blog: ModuleType) -> None:
+    settings_class = importlib.import_module("blog.settings").Settings
+    environ = {"BLOG_POSTS_PER_PAGE": "0"}
     with pytest.raises(SettingsError, match="posts_per_page"):
-        load(blog.Settings, prefix="BLOG_", environ={"BLOG_POSTS_PER_PAGE": "0"}, dotenv=False)
+        load(settings_class, prefix="BLOG_", environ=environ, dotenv=False)
 
 
 def test_everything_it_answers_is_complete_bytes(app: Oxidite) -> None:

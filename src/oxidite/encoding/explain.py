@@ -1,18 +1,20 @@
 """The second pass: every problem of data that did not decode, each with its JSON Pointer.
 
 msgspec stops at the first problem, which is right for the data that fits. For data that does not,
-this module walks the declared type and the plain value side by side. It runs on the failure path
-only, and stops after ``MAX_PROBLEMS`` so that a hostile body cannot make a huge answer.
+this module walks the declared type and the plain value side by side, down into what does not fit
+and around what does. It runs on the failure path only, and its work is bounded, so that a hostile
+body makes neither a huge answer nor a long wait.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
@@ -23,8 +25,26 @@ __all__ = ["MAX_PROBLEMS", "explain", "pointer_of"]
 
 MAX_PROBLEMS = 100
 
-_AT = re.compile(r" - at `(?P<key>key in )?(?P<path>\$[^`]*)`$")
+# What fits is judged once for every level above it, hence the depth; every step is some Python.
+_MAX_DEPTH = 12
+_MAX_STEPS = 10_000
+
+_MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_SEQUENCES = (
+    list,
+    set,
+    frozenset,
+    tuple,
+    collections.abc.Collection,
+    collections.abc.Sequence,
+    collections.abc.MutableSequence,
+    collections.abc.Set,
+    collections.abc.MutableSet,
+)
+
+_AT = re.compile(r" - at (?P<key>`key` in )?`(?P<path>\$[^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]*)`")
 
 
 def explain(
@@ -35,13 +55,10 @@ def explain(
     ``error`` is what msgspec said first: the answer when the walk finds nothing of its own.
     ``value`` is ``msgspec.UNSET`` when not even the plain value could be had.
     """
-    problems: list[Problem] = []
-    if value is not msgspec.UNSET:
-        try:
-            problems = list(islice(_walk(value, type_, "", strict), MAX_PROBLEMS))
-        except RecursionError:
-            problems = []
-    return problems or [_problem_of(error, "")]
+    if value is msgspec.UNSET:
+        return [_problem_of(error, "")]
+    walk = _Walk(strict=strict)
+    return list(islice(walk.problems(value, type_, "", 0, error), MAX_PROBLEMS))
 
 
 def pointer_of(*keys: object) -> str:
@@ -49,103 +66,126 @@ def pointer_of(*keys: object) -> str:
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
 
 
-def _walk(value: object, type_: object, at: str, strict: bool) -> Iterator[Problem]:
-    inner = _unwrap(type_, value)
-    walk = _walker(inner, value)
-    found = False
-    if walk is not None:
-        for problem in walk(value, inner, at, strict):
-            found = True
-            yield problem
-    if not found:
-        # No part is wrong, so ask about the whole: a constraint on it, or its own checks.
+class _Walk:
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._steps = _MAX_STEPS
+
+    def check(self, value: object, type_: object, at: str, depth: int) -> Iterator[Problem]:
+        """Yield what is wrong with a value, if anything is."""
+        self._steps -= 1
+        if self._steps < 0:
+            return
         try:
-            msgspec.convert(value, type_, strict=strict)
+            # Keys were text in JSON, whatever their declared type.
+            msgspec.convert(value, type_, strict=self._strict, str_keys=True)
         except msgspec.ValidationError as exc:
-            yield _problem_of(exc, at)
+            yield from self.problems(value, type_, at, depth, exc)
+        except RecursionError:
+            yield Problem(at, "The data is nested too deeply.")
+        except TypeError:
+            # A type that means something only where it stands: it is judged with the whole.
+            return
+
+    def problems(
+        self, value: object, type_: object, at: str, depth: int, error: msgspec.ValidationError
+    ) -> Iterator[Problem]:
+        """Yield what is wrong with the parts of a value, or else what msgspec said of the whole."""
+        inner = _member(type_, value)
+        parts = self._parts(inner, value) if depth < _MAX_DEPTH else None
+        found = False
+        if parts is not None:
+            for problem in parts(value, inner, at, depth + 1):
+                found = True
+                yield problem
+        if not found:
+            # No part is wrong, so it is the whole: a constraint on it, or its own checks.
+            yield _problem_of(error, at)
+
+    def _parts(self, type_: object, value: object) -> _Parts | None:
+        if isinstance(value, Mapping):
+            if (get_origin(type_) or type_) in _MAPPINGS:
+                return self._mapping
+            if fields_of(type_) is not None:
+                return self._fields
+        elif isinstance(value, list | tuple) and (get_origin(type_) or type_) in _SEQUENCES:
+            return self._items
+        return None
+
+    def _fields(
+        self, value: Mapping[object, object], type_: object, at: str, depth: int
+    ) -> Iterator[Problem]:
+        fields = fields_of(type_) or ()
+        for field in fields:
+            here = at + pointer_of(field.key)
+            if field.key in value:
+                yield from self.check(value[field.key], field.type, here, depth)
+            elif field.required:
+                yield Problem(here, "This field is required.", "missing")
+        config = getattr(get_origin(type_) or type_, "__struct_config__", None)
+        if config is not None and config.forbid_unknown_fields:
+            known = {field.key for field in fields} | {config.tag_field}
+            for key in value:
+                if key not in known:
+                    yield Problem(at + pointer_of(key), _unknown(key, known - {None}), "unknown")
+
+    def _mapping(
+        self, value: Mapping[object, object], type_: object, at: str, depth: int
+    ) -> Iterator[Problem]:
+        arguments = get_args(type_)
+        if len(arguments) != 2:
+            return
+        for key, item in value.items():
+            here = at + pointer_of(key)
+            for problem in self.check({key: None}, dict[arguments[0], Any], here, _MAX_DEPTH):  # type: ignore[valid-type]  # made at run time
+                yield Problem(here, f"The key is wrong: {problem.message}", problem.code)
+            yield from self.check(item, arguments[1], here, depth)
+
+    def _items(
+        self, value: Sequence[object], type_: object, at: str, depth: int
+    ) -> Iterator[Problem]:
+        arguments = get_args(type_)
+        if get_origin(type_) is tuple and arguments[1:] != (Ellipsis,):
+            item_types = arguments
+        else:
+            item_types = arguments[:1] * len(value)
+        for index, (item, item_type) in enumerate(zip(value, item_types, strict=False)):
+            if self._steps <= 0:
+                return
+            yield from self.check(item, item_type, at + pointer_of(index), depth)
 
 
-def _unwrap(type_: object, value: object) -> object:
+_Parts: TypeAlias = Callable[[Any, object, str, int], Iterator[Problem]]
+"""Walks the parts of one kind of value."""
+
+
+def _member(type_: object, value: object) -> object:
     """Follow ``Annotated`` and unions to the member that ``value`` was meant to be."""
     origin = get_origin(type_)
     if origin is Annotated:
-        return _unwrap(get_args(type_)[0], value)
-    if origin is Union or origin is types.UnionType:
-        return _unwrap_union(get_args(type_), value)
-    return type_
-
-
-def _unwrap_union(members: tuple[object, ...], value: object) -> object:
-    members = tuple(m for m in members if m is not type(None) and m is not msgspec.UnsetType)
-    if value is None:
-        return None
-    if len(members) == 1:
-        return _unwrap(members[0], value)
+        return _member(get_args(type_)[0], value)
+    if origin is not Union and origin is not types.UnionType:
+        return type_
+    members = [_member(arg, value) for arg in get_args(type_)]
     if isinstance(value, Mapping):
-        for member in members:
-            cls = get_origin(member) or member
-            if isinstance(cls, type) and issubclass(cls, msgspec.Struct):
-                config = cls.__struct_config__
-                if config.tag_field is not None and value.get(config.tag_field) == config.tag:
-                    return member
-    return None
+        members = [m for m in members if (get_origin(m) or m) in _MAPPINGS or fields_of(m)]
+        members = [m for m in members if _has_tag(m, value)] if len(members) > 1 else members
+    elif isinstance(value, list | tuple):
+        members = [m for m in members if (get_origin(m) or m) in _SEQUENCES]
+    return members[0] if len(members) == 1 else None
 
 
-_Walk = Callable[[Any, object, str, bool], Iterator[Problem]]  # each walks one kind of value
-
-
-def _walker(type_: object, value: object) -> _Walk | None:
-    origin = get_origin(type_) or type_
-    if isinstance(value, Mapping):
-        if origin is dict or origin is Mapping:
-            return _walk_mapping
-        if fields_of(type_) is not None:
-            return _walk_fields
-    elif isinstance(value, list | tuple) and origin in (list, set, frozenset, tuple):
-        return _walk_items
-    return None
-
-
-def _walk_fields(
-    value: Mapping[str, object], type_: object, at: str, strict: bool
-) -> Iterator[Problem]:
-    fields = fields_of(type_) or ()
-    for field in fields:
-        here = at + pointer_of(field.key)
-        if field.key in value:
-            yield from _walk(value[field.key], field.type, here, strict)
-        elif field.required:
-            yield Problem(here, "This field is required.", "missing")
+def _has_tag(type_: object, value: Mapping[object, object]) -> bool:
     config = getattr(get_origin(type_) or type_, "__struct_config__", None)
-    if config is not None and config.forbid_unknown_fields:
-        known = {field.key for field in fields} | {config.tag_field}
-        for key in value:
-            if key not in known:
-                yield Problem(at + pointer_of(key), _unknown(key, known - {None}), "unknown")
+    return (
+        config is not None and config.tag is not None and value.get(config.tag_field) == config.tag
+    )
 
 
 def _unknown(key: object, known: set[str]) -> str:
-    close = get_close_matches(str(key), known, n=1)
+    # What somebody made up may be very long, and is compared with every field.
+    close = get_close_matches(str(key)[:100], known, n=1)
     return "There is no such field." + (f" Did you mean {close[0]!r}?" if close else "")
-
-
-def _walk_mapping(
-    value: Mapping[str, object], type_: object, at: str, strict: bool
-) -> Iterator[Problem]:
-    arguments = get_args(type_)
-    if len(arguments) == 2:
-        for key, item in value.items():
-            yield from _walk(item, arguments[1], at + pointer_of(key), strict)
-
-
-def _walk_items(value: Sequence[object], type_: object, at: str, strict: bool) -> Iterator[Problem]:
-    arguments = get_args(type_)
-    if get_origin(type_) is tuple and arguments[1:] != (Ellipsis,):
-        item_types = arguments
-    else:
-        item_types = arguments[:1] * len(value)
-    for index, (item, item_type) in enumerate(zip(value, item_types, strict=False)):
-        yield from _walk(item, item_type, at + pointer_of(index), strict)
 
 
 def _problem_of(error: msgspec.ValidationError, at: str) -> Problem:
@@ -156,14 +196,17 @@ def _problem_of(error: msgspec.ValidationError, at: str) -> Problem:
             if index == "...":
                 break
             at += pointer_of(name or index)
-    return Problem(at, message + ".", _code_of(message))
+        if found["key"]:
+            return Problem(at, f"A key is wrong: {message}.", _code_of(message))
+    if found := _FIELD.fullmatch(message):
+        at += pointer_of(found[2])
+        if found[1] == "missing required":
+            return Problem(at, "This field is required.", "missing")
+        return Problem(at, "There is no such field.", "unknown")
+    return Problem(at, f"{message}.", _code_of(message))
 
 
 def _code_of(message: str) -> str:
-    if message.startswith("Object missing required field"):
-        return "missing"
-    if message.startswith("Object contains unknown field"):
-        return "unknown"
     if message.startswith("Expected "):
         return "type" if ", got " in message else "constraint"
     return "invalid"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import Annotated, Literal, NewType, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
@@ -17,7 +17,9 @@ import msgspec
 from oxidite.encoding import Codec, Field, MismatchError, Problem, codec_for
 from oxidite.errors import FieldError, RouteError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.http.headers import Headers
 from oxidite.http.request import Request
+from oxidite.http.url import QueryParams
 
 __all__ = [
     "Cookie",
@@ -41,7 +43,6 @@ class UnknownPathParameterError(RouteError):
 
 
 _SCALARS = (str, int, float, bool, bytes, UUID, Decimal, date, datetime, time, timedelta, Enum)
-_MISSING = inspect.Parameter.empty
 _COLLECTIONS = (list, set, frozenset, tuple)
 
 
@@ -98,44 +99,31 @@ def _without_none(type_: object) -> object:
 
 
 class _Source:
-    """Where text comes from: one name, or everything."""
+    """Where text comes from: the query, the header fields or the cookies, by name."""
 
-    __slots__ = ("kind",)
+    __slots__ = ("kind", "values")
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, attribute: str) -> None:
         self.kind = kind
+        # PERF: a getter in C; benchmark `users`.
+        self.values: Callable[[Request], Mapping[str, str]] = attrgetter(attribute)
 
     def key(self, name: str) -> str:
         """Return the name on the wire of a parameter called ``name`` in code."""
         return name.replace("_", "-").lower() if self.kind == "header" else name
 
-    def one(self, request: Request, key: str) -> str | None:
-        if self.kind == "query":
-            return request.query.get(key)
-        if self.kind == "header":
-            return request.headers.get(key)
-        return request.cookies.get(key)
-
     def all(self, request: Request, key: str) -> list[str]:
-        if self.kind == "query":
-            return request.query.get_all(key)
-        if self.kind == "header":
-            return request.headers.get_all(key)
-        one = request.cookies.get(key)
-        return [] if one is None else [one]
-
-    def keys(self, request: Request) -> list[str]:
-        if self.kind == "query":
-            return list(request.query)
-        if self.kind == "header":
-            return list(request.headers)
-        return list(request.cookies)
+        """Return every value of a name."""
+        values = self.values(request)
+        if isinstance(values, QueryParams | Headers):
+            return values.get_all(key)
+        return [values[key]] if key in values else []
 
 
-def _converter(type_: object) -> Callable[[object], object]:
-    """Return what turns text into ``type_``; it raises ``MismatchError``."""
+def _converter(type_: object) -> Callable[[object], object] | None:
+    """Return what turns text into ``type_``, raising ``MismatchError``; ``None`` for text itself."""
     if type_ is str:
-        return lambda raw: raw
+        return None
     # A one-field struct, because msgspec keeps what it knows of a struct and works it out anew for
     # any other type at every call.
     holder = msgspec.defstruct("Parameter", [("value", type_)])
@@ -155,7 +143,9 @@ def _converter(type_: object) -> Callable[[object], object]:
         # PERF: the usual case without building a struct; benchmark `users`.
         text = cast("str", raw)
         return (
-            int(text) if text.isdigit() and text.isascii() and len(text) < 19 else convert_text(raw)
+            int(text)
+            if text.isdigit() and text.isascii() and len(text) < 19
+            else convert_text(text)
         )
 
     return convert_int
@@ -168,25 +158,19 @@ class _Single:
         self._parameter = parameter
         self._source = source
         self._key = key
+        self._values = source.values
         self._convert = _converter(_without_none(parameter.type))
 
-        self._default = parameter.default
-
     def extract(self, request: Request) -> object:
-        # PERF: the query is asked directly; benchmark `users`.
-        key = self._key
-        if self._source.kind == "query":
-            raw = request.query.get(key)
-        else:
-            raw = self._source.one(request, key)
+        raw = self._values(request).get(self._key)
         if raw is None:
-            if self._default is _MISSING:
-                raise _missing(self._source, key)
-            return self._default
+            return _default(self._parameter, self._source, self._key)
+        if self._convert is None:
+            return raw
         try:
             return self._convert(raw)
         except MismatchError as exc:
-            raise _invalid(exc, self._source, key) from None
+            raise _invalid(exc, self._source, self._key) from None
 
     def describe(self) -> Description:
         p = self._parameter
@@ -205,9 +189,9 @@ class _Repeated:
     def extract(self, request: Request) -> object:
         raw = self._source.all(request, self._key)
         if not raw:
-            if self._parameter.required:
-                raise _missing(self._source, self._key)
-            return self._parameter.default
+            return _default(self._parameter, self._source, self._key)
+        if self._convert is None:
+            return raw
         try:
             return self._convert(raw)
         except MismatchError as exc:
@@ -247,14 +231,14 @@ class _Whole:
     def _collect(self, request: Request) -> Mapping[str, object]:
         source = self._source
         values: dict[str, object] = {}
-        for key in source.keys(request):
+        for key in source.values(request):
             field = self._keys.get(key)
             if field in self._repeated:
                 values[field] = source.all(request, key)
             elif field is not None or source.kind == "query":
                 # Unknown query parameters too: the type may forbid them. Headers and cookies of
                 # other people are always there.
-                values[field or key] = source.one(request, key)
+                values[field or key] = source.values(request)[key]
         return values
 
     def describe(self) -> Description:
@@ -265,9 +249,11 @@ def _first(pointer: str) -> str:
     return pointer.lstrip("/").partition("/")[0].replace("~1", "/").replace("~0", "~")
 
 
-def _missing(source: _Source, key: str) -> ValidationError:
-    error = FieldError(source.kind, "This parameter is required.", name=key, code="missing")
-    return ValidationError([error])
+def _default(parameter: Parameter, source: _Source, key: str) -> object:
+    if parameter.required:
+        error = FieldError(source.kind, "This parameter is required.", name=key, code="missing")
+        raise ValidationError([error])
+    return parameter.default
 
 
 def _invalid(error: MismatchError, source: _Source, key: str) -> ValidationError:
@@ -307,8 +293,8 @@ class _PathValue:
 class _ParamMarker:
     """``Query[T]``, ``Header[T]``, ``Cookie[T]`` and ``Path[T]`` in a signature."""
 
-    def __init__(self, kind: str) -> None:
-        self._source = _Source(kind)
+    def __init__(self, kind: str, attribute: str) -> None:
+        self._source = _Source(kind, attribute)
 
     def bind(self, parameter: Parameter) -> Extractor[object]:
         source = self._source
@@ -335,14 +321,14 @@ class _ParamMarker:
         return _Whole(parameter, source, codec, fields)
 
 
-Path = Annotated[T, _ParamMarker("path")]
+Path = Annotated[T, _ParamMarker("path", "params")]
 """A parameter of the path. Not needed where the name is in the pattern."""
 
-Query = Annotated[T, _ParamMarker("query")]
+Query = Annotated[T, _ParamMarker("query", "query")]
 """A query parameter, or a Struct filled from all of them."""
 
-Header = Annotated[T, _ParamMarker("header")]
+Header = Annotated[T, _ParamMarker("header", "headers")]
 """A header field (``x_token`` reads ``X-Token``), or a Struct filled from several."""
 
-Cookie = Annotated[T, _ParamMarker("cookie")]
+Cookie = Annotated[T, _ParamMarker("cookie", "cookies")]
 """A cookie, or a Struct filled from several."""

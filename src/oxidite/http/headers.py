@@ -126,8 +126,9 @@ class MutableHeaders(Headers):
         self._items = []
         self._first = None
         if items:
-            pairs = items.items() if isinstance(items, Mapping) else items
-            self._items.extend((header_name(name), header_value(value)) for name, value in pairs)
+            self._items.extend(
+                (header_name(name), header_value(value)) for name, value in _pairs(items)
+            )
 
     def __setitem__(self, name: str, value: str) -> None:
         # PERF: the checks inline, and no copy where nothing is replaced; benchmark `mw`.
@@ -165,18 +166,26 @@ class MutableHeaders(Headers):
         self._first = None
 
     def update(self, other: Mapping[str, str]) -> None:
-        """Set every field of ``other``."""
-        for name, value in other.items():
-            self[name] = value
+        """Set every field of ``other``; those that it has more than once stay repeated."""
+        if not isinstance(other, Headers):
+            for name, value in other.items():
+                self[name] = value
+            return
+        fields = MutableHeaders(other).multi_items()
+        names = {name for name, _ in fields}
+        self._items = [item for item in self._items if item[0] not in names] + fields
+        self._first = None
 
     def add_vary(self, *names: str) -> None:
         """Name request headers that this response depends on (RFC 9110 section 12.5.5)."""
         present = [part.strip() for value in self.get_all("vary") for part in value.split(",")]
         if "*" in present:
             return
-        known = {part.lower() for part in present}
-        wanted = [*filter(None, present), *(name for name in names if name.lower() not in known)]
-        self["vary"] = "*" if "*" in names else ", ".join(wanted)
+        # Whatever its case, a name counts once: as it was written first.
+        wanted: dict[str, str] = {}
+        for name in filter(None, (*present, *names)):
+            wanted.setdefault(name.lower(), name)
+        self["vary"] = "*" if "*" in names else ", ".join(wanted.values())
 
     def _drop(self, name: str) -> bool:
         self._first = None
@@ -184,3 +193,10 @@ class MutableHeaders(Headers):
         if before:
             self._items = [item for item in self._items if item[0] != name]
         return len(self._items) < before
+
+
+def _pairs(items: Mapping[str, str] | Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    if isinstance(items, Headers):
+        # Its `items` are those of a mapping: one value a name.
+        return items.multi_items()
+    return items.items() if isinstance(items, Mapping) else items

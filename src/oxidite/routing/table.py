@@ -63,20 +63,15 @@ class RouteTable:
             tree, path, method = self._tree, request.path, request.method
             routes = tree.statics.get(path)
             if routes is not None:
-                if method in routes:
-                    return self._hand_over(request, routes[method][0])
-            else:
-                found = tree.walk(path, method)
+                found = routes.get(method)
                 if found is not None:
-                    route, request.params = found
-                    return self._hand_over(request, route)
+                    return _hand_over(request, found[0])
+            else:
+                way = tree.walk(path, method)
+                if way is not None:
+                    route, request.params = way
+                    return _hand_over(request, route)
         return self._dispatch(request)
-
-    def _hand_over(self, request: Request, route: Route) -> Awaitable[Response]:
-        request.route = route
-        if route.max_body is not None:
-            request.max_body = route.max_body
-        return route.handle(request)
 
     async def _dispatch(self, request: Request) -> Response:
         try:
@@ -91,7 +86,7 @@ class RouteTable:
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             return await self._render(request, exc)
         request.params = match.params
-        return await self._hand_over(request, route)
+        return await _hand_over(request, route)
 
     def _match(self, request: Request, path: str) -> Match[Route]:
         """Find the route on the request's host, else on any; HEAD falls back to GET."""
@@ -127,6 +122,13 @@ class RouteTable:
         last = quote(other.rstrip("/").rpartition("/")[2])
         url = f"./{last}/" if other.endswith("/") else f"../{last}"
         raise _Redirect(url + (f"?{request.query_string}" if request.query_string else ""))
+
+
+def _hand_over(request: Request, route: Route) -> Awaitable[Response]:
+    request.route = route
+    if route.max_body is not None:
+        request.max_body = route.max_body
+    return route.handle(request)
 
 
 class _Redirect(Exception):  # noqa: N818 - not an error

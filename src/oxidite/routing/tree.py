@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from oxidite.errors import InvalidPathError
@@ -21,7 +21,7 @@ class _Node(Generic[R]):
 
     def __init__(self) -> None:
         self.statics: dict[str, _Node[R]] = {}
-        self.params: list[tuple[Converter, _Node[R]]] = []
+        self.params: list[tuple[Callable[[str], object], _Node[R], Converter]] = []
         # Routes that end here by method, and those whose `path` parameter starts here.
         self.routes: dict[str, tuple[R, tuple[str, ...]]] = {}
         self.rest: dict[str, tuple[R, tuple[str, ...]]] = {}
@@ -88,9 +88,9 @@ class Tree(Generic[R]):
         for segment in path[1:].split("/"):
             child = node.statics.get(segment)
             if child is None:
-                for converter, child in node.params:  # noqa: B007 - used after the loop
+                for parse, child, _ in node.params:  # noqa: B007 - used after the loop
                     try:
-                        values.append(converter.parse(segment))
+                        values.append(parse(segment))
                     except ValueError:
                         continue
                     break
@@ -129,7 +129,7 @@ class Tree(Generic[R]):
             for route, _ in (*node.routes.values(), *node.rest.values()):
                 seen[id(route)] = route
             nodes.extend(node.statics.values())
-            nodes.extend(child for _, child in node.params)
+            nodes.extend(child for _, child, _ in node.params)
         return iter(seen.values())
 
 
@@ -142,12 +142,12 @@ def _shape(segment: str | Param) -> object:
 
 def _param_child(node: _Node[R], param: Param) -> _Node[R]:
     assert param.converter is not None, "patterns are typed before they are added"  # noqa: S101
-    for converter, child in node.params:
+    for _, child, converter in node.params:
         if converter.name == param.converter.name:
             return child
     child = _Node()
-    node.params.append((param.converter, child))
-    node.params.sort(key=lambda each: each[0].rank)
+    node.params.append((param.converter.parse, child, param.converter))
+    node.params.sort(key=lambda each: each[2].rank)
     return child
 
 
@@ -168,9 +168,9 @@ def _find(
         found = _find(child, segments, at + 1, method, values, allowed)
         if found is not None:
             return found
-    for converter, child in node.params:
+    for parse, child, _ in node.params:
         try:
-            value = converter.parse(segment)
+            value = parse(segment)
         except ValueError:
             continue
         values.append(value)

@@ -82,6 +82,8 @@ def _supervise(workers: Sequence[BaseProcess], patience: float) -> int:
             if worker.is_alive():
                 worker.terminate()
 
+    # Ctrl-C reaches the workers too. Until they know what to do about it they ignore it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for worker in workers:
         worker.start()
     for each in (signal.SIGINT, signal.SIGTERM):

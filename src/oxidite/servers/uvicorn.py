@@ -6,6 +6,7 @@ import math
 import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import ClassVar, Literal
 
 import uvicorn
@@ -19,21 +20,29 @@ from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
 from oxidite.servers.workers import WorkerLoader
 
-__all__ = ["ReportingServer", "UvicornServer", "run_server"]
+__all__ = ["StoppableServer", "UvicornServer", "run_server"]
 
 
-class ReportingServer(uvicorn.Server):
-    """A uvicorn server that tells when it begins to accept connections."""
+class StoppableServer(uvicorn.Server):
+    """A uvicorn server that says when it begins to accept connections, and what ended it."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], object]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_started: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self.stopped_by: int | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, then tell."""
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop as uvicorn does, and remember why."""
+        self.stopped_by = sig
+        super().handle_exit(sig, frame)
 
 
 class UvicornServer:
@@ -67,7 +76,7 @@ class UvicornServer:
             announce(held)
             if settings.workers > 1:
                 return _run_workers(_Supervisor(config, sockets=[sock]))
-            return run_server(uvicorn.Server(config), sock)
+            return run_server(StoppableServer(config), sock)
 
     def _config(self, app: Application, settings: Settings) -> uvicorn.Config:
         return uvicorn.Config(
@@ -92,6 +101,12 @@ class _Supervisor(Multiprocess):
 
     was_interrupted: bool = False
 
+    def init_processes(self) -> None:
+        # Ctrl-C reaches the workers too. Until they know what to do about it they ignore it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        super().init_processes()
+        signal.signal(signal.SIGINT, before)
+
     def handle_int(self) -> None:
         self.was_interrupted = True
         super().handle_int()
@@ -108,15 +123,25 @@ def _factory(target: Target, settings: Settings) -> Callable[[], ASGIApp]:
     return target.load if settings.workers == 1 else WorkerLoader(target, settings.graceful_timeout)
 
 
-def run_server(server: uvicorn.Server, sock: socket.socket) -> int:
-    """Serve on ``sock`` until SIGTERM or SIGINT; return the exit code."""
-    # Once it has stopped, uvicorn raises the signal again that told it to. SIGTERM was obeyed by
-    # then; SIGINT becomes KeyboardInterrupt.
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
+def run_server(server: StoppableServer, sock: socket.socket) -> int:
+    """Serve on ``sock`` until SIGTERM or SIGINT; return the exit code.
+
+    Raises:
+        KeyboardInterrupt: it was SIGINT.
+    """
+    # Once it has stopped, uvicorn raises the signal again that told it to. It was obeyed by then.
+    before = {each: signal.signal(each, _obeyed) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.run(sockets=[sock])
     except SystemExit as exc:
         return 1 if exc.code else 0
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if server.stopped_by == signal.SIGINT:
+        raise KeyboardInterrupt
     return 0 if server.started else 1
+
+
+def _obeyed(signum: int, frame: FrameType | None) -> None:
+    pass

@@ -24,7 +24,7 @@ from oxidite.http.response import ASGIApp
 from oxidite.servers import ImportFailedError, Target
 from oxidite.servers.frames import users_traceback
 from oxidite.servers.logs import SERVER_LOGS
-from oxidite.servers.uvicorn import ReportingServer, run_server
+from oxidite.servers.uvicorn import StoppableServer, run_server
 
 __all__ = ["main"]
 
@@ -115,7 +115,7 @@ def _serve(app: ASGIApp, listener: socket.socket, control: Control) -> int:
         server_header=False,
         timeout_graceful_shutdown=_GRACE,  # type: ignore[arg-type]  # it is only waited for
     )
-    server = ReportingServer(config, lambda: control.report(Report("serving")))
+    server = StoppableServer(config, lambda: control.report(Report("serving")))
     code = run_server(server, listener)
     if not server.started:
         error = wrapped.error

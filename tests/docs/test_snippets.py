@@ -1,0 +1,395 @@
+"""Runs the code of README.md and docs/: every Python block, every command with its output.
+
+The blocks of a page share one namespace and one directory. A comment above a block says otherwise:
+
+``<!-- file: app.py -->``        write the block into that file; commands find it
+``<!-- fresh -->``               begin anew: no names, no files
+``<!-- raises: RouteError -->``  the block must raise that
+``<!-- output -->``              what the Python block before it printed, or the message it raised
+``<!-- demo -->``                the commands talk to examples/blog, whatever the page defines
+``<!-- serves -->``              the command serves until it is stopped; its output is compared
+``<!-- not run: reason -->``     leave it alone
+
+``curl`` talks to port 8000, and gets the ``app`` of the page: the name, else the file, else the
+demonstration. In expected output ``...`` stands for anything. Functions called ``test_*`` are
+called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import re
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from oxidite import Oxidite
+from oxidite.testing import LiveServer
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PATIENCE = 30.0  # seconds for one command
+
+RUN = {"python", "console"}
+NOT_RUN = {"text", "toml", "json", "html", "ini", "make", ""}
+DIRECTIVES = re.compile(r"\{[a-z:-]+\}")
+
+FENCE = re.compile(
+    r"(?:^<!-- (?P<mark>[a-z ]+?)(?:: (?P<value>.+?))? -->\n+)?"
+    r"^(?P<fence>```+)(?P<language>\S*)[^\n]*\n(?P<code>.*?)^(?P=fence)$",
+    re.MULTILINE | re.DOTALL,
+)
+MARKS = {"file", "fresh", "raises", "output", "demo", "serves", "not run"}
+ADDRESS = re.compile(r"(?:127\.0\.0\.1|localhost):8000")
+
+
+class BrokenSnippetError(AssertionError):
+    """A snippet does not do what the page says."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: where it stands, and what the comment above it says."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+    mark: str
+    value: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+    def broken(self, problem: str) -> BrokenSnippetError:
+        return BrokenSnippetError(f"{self.where}: {problem}")
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    """Yield the blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    for found in FENCE.finditer(text):
+        line = text.count("\n", 0, found.start("fence")) + 2
+        mark, value = found["mark"] or "", found["value"] or ""
+        block = Block(page, line, found["language"], found["code"], mark, value)
+        if mark and mark not in MARKS:
+            raise block.broken(f"there is no mark {mark!r}")
+        if mark == "not run" and not value:
+            raise block.broken("say why it is not run")
+        yield block
+
+
+def is_run(block: Block) -> bool:
+    """Tell whether the block does something here."""
+    if block.language not in RUN | NOT_RUN and not DIRECTIVES.fullmatch(block.language):
+        raise block.broken(f"there is no language {block.language!r}: it would not be run")
+    has_work = block.language in RUN or block.mark in ("file", "output")
+    return has_work and block.mark != "not run"
+
+
+@dataclass
+class Page:
+    """Runs the blocks of one page, one after the other."""
+
+    directory: Path
+    namespace: dict[str, object] = field(default_factory=dict)
+    printed: str = ""
+    app: Oxidite | None = None
+    """What is served just now."""
+    url: str = ""
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def run(self, block: Block) -> None:
+        if block.mark == "file":
+            file = self.directory / block.value
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.code, encoding="utf-8")
+        elif block.mark == "output":
+            check_output(block, block.code, self.printed)
+        elif block.language == "python":
+            self._run_python(block)
+        elif block.mark == "serves":
+            self._run_server(block)
+        else:
+            for command, expected in commands_of(block):
+                check_output(block, expected, self._run_command(block, command))
+
+    # Python.
+
+    def _run_python(self, block: Block) -> None:
+        if block.mark == "fresh" or not self.namespace:
+            self._begin_anew(block)
+        before = set(self.namespace)
+        # Line breaks in front, so that a traceback has the line of the page.
+        code = compile("\n" * (block.line - 1) + block.code, str(block.page), "exec")
+        output = StringIO()
+        try:
+            with contextlib.redirect_stdout(output), contextlib.chdir(self.directory):
+                exec(code, self.namespace)
+                for name in self.namespace.keys() - before:
+                    self._call_test(block, name)
+        except Exception as exc:
+            if block.mark != "raises" or type(exc).__name__ != block.value:
+                raise block.broken(f"it raised\n{traceback.format_exc()}") from exc
+            self.printed = str(exc)
+        else:
+            if block.mark == "raises":
+                raise block.broken(f"it did not raise {block.value}")
+            self.printed = output.getvalue()
+
+    def _begin_anew(self, block: Block) -> None:
+        self.namespace.clear()
+        self.namespace["__name__"] = block.page.stem.replace("-", "_")
+        for file in self.directory.iterdir():
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+
+    def _call_test(self, block: Block, name: str) -> None:
+        test = self.namespace[name]
+        if not name.startswith("test_") or not inspect.isfunction(test):
+            return
+        if inspect.signature(test).parameters:
+            raise block.broken(f"{name} takes fixtures: write it into a file and run pytest")
+        result = test()
+        if inspect.iscoroutine(result):
+            asyncio.run(result)
+
+    # Commands.
+
+    def _run_command(self, block: Block, command: str) -> str:
+        if "curl" in command:
+            if not shutil.which("curl"):
+                pytest.skip("there is no curl on this machine")
+            self._serve(self._application(block))
+        host = self.url.removeprefix("http://")
+        done = subprocess.run(
+            ["bash", "-ec", ADDRESS.sub(host, command)],
+            cwd=self.directory,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+        if done.returncode:
+            raise block.broken(f"{command}\nended with {done.returncode}:\n{done.stdout}")
+        return done.stdout.replace(host, "127.0.0.1:8000") if host else done.stdout
+
+    def _application(self, block: Block) -> Oxidite:
+        file = self.directory / "app.py"
+        if block.mark == "demo" or ("app" not in self.namespace and not file.is_file()):
+            return demonstration()
+        if "app" in self.namespace:
+            return cast("Oxidite", self.namespace["app"])
+        with contextlib.chdir(self.directory):
+            self.namespace["app"] = runpy.run_path(str(file))["app"]
+        return self._application(block)
+
+    def _serve(self, app: Oxidite) -> None:
+        if app is not self.app:
+            self.stack.close()
+            self.app = app
+            self.url = self.stack.enter_context(LiveServer(app)).url
+
+    def _run_server(self, block: Block) -> None:
+        (command, expected), *_ = commands_of(block)
+        process = subprocess.Popen(
+            ["bash", "-ec", f"exec {command} --port 0"],
+            cwd=self.directory,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        output = process.stdout
+        assert output is not None
+        with process:
+            watchdog = threading.Timer(PATIENCE, process.kill)
+            watchdog.start()
+            try:
+                lines = [output.readline() for _ in expected.splitlines()]
+                process.send_signal(signal.SIGINT)
+                output.read()
+            finally:
+                process.kill()
+                watchdog.cancel()
+        got = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", "".join(lines))
+        check_output(block, expected, got)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a new terminal in which the virtual environment is active."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+
+
+def demonstration() -> Oxidite:
+    """Return the application of ``make demo``."""
+    if str(ROOT / "examples") not in sys.path:
+        sys.path.append(str(ROOT / "examples"))
+    import blog.app
+
+    return cast("Oxidite", blog.app.app)
+
+
+def commands_of(block: Block) -> Iterator[tuple[str, str]]:
+    """Yield each command of a console block and the output that the page shows below it."""
+    for part in re.split(r"^\$ ", block.code, flags=re.MULTILINE)[1:]:
+        command, output = cast(
+            "re.Match[str]", re.fullmatch(r"((?:[^\n]*\\\n)*[^\n]*)\n(.*)", part, re.DOTALL)
+        ).groups()
+        yield command, output
+
+
+def check_output(block: Block, expected: str, got: str) -> None:
+    """Compare what a page shows with what there was; what it does not show may be anything."""
+    if not expected.strip():
+        return
+    wanted, had = "\n".join(tidy(expected)), "\n".join(tidy(got))
+    pattern = ".*?".join(map(re.escape, wanted.split("...")))
+    if not re.fullmatch(pattern, had, re.DOTALL):
+        raise block.broken(f"the output is not what the page shows.\nShown:\n{wanted}\n\nGot:\n{had}")
+
+
+def tidy(text: str) -> list[str]:
+    """Return the lines without what nobody sees: blanks at their ends, empty lines at both ends."""
+    return [line.rstrip() for line in text.strip().splitlines()]
+
+
+def run_page(page: Path, directory: Path) -> int:
+    """Run a page; return how many of its blocks did something."""
+    runner = Page(directory)
+    blocks = [block for block in blocks_of(page) if is_run(block)]
+    with runner.stack:
+        for block in blocks:
+            runner.run(block)
+    return len(blocks)
+
+
+# The pages.
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_snippets_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
+    expected = len(re.findall(r"^```(?:python|console)", page.read_text(), re.MULTILINE))
+    left_alone = page.read_text().count("<!-- not run: ")
+    assert run_page(page, tmp_path) >= expected - left_alone
+
+
+# That a broken one would be noticed.
+
+
+BROKEN = {
+    "an assertion that does not hold": "```python\nassert 1 == 2\n```",
+    "a name that does not exist": "```python\nfrom oxidite import NoSuchThing\n```",
+    "a test that fails": "```python\ndef test_it():\n    assert False\n```",
+    "an async test that fails": "```python\nasync def test_it():\n    assert False\n```",
+    "a test with fixtures": "```python\ndef test_it(client): ...\n```",
+    "another error than announced": "<!-- raises: KeyError -->\n```python\n1 / 0\n```",
+    "no error at all": "<!-- raises: KeyError -->\n```python\npass\n```",
+    "other output of Python": "```python\nprint(1)\n```\n<!-- output -->\n```text\n2\n```",
+    "a command that fails": "```console\n$ false\n```",
+    "a pipe whose last part fails": "```console\n$ echo 1 | grep 2\n```",
+    "other output of a command": "```console\n$ echo one\ntwo\n```",
+    "output that ends too early": "```console\n$ echo one; echo two\none\n```",
+    "an answer that is not that": "```console\n$ curl -s localhost:8000/api/posts/1\n{}\n```",
+    "a missing file": "```console\n$ cat app.py\n```",
+    "an unknown language": "```py\n1\n```",
+    "an unknown mark": "<!-- skip -->\n```python\n1\n```",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_snippet_is_noticed(text: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# A page\n\nSome words.\n\n{text}\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    with pytest.raises(BrokenSnippetError, match=r"^page\.md:\d+: "):
+        run_page(page, work)
+
+
+WORKING = '''\
+# A page
+
+```python
+from oxidite import Oxidite
+
+app = Oxidite()
+
+@app.get("/")
+async def hello() -> str:
+    return "Hello!"
+```
+
+```console
+$ curl -s http://127.0.0.1:8000/
+Hello!
+$ curl -s -o /dev/null \\
+    -w '%{http_code}\\n' localhost:8000/nothing
+404
+```
+
+<!-- demo -->
+```console
+$ curl -s localhost:8000/api/posts/1
+{"id":1,...}
+```
+
+<!-- raises: ZeroDivisionError -->
+```python
+1 / 0
+```
+
+<!-- output -->
+```text
+division by ...
+```
+
+<!-- not run: there is no such command -->
+```console
+$ no-such-command
+```
+
+<!-- file: notes/one.txt -->
+```text
+One.
+```
+
+```console
+$ cat notes/one.txt
+One.
+```
+'''
+
+
+def test_a_working_page_passes_block_by_block(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(WORKING)
+    work = tmp_path / "work"
+    work.mkdir()
+    assert run_page(page, work) == 7
+
+
+def test_an_error_names_the_line_of_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n\n```python\nx = 1\n1 / 0\n```\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    with pytest.raises(BrokenSnippetError, match=r'page\.md", line 5, in <module>'):
+        run_page(page, work)

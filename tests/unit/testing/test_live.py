@@ -1,0 +1,147 @@
+"""``oxidite.testing.live``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+
+from oxidite import Oxidite, StreamingResponse
+from oxidite.errors import RouteError
+from oxidite.testing.live import LiveServer
+
+
+class Store:
+    """A resource that remembers where it was open."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def __aenter__(self) -> Store:
+        self.seen.append(f"open in {threading.current_thread().name}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.seen.append("closed")
+
+
+def hello() -> Oxidite:
+    app = Oxidite()
+
+    @app.get("/")
+    async def index() -> str:
+        return "hello"
+
+    return app
+
+
+def test_a_real_client_gets_an_answer() -> None:
+    with LiveServer(hello()) as server:
+        response = httpx2.get(f"{server.url}/", trust_env=False)
+
+    assert (response.status_code, response.text) == (200, "hello")
+
+
+async def test_it_runs_beside_the_loop_of_an_async_test() -> None:
+    async with LiveServer(hello()) as server, httpx2.AsyncClient(trust_env=False) as client:
+        response = await client.get(f"{server.url}/")
+
+    assert response.text == "hello"
+
+
+def test_resources_are_open_in_its_own_thread_and_closed_at_the_end() -> None:
+    store = Store()
+    with LiveServer(Oxidite(resources=[store])):
+        assert store.seen == ["open in LiveServer"]
+
+    assert store.seen[-1] == "closed"
+
+
+def test_two_servers_of_one_test_have_different_ports() -> None:
+    with LiveServer(hello()) as one, LiveServer(hello()) as other:
+        assert one.port != other.port
+
+
+def test_it_can_be_entered_again() -> None:
+    server = LiveServer(hello())
+    for _ in range(2):
+        with server:
+            assert httpx2.get(server.url, trust_env=False).text == "hello"
+
+
+def test_an_error_at_startup_is_raised_as_it_is() -> None:
+    @asynccontextmanager
+    async def broken() -> AsyncIterator[None]:
+        raise LookupError("no database")
+        yield
+
+    with pytest.raises(LookupError, match="no database"), LiveServer(Oxidite(resources=[broken()])):
+        pass
+
+
+def test_a_route_that_needs_a_missing_resource_stops_the_start() -> None:
+    app = Oxidite()
+
+    @app.get("/")
+    async def index(store: Store) -> str:
+        return "never"
+
+    with pytest.raises(RouteError, match="Store"), LiveServer(app):
+        pass
+
+
+def test_nothing_listens_after_the_end() -> None:
+    with LiveServer(hello()) as server:
+        pass
+    with socket.socket() as client:
+        refused = client.connect_ex((server.host, server.port))
+
+    assert refused != 0
+
+
+def test_an_open_stream_does_not_hold_the_end() -> None:
+    app = Oxidite()
+
+    @app.get("/")
+    async def forever() -> StreamingResponse:
+        async def ticks() -> AsyncIterator[str]:
+            while True:
+                yield "tick\n"
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(ticks())
+
+    with (
+        httpx2.Client(trust_env=False) as client,
+        LiveServer(app, grace=0.6) as server,
+        client.stream("GET", server.url) as response,
+    ):
+        lines = response.iter_lines()
+        assert next(lines) == "tick"
+        server.__exit__(None, None, None)
+
+    assert threading.active_count() == 1 or not any(
+        thread.name == "LiveServer" for thread in threading.enumerate()
+    )
+
+
+def test_a_resource_that_does_not_close_is_cancelled() -> None:
+    ended = threading.Event()
+
+    @asynccontextmanager
+    async def stubborn() -> AsyncIterator[None]:
+        yield
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with LiveServer(Oxidite(resources=[stubborn()]), grace=0.3):
+        pass
+
+    assert ended.is_set()
