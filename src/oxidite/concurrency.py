@@ -47,12 +47,18 @@ class ThreadPool:
             # Made on first use: an application without sync handlers starts no thread.
             self._executor = ThreadPoolExecutor(self.size, thread_name_prefix="oxidite")
         context = contextvars.copy_context()
-        call_ = functools.partial(context.run, function, *args, **kwargs)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, call_)
-        except StopIteration as exc:
-            # A future cannot carry StopIteration: it would end the coroutine that awaits it.
-            raise RuntimeError("the function raised StopIteration") from exc
+        call_ = functools.partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, context.run, _finite, call_
+        )
+
+
+def _finite(function: Callable[[], T]) -> T:
+    try:
+        return function()
+    except StopIteration as exc:
+        # A future cannot carry it: who waits for the answer would wait for ever.
+        raise RuntimeError("the function raised StopIteration") from exc
 
 
 class BackgroundTasks:

@@ -49,12 +49,16 @@ class Lifespan:
         if self._is_open:
             raise ConfigError("The lifespan is open already: one application, one lifespan.")
         opened: list[object] = []
-        async with AsyncExitStack() as stack:
+        stack = AsyncExitStack()
+        try:
             for resource in self._effective():
                 value = await stack.enter_async_context(resource)
                 opened.append(resource if value is None else value)
-            # A failure before this line closes what was opened, in reverse.
-            self._stack = stack.pop_all()
+        except BaseException as exc:
+            # What was opened is closed, in reverse; and no resource may swallow that one failed.
+            await stack.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
+        self._stack = stack
         self._opened = opened
         self._by_type.clear()
         self._is_open = True

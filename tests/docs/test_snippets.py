@@ -3,6 +3,7 @@
 The blocks of a page share one namespace and one directory. A comment above a block says otherwise:
 
 ``<!-- file: app.py -->``        write the block into that file; commands find it
+``<!-- append: app.py -->``      add the block to the end of that file
 ``<!-- fresh -->``               begin anew: no names, no files
 ``<!-- raises: RouteError -->``  the block must raise that
 ``<!-- output -->``              what the Python block before it printed, or the message it raised
@@ -19,10 +20,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import inspect
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 import pytest
@@ -53,8 +55,10 @@ FENCE = re.compile(
     r"^(?P<fence>```+)(?P<language>\S*)[^\n]*\n(?P<code>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
-MARKS = {"file", "fresh", "raises", "output", "demo", "serves", "not run"}
+MARKS = {"file", "append", "fresh", "raises", "output", "demo", "serves", "not run"}
 ADDRESS = re.compile(r"(?:127\.0\.0\.1|localhost):8000")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
+TOOK = re.compile(r"(?<=dur=)\d+\.\d+|\d+\.\d+(?= ?s\b)")
 
 
 class BrokenSnippetError(AssertionError):
@@ -98,7 +102,7 @@ def is_run(block: Block) -> bool:
     """Tell whether the block does something here."""
     if block.language not in RUN | NOT_RUN and not DIRECTIVES.fullmatch(block.language):
         raise block.broken(f"there is no language {block.language!r}: it would not be run")
-    has_work = block.language in RUN or block.mark in ("file", "output")
+    has_work = block.language in RUN or block.mark in ("file", "append", "output")
     return has_work and block.mark != "not run"
 
 
@@ -107,18 +111,22 @@ class Page:
     """Runs the blocks of one page, one after the other."""
 
     directory: Path
-    namespace: dict[str, object] = field(default_factory=dict)
+    home: Path
+    module: ModuleType = field(default_factory=lambda: new_module())
+    """Its namespace is that of the page. A real module, because annotations are looked up in one."""
     printed: str = ""
     app: Oxidite | None = None
     """What is served just now."""
     url: str = ""
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
+    @property
+    def namespace(self) -> dict[str, object]:
+        return self.module.__dict__
+
     def run(self, block: Block) -> None:
-        if block.mark == "file":
-            file = self.directory / block.value
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.code, encoding="utf-8")
+        if block.mark in ("file", "append"):
+            self._write(block)
         elif block.mark == "output":
             check_output(block, block.code, self.printed)
         elif block.language == "python":
@@ -129,20 +137,28 @@ class Page:
             for command, expected in commands_of(block):
                 check_output(block, expected, self._run_command(block, command))
 
+    def _write(self, block: Block) -> None:
+        file = self.directory / block.value
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a" if block.mark == "append" else "w", encoding="utf-8") as opened:
+            opened.write(block.code)
+        if block.value == "app.py":
+            # What was read from the file before.
+            self.namespace.pop("app", None)
+
     # Python.
 
     def _run_python(self, block: Block) -> None:
-        if block.mark == "fresh" or not self.namespace:
-            self._begin_anew(block)
-        before = set(self.namespace)
-        # Line breaks in front, so that a traceback has the line of the page.
-        code = compile("\n" * (block.line - 1) + block.code, str(block.page), "exec")
+        if block.mark == "fresh":
+            self._begin_anew()
+        before = dict(self.namespace)
         output = StringIO()
         try:
             with contextlib.redirect_stdout(output), contextlib.chdir(self.directory):
-                exec(code, self.namespace)
-                for name in self.namespace.keys() - before:
-                    self._call_test(block, name)
+                execute(block.code, self.module, str(block.page), block.line)
+                for name, value in list(self.namespace.items()):
+                    if name.startswith("test_") and before.get(name) is not value:
+                        self._call_test(block, name)
         except Exception as exc:
             if block.mark != "raises" or type(exc).__name__ != block.value:
                 raise block.broken(f"it raised\n{traceback.format_exc()}") from exc
@@ -152,16 +168,14 @@ class Page:
                 raise block.broken(f"it did not raise {block.value}")
             self.printed = output.getvalue()
 
-    def _begin_anew(self, block: Block) -> None:
-        self.namespace.clear()
-        self.namespace["__name__"] = block.page.stem.replace("-", "_")
+    def _begin_anew(self) -> None:
+        self.module = new_module()
         for file in self.directory.iterdir():
             shutil.rmtree(file) if file.is_dir() else file.unlink()
 
     def _call_test(self, block: Block, name: str) -> None:
         test = self.namespace[name]
-        if not name.startswith("test_") or not inspect.isfunction(test):
-            return
+        assert inspect.isfunction(test)
         if inspect.signature(test).parameters:
             raise block.broken(f"{name} takes fixtures: write it into a file and run pytest")
         result = test()
@@ -177,13 +191,14 @@ class Page:
             self._serve(self._application(block))
         host = self.url.removeprefix("http://")
         done = subprocess.run(
-            ["bash", "-ec", ADDRESS.sub(host, command)],
+            ["bash", "-eo", "pipefail", "-c", ADDRESS.sub(host, command)],
             cwd=self.directory,
-            env=environment(),
+            env=environment(self.home),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=PATIENCE,
+            check=False,
         )
         if done.returncode:
             raise block.broken(f"{command}\nended with {done.returncode}:\n{done.stdout}")
@@ -195,8 +210,8 @@ class Page:
             return demonstration()
         if "app" in self.namespace:
             return cast("Oxidite", self.namespace["app"])
-        with contextlib.chdir(self.directory):
-            self.namespace["app"] = runpy.run_path(str(file))["app"]
+        self.module = new_module()
+        execute(file.read_text(encoding="utf-8"), self.module, str(file), 1)
         return self._application(block)
 
     def _serve(self, app: Oxidite) -> None:
@@ -210,7 +225,7 @@ class Page:
         process = subprocess.Popen(
             ["bash", "-ec", f"exec {command} --port 0"],
             cwd=self.directory,
-            env=environment(),
+            env=environment(self.home),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -231,20 +246,32 @@ class Page:
         check_output(block, expected, got)
 
 
-def environment() -> dict[str, str]:
+def new_module() -> ModuleType:
+    """Return an empty module that is known by its name."""
+    module = ModuleType("page")
+    sys.modules["page"] = module
+    return module
+
+
+def execute(code: str, module: ModuleType, file: str, line: int) -> None:
+    """Run ``code`` in a module. A traceback has the line of the file that it stands in."""
+    exec(compile("\n" * (line - 1) + code, file, "exec"), module.__dict__)
+
+
+def environment(home: Path) -> dict[str, str]:
     """Return the environment of a new terminal in which the virtual environment is active."""
+    # On a terminal curl has no progress meter, and nobody's own settings belong here.
+    (home / ".curlrc").write_text("silent\nshow-error\nnoproxy = *\n")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, "PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
+    kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
+    return {**kept, "HOME": str(home), "PATH": path, "NO_COLOR": "1", "COLUMNS": "80"}
 
 
 def demonstration() -> Oxidite:
     """Return the application of ``make demo``."""
     if str(ROOT / "examples") not in sys.path:
         sys.path.append(str(ROOT / "examples"))
-    import blog.app
-
-    return cast("Oxidite", blog.app.app)
+    return cast("Oxidite", importlib.import_module("blog.app").app)
 
 
 def commands_of(block: Block) -> Iterator[tuple[str, str]]:
@@ -263,17 +290,26 @@ def check_output(block: Block, expected: str, got: str) -> None:
     wanted, had = "\n".join(tidy(expected)), "\n".join(tidy(got))
     pattern = ".*?".join(map(re.escape, wanted.split("...")))
     if not re.fullmatch(pattern, had, re.DOTALL):
-        raise block.broken(f"the output is not what the page shows.\nShown:\n{wanted}\n\nGot:\n{had}")
+        raise block.broken(
+            f"the output is not what the page shows.\nShown:\n{wanted}\n\nGot:\n{had}"
+        )
 
 
 def tidy(text: str) -> list[str]:
-    """Return the lines without what nobody sees: blanks at their ends, empty lines at both ends."""
+    """Return the lines without what nobody sees, and with the same time in all places.
+
+    That is: blanks at the ends of lines, empty lines at both ends of the text, moments with a
+    fraction of a second, and how long something took.
+    """
+    text = MOMENT.sub("2026-01-01T00:00:00.0Z", TOOK.sub("0.0", text))
     return [line.rstrip() for line in text.strip().splitlines()]
 
 
-def run_page(page: Path, directory: Path) -> int:
+def run_page(page: Path, tmp_path: Path) -> int:
     """Run a page; return how many of its blocks did something."""
-    runner = Page(directory)
+    runner = Page(directory=tmp_path / "work", home=tmp_path / "home")
+    runner.directory.mkdir()
+    runner.home.mkdir()
     blocks = [block for block in blocks_of(page) if is_run(block)]
     with runner.stack:
         for block in blocks:
@@ -318,13 +354,11 @@ BROKEN = {
 def test_a_broken_snippet_is_noticed(text: str, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"# A page\n\nSome words.\n\n{text}\n")
-    work = tmp_path / "work"
-    work.mkdir()
     with pytest.raises(BrokenSnippetError, match=r"^page\.md:\d+: "):
-        run_page(page, work)
+        run_page(page, tmp_path)
 
 
-WORKING = '''\
+WORKING = """\
 # A page
 
 ```python
@@ -375,21 +409,17 @@ One.
 $ cat notes/one.txt
 One.
 ```
-'''
+"""
 
 
 def test_a_working_page_passes_block_by_block(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(WORKING)
-    work = tmp_path / "work"
-    work.mkdir()
-    assert run_page(page, work) == 7
+    assert run_page(page, tmp_path) == 7
 
 
 def test_an_error_names_the_line_of_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A page\n\n```python\nx = 1\n1 / 0\n```\n")
-    work = tmp_path / "work"
-    work.mkdir()
     with pytest.raises(BrokenSnippetError, match=r'page\.md", line 5, in <module>'):
-        run_page(page, work)
+        run_page(page, tmp_path)

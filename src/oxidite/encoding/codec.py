@@ -26,7 +26,14 @@ def codec_for(type_: object) -> Codec[object]:
         from oxidite.encoding.models import ModelCodec
 
         return ModelCodec(cast("type[object]", type_))
-    return StructCodec(type_)
+    codec = StructCodec[object](type_)
+    for field in codec.fields() or ():
+        if _holds_model(field.type):
+            raise TypeError(
+                f"its field {field.name!r} holds a pydantic model, which msgspec cannot make. Make "
+                "the whole a pydantic model"
+            )
+    return codec
 
 
 def _holds_model(type_: object) -> bool:

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -135,11 +135,15 @@ class _Walk:
         arguments = get_args(type_)
         if len(arguments) != 2:
             return
+        key_type, item_type = arguments
         for key, item in value.items():
+            if self._steps <= 0:
+                return
             here = at + pointer_of(key)
-            for problem in self.check({key: None}, dict[arguments[0], Any], here, _MAX_DEPTH):  # type: ignore[valid-type]  # made at run time
-                yield Problem(here, f"The key is wrong: {problem.message}", problem.code)
-            yield from self.check(item, arguments[1], here, depth)
+            if key_type is not str:
+                keys: object = cast("Any", Mapping)[key_type, Any]  # made at run time
+                yield from self.check({key: None}, keys, here, _MAX_DEPTH)
+            yield from self.check(item, item_type, here, depth)
 
     def _items(
         self, value: Sequence[object], type_: object, at: str, depth: int
@@ -197,7 +201,7 @@ def _problem_of(error: msgspec.ValidationError, at: str) -> Problem:
                 break
             at += pointer_of(name or index)
         if found["key"]:
-            return Problem(at, f"A key is wrong: {message}.", _code_of(message))
+            return Problem(at, f"The key is wrong: {message}.", _code_of(message))
     if found := _FIELD.fullmatch(message):
         at += pointer_of(found[2])
         if found[1] == "missing required":
@@ -208,5 +212,5 @@ def _problem_of(error: msgspec.ValidationError, at: str) -> Problem:
 
 def _code_of(message: str) -> str:
     if message.startswith("Expected "):
-        return "type" if ", got " in message else "constraint"
+        return "type" if ", got " in message and " of length " not in message else "constraint"
     return "invalid"

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import cast, get_type_hints, is_typeddict
+from typing import (
+    NotRequired,
+    Required,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 import msgspec
 
@@ -25,7 +33,7 @@ def fields_of(type_: object) -> tuple[Field, ...] | None:
     if is_typeddict(origin):
         hints = get_type_hints(origin, include_extras=True)
         required: frozenset[str] = getattr(origin, "__required_keys__", frozenset())
-        return tuple(Field(name, name, hint, name in required) for name, hint in hints.items())
+        return tuple(_key(name, hint, required=name in required) for name, hint in hints.items())
     if dataclasses.is_dataclass(origin):
         hints = get_type_hints(origin, include_extras=True)
         return tuple(
@@ -36,6 +44,14 @@ def fields_of(type_: object) -> tuple[Field, ...] | None:
     if hasattr(origin, "__attrs_attrs__"):
         return _attrs_fields(origin)
     return None
+
+
+def _key(name: str, hint: object, *, required: bool) -> Field:
+    # `__required_keys__` knows nothing of a NotRequired that stood there as text.
+    if get_origin(hint) in (Required, NotRequired):
+        required = get_origin(hint) is Required
+        hint = get_args(hint)[0]
+    return Field(name, name, hint, required)
 
 
 def _is_required(default: object, factory: object) -> bool:

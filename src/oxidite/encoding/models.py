@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 import pydantic  # noqa: TID253 - this module is imported only when an application uses pydantic
+from pydantic.fields import FieldInfo  # noqa: TID253 - as above
+from pydantic_core import ErrorDetails
 
 from oxidite.encoding.base import Field
 from oxidite.encoding.errors import DecodeError, MismatchError, Problem
@@ -28,18 +30,20 @@ class ModelCodec(Generic[T]):
     def decode_json(self, data: bytes) -> T:
         """Read JSON."""
         try:
+            # What JSON is, is decided in one place: pydantic would let NaN pass.
+            msgspec.json.decode(data, type=msgspec.Raw)
             return self._adapter.validate_json(data)
         except pydantic.ValidationError as exc:
-            raise _translated(exc) from None
+            raise _translated(exc, _plain(data)) from None
+        except (msgspec.DecodeError, RecursionError) as exc:
+            raise _malformed(exc) from None
 
     def decode_msgpack(self, data: bytes) -> T:
         """Read MessagePack."""
         try:
             plain = msgspec.msgpack.decode(data)
-        except RecursionError:
-            raise DecodeError("The data is nested too deeply.") from None
-        except ValueError as exc:
-            raise DecodeError(f"{exc}.") from None
+        except (ValueError, RecursionError) as exc:
+            raise _malformed(exc) from None
         return self.convert(plain)
 
     def convert(self, value: object, *, strict: bool = True) -> T:
@@ -47,26 +51,58 @@ class ModelCodec(Generic[T]):
         try:
             return self._adapter.validate_python(value)
         except pydantic.ValidationError as exc:
-            raise _translated(exc) from None
+            raise _translated(exc, value) from None
 
     def fields(self) -> tuple[Field, ...] | None:
         """Return the fields of a model; ``None`` for a type that is not one."""
         if not (isinstance(self._type, type) and issubclass(self._type, pydantic.BaseModel)):
             return None
         return tuple(
-            Field(name, info.alias or name, info.annotation, info.is_required())
+            Field(name, _key_of(name, info), info.annotation, info.is_required())
             for name, info in self._type.model_fields.items()
         )
 
 
-def _translated(error: pydantic.ValidationError) -> DecodeError | MismatchError:
+def _key_of(name: str, info: FieldInfo) -> str:
+    return info.validation_alias if isinstance(info.validation_alias, str) else name
+
+
+def _malformed(error: Exception) -> DecodeError:
+    if isinstance(error, RecursionError):
+        return DecodeError("The data is nested too deeply.")
+    return DecodeError(f"{error}.")
+
+
+def _plain(data: bytes) -> object:
+    try:
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError):
+        return msgspec.UNSET  # such as a number no Python type can hold
+
+
+def _translated(error: pydantic.ValidationError, value: object) -> DecodeError | MismatchError:
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return DecodeError(f"{found[0]['msg']}.")
     return MismatchError(
-        Problem(pointer_of(*each["loc"]), f"{each['msg']}.", _code_of(each["type"]))
+        Problem(_pointer(each, value), f"{each['msg']}.", _code_of(each["type"]))
         for each in found[:MAX_PROBLEMS]
     )
+
+
+def _pointer(error: ErrorDetails, value: object) -> str:
+    """Follow the steps that are places in ``value``; others name the member of a union that failed."""
+    steps = error["loc"]
+    if value is msgspec.UNSET:
+        return pointer_of(*steps)
+    keys = []
+    for step in steps:
+        try:
+            value = value[step]  # type: ignore[index]  # tried
+        except (TypeError, LookupError):
+            continue
+        keys.append(step)
+    return pointer_of(*keys, *(steps[-1:] if error["type"] == "missing" else ()))
 
 
 def _code_of(kind: str) -> str:

@@ -54,12 +54,14 @@ class Extractor(Protocol[T_co]):
 class Context:
     """What is known of a route while its signature is read.
 
-    ``path_params`` has the name and type of every parameter in the pattern; ``providers`` are the
-    dependencies being read, outermost first.
+    ``path_params`` has the name and type of every parameter in the pattern, the host's too;
+    ``localns`` are names that annotations may use beside those of their module; ``providers`` are
+    the dependencies being read, outermost first.
     """
 
     path_params: Mapping[str, object] = field(default_factory=dict)
     has_body: bool = False
+    localns: Mapping[str, object] = field(default_factory=dict)
     providers: tuple[Callable[..., object], ...] = ()
 
     def within(self, provider: Callable[..., object]) -> Context:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from oxidite.encoding import Codec, DecodeError, Field, MismatchError, codec_for
+from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for
 from oxidite.errors import BadRequestError, UnsupportedMediaTypeError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter
-from oxidite.extract.params import field_errors, is_text
+from oxidite.extract.params import field_errors, is_collection, is_text
 from oxidite.http.multipart import FormData
 from oxidite.http.request import FORM_TYPES, InvalidJSONError, Request
 
@@ -44,7 +44,7 @@ class _Decoder:
         except TypeError as exc:
             raise parameter.refuse(f"cannot be decoded: {exc}.") from None
         fields = self._codec.fields() or ()
-        self._repeated = {field.key for field in fields if not _takes_one(field)}
+        self._repeated = {field.key for field in fields if is_collection(field.type)}
         self._json = JSON_TYPES[0] in accepted
         self._form = FORM_TYPES[0] in accepted
         self._msgpack = MSGPACK_TYPES[0] in accepted
@@ -81,11 +81,6 @@ class _Decoder:
     def describe(self) -> Description:
         p = self._parameter
         return Description("body", p.type, required=p.required, media_types=self._accepted)
-
-
-def _takes_one(field: Field) -> bool:
-    origin = getattr(field.type, "__origin__", field.type)
-    return origin not in (list, set, frozenset, tuple)
 
 
 class _RawForm:

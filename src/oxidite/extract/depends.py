@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from oxidite.concurrency import ThreadPool
-from oxidite.errors import RouteError
+from oxidite.errors import FieldError, RouteError
 from oxidite.extract.base import Description, Extractor, Parameter, location
 from oxidite.extract.plan import Plan
 from oxidite.http.request import Request
@@ -55,6 +55,8 @@ def Depends(provider: Callable[..., Any], *, scope: Scope = "request") -> Any:  
     runs in a thread) or async, a generator that yields once and cleans up after, or a class. Both
     forms mean the same: as a default, and ``user: Annotated[User, Depends(current_user)]``.
     """
+    if not callable(provider):
+        raise RouteError(f"Depends({provider!r}): this cannot be called, so it makes nothing.")
     if scope not in _ORDER:
         raise RouteError(f"Depends(scope={scope!r}): use one of {', '.join(_ORDER)}.")
     return Dependency(provider, scope)
@@ -134,6 +136,10 @@ class _Provided:
             stack = getattr(scopes, self.dependency.scope)
             scopes.values[key] = await _make(plan, request, stack)
         return scopes.values[key]
+
+    async def request_errors(self, request: Request) -> list[FieldError]:
+        """Return what is wrong with the request for the provider's own parameters."""
+        return await self._plan_for(request).errors(request)
 
     def describe(self) -> Description:
         parts = tuple(step.extractor.describe() for step in self.plan.steps)

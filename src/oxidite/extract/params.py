@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -29,8 +29,10 @@ __all__ = [
     "Query",
     "UnknownPathParameterError",
     "field_errors",
+    "is_collection",
     "is_scalar",
     "is_text",
+    "without_none",
 ]
 
 T = TypeVar("T")
@@ -44,6 +46,7 @@ class UnknownPathParameterError(RouteError):
 
 _SCALARS = (str, int, float, bool, bytes, UUID, Decimal, date, datetime, time, timedelta, Enum)
 _COLLECTIONS = (list, set, frozenset, tuple)
+_ABSENT = (type(None), msgspec.UnsetType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def is_scalar(type_: object) -> bool:
     if origin is Literal:
         return True
     if origin is Union or origin is types.UnionType:
-        return all(is_scalar(arg) or arg is type(None) for arg in get_args(type_))
+        return all(is_scalar(arg) or arg in _ABSENT for arg in get_args(type_))
     if isinstance(type_, NewType):
         return is_scalar(type_.__supertype__)
     return isinstance(type_, type) and issubclass(type_, _SCALARS)
@@ -77,7 +80,7 @@ def is_text(type_: object) -> bool:
 
 def _item_type(type_: object) -> object | None:
     """Return the type of the items if ``type_`` is a collection of scalars."""
-    type_ = _without_none(type_)
+    type_ = without_none(type_)
     origin = get_origin(type_)
     if origin is Annotated:
         return _item_type(get_args(type_)[0])
@@ -87,11 +90,20 @@ def _item_type(type_: object) -> object | None:
     return str if type_ in _COLLECTIONS else None
 
 
-def _without_none(type_: object) -> object:
+def is_collection(type_: object) -> bool:
+    """Tell whether a ``type_`` holds many values, of whatever kind."""
+    type_ = without_none(type_)
+    origin = get_origin(type_)
+    if origin is Annotated:
+        return is_collection(get_args(type_)[0])
+    return (origin or type_) in _COLLECTIONS
+
+
+def without_none(type_: object) -> object:
     """``int | None`` → ``int``: absence is what makes it ``None``, not the word "null"."""
     if get_origin(type_) in (Union, types.UnionType):
-        rest = tuple(arg for arg in get_args(type_) if arg not in (type(None), msgspec.UnsetType))
-        return Union[rest]  # noqa: UP007 - made at run time
+        rest = tuple(arg for arg in get_args(type_) if arg not in _ABSENT)
+        return Union[rest] if rest else type_  # noqa: UP007 - made at run time
     return type_
 
 
@@ -159,7 +171,7 @@ class _Single:
         self._source = source
         self._key = key
         self._values = source.values
-        self._convert = _converter(_without_none(parameter.type))
+        self._convert = _converter(without_none(parameter.type))
 
     def extract(self, request: Request) -> object:
         raw = self._values(request).get(self._key)
@@ -184,7 +196,7 @@ class _Repeated:
         self._parameter = parameter
         self._source = source
         self._key = key
-        self._convert = _converter(_without_none(parameter.type))
+        self._convert = _converter(without_none(parameter.type))
 
     def extract(self, request: Request) -> object:
         raw = self._source.all(request, self._key)
@@ -215,18 +227,19 @@ class _Whole:
         self._repeated = {field.key for field in fields if _item_type(field.type) is not None}
 
     def extract(self, request: Request) -> object:
+        values = self._collect(request)
+        if not values and not self._parameter.required:
+            return self._parameter.default
         try:
-            return self._codec.convert(self._collect(request), strict=False)
+            return self._codec.convert(values, strict=False)
         except MismatchError as exc:
-            raise ValidationError(
-                FieldError(
-                    self._source.kind,
-                    p.message,
-                    name=self._source.key(_first(p.pointer)),
-                    code=p.code,
-                )
-                for p in exc.problems
-            ) from None
+            raise ValidationError(self._errors(exc)) from None
+
+    def _errors(self, error: MismatchError) -> Iterator[FieldError]:
+        source = self._source
+        for p in error.problems:
+            name = source.key(_first(p.pointer)) if p.pointer else None
+            yield FieldError(source.kind, p.message, name=name, code=p.code)
 
     def _collect(self, request: Request) -> Mapping[str, object]:
         source = self._source
@@ -311,7 +324,11 @@ class _ParamMarker:
             return _Single(parameter, source, key)
         if _item_type(parameter.type) is not None:
             return _Repeated(parameter, source, key)
-        codec = codec_for(parameter.type)
+        type_ = without_none(parameter.type)
+        try:
+            codec = codec_for(type_)
+        except TypeError as exc:
+            raise parameter.refuse(f"cannot be read from a {source.kind}: {exc}.") from None
         fields = codec.fields()
         if fields is None:
             raise parameter.refuse(

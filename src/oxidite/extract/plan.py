@@ -9,17 +9,27 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Protocol,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from oxidite.concurrency import ThreadPool
 from oxidite.encoding import codec_for
 from oxidite.errors import BadRequestError, FieldError, RouteError, ValidationError
 from oxidite.extract.base import Context, Extractor, Marker, Parameter, location
 from oxidite.extract.body import Json
-from oxidite.extract.params import Path, Query, is_text
+from oxidite.extract.params import Path, Query, is_text, without_none
 from oxidite.extract.state import RequestItself, State
 from oxidite.http.request import Request
 
@@ -34,6 +44,15 @@ class UnresolvedHintError(RouteError):
     code = "unresolved_hint"
 
 
+@runtime_checkable
+class Nested(Protocol):
+    """An extractor with a plan of its own: a dependency."""
+
+    async def request_errors(self, request: Request) -> list[FieldError]:
+        """Return what is wrong with the request for that plan."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One argument: the parameter it is for and the extractor that makes it."""
@@ -43,11 +62,19 @@ class Step:
     keyword_only: bool
     is_async: bool
 
-    @property
-    def nested(self) -> Plan | None:
-        """The plan of the dependency that makes this argument, if one does."""
-        plan = getattr(self.extractor, "plan", None)
-        return plan if isinstance(plan, Plan) else None
+    async def errors(self, request: Request) -> Sequence[FieldError]:
+        """Return what is wrong with the request here, without calling a dependency."""
+        try:
+            if isinstance(self.extractor, Nested):
+                return await self.extractor.request_errors(request)
+            value = self.extractor.extract(request)
+            if self.is_async:
+                await cast("Awaitable[object]", value)
+        except ValidationError as exc:
+            return exc.errors
+        except BadRequestError as exc:
+            return [FieldError("body", exc.message, pointer="", code=exc.code)]
+        return ()
 
 
 class Plan:
@@ -68,7 +95,6 @@ class Plan:
         function: Callable[..., object],
         context: Context,
         *,
-        localns: Mapping[str, object] | None = None,
         given: Mapping[str, Marker] | None = None,
     ) -> Plan:
         """Read the signature of ``function``.
@@ -79,16 +105,30 @@ class Plan:
             RouteError: a parameter cannot be made out of a request.
             UnresolvedHintError: an annotation is not defined, at least not yet.
         """
-        hints = resolve_hints(function, localns or {})
+        hints = resolve_hints(function, context.localns)
+        try:
+            signature = inspect.signature(function)
+        except ValueError:
+            raise RouteError(
+                f"{location(function)} does not tell its parameters. Call it in a function of yours."
+            ) from None
         steps: list[Step] = []
-        for name, raw in inspect.signature(function).parameters.items():
+        for name, raw in signature.parameters.items():
             parameter = _parameter(raw, hints, function, context)
             marker = (given or {}).get(name)
             if marker is None and raw.kind in (raw.VAR_POSITIONAL, raw.VAR_KEYWORD):
                 raise parameter.refuse(
                     "collects arguments nobody names. Name the parameters, or take the Request."
                 )
-            extractor = marker.bind(parameter) if marker else _extractor(parameter)
+            try:
+                extractor = marker.bind(parameter) if marker else _extractor(parameter)
+            except NameError as exc:
+                raise UnresolvedHintError(
+                    parameter.refuse(
+                        f"is a {_name(parameter.type)}, whose own annotations name {exc.name!r}, which "
+                        "is not defined."
+                    ).message
+                ) from exc
             steps.append(
                 Step(
                     parameter,
@@ -113,26 +153,21 @@ class Plan:
                     kwargs[step.parameter.name] = value
                 else:
                     args.append(value)
-        except ValidationError:
-            raise ValidationError(await self.errors(request)) from None
+        except ValidationError as exc:
+            raise await self._with_others(exc, request) from None
         return args, kwargs
 
     async def errors(self, request: Request) -> list[FieldError]:
         """Return everything wrong with the request, without calling a dependency."""
-        found: list[FieldError] = []
-        for step in self.steps:
-            if step.nested is not None:
-                found.extend(await step.nested.errors(request))
-                continue
-            try:
-                value = step.extractor.extract(request)
-                if step.is_async:
-                    await cast("Awaitable[object]", value)
-            except ValidationError as exc:
-                found.extend(exc.errors)
-            except BadRequestError as exc:
-                found.append(FieldError("body", exc.message, pointer="", code=exc.code))
-        return found
+        return [error for step in self.steps for error in await step.errors(request)]
+
+    async def _with_others(self, first: ValidationError, request: Request) -> ValidationError:
+        """Return the error that has what else is wrong with the request, too."""
+        found = await self.errors(request)
+        if all(error in first.errors for error in found):
+            return first
+        # What a dependency itself said of the request is not found by looking at its arguments.
+        return ValidationError(found + [error for error in first.errors if error not in found])
 
     def _compile(self) -> Call:
         if not self.is_async:
@@ -172,8 +207,8 @@ class Plan:
                 for extract, is_async in extracts:
                     value = extract(request)
                     args.append(await cast("Awaitable[object]", value) if is_async else value)
-            except ValidationError:
-                raise ValidationError(await self.errors(request)) from None
+            except ValidationError as exc:
+                raise await self._with_others(exc, request) from None
             return await function(*args)
 
         return call
@@ -225,18 +260,26 @@ def _parameter(
     function: Callable[..., object],
     context: Context,
 ) -> Parameter:
-    type_ = hints.get(raw.name, inspect.Parameter.empty)
-    metadata: tuple[object, ...] = ()
-    if get_origin(type_) is Annotated:
-        # Markers and extractors are ours; the rest, such as msgspec.Meta, belongs to the type.
-        type_, *extras = get_args(type_)
-        metadata = tuple(extras)
-        rest = tuple(extra for extra in extras if _belongs_to_type(extra))
-        if rest:
-            type_ = Annotated[(type_, *rest)]
+    type_, metadata = _split(hints.get(raw.name, inspect.Parameter.empty))
     parameter = Parameter(raw.name, type_, raw.default, function, context, metadata)
     _refuse_foreign(parameter)
     return parameter
+
+
+def _split(hint: object) -> tuple[object, tuple[object, ...]]:
+    """Return the type of an annotation, and what was said beside it."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        # Markers and extractors are ours; the rest, such as msgspec.Meta, belongs to the type.
+        type_, *metadata = get_args(hint)
+        rest = tuple(extra for extra in metadata if _belongs_to_type(extra))
+        return Annotated[(type_, *rest)] if rest else type_, tuple(metadata)
+    if origin is Union or origin is types.UnionType:
+        # `Header[str] | None` is the same as `Header[str | None]`.
+        parts = [_split(member) for member in get_args(hint)]
+        metadata = [extra for _, extras in parts for extra in extras]
+        return Union[tuple(type_ for type_, _ in parts)], tuple(metadata)  # noqa: UP007 - at run time
+    return hint, ()
 
 
 def _belongs_to_type(extra: object) -> bool:
@@ -245,6 +288,15 @@ def _belongs_to_type(extra: object) -> bool:
 
 def _refuse_foreign(parameter: Parameter) -> None:
     for extra in parameter.metadata:
+        if isinstance(extra, type) and isinstance(extra, Marker | Extractor):
+            raise parameter.refuse(
+                f"is marked with the class {extra.__name__}. Give an instance: {extra.__name__}(...)."
+            )
+        if inspect.isroutine(extra):
+            raise parameter.refuse(
+                f"is marked with the function {extra.__name__}, which would be ignored. Did you mean "
+                f"{'Depends(...)' if extra.__name__ == 'Depends' else f'Depends({extra.__name__})'}?"
+            )
         if type(extra).__module__.partition(".")[0] in ("pydantic", "annotated_types"):
             raise parameter.refuse(
                 f"is constrained with {extra!r}, which would be ignored here. "
@@ -253,21 +305,21 @@ def _refuse_foreign(parameter: Parameter) -> None:
 
 
 def _extractor(parameter: Parameter) -> Extractor[object]:
-    for extra in (parameter.default, *parameter.metadata):
-        if isinstance(extra, Marker):
-            if extra is parameter.default:
-                parameter = Parameter(
-                    parameter.name,
-                    parameter.type,
-                    inspect.Parameter.empty,
-                    parameter.function,
-                    parameter.context,
-                    parameter.metadata,
-                )
-            return extra.bind(parameter)
-        if isinstance(extra, Extractor):
-            return extra
-    return _inferred(parameter)
+    sources = [
+        extra
+        for extra in (parameter.default, *parameter.metadata)
+        if isinstance(extra, Marker | Extractor)
+    ]
+    if not sources:
+        return _inferred(parameter)
+    if len(sources) > 1:
+        raise parameter.refuse("is said to come from several places. Keep one.")
+    source = sources[0]
+    if isinstance(source, Extractor):
+        return source
+    if source is parameter.default:
+        parameter = replace(parameter, default=inspect.Parameter.empty)
+    return source.bind(parameter)
 
 
 def _inferred(parameter: Parameter) -> Extractor[object]:
@@ -281,7 +333,8 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
         return RequestItself()
     if is_text(type_):
         return _marker(Query).bind(parameter)
-    if isinstance(type_, type) and hasattr(type_, "__aenter__"):
+    bare = without_none(type_)
+    if isinstance(bare, type) and hasattr(bare, "__aenter__"):
         return _marker(State).bind(parameter)
     if _is_data(type_):
         if parameter.context.has_body:
@@ -290,7 +343,7 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
             f"is data ({_name(type_)}), but requests of this method have no body. Use "
             f"Query[{_name(type_)}] to read it from the query, or post, put or patch."
         )
-    if isinstance(type_, type):
+    if isinstance(bare, type):
         return _marker(State).bind(parameter)
     raise parameter.refuse(f"cannot be made from a request: {type_!r}. Add a marker or a default.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, TypeVar
 
 from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.extract.params import without_none
 from oxidite.http.request import Request
 
 __all__ = ["RequestItself", "State"]
@@ -25,15 +26,16 @@ class RequestItself:
 
 
 class _Resource:
-    def __init__(self, parameter: Parameter) -> None:
-        self._type = parameter.type
-        self._required = parameter.required
-        self._default = parameter.default
+    def __init__(self, parameter: Parameter, type_: type[object]) -> None:
+        self._type = type_
+        # `Cache | None` needs no default to be optional: there is nothing else that None could mean.
+        self._required = parameter.required and parameter.type is type_
+        self._default = None if parameter.required else parameter.default
 
     def extract(self, request: Request) -> object:
         if not self._required and not request.resources.offers(self._type):
             return self._default
-        return request.resources.get(self._type)  # type: ignore[arg-type]  # any class
+        return request.resources.get(self._type)
 
     def describe(self) -> Description:
         return Description("resource", self._type, required=self._required)
@@ -41,9 +43,10 @@ class _Resource:
 
 class _StateMarker:
     def bind(self, parameter: Parameter) -> Extractor[object]:
-        if not isinstance(parameter.type, type):
+        type_ = without_none(parameter.type)
+        if not isinstance(type_, type):
             raise parameter.refuse(f"is not a class: {parameter.type!r} cannot be a resource.")
-        return _Resource(parameter)
+        return _Resource(parameter, type_)
 
 
 State = Annotated[T, _StateMarker()]

@@ -131,6 +131,7 @@ class Request(Struct, eq=False, weakref=True):
     _body: bytes | None = None
     _form: FormData | None = None
     _state: dict[str, object] | None = None
+    _streamed: bool = False
 
     @staticmethod
     def of(
@@ -259,18 +260,27 @@ class Request(Struct, eq=False, weakref=True):
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, at most ``max_body`` bytes of it.
 
+        Once: nothing keeps what was read, so a second reader would be told of an empty body.
+
         Raises:
             PayloadTooLargeError: at once if the Content-Length says so, else when it is passed.
             ClientDisconnectError: the client went away half-way.
+            RuntimeError: it was streamed before.
         """
         if self._body is not None:
             if len(self._body) > self.max_body:
                 raise PayloadTooLargeError(self.max_body)
             yield self._body
             return
+        if self._streamed:
+            raise RuntimeError(
+                "The body of this request was streamed already, and what is streamed is not kept. "
+                "Where it is needed twice, the first reader takes it with `await request.body()`."
+            )
         announced = content_length(self.headers.get("content-length"))
         if announced is not None and announced > self.max_body:
             raise PayloadTooLargeError(self.max_body)
+        self._streamed = True
         async for chunk in limited(self._receive(), self.max_body):
             yield chunk
 

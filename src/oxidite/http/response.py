@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from oxidite.encoding import encode_json
 from oxidite.http.cookies import SameSite, format_delete_cookie, format_set_cookie
-from oxidite.http.headers import MutableHeaders
+from oxidite.http.headers import MutableHeaders, header_value
 
 __all__ = [
     "HTMLResponse",
@@ -63,8 +63,10 @@ class Response:
         if isinstance(body, str):
             body = body.encode()
             content_type = content_type or TEXT
+        if content_type is not None:
+            header_value(content_type)  # the protocols write it as it is
         self.body = body
-        self.status = status
+        self.status = _checked(status)
         self.error = None
         self.bare_type = content_type
         self.made_headers = None
@@ -131,6 +133,13 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status} {self.content_type}>"
+
+
+def _checked(status: int) -> int:
+    # What is below 200 announces a response and is none; text would end in the status line.
+    if isinstance(status, int) and 200 <= status <= 999:
+        return status
+    raise ValueError(f"{status!r} is not the status of a response; use a number from 200 to 999")
 
 
 class JSONResponse(Response):
@@ -207,8 +216,14 @@ class StreamingResponse(Response):
 
 
 async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:
-    for chunk in content:
-        yield chunk
+    try:
+        for chunk in content:
+            yield chunk
+    finally:
+        # A generator or a file that somebody else holds too would stay open.
+        close = getattr(content, "close", None)
+        if close is not None:
+            close()
 
 
 ASGIApp: TypeAlias = Callable[

@@ -7,6 +7,7 @@ with ``debug``, all of it.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import secrets
@@ -55,14 +56,19 @@ class ErrorRenderer:
         """Told of every exception that is not an ``HTTPError``: tests, the dashboard."""
 
     async def __call__(self, request: Request, error: Exception) -> Response:
-        """Return the response of ``error``, which stands in its ``error``."""
+        """Return the response of ``error``, which stands in its ``error``; never raises."""
+        response: Response | None = None
         try:
             response = await self._custom(request, error)
+            if response is None and isinstance(error, HTTPError):
+                response = _answer(request, error, problem_of(error))
         except Exception as failure:  # noqa: BLE001 - rendered like any error
-            failure.__cause__ = failure.__cause__ or error
-            response, error = None, failure
+            error = _caused(failure, error)
+            with contextlib.suppress(Exception):
+                if isinstance(error, HTTPError):
+                    response = _answer(request, error, problem_of(error))
         if response is None:
-            response = self._standard(request, error)
+            response = self._unexpected(request, error)
         response.error = error
         return response
 
@@ -72,47 +78,85 @@ class ErrorRenderer:
         keys: list[type[Exception] | int] = [
             cls for cls in type(error).__mro__ if issubclass(cls, Exception)
         ]
-        keys.append(error.status if isinstance(error, HTTPError) else 500)
+        keys.append(error.status if isinstance(error, HTTPError) else _public(error).status)
         for key in keys:
             handler = self._handlers.get(key)
             if handler is not None:
-                answer = handler(request, error)
-                return await answer if inspect.isawaitable(answer) else answer
+                answer: object = handler(request, error)
+                if inspect.isawaitable(answer):
+                    answer = await answer
+                if isinstance(answer, Response):
+                    return answer
+                name = getattr(handler, "__qualname__", repr(handler))
+                raise TypeError(
+                    f"the error handler {name} returned a {type(answer).__name__}, not a Response"
+                )
         return None
 
-    def _standard(self, request: Request, error: Exception) -> Response:
-        if isinstance(error, HTTPError):
-            return _answer(request, error, problem_of(error))
-        for observer in self.observers:
-            observer(request, error)
+    def _unexpected(self, request: Request, error: Exception) -> Response:
         error_id = secrets.token_hex(8)
         # Quoted, so that a path cannot write lines of its own into the log.
         logger.error(
             "error %s: %s %s", error_id, ascii(request.method), ascii(request.path), exc_info=error
         )
-        if isinstance(error, BackendUnavailableError):
-            public: HTTPError = ServiceUnavailableError(headers={"retry-after": "1"})
-        else:
-            public = InternalServerError()
-        problem = problem_of(public)
-        problem["error_id"] = error_id
+        for observer in self.observers:
+            try:
+                observer(request, error)
+            except Exception:
+                logger.exception("an observer of errors failed")
+        public = _public(error)
+        problem = {**problem_of(public), "error_id": error_id}
         if not self._debug:
             return _answer(request, public, problem)
-        # Imported only now: it is of no use in production.
-        from oxidite.middleware.debug import debug_markdown, debug_page
+        return _shown(request, error, public, problem)
 
-        problem["detail"] = f"{type(error).__name__}: {error}"
-        if _wants_html(request):
-            return HTMLResponse(debug_page(request, error, error_id), public.status)
-        problem["traceback"] = debug_markdown(request, error, error_id).splitlines()
-        return _problem_response(public, problem)
+
+def _caused(failure: Exception, error: Exception) -> Exception:
+    """Return ``failure``, with ``error`` as its cause unless it is itself behind that one."""
+    seen: set[int] = set()
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        if behind is failure:
+            return failure
+        seen.add(id(behind))
+        behind = behind.__cause__ or behind.__context__
+    failure.__cause__ = failure.__cause__ or error
+    return failure
+
+
+def _public(error: Exception) -> HTTPError:
+    """Return what the client is told of an error that nobody expected."""
+    if isinstance(error, BackendUnavailableError):
+        return ServiceUnavailableError(headers={"retry-after": "1"})
+    return InternalServerError()
+
+
+def _shown(request: Request, error: Exception, public: HTTPError, problem: Problem) -> Response:
+    # Imported only now: it is of no use in production.
+    from oxidite.middleware.debug import debug_markdown, debug_page
+    from oxidite.middleware.debug.printable import printable
+    from oxidite.middleware.debug.redact import scrub
+
+    error_id = str(problem["error_id"])
+    if _wants_html(request):
+        response = HTMLResponse(debug_page(request, error, error_id), public.status)
+        response.headers.update(public.headers)
+        response.headers.add_vary("accept")
+        return response
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - somebody else's __str__
+        text = "(its text could not be made)"
+    problem["detail"] = printable(scrub(f"{type(error).__name__}: {text}"))
+    problem["traceback"] = debug_markdown(request, error, error_id).splitlines()
+    return _problem_response(public, problem)
 
 
 def problem_of(error: HTTPError) -> Problem:
     """Return the members of the problem document of ``error``."""
     problem: Problem = {
         "type": error.type,
-        "title": error.title,
+        "title": _title(error),
         "status": error.status,
         "detail": error.message,
         "code": error.code,
@@ -132,9 +176,19 @@ def _answer(request: Request, error: HTTPError, problem: Problem) -> Response:
 
 
 def _problem_response(error: HTTPError, problem: Problem) -> Response:
-    return Response(
+    response = Response(
         encode_json(problem), error.status, content_type=PROBLEM_JSON, headers=error.headers
     )
+    # Not only on the page: a cache that has the document must not give it to a browser.
+    response.headers.add_vary("accept")
+    return response
+
+
+def _title(error: HTTPError) -> str:
+    try:
+        return error.title
+    except ValueError:  # a status that has no name
+        return type(error).__name__.removesuffix("Error") or "Error"
 
 
 def _wants_html(request: Request) -> bool:

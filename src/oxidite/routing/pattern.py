@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from typing import Any, cast
+from typing import Annotated, Any, NewType, cast, get_args, get_origin
 from urllib.parse import quote
 from uuid import UUID
 
 from oxidite.errors import RouteError
 
-__all__ = ["CONVERTERS", "Converter", "Param", "Pattern", "converter_for"]
+__all__ = ["CONVERTERS", "PATH", "Converter", "Param", "Pattern", "bare_type", "converter_for"]
 
 _PARAM = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
 _DOTS = frozenset((".", "..", ""))
@@ -53,7 +53,7 @@ def _parse_str(text: str) -> str:
 
 
 def _format_str(value: object) -> str:
-    text = str(_expect(value, str))
+    text = str.__str__(_expect(value, str))  # of an enum that is a str too, the value
     if text in _DOTS or "/" in text:
         raise ValueError(f"{text!r} cannot be one segment of a path; put it into the query")
     return text
@@ -77,8 +77,19 @@ def _strict(pattern: re.Pattern[str], make: Callable[[str], object]) -> Callable
     return parse
 
 
-def _formatter(type_: type[object]) -> Callable[[object], str]:
-    return lambda value: str(_expect(value, type_))
+def _format_int(value: object) -> str:
+    return int.__repr__(_expect(value, int))  # of an enum that is an int too, the value
+
+
+def _format_uuid(value: object) -> str:
+    return str(_expect(value, UUID))
+
+
+def _format_path(value: object) -> str:
+    text = str.__str__(_expect(value, str))
+    if not {".", ".."}.isdisjoint(text.split("/")):
+        raise ValueError(f"{text!r} has '.' or '..' in it, which every client takes out of a path")
+    return text
 
 
 def _expect(value: object, type_: type[Any]) -> Any:
@@ -104,29 +115,43 @@ def _format_number(value: object) -> str:
 CONVERTERS: Mapping[str, Converter] = {
     each.name: each
     for each in (
-        Converter("int", int, _parse_int, _formatter(int), 1, "int"),
+        Converter("int", int, _parse_int, _format_int, 1, "int"),
         Converter("float", float, _strict(_NUMBER, float), _format_number, 2, "number"),
         Converter("decimal", Decimal, _strict(_NUMBER, Decimal), _format_number, 2, "number"),
         Converter("date", date, _strict(_DATE, date.fromisoformat), _format_date, 1, "date"),
-        Converter("uuid", UUID, _strict(_UUID, UUID), _formatter(UUID), 1, "uuid"),
+        Converter("uuid", UUID, _strict(_UUID, UUID), _format_uuid, 1, "uuid"),
         Converter("str", str, _parse_str, _format_str, 8, "str"),
-        Converter("path", str, lambda text: text, _formatter(str), 9, "path"),
+        Converter("path", str, lambda text: text, _format_path, 9, "path"),
     )
 }
+
+PATH = CONVERTERS["path"]
+
+
+def bare_type(type_: object) -> object:
+    """Return the class behind ``Path[int]``, ``Annotated[int, Meta(ge=1)]`` and a ``NewType``."""
+    while True:
+        if get_origin(type_) is Annotated:
+            type_ = get_args(type_)[0]
+        elif isinstance(type_, NewType):
+            type_ = type_.__supertype__
+        else:
+            return type_
 
 
 def converter_for(type_: object) -> Converter:
     """Return the converter of a parameter whose pattern names none, by its annotation."""
+    type_ = bare_type(type_)
     if isinstance(type_, type) and issubclass(type_, Enum):
         return _enum_converter(type_)
     for converter in CONVERTERS.values():
-        if converter.type is type_ and converter.name != "path":
+        if converter.type is type_ and converter is not PATH:
             return converter
     return CONVERTERS["str"]
 
 
 def _enum_converter(cls: type[Enum]) -> Converter:
-    members = {str(member.value): member for member in cls}
+    members = {str(member.value): member for member in cls if str(member.value) not in _DOTS}
 
     def parse(text: str) -> Enum:
         try:
@@ -135,7 +160,7 @@ def _enum_converter(cls: type[Enum]) -> Converter:
             raise ValueError(text) from None
 
     def format_(value: object) -> str:
-        return str(cast("Enum", _expect(value, cls)).value)
+        return _format_str(str(cast("Enum", _expect(value, cls)).value))
 
     return Converter(cls.__name__, cls, parse, format_, 0, f"enum:{'|'.join(sorted(members))}")
 
@@ -163,16 +188,7 @@ class Pattern:
         """
         if path and not path.startswith("/"):
             raise RouteError(f"The path {path!r} must start with '/'.")
-        pattern = cls(tuple(_segment(text, path) for text in path.split("/")[1:]))
-        names = [param.name for param in pattern.params]
-        if repeated := {name for name in names if names.count(name) > 1}:
-            raise RouteError(f"The path {path!r} has {repeated.pop()!r} twice.")
-        for segment in pattern.segments[:-1]:
-            if isinstance(segment, Param) and segment.converter is CONVERTERS["path"]:
-                raise RouteError(
-                    f"In {path!r}, {{{segment.name}:path}} takes all that is left, so it must be last."
-                )
-        return pattern
+        return _checked(cls(tuple(_segment(text, path) for text in path.split("/")[1:])))
 
     @property
     def params(self) -> list[Param]:
@@ -180,13 +196,17 @@ class Pattern:
         return [segment for segment in self.segments if isinstance(segment, Param)]
 
     def __add__(self, other: Pattern) -> Pattern:
-        """Append a pattern. ``/`` at the joint is not doubled, and ``/`` alone adds nothing."""
+        """Append a pattern. ``/`` at the joint is not doubled, and ``/`` alone adds nothing.
+
+        Raises:
+            RouteError: the whole has a parameter twice, or something after a ``path``.
+        """
         if self.segments and other.segments == ("",):
             return self
         head = (
             self.segments[:-1] if self.segments[-1:] == ("",) and other.segments else self.segments
         )
-        return Pattern((*head, *other.segments))
+        return _checked(Pattern((*head, *other.segments)))
 
     def typed(self, types: Mapping[str, object]) -> Pattern:
         """Give the parameters that have no converter one by their annotation in ``types``."""
@@ -211,10 +231,25 @@ class Pattern:
         """
         if not self.segments:
             return "/"
-        return "".join("/" + text for text in _formatted(self.segments, values))
+        url = "".join("/" + text for text in _formatted(self.segments, values))
+        # "//name" would be another host; encoded, the same path.
+        return "/%2F" + url[2:] if url.startswith("//") else url
 
     def __str__(self) -> str:
         return "".join(f"/{text}" for text in map(_shown, self.segments)) or "/"
+
+
+def _checked(pattern: Pattern) -> Pattern:
+    names = [param.name for param in pattern.params]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise RouteError(f"The path {str(pattern)!r} has {repeated.pop()!r} twice.")
+    for segment in pattern.segments[:-1]:
+        if isinstance(segment, Param) and segment.converter is PATH:
+            raise RouteError(
+                f"In {str(pattern)!r}, {{{segment.name}:path}} takes all that is left, so it must be "
+                "last."
+            )
+    return pattern
 
 
 def _shown(segment: str | Param) -> str:
@@ -235,7 +270,7 @@ def _formatted(segments: Iterable[str | Param], values: Mapping[str, object]) ->
             text = converter.format(values[segment.name])
         except ValueError as exc:
             raise ValueError(f"{segment.name}: {exc}") from None
-        yield quote(text, safe="/" if converter.name == "path" else "")
+        yield quote(text, safe="/" if converter is PATH else "")
 
 
 def _segment(text: str, path: str) -> str | Param:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_args, get_origin
@@ -14,7 +16,7 @@ from oxidite.errors import NotAcceptableError, RouteError
 from oxidite.extract.base import Context, Marker, location
 from oxidite.extract.plan import Plan, resolve_hints
 from oxidite.http.negotiation import best_match, etag_matches
-from oxidite.http.request import Request
+from oxidite.http.request import Request, Scopes
 from oxidite.http.response import (
     HTMLResponse,
     JSONResponse,
@@ -24,15 +26,18 @@ from oxidite.http.response import (
     to_response,
 )
 from oxidite.http.types import Handler, Middleware
-from oxidite.routing.pattern import Pattern
+from oxidite.routing.pattern import Pattern, bare_type
 
 __all__ = ["Definition", "RenderError", "Route", "RouteOptions", "wrap"]
+
+logger = logging.getLogger("oxidite")
 
 RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 """Makes the response of an exception; the application passes it in."""
 
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH", "QUERY"))
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY"))
+_ROOT = Pattern(("",))
 _COMPLETE_KINDS = (JSONResponse, HTMLResponse, TextResponse, RedirectResponse)
 
 
@@ -85,21 +90,36 @@ class Definition:
         first = next(iter(inspect.signature(self.handler).parameters), None)
         return first == "self" and "." in getattr(self.handler, "__qualname__", "")
 
-    def plan(self, prefix: Pattern, given: Mapping[str, Marker] | None) -> tuple[Pattern, Plan]:
+    def plan(
+        self, prefix: Pattern, host: Pattern | None, given: Mapping[str, Marker] | None
+    ) -> tuple[Pattern, Plan]:
         """Read the handler's signature under ``prefix``; return the whole pattern with its types."""
-        pattern = prefix + self.pattern
+        try:
+            pattern = prefix + self.pattern
+        except RouteError as exc:
+            raise RouteError(f"{location(self.handler)}: {exc.message}") from None
         hints = resolve_hints(self.handler, self.localns)
         _check_types(self.handler, pattern, hints)
         pattern = pattern.typed(hints)
-        context = Context(pattern.types(), has_body=bool(_BODY_METHODS & set(self.methods)))
-        return pattern, Plan.of(self.handler, context, localns=self.localns, given=given)
+        hosts = host.types() if host else {}
+        if both := hosts.keys() & pattern.types():
+            raise RouteError(
+                f"{location(self.handler)}: {min(both)!r} is in the host and in the path {str(pattern)!r}. "
+                "Rename one."
+            )
+        context = Context(
+            {**hosts, **pattern.types()},
+            has_body=bool(_BODY_METHODS & set(self.methods)),
+            localns=self.localns,
+        )
+        return pattern if pattern.segments else _ROOT, Plan.of(self.handler, context, given=given)
 
 
 def _check_types(
     handler: Callable[..., object], pattern: Pattern, hints: Mapping[str, object]
 ) -> None:
     for param in pattern.params:
-        hint, converter = hints.get(param.name), param.converter
+        hint, converter = bare_type(hints.get(param.name)), param.converter
         if converter is None or not isinstance(hint, type) or issubclass(converter.type, hint):
             continue
         if converter.name not in ("str", "path"):
@@ -242,7 +262,7 @@ def _choose(offers: Mapping[str, Encoder], request: Request) -> str:
 
 
 def _encoded(value: object, status: int, media_type: str, encode: Encoder) -> Response:
-    if isinstance(value, Response) or value is None:
+    if value is None or isinstance(value, Response | tuple):
         return to_response(value, status)
     response = Response(encode(value), status, content_type=media_type)
     response.headers.add_vary("accept")
@@ -264,8 +284,12 @@ def _endpoint(
                 response = to_response(await call(request), status)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             if request.opened is not None:
-                exc = await _leave(request, exc)
+                exc = await _leave(request.opened.handler, exc)
             return await render(request, exc)
+        except BaseException as exc:
+            if request.opened is not None:
+                await _abandon(request.opened, exc)
+            raise
         if request.opened is not None:
             try:
                 await request.opened.handler.aclose()
@@ -276,13 +300,25 @@ def _endpoint(
     return endpoint
 
 
-async def _leave(request: Request, exc: Exception) -> Exception:
-    """End the handler's scope with its exception; return that, or what the clean-up raised instead."""
+async def _leave(scope: AsyncExitStack, exc: Exception) -> Exception:
+    """End a scope with its exception; return that, or what the clean-up raised instead."""
     try:
-        await request.scopes.handler.__aexit__(type(exc), exc, exc.__traceback__)
+        await scope.__aexit__(type(exc), exc, exc.__traceback__)
     except Exception as other:  # noqa: BLE001 - the caller renders it
         return other
     return exc
+
+
+async def _abandon(scopes: Scopes, exc: BaseException) -> None:
+    """End every scope of a handler that was cancelled: what it had begun must not look finished."""
+    for scope in (scopes.handler, scopes.request, scopes.stream):
+        try:
+            await scope.__aexit__(type(exc), exc, exc.__traceback__)
+        except Exception:
+            logger.exception("clean-up of a cancelled request failed")
+        except BaseException as other:  # the same, passed through: the caller raises it
+            if other is not exc:
+                raise
 
 
 def _with_etag(handler: Handler, *, weak: bool) -> Handler:
@@ -294,9 +330,16 @@ def _with_etag(handler: Handler, *, weak: bool) -> Handler:
         etag = response.headers.setdefault("etag", f'W/"{digest}"' if weak else f'"{digest}"')
         wanted = request.headers.get("if-none-match")
         if wanted is not None and etag_matches(wanted, etag):
-            response.status = 304
-            response.body = b""
-            response.headers.pop("content-type")
+            return _not_modified(response)
         return response
 
     return conditional
+
+
+def _not_modified(response: Response) -> Response:
+    # A response of its own: the handler may keep the other and return it again.
+    answer = Response(status=304)
+    for name, value in response.headers.multi_items():
+        if not name.startswith("content-") or name == "content-location":
+            answer.headers.add(name, value)
+    return answer

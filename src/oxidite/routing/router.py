@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import TypeAlias, TypeVar, Unpack
 
 from oxidite.errors import RouteError
@@ -25,6 +28,7 @@ __all__ = ["Controller", "Entry", "Mount", "Router"]
 H = TypeVar("H", bound=Callable[..., object])
 
 _NOWHERE = Pattern(())
+_METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 
 
 class Controller:
@@ -194,13 +198,12 @@ class Router:
     ) -> H:
         if not callable(handler):
             raise RouteError(f"{handler!r} cannot answer {path!r}: it is not callable.")
-        verbs = tuple(dict.fromkeys(method.upper() for method in methods))
-        definition = Definition(Pattern.parse(path), verbs, handler, options, localns)
+        definition = _define(path, methods, handler, options, localns)
         if not definition.is_method:
             # What depends on the outside (a prefix, a name defined further down) is left for the
             # start of the application; every other mistake is told here, where it was made.
             with contextlib.suppress(UnresolvedHintError, UnknownPathParameterError):
-                definition.plan(self.prefix, None)
+                definition.plan(self.prefix, self.host, None)
         self._add(definition)
         return handler
 
@@ -232,6 +235,37 @@ class Router:
         # This router's own middleware runs around all routes and around what no route answers, so
         # it is the application's to fold.
         yield from _resolve(self, _Surroundings(), middleware=())
+
+
+def _define(
+    path: str,
+    methods: Iterable[str],
+    handler: Callable[..., object],
+    options: RouteOptions,
+    localns: Mapping[str, object],
+) -> Definition:
+    where = location(handler)
+    try:
+        pattern = Pattern.parse(path)
+    except RouteError as exc:
+        raise RouteError(f"{where}: {exc.message}") from None
+    if isinstance(methods, str):
+        raise RouteError(f"{where}: methods={methods!r} is one text. Write [{methods!r}].")
+    verbs = tuple(dict.fromkeys(method.upper() for method in methods))
+    if not verbs or not all(map(_METHOD.fullmatch, verbs)):
+        raise RouteError(
+            f"{where}: methods={list(verbs)!r} are no methods, such as ['GET', 'POST']."
+        )
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise RouteError(
+            f"{where} is a generator, which is no answer. Call it in a handler: "
+            f"return StreamingResponse({handler.__name__}())."
+        )
+    for name in options.keys() - RouteOptions.__annotations__.keys():
+        close = get_close_matches(name, RouteOptions.__annotations__, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else "Whatever is yours goes into meta={...}."
+        raise RouteError(f"{where}: there is no option {name!r} of a route. {hint}")
+    return Definition(pattern, verbs, handler, options, localns)
 
 
 def _resolve(
@@ -266,7 +300,7 @@ def _resolved(definition: Definition, around: _Surroundings) -> Route:
                 "Controller, not the router in it."
             )
         given = {"self": Dependency(around.controller)}
-    pattern, plan = definition.plan(around.prefix, given)
+    pattern, plan = definition.plan(around.prefix, around.host, given)
     options = definition.options
     name = options.get("name") or str(getattr(definition.handler, "__name__", ""))
     return Route(
@@ -285,13 +319,14 @@ def _mounted(mount: Mount, around: _Surroundings) -> Iterator[Route]:
     below = mount.pattern + Pattern.parse("/{mounted_path:path}")
 
     async def answer(request: Request) -> MountedResponse:
-        rest = "/" + request.params["mounted_path"] if "mounted_path" in request.params else ""
-        root_path = request.root_path + (request.path.removesuffix(rest) if rest else request.path)
-        return MountedResponse(mount.app, root_path, rest or "/", mount.state)
+        path = request.path
+        rest = "/" + request.params.get("mounted_path", "")
+        root_path = request.root_path + path.removesuffix(rest)
+        return MountedResponse(mount.app, root_path, rest, mount.state)
 
     for pattern in (mount.pattern, below):
         definition = Definition(pattern, (ANY_METHOD,), answer, {"cancel": False}, {})
-        whole, plan = definition.plan(around.prefix, None)
+        whole, plan = definition.plan(around.prefix, around.host, None)
         name = _dotted(around.name, str(getattr(mount.app, "__name__", type(mount.app).__name__)))
         yield Route(whole, around.host, definition, plan, name, around.tags, around.middleware)
 

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from oxidite.errors import MethodNotAllowedError, NotFoundError, RouteError
 from oxidite.http.request import Request
 from oxidite.http.response import RedirectResponse, Response
-from oxidite.routing.pattern import Pattern
 from oxidite.routing.route import RenderError, Route
 from oxidite.routing.tree import ANY_METHOD, Match, Tree
 
@@ -41,19 +40,26 @@ class RouteTable:
             self._add(route)
 
     def _add(self, route: Route) -> None:
-        hidden_by = self._tree_of(route.host).add(route.pattern, route.methods, route)
+        hidden_by = self._tree_of(route).add(route.pattern, route.methods, route)
         if hidden_by is not None:
             raise RouteError(
                 f"{' '.join(route.methods)} {route.path} is registered twice, so one of them can "
                 f"never answer: {hidden_by.where} and {route.where}."
             )
 
-    def _tree_of(self, host: Pattern | None) -> Tree[Route]:
+    def _tree_of(self, route: Route) -> Tree[Route]:
+        host = route.host
         if host is None:
             return self._tree
         if str(host) not in self._by_host:
-            tree = self._by_host[str(host)] = Tree[Route]()
-            self._hosts.add(host, (ANY_METHOD,), tree)
+            tree = Tree[Route]()
+            other = self._hosts.add(host, (ANY_METHOD,), tree)
+            if other is not None:
+                raise RouteError(
+                    f"{route.where} and {next(iter(other)).where} are for the same hosts, but their "
+                    "parameters have different names. Write host= the same in both."
+                )
+            self._by_host[str(host)] = tree
         return self._by_host[str(host)]
 
     def dispatch(self, request: Request) -> Awaitable[Response]:
@@ -89,12 +95,10 @@ class RouteTable:
         return await _hand_over(request, route)
 
     def _match(self, request: Request, path: str) -> Match[Route]:
-        """Find the route on the request's host, else on any; HEAD falls back to GET."""
+        """Find the route on the request's host, else on any."""
         allowed: set[str] = set()
         for tree, host_params in self._trees(request):
             match = tree.find(path, request.method)
-            if match.route is None and request.method == "HEAD" and "GET" in match.allowed:
-                match = tree.find(path, "GET")
             if match.route is not None:
                 match.params.update(host_params)
                 return match
@@ -114,6 +118,8 @@ class RouteTable:
         path = request.path
         if match.allowed or self._trailing_slash == "strict" or path == "/":
             return match
+        if path.endswith("//"):
+            return match  # an empty segment is not a slash too many
         other = path[:-1] if path.endswith("/") else path + "/"
         match = self._match(request, other)
         if match.route is None or self._trailing_slash == "ignore":

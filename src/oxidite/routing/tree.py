@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from oxidite.errors import InvalidPathError
-from oxidite.routing.pattern import Converter, Param, Pattern
+from oxidite.routing.pattern import PATH, Converter, Param, Pattern
 
 __all__ = ["ANY_METHOD", "Match", "Tree"]
 
@@ -60,7 +60,7 @@ class Tree(Generic[R]):
         ends_with_rest = False
         for segment in pattern.segments:
             if isinstance(segment, Param):
-                if segment.converter is not None and segment.converter.name == "path":
+                if segment.converter is PATH:
                     ends_with_rest = True
                     break
                 node = _param_child(node, segment)
@@ -85,7 +85,10 @@ class Tree(Generic[R]):
             return None
         node = self._root
         values: list[object] = []
-        for segment in path[1:].split("/"):
+        segments = path.split("/")
+        if segments.pop(0):
+            return None
+        for segment in segments:
             child = node.statics.get(segment)
             if child is None:
                 for parse, child, _ in node.params:  # noqa: B007 - used after the loop
@@ -106,7 +109,7 @@ class Tree(Generic[R]):
         return route, dict(zip(names, values, strict=True))
 
     def find(self, path: str, method: str) -> Match[R]:
-        """Find the route of a decoded path.
+        """Find the route of a decoded path; that of GET for HEAD, unless HEAD has its own.
 
         Raises:
             InvalidPathError: the path has NUL in it, or was not UTF-8.
@@ -115,7 +118,11 @@ class Tree(Generic[R]):
             raise InvalidPathError
         allowed: set[str] = set()
         values: list[object] = []
-        found = _find(self._root, path.split("/"), 1, method, values, allowed)
+        segments = path.split("/")
+        if segments[0]:
+            # Such as the "*" of OPTIONS: no path of this application.
+            return Match(None, {}, allowed)
+        found = _find(self._root, segments, 1, method, values, allowed)
         if found is None:
             return Match(None, {}, allowed)
         route, names = found
@@ -143,7 +150,8 @@ def _shape(segment: str | Param) -> object:
 def _param_child(node: _Node[R], param: Param) -> _Node[R]:
     assert param.converter is not None, "patterns are typed before they are added"  # noqa: S101
     for _, child, converter in node.params:
-        if converter.name == param.converter.name:
+        # Two enums may have one name.
+        if converter.name == param.converter.name and converter.type is param.converter.type:
             return child
     child = _Node()
     node.params.append((param.converter.parse, child, param.converter))
@@ -189,7 +197,12 @@ def _find(
 def _of_method(
     routes: dict[str, tuple[R, tuple[str, ...]]], method: str, allowed: set[str]
 ) -> tuple[R, tuple[str, ...]] | None:
-    found = routes.get(method) or routes.get(ANY_METHOD)
+    found = routes.get(method)
+    if found is None and method == "HEAD":
+        found = routes.get("GET")
+    if found is None and not allowed:
+        # What answers every method has no say where a narrower path is there without this one.
+        found = routes.get(ANY_METHOD)
     if found is None:
-        allowed.update(routes)
+        allowed.update(routes.keys() - {ANY_METHOD})
     return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Concatenate, ParamSpec, TypeVar, overload
 from urllib.parse import unquote
 
-from msgspec import Struct
+from msgspec import Struct, json
 
+from oxidite.encoding import encode_json
 from oxidite.errors import ConfigError
 from oxidite.extract.base import location
 from oxidite.http.request import Request
@@ -36,7 +37,7 @@ class URLs:
     By handler, a type checker refuses a missing, unknown or ill-typed parameter: name the parameters
     of the path by keyword if the handler takes nothing else without a default, and give them by
     position, in order, if it also takes a body, a resource or the request. Parameters that are not
-    in the path become the query.
+    in the path become the query, written as the handler reads them; those of the host are left out.
     """
 
     def __init__(self, routes: Callable[[], Iterable[Route]], signer: Callable[[], Signer]) -> None:
@@ -58,6 +59,12 @@ class URLs:
         self, route: Callable[Concatenate[A, B, Given, ...], object], a: A, b: B, /
     ) -> str: ...
     @overload
+    def __call__(self, route: Callable[Concatenate[Request, A, ...], object], a: A, /) -> str: ...
+    @overload
+    def __call__(
+        self, route: Callable[Concatenate[Request, A, B, ...], object], a: A, b: B, /
+    ) -> str: ...
+    @overload
     def __call__(self, route: str, /, **params: object) -> str: ...
     def __call__(
         self, route: Callable[..., object] | str, /, *args: object, **kwargs: object
@@ -66,7 +73,7 @@ class URLs:
 
         Raises:
             ConfigError: there is no such route, or there are several of one handler.
-            ValueError: a parameter is missing, unknown, or does not fit the path.
+            ValueError: a parameter is missing, does not fit the path, or is part of no URL.
         """
         found = self._find(route)
         values = _named(found, args, kwargs)
@@ -75,8 +82,12 @@ class URLs:
         if missing:
             raise ValueError(f"url of {found.path}: {', '.join(missing)} missing")
         path = found.pattern.url(values)
-        query = [(key, value) for key, value in values.items() if key not in in_path]
-        pairs = [(key, str(each)) for key, value in query for each in _each(value)]
+        pairs = [
+            pair
+            for name, value in values.items()
+            if name not in in_path
+            for pair in _query(found, name, value)
+        ]
         return path + (f"?{quote_query(pairs)}" if pairs else "")
 
     def signed(self, url: str, *, ttl: float | None = None) -> str:
@@ -143,9 +154,22 @@ def _named(route: Route, args: tuple[object, ...], kwargs: dict[str, object]) ->
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-def _each(value: object) -> Iterable[object]:
-    if value is None:
-        return ()
-    if isinstance(value, list | tuple | set | frozenset):
-        return value
-    return (value,)
+def _query(route: Route, name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of one value that is not in the path."""
+    if route.host is not None and name in route.host.types():
+        return
+    steps = {step.parameter.name: step.extractor.describe() for step in route.plan.steps}
+    if name in steps and steps[name].source != "query":
+        raise ValueError(f"url of {route.path}: {name!r} is no part of a URL")
+    plain = value if isinstance(value, str) else json.decode(encode_json(value))
+    if name in steps and steps[name].name is None and isinstance(plain, Mapping):
+        for key, each in plain.items():
+            yield from _pairs(key, each)
+    else:
+        yield from _pairs((name in steps and steps[name].name) or name, plain)
+
+
+def _pairs(key: str, value: object) -> Iterator[tuple[str, str]]:
+    for each in value if isinstance(value, list | tuple) else (value,):
+        if each is not None:
+            yield key, str(each).lower() if isinstance(each, bool) else str(each)

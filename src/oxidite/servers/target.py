@@ -147,7 +147,7 @@ class Target:
                 )
         if not is_asgi(found):
             raise TargetError(
-                f"{self.module}:{name} is a {type(found).__name__}, not an ASGI application."
+                f"{self.module}:{name} of type {type(found).__name__} is not an ASGI application."
             )
         return cast("ASGIApp", found)
 

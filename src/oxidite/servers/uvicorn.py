@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
 import signal
 import socket
@@ -19,6 +21,10 @@ from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
 from oxidite.servers.workers import WorkerLoader
+
+_BEGIN_TURN = 0.01
+_BEGIN_TURNS = 20
+"""Looks, and seconds between them, at connections that were accepted and have had no request."""
 
 __all__ = ["StoppableServer", "UvicornServer", "run_server"]
 
@@ -39,10 +45,41 @@ class StoppableServer(uvicorn.Server):
         if self.started:
             self._on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop as uvicorn does, but let those begin who were accepted just before.
+
+        It closes every connection without a request, also one whose request is on its way.
+        """
+        loop = asyncio.get_running_loop()
+        for server in self.servers:
+            if isinstance(loop, asyncio.SelectorEventLoop):
+                # Closed at once, asyncio would drop what it has accepted in this very turn.
+                for sock in server.sockets:
+                    loop.remove_reader(sock.fileno())
+                await _pause(0)
+            server.close()
+        for _ in range(_BEGIN_TURNS):
+            await _pause(_BEGIN_TURN)
+            if not any(map(_is_fresh, self.server_state.connections)):
+                break
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop as uvicorn does, and remember why."""
         self.stopped_by = sig
         super().handle_exit(sig, frame)
+
+
+def _is_fresh(connection: object) -> bool:
+    """Tell whether a connection has had no request yet; a WebSocket had one."""
+    return getattr(connection, "cycle", connection) is None
+
+
+async def _pause(seconds: float) -> None:
+    # Real time: it is about real connections, whatever clock a test has set.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.get_running_loop().create_future()
 
 
 class UvicornServer:

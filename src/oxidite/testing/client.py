@@ -108,7 +108,7 @@ class _Transport(httpx2.AsyncBaseTransport):
         self._raise_errors = raise_errors
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        exchange = _Exchange(self._app, request, self._client)
+        exchange = _Exchange(self._app, request, self._client, raise_errors=self._raise_errors)
         try:
             await exchange.started.wait()
         except asyncio.CancelledError:
@@ -125,7 +125,14 @@ class _Transport(httpx2.AsyncBaseTransport):
 class _Exchange:
     """One request and its response; the application runs in a task, one chunk ahead of the reader."""
 
-    def __init__(self, app: Oxidite, request: httpx2.Request, client: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        app: Oxidite,
+        request: httpx2.Request,
+        client: tuple[str, int],
+        *,
+        raise_errors: bool,
+    ) -> None:
         self.started = asyncio.Event()
         self.status: int | None = None
         self.headers: list[tuple[bytes, bytes]] = []
@@ -134,6 +141,8 @@ class _Exchange:
         self.failure: Exception | None = None
         """What came out of the application: a server would drop the connection."""
         self.chunks: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
+        self._raise_errors = raise_errors
+        self._complete = False
         self._gone = asyncio.Event()
         assert isinstance(request.stream, httpx2.AsyncByteStream)
         self._body = request.stream.__aiter__()
@@ -168,6 +177,8 @@ class _Exchange:
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         if self._gone.is_set():
             raise OSError("the client has gone")
+        if self._complete:
+            raise RuntimeError(f"{message['type']} came after the end of the response")
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = list(message.get("headers", ()))
@@ -178,7 +189,20 @@ class _Exchange:
             if body and not self._head:
                 await self.chunks.put(body)
             if not message.get("more_body", False):
+                self._complete = True
                 await self.chunks.put(None)
+
+    async def ended(self) -> None:
+        """Wait for the application after its last byte; raise what the client cannot overlook."""
+        await asyncio.wait((self.task,))
+        if not self._complete:
+            raise self.failure or RuntimeError(
+                "the application ended without the end of its response"
+            )
+        if self.failure is not None and self._raise_errors:
+            raise self.failure
+        if self.error is not None and self._raise_errors:
+            raise self.error
 
     async def aclose(self) -> None:
         """Be gone, as a client that closes its connection."""
@@ -196,8 +220,7 @@ class _Stream(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (chunk := await self._exchange.chunks.get()) is not None:
             yield chunk
-        if self._exchange.failure is not None:
-            raise self._exchange.failure
+        await self._exchange.ended()
 
     async def aclose(self) -> None:
         await self._exchange.aclose()

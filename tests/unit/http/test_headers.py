@@ -19,7 +19,21 @@ INJECTIONS = [
     "x\x00",
     "\r\n x",
 ]
-BAD_NAMES = ["", " ", "a b", "a:", ":path", "a\r\nb", "a\x00", "ä", "(a)", "a/b", "a\t", "İ", "\u212a"]
+BAD_NAMES = [
+    "",
+    " ",
+    "a b",
+    "a:",
+    ":path",
+    "a\r\nb",
+    "a\x00",
+    "ä",
+    "(a)",
+    "a/b",
+    "a\t",
+    "İ",
+    "\u212a",
+]
 
 TOKEN = st.text("!#$%&'*+-.^_`|~abcXYZ019", min_size=1, max_size=20)
 VALUE = st.text(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import linecache
 import re
+import traceback
 from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
@@ -154,6 +155,45 @@ def test_a_failure_in_libraries_alone_opens_the_innermost() -> None:
 
     assert page.count('<details class="frame" open>') == 1
     assert "<dt>idx</dt>" in page
+
+
+def library(tmp_path: Path) -> Callable[..., object]:
+    """A function of an installed package that calls what it is given."""
+    path = tmp_path / "site-packages" / "vendor" / "calls.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("def call(function, *arguments):\n    return function(*arguments)\n")
+    names: dict[str, Callable[..., object]] = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    return names["call"]
+
+
+def test_an_installed_package_is_a_library(tmp_path: Path) -> None:
+    page = debug_page(GET, caught(library(tmp_path), divide, 3), "1")
+
+    assert "1 library call in vendor" in page
+    assert "vendor/calls.py:2" in page
+
+
+def test_so_many_variables_are_shown_and_the_others_counted(tmp_path: Path) -> None:
+    lines = [f"v{number} = {number}" for number in range(25)]
+    code = compile("\n".join([*lines, "1 / 0"]), str(tmp_path / "many.py"), "exec")
+
+    page = debug_page(GET, caught(exec, code, {}), "1")
+
+    assert "<dt>v19</dt>" in page
+    assert "<dt>v20</dt>" not in page
+    assert "and 5 more" in page
+
+
+def test_a_working_directory_that_is_gone_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert f"{Path(__file__)}:" in debug_page(GET, caught(divide, 3), "1")
 
 
 def test_what_led_to_an_error_is_on_the_page() -> None:
@@ -443,6 +483,26 @@ def test_endless_recursion_is_collapsed(function: Callable[[int], int]) -> None:
     assert len(markdown) < 20_000
 
 
+def test_every_call_that_is_not_shown_is_counted(tmp_path: Path) -> None:
+    call = library(tmp_path)
+
+    def zig(count: int) -> object:
+        return zag(count - 1) if count % 30 else call(zag, count - 1)
+
+    def zag(count: int) -> object:
+        return zig(count - 1) if count > 0 else refuse("deep")
+
+    error = caught(zig, 300)
+    depth = sum(1 for _ in traceback.walk_tb(error.__traceback__))
+
+    lines = debug_markdown(GET, error, "1").rpartition("## Traceback")[2].splitlines()
+
+    shown = sum(line.startswith("  File ") for line in lines)
+    left_out = sum(int(line.split()[0][1:]) for line in lines if line.endswith("calls left out]"))
+    assert shown < 50
+    assert shown + left_out == depth
+
+
 def test_a_chain_without_end_is_cut() -> None:
     errors = [OddError(str(number)) for number in range(500)]
     first = errors[0]
@@ -462,7 +522,7 @@ def test_code_is_shown_for_so_many_calls_and_the_others_are_located() -> None:
 
     page = debug_page(GET, errors[0], "1")
 
-    assert page.count('<code class="call">') > 150
+    assert page.count('<code class="call">') > 90
     assert page.count('<pre class="code"') <= 60
     assert len(page) < 150_000
 

@@ -1,0 +1,228 @@
+"""One small application with a bit of everything; the tests beside it run it on every server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from oxidite import (
+    ForbiddenError,
+    HTMLResponse,
+    Json,
+    Oxidite,
+    Query,
+    Request,
+    Response,
+    StreamingResponse,
+)
+
+Message = MutableMapping[str, Any]
+
+
+class NewPost(Struct):
+    title: Annotated[str, Meta(min_length=1, max_length=20)]
+    tags: list[str] = []
+
+
+class Post(Struct):
+    id: int
+    title: str
+    tags: list[str]
+
+
+class Page(Struct):
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+class Journal:
+    """What happened, for a test to ask about; open while the application runs."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    async def __aenter__(self) -> Journal:
+        self.lines.append("opened")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.lines.append("closed")
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+
+
+app = Oxidite(resources=[Journal()], max_body=100_000)
+
+
+@app.get("/")
+async def index() -> str:
+    return "hello"
+
+
+@app.get("/page")
+async def page() -> HTMLResponse:
+    return HTMLResponse("<h1>hello</h1>")
+
+
+@app.get("/empty")
+async def empty() -> None:
+    return None
+
+
+@app.post("/posts", status=201)
+async def create(data: Json[NewPost]) -> Post:
+    return Post(id=1, title=data.title, tags=data.tags)
+
+
+@app.get("/posts")
+async def search(page: Query[Page]) -> Page:
+    return page
+
+
+@app.get("/posts/{id:int}")
+async def show(id: int) -> Post:
+    return Post(id=id, title="one", tags=[])
+
+
+@app.post("/echo")
+async def echo(request: Request) -> StreamingResponse:
+    return StreamingResponse(request.stream())
+
+
+@app.post("/size")
+async def size(request: Request) -> int:
+    return len(await request.body())
+
+
+@app.get("/seen")
+async def seen(request: Request) -> dict[str, object]:
+    return {
+        "method": request.method,
+        "path": request.path,
+        "query": request.query_string,
+        "scheme": request.scheme,
+        "version": request.http_version,
+        "host": request.headers.get("host"),
+        "twice": request.headers.get_all("x-twice"),
+        "cookies": request.cookies,
+        "client": request.client is not None and request.client.host,
+    }
+
+
+@app.get("/files/{path:path}")
+async def file(path: str) -> str:
+    return path
+
+
+@app.get("/names/{name}")
+async def name(name: str) -> str:
+    return name
+
+
+@app.get("/stream")
+async def stream() -> StreamingResponse:
+    async def lines() -> AsyncIterator[str]:
+        for number in range(5):
+            yield f"{number}\n"
+            await asyncio.sleep(0)
+
+    return StreamingResponse(lines(), content_type="text/plain")
+
+
+@app.get("/endless")
+async def endless(journal: Journal) -> StreamingResponse:
+    async def ticks() -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "tick\n"
+                await asyncio.sleep(0.02)
+        finally:
+            journal.write("stream ended")
+
+    return StreamingResponse(ticks())
+
+
+@app.get("/breaks")
+async def breaks() -> StreamingResponse:
+    async def half() -> AsyncIterator[str]:
+        yield "half"
+        raise RuntimeError("hidden detail")
+
+    return StreamingResponse(half())
+
+
+async def wait_for_ever(journal: Journal) -> None:
+    journal.write("waiting")
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        journal.write("cancelled")
+        raise
+
+
+@app.get("/wait")
+async def wait(journal: Journal) -> None:
+    await wait_for_ever(journal)
+
+
+@app.post("/wait")
+async def wait_unsafe(journal: Journal) -> None:
+    journal.write("begun")
+    await asyncio.sleep(0.6)
+    journal.write("done all the same")
+
+
+@app.post("/later", status=202)
+async def later(request: Request, journal: Journal) -> str:
+    request.after_response(journal.write, "after")
+    return "soon"
+
+
+@app.get("/journal")
+async def read(journal: Journal) -> list[str]:
+    return journal.lines
+
+
+@app.get("/error")
+async def error() -> None:
+    raise RuntimeError("hidden detail")
+
+
+@app.get("/forbidden")
+async def forbidden() -> None:
+    raise ForbiddenError("not you")
+
+
+@app.get("/header")
+async def header(name: str, value: str) -> Response:
+    response = Response("ok")
+    response.headers[name] = value
+    return response
+
+
+@app.get("/cookie")
+async def cookie(value: str) -> Response:
+    response = Response("ok")
+    response.set_cookie("c", value)
+    return response
+
+
+async def mounted(
+    scope: Message,
+    receive: Callable[[], Awaitable[Message]],
+    send: Callable[[Message], Awaitable[None]],
+) -> None:
+    if scope["type"] != "http":
+        raise RuntimeError("only HTTP")
+    body = f"{scope['root_path']} {scope['path']}".encode()
+    length = b"%d" % len(body)
+    headers = [(b"content-type", b"text/plain"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+app.mount("/mounted", mounted)

@@ -1,0 +1,27 @@
+"""Runs ``application.py`` on one server: ``python run.py KIND``, with the address on standard output."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from oxidite.servers import Server, Settings, Target, choose_server
+from oxidite.servers.uvicorn import UvicornServer
+
+
+def server_of(kind: str) -> Server:
+    if kind == "uvicorn-h11":
+        return UvicornServer(http="h11")
+    if kind == "uvicorn-httptools":
+        return UvicornServer(http="httptools")
+    return choose_server(kind.partition("-")[0])
+
+
+def announce(settings: Settings) -> None:
+    print(settings.port, flush=True)
+
+
+if __name__ == "__main__":
+    settings = Settings(port=0, graceful_timeout=2.0)
+    target = Target("application", "app", Path(__file__).parent)
+    sys.exit(server_of(sys.argv[1]).run(target, settings, interface="asgi", announce=announce))

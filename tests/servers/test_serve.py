@@ -1,0 +1,394 @@
+"""``oxidite serve``: from the command line to the exit code, on every server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from shutil import which
+from textwrap import dedent
+from typing import IO, Protocol
+
+import httpx2
+import pytest
+
+SERVERS = ("granian", "uvicorn", "hypercorn")
+TIMEOUT = 20.0
+
+HELLO = """
+    import asyncio
+    from oxidite import Oxidite, StreamingResponse
+
+    app = Oxidite()
+
+    @app.get("/")
+    async def index() -> str:
+        return "hello"
+
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def ticks():
+            while True:
+                yield b"tick"
+                await asyncio.sleep(0.05)
+        return StreamingResponse(ticks())
+"""
+STARTS_NOT = """
+    from oxidite import Oxidite
+
+    class Broken:
+        async def __aenter__(self):
+            raise LookupError("no database")
+        async def __aexit__(self, *_):
+            pass
+
+    app = Oxidite(resources=[Broken()])
+"""
+IMPORTS_NOT = "from oxidite import Oxidite\napp = Oxidite()\nsettings = {}['missing']\n"
+FOREIGN = """
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"foreign"})
+"""
+
+
+class Served:
+    """A running ``oxidite serve``."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def url(self) -> str:
+        found = re.search(r"https?://[\w.\[\]:]+", self.said)
+        assert found, self.said
+        return found[0]
+
+    def get(self, path: str = "/") -> str:
+        return httpx2.get(self.url + path, trust_env=False).text
+
+    def wait_for(self) -> None:
+        """Wait until it answers."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            assert self.process.poll() is None, self.said
+            with contextlib.suppress(httpx2.TransportError, AssertionError):
+                self.get()
+                return
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+
+    def end(self, signum: int) -> int:
+        """Send a signal to the process alone and return its exit code."""
+        self.process.send_signal(signum)
+        return self.process.wait(TIMEOUT)
+
+
+class Serve(Protocol):
+    """What the fixture ``serve`` is."""
+
+    def __call__(
+        self,
+        source: str,
+        *args: str,
+        environ: Mapping[str, str] = ...,
+        pass_fds: Sequence[int] = ...,
+    ) -> Served: ...
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start ``oxidite serve`` on an application; nothing of it is left after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(
+            source: str, *args: str, environ: Mapping[str, str] = {}, pass_fds: Sequence[int] = ()
+        ) -> Served:
+            (tmp_path / "app.py").write_text(dedent(source))
+            log = tmp_path / "log"
+            errors: IO[str] = stack.enter_context(log.open("w"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "oxidite", "serve", *args],
+                cwd=tmp_path,
+                env={"OXIDITE_ENV": "production", **os.environ, **environ},
+                stdout=errors,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                process_group=0,
+                pass_fds=pass_fds,
+            )
+            stack.callback(_end, process)
+            return Served(process, log)
+
+        yield start
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _living(group: int) -> list[int]:
+    """Return the processes of a group that are not only waiting to be forgotten."""
+    done = subprocess.run(
+        ["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return [int(pid) for pid, pgid, stat in rows if int(pgid) == group and "Z" not in stat]
+
+
+def wait_until_gone(group: int) -> None:
+    """Wait until no process of a group lives."""
+    deadline = time.monotonic() + TIMEOUT
+    while living := _living(group):
+        assert time.monotonic() < deadline, living
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_sigterm_ends_it_well(serve: Serve, server: str, workers: str) -> None:
+    served = serve(HELLO, "--server", server, "--workers", workers, "--port", "0")
+    served.wait_for()
+
+    assert served.get() == "hello"
+    assert served.end(signal.SIGTERM) == 0
+    wait_until_gone(served.process.pid)
+    assert "Traceback" not in served.said
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_ctrl_c_is_130(serve: Serve, server: str, workers: str) -> None:
+    served = serve(HELLO, "--server", server, "--workers", workers, "--port", "0")
+    served.wait_for()
+    os.killpg(served.process.pid, signal.SIGINT)  # a terminal sends it to all of them
+
+    assert served.process.wait(TIMEOUT) == 130
+    assert served.said.endswith("Stopped.\n")
+    assert "Traceback" not in served.said
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_it_says_what_serves_and_why(serve: Serve, server: str) -> None:
+    served = serve(HELLO, "--server", server, "--port", "0")
+    served.wait_for()
+    first, second, *_ = served.said.splitlines()
+
+    assert re.fullmatch(
+        rf"{server} [\d.]+, ASGI \(because GET /endless \(app\.py:11 endless\(\)\) may stream\)",
+        first,
+    )
+    assert second == f"Serving app on {served.url}"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_open_stream_does_not_hold_the_end(serve: Serve, server: str) -> None:
+    served = serve(HELLO, "--server", server, "--port", "0", "--graceful-timeout", "1")
+    served.wait_for()
+    with httpx2.stream("GET", served.url + "/endless", trust_env=False) as response:
+        assert next(response.iter_raw()) == b"tick"
+        started = time.monotonic()
+
+        assert served.end(signal.SIGTERM) == 0
+        assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize(
+    ("server", "workers"),
+    [("granian", "1"), ("granian", "2"), ("uvicorn", "2"), ("hypercorn", "2")],
+)
+def test_workers_do_not_outlive_a_killed_supervisor(
+    serve: Serve, server: str, workers: str
+) -> None:
+    served = serve(
+        HELLO, "--server", server, "--workers", workers, "--port", "0", "--graceful-timeout", "1"
+    )
+    served.wait_for()
+    assert len(_living(served.process.pid)) > int(workers)
+    served.process.kill()
+    served.process.wait()
+    wait_until_gone(served.process.pid)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_application_that_does_not_start_is_a_failure(
+    serve: Serve, server: str, workers: str
+) -> None:
+    served = serve(STARTS_NOT, "--server", server, "--workers", workers, "--port", "0")
+
+    assert served.process.wait(TIMEOUT) == 1
+    assert "LookupError: no database" in served.said
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_application_that_is_not_imported_is_a_failure(serve: Serve, server: str) -> None:
+    served = serve(IMPORTS_NOT, "--server", server, "--port", "0")
+
+    assert served.process.wait(TIMEOUT) == 1
+    assert "settings = {}['missing']" in served.said
+    assert "KeyError: 'missing'" in served.said
+    assert "importlib" not in served.said
+    assert "oxidite/servers" not in served.said
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_taken_port_is_a_failure(serve: Serve, server: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = str(sock.getsockname()[1])
+        served = serve(HELLO, "--server", server, "--port", port)
+
+        assert served.process.wait(TIMEOUT) == 1
+    assert f"127.0.0.1:{port} is taken" in served.said
+    assert "Traceback" not in served.said
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_application_of_another_framework_is_served(serve: Serve, server: str) -> None:
+    served = serve(FOREIGN, "--server", server, "--port", "0")
+    served.wait_for()
+
+    assert served.get() == "foreign"
+    assert "(because it is a function, not an Oxidite application)" in served.said
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(str(path)) == 0
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_unix_socket_is_served(serve: Serve, server: str, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    served = serve(HELLO, "--server", server, "--uds", str(path))
+    deadline = time.monotonic() + TIMEOUT
+    while not _accepts(path):
+        assert time.monotonic() < deadline, served.said
+        time.sleep(0.05)
+    with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path))) as client:
+        assert client.get("http://x/").text == "hello"
+
+    assert served.end(signal.SIGTERM) == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
+def test_an_inherited_socket_is_served(serve: Serve, server: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        served = serve(
+            HELLO, "--server", server, "--fd", str(sock.fileno()), pass_fds=(sock.fileno(),)
+        )
+        port = sock.getsockname()[1]
+
+        # It waits in the queue until the server is there.
+        assert (
+            httpx2.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=TIMEOUT).text
+            == "hello"
+        )
+        assert served.end(signal.SIGTERM) == 0
+
+
+def test_granian_says_that_it_takes_no_inherited_socket(serve: Serve) -> None:
+    served = serve(HELLO, "--server", "granian", "--fd", "0")
+
+    assert served.process.wait(TIMEOUT) == 1
+    assert "Use --server uvicorn" in served.said
+
+
+def test_the_environment_says_where_to_listen(serve: Serve) -> None:
+    environ = {"HOST": "127.0.0.2", "PORT": "0", "WEB_CONCURRENCY": "2"}
+    served = serve(HELLO, "--server", "uvicorn", environ=environ)
+    served.wait_for()
+
+    assert served.url.startswith("http://127.0.0.2:")
+    assert len(_living(served.process.pid)) >= 3
+
+
+def test_a_wrong_environment_is_a_failure(serve: Serve) -> None:
+    served = serve(HELLO, environ={"PORT": "http"})
+
+    assert served.process.wait(TIMEOUT) == 1
+    assert "port: expected a whole number, got 'http'" in served.said
+
+
+def test_access_lines_are_written_when_asked_for(serve: Serve) -> None:
+    served = serve(HELLO, "--server", "uvicorn", "--port", "0", "--access-log")
+    served.wait_for()
+
+    assert '"GET / HTTP/1.1" 200' in served.said
+
+
+def test_a_certificate_needs_its_key(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "c.pem").touch()
+    served = serve(HELLO, "--certificate", "c.pem")
+
+    assert served.process.wait(TIMEOUT) == 2
+    assert "belong together" in served.said
+
+
+@pytest.mark.skipif(which("openssl") is None, reason="no openssl to make a certificate")
+@pytest.mark.parametrize("server", SERVERS)
+def test_tls_1_2_is_spoken_and_1_1_is_not(serve: Serve, server: str, tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    served = serve(
+        HELLO, "--server", server, "--port", "0", "--certificate", "cert.pem", "--key", "key.pem"
+    )
+    context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        with contextlib.suppress(httpx2.TransportError, AssertionError):
+            response = httpx2.get(served.url, verify=context, trust_env=False)
+            break
+        assert time.monotonic() < deadline, served.said
+        time.sleep(0.05)
+
+    assert response.text == "hello"
+
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.load_verify_locations(tmp_path / "cert.pem")
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    host, _, port = served.url.removeprefix("https://").partition(":")
+    with socket.create_connection((host, int(port))) as sock, pytest.raises(ssl.SSLError):
+        old.wrap_socket(sock, server_hostname=host)

@@ -1,0 +1,302 @@
+"""RSGI: complete bodies over Granian's own interface, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from oxidite import HTMLResponse, Json, Oxidite, Request, Response, StreamingResponse
+from oxidite.http import Handler, complete
+
+
+class Point(msgspec.Struct):
+    x: int
+
+
+class Headers:
+    def __init__(self, fields: Iterable[tuple[str, str]]) -> None:
+        self._fields = list(fields)
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        return dict(self._fields).get(key, default)
+
+    def items(self) -> list[tuple[str, str]]:
+        return self._fields
+
+
+@dataclass
+class Scope:
+    method: str = "GET"
+    path: str = "/"
+    query_string: str = ""
+    proto: str = "http"
+    http_version: str = "1.1"
+    client: str = "127.0.0.1:4711"
+    scheme: str = "http"
+    fields: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def headers(self) -> Headers:
+        return Headers(self.fields)
+
+
+class Protocol:
+    """What Granian hands to an application, in memory."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = chunks
+        self.answers: list[tuple[int, list[tuple[str, str]], bytes | None]] = []
+        self.gone = asyncio.Event()
+        self.reads = 0
+
+    async def __call__(self) -> bytes:
+        self.reads += 1
+        return b"".join(self.chunks)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            self.reads += 1
+            yield chunk
+
+    async def client_disconnect(self) -> None:
+        await self.gone.wait()
+
+    def response_empty(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.answers.append((status, headers, None))
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.answers.append((status, headers, body))
+
+
+def make() -> Oxidite:
+    app = Oxidite(max_body=100)
+
+    @app.get("/json")
+    async def json() -> Point:
+        return Point(1)
+
+    @app.post("/points")
+    async def create(point: Json[Point]) -> Point:
+        return point
+
+    @app.get("/nothing")
+    async def nothing() -> None:
+        return None
+
+    @app.get("/who")
+    async def who(request: Request) -> dict[str, object]:
+        return {
+            "client": request.client,
+            "query": dict(request.query),
+            "raw": request.raw_path,
+            "version": request.http_version,
+            "scheme": request.scheme,
+            "agent": request.headers["user-agent"],
+        }
+
+    @app.get("/stream", complete=True)
+    async def stream() -> Response:
+        async def forever() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x" * 65536
+
+        return StreamingResponse(forever())
+
+    return app
+
+
+async def ask(app: Oxidite, scope: Scope, *chunks: bytes) -> tuple[Protocol, int, bytes | None]:
+    protocol = Protocol(*chunks)
+    await app.__rsgi__(scope, protocol)
+    [(status, _, body)] = protocol.answers
+    return protocol, status, body
+
+
+async def test_a_value_is_answered_in_one_piece() -> None:
+    protocol, status, body = await ask(make(), Scope(path="/json"))
+    assert (status, body) == (200, b'{"x":1}')
+    assert protocol.answers[0][1] == [("content-type", "application/json")]
+
+
+async def test_head_has_the_length_of_the_body_and_no_body() -> None:
+    protocol, status, body = await ask(make(), Scope("HEAD", "/json"))
+    assert (status, body) == (200, None)
+    assert ("content-length", "7") in protocol.answers[0][1]
+
+
+async def test_no_content_has_neither_body_nor_length() -> None:
+    protocol, status, body = await ask(make(), Scope(path="/nothing"))
+    assert (status, body, protocol.answers[0][1]) == (204, None, [])
+
+
+async def test_a_request_tells_what_granian_tells() -> None:
+    scope = Scope(path="/who", query_string="a=1&b=%20", fields=[("user-agent", "test")])
+    _, _, body = await ask(make(), scope)
+    assert body is not None
+    assert msgspec.json.decode(body) == {
+        "client": ["127.0.0.1", 4711],
+        "query": {"a": "1", "b": " "},
+        "raw": None,
+        "version": "1.1",
+        "scheme": "http",
+        "agent": "test",
+    }
+
+
+async def test_a_body_is_read_and_decoded() -> None:
+    fields = [("content-type", "application/json"), ("content-length", "7")]
+    _, status, body = await ask(make(), Scope("POST", "/points", fields=fields), b'{"x":5}')
+    assert (status, body) == (200, b'{"x":5}')
+
+
+async def test_a_body_of_unknown_length_is_read_in_pieces() -> None:
+    fields = [("content-type", "application/json")]
+    _, status, body = await ask(make(), Scope("POST", "/points", fields=fields), b'{"x"', b":5}")
+    assert (status, body) == (200, b'{"x":5}')
+
+
+async def test_a_body_announced_too_large_is_not_read() -> None:
+    fields = [("content-type", "application/json"), ("content-length", "101")]
+    protocol, status, _ = await ask(make(), Scope("POST", "/points", fields=fields), b"x" * 101)
+    assert (status, protocol.reads) == (413, 0)
+
+
+async def test_a_body_that_grows_too_large_is_cut() -> None:
+    fields = [("content-type", "application/json")]
+    chunks = [b"x" * 60] * 50
+    protocol, status, _ = await ask(make(), Scope("POST", "/points", fields=fields), *chunks)
+    assert status == 413
+    assert protocol.reads == 2
+
+
+async def test_an_undeclared_stream_is_an_error_before_it_is_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        _, status, body = await ask(make(), Scope(path="/stream"))
+    assert status == 500
+    assert body is not None
+    assert b"xxx" not in body
+    assert "/stream answered with a StreamingResponse" in caplog.text
+    assert "--interface asgi" in caplog.text
+
+
+async def test_a_path_that_is_not_text_is_refused() -> None:
+    for path in ("/a\x00b", "/\ufffd"):
+        _, status, _ = await ask(make(), Scope(path=path))
+        assert status == 400
+
+
+async def test_a_client_that_goes_away_cancels_the_handler_and_not_the_servers_task() -> None:
+    app = Oxidite()
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    @app.get("/slow")
+    async def slow() -> str:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return "never"
+
+    protocol = Protocol()
+
+    async def server() -> int:
+        await app.__rsgi__(Scope(path="/slow"), protocol)
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    task = asyncio.create_task(server())
+    await started.wait()
+    protocol.gone.set()
+    assert await asyncio.wait_for(task, 5) == 0
+    assert cancelled.is_set()
+    assert protocol.answers == []
+
+
+def test_resources_open_before_the_first_request_and_close_after_the_last() -> None:
+    log: list[str] = []
+
+    class Pool:
+        async def __aenter__(self) -> Pool:
+            log.append("open")
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            log.append("close")
+
+    app = Oxidite(resources=[Pool()])
+    loop = asyncio.new_event_loop()
+    app.__rsgi_init__(loop)
+    assert log == ["open"]
+    app.__rsgi_del__(loop)
+    assert log == ["open", "close"]
+    loop.close()
+
+
+def test_a_resource_that_does_not_open_stops_the_start() -> None:
+    class Broken:
+        async def __aenter__(self) -> Broken:
+            raise OSError("no such host")
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    app = Oxidite(resources=[Broken()])
+    loop = asyncio.new_event_loop()
+    with pytest.raises(OSError, match="no such host"):
+        app.__rsgi_init__(loop)
+    loop.close()
+
+
+def test_an_application_of_values_is_complete() -> None:
+    app = Oxidite()
+
+    @app.get("/page")
+    async def page() -> HTMLResponse:
+        return HTMLResponse("")
+
+    @app.get("/points")
+    async def points() -> list[Point]:
+        return []
+
+    assert list(app.incomplete()) == []
+
+
+def test_what_may_stream_is_named_with_its_place() -> None:
+    async def timing(request: Request, call_next: Handler) -> Response:
+        return await call_next(request)
+
+    app = Oxidite(middleware=[timing])
+
+    @app.get("/export")
+    async def export() -> Response:
+        return Response()
+
+    middleware, route = app.incomplete()
+    assert "timing()" in middleware
+    assert route.startswith("GET /export: ")
+    assert "test_rsgi.py" in route
+    assert "export() may return a stream" in route
+
+
+def test_a_promise_makes_complete() -> None:
+    @complete
+    async def timing(request: Request, call_next: Handler) -> Response:
+        return await call_next(request)
+
+    app = Oxidite(middleware=[timing])
+
+    @app.get("/export", complete=True)
+    async def export() -> Response:
+        return Response()
+
+    assert list(app.incomplete()) == []

@@ -1,0 +1,113 @@
+"""``oxidite.servers.interface``: which interface, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+
+from oxidite import Handler, JSONResponse, Oxidite, Request, Response, StreamingResponse
+from oxidite.servers import choose_interface
+from oxidite.servers.interface import may_stream, middleware_name
+
+
+def complete_app() -> Oxidite:
+    app = Oxidite()
+
+    @app.get("/")
+    async def index() -> dict[str, int]:
+        return {}
+
+    @app.get("/json")
+    async def json() -> JSONResponse:
+        return JSONResponse({})
+
+    return app
+
+
+def test_an_application_of_complete_responses_may_not_stream() -> None:
+    assert may_stream(complete_app()) == ""
+
+
+def test_a_route_that_may_stream_is_named_with_its_place() -> None:
+    app = complete_app()
+
+    @app.get("/events")
+    async def events() -> StreamingResponse:
+        return StreamingResponse([])
+
+    interface, reason = choose_interface(app)
+
+    assert interface == "asgi"
+    assert reason.startswith("GET /events (")
+    assert "test_interface.py:" in reason
+    assert reason.endswith("events()) may stream")
+
+
+def test_a_route_that_promises_complete_responses_is_believed() -> None:
+    app = complete_app()
+
+    @app.get("/raw", complete=True)
+    async def raw() -> Response:
+        return Response(b"")
+
+    assert may_stream(app) == ""
+
+
+async def add_header(request: Request, call_next: Handler) -> Response:
+    return await call_next(request)
+
+
+class Timing:
+    complete = True
+
+    async def __call__(self, request: Request, call_next: Handler) -> Response:
+        return await call_next(request)
+
+
+def test_a_middleware_is_not_known_to_be_complete() -> None:
+    app = Oxidite(middleware=[Timing(), add_header])
+
+    assert may_stream(app) == "the middleware add_header may stream"
+
+
+def test_a_middleware_that_says_it_is_complete_is_believed() -> None:
+    assert may_stream(Oxidite(middleware=[Timing()])) == ""
+
+
+def test_a_middleware_of_a_route_counts() -> None:
+    app = Oxidite()
+
+    @app.get("/", middleware=[add_header])
+    async def index() -> str:
+        return ""
+
+    assert may_stream(app) == "GET / passes add_header, which may stream"
+
+
+async def other(
+    scope: MutableMapping[str, object],
+    receive: Callable[[], Awaitable[MutableMapping[str, object]]],
+    send: Callable[[MutableMapping[str, object]], Awaitable[None]],
+) -> None: ...
+
+
+def test_a_mounted_application_may_stream() -> None:
+    app = complete_app()
+    app.mount("/old", other)
+
+    assert may_stream(app) == "other is mounted at /old"
+
+
+def test_a_foreign_application_may_stream() -> None:
+    assert may_stream(other) == "it is a function, not an Oxidite application"
+
+
+def test_a_middleware_is_called_after_what_made_it() -> None:
+    def cors() -> object:
+        async def middleware(request: Request, call_next: Handler) -> Response:
+            return await call_next(request)
+
+        return middleware
+
+    assert middleware_name(cors()) == "cors"  # type: ignore[arg-type]  # it is one
+    assert middleware_name(Timing()) == "Timing"
+    assert middleware_name(add_header) == "add_header"

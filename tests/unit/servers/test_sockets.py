@@ -1,0 +1,113 @@
+"""``oxidite.servers.sockets``: listening, and being refused."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from oxidite.servers import ListenError, Settings
+from oxidite.servers.sockets import listen, listening, probe
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield sock.getsockname()[1]
+
+
+def connects(sock: socket.socket) -> bool:
+    with socket.socket(sock.family) as client:
+        return client.connect_ex(sock.getsockname()) == 0
+
+
+def test_port_0_is_a_free_port_and_the_address_says_which() -> None:
+    with listening(Settings(port=0)) as (sock, held):
+        assert held.port == sock.getsockname()[1] != 0
+        assert held.url == f"http://127.0.0.1:{held.port}"
+        assert connects(sock)
+
+
+def test_a_taken_port_is_refused_with_what_to_do(taken: int) -> None:
+    with pytest.raises(ListenError, match=rf"127\.0\.0\.1:{taken} is taken.*another port"):
+        listen(Settings(port=taken))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who listens")
+def test_a_taken_port_is_refused_with_who_has_it(taken: int) -> None:
+    with pytest.raises(ListenError, match=rf"is taken by pid {os.getpid()} \("):
+        listen(Settings(port=taken))
+
+
+def test_a_taken_port_is_noticed_before_a_server_shares_it(taken: int) -> None:
+    with pytest.raises(ListenError):
+        probe(Settings(port=taken))
+
+
+def test_probing_leaves_the_port_free() -> None:
+    held = probe(Settings(port=0))
+
+    with listening(held) as (sock, _):
+        assert sock.getsockname()[1] == held.port
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "203.0.113.7", "no such host"])
+def test_an_address_of_another_machine_is_refused(host: str) -> None:
+    with pytest.raises(ListenError, match="is not an address of this machine"):
+        listen(Settings(host=host, port=0))
+
+
+def test_ipv6_addresses_are_written_in_brackets() -> None:
+    assert Settings(host="::1", port=80).url == "http://[::1]:80"
+
+
+def test_a_unix_socket_is_removed_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with listening(Settings(uds=path)) as (sock, held):
+        assert connects(sock)
+        assert held.url == f"unix:{path}"
+
+    assert not path.exists()
+
+
+def test_the_unix_socket_of_a_dead_server_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    listen(Settings(uds=path)).close()
+
+    with listening(Settings(uds=path)) as (sock, _):
+        assert connects(sock)
+
+
+def test_the_unix_socket_of_a_living_server_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with listening(Settings(uds=path)) as (sock, _):
+        with pytest.raises(ListenError, match="a server answers there"):
+            listen(Settings(uds=path))
+        assert connects(sock)
+
+
+def test_an_ordinary_file_is_never_removed(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    path.write_text("precious")
+
+    with pytest.raises(ListenError, match="is no socket"):
+        listen(Settings(uds=path))
+    assert path.read_text() == "precious"
+
+
+def test_an_inherited_descriptor_is_listened_on() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        with listening(Settings(fd=bound.dup().detach())) as (sock, held):
+            assert connects(sock)
+            assert held.url.startswith("fd:")
+
+
+def test_a_descriptor_that_is_no_socket_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file, pytest.raises(ListenError, match="is no socket"):
+        listen(Settings(fd=file.fileno()))
