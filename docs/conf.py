@@ -117,8 +117,24 @@ def list_aliases(
             lines += ["", f".. py:data:: {alias}", "", *("   " + line for line in docs)]
 
 
+def readable(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str, str | None] | None:
+    """Make the default of a dataclass field that is made by a function something Python can read."""
+    if signature is None or "<factory>" not in signature:
+        return None
+    return signature.replace("<factory>", "..."), returns
+
+
 def setup(app: Sphinx) -> None:
     """Connect what is above."""
     app.connect("missing-reference", resolve_by_package)
+    app.connect("autodoc-process-signature", readable)
     for change in (list_aliases, as_fields):
         app.connect("autodoc-process-docstring", change)

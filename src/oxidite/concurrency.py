@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import ParamSpec, Self, TypeVar, overload
 
 __all__ = ["BackgroundTasks", "ThreadPool", "call"]
 
@@ -47,10 +47,11 @@ class ThreadPool:
             # Made on first use: an application without sync handlers starts no thread.
             self._executor = ThreadPoolExecutor(self.size, thread_name_prefix="oxidite")
         context = contextvars.copy_context()
-        call_ = functools.partial(function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._executor, context.run, _finite, call_
-        )
+
+        def work() -> T:
+            return context.run(_finite, functools.partial(function, *args, **kwargs))
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
 def _finite(function: Callable[[], T]) -> T:
@@ -104,7 +105,13 @@ async def _logged(work: Coroutine[object, object, object]) -> None:
         logger.exception("background work failed")
 
 
-async def call(function: Callable[P, Awaitable[T] | T], *args: P.args, **kwargs: P.kwargs) -> T:
+@overload
+async def call(function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T: ...
+@overload
+async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+async def call(
+    function: Callable[P, Awaitable[object] | object], *args: P.args, **kwargs: P.kwargs
+) -> object:
     """Call a function that may be async."""
     result = function(*args, **kwargs)
     if isinstance(result, Awaitable):

@@ -1,4 +1,4 @@
-"""Runs the code of README.md and docs/: every Python block, every command with its output.
+"""Runs the code of README.md, the pages beside it and docs/: every Python block, every command with its output.
 
 The blocks of a page share one namespace and one directory. A comment above a block says otherwise:
 
@@ -37,13 +37,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
+import httpx2
 import pytest
 
 from oxidite import Oxidite
 from oxidite.testing import LiveServer
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PATIENCE = 30.0  # seconds for one command
 
 RUN = {"python", "console"}
@@ -237,13 +238,20 @@ class Page:
             watchdog.start()
             try:
                 lines = [output.readline() for _ in expected.splitlines()]
+                address = re.search(r"127\.0\.0\.1:\d+", "".join(lines))
+                if address is None:
+                    raise block.broken("it named no address:\n" + "".join(lines) + output.read())
+                with httpx2.Client(transport=httpx2.HTTPTransport(retries=6)) as client:
+                    client.get(f"http://{address.group()}")
                 process.send_signal(signal.SIGINT)
                 output.read()
+                code = process.wait()
             finally:
                 process.kill()
                 watchdog.cancel()
-        got = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", "".join(lines))
-        check_output(block, expected, got)
+        if code not in (0, 130):
+            raise block.broken(f"it did not stop as it should, but with {code}")
+        check_output(block, expected, "".join(lines).replace(address.group(), "127.0.0.1:8000"))
 
 
 def new_module() -> ModuleType:
@@ -344,6 +352,11 @@ BROKEN = {
     "other output of a command": "```console\n$ echo one\ntwo\n```",
     "output that ends too early": "```console\n$ echo one; echo two\none\n```",
     "an answer that is not that": "```console\n$ curl -s localhost:8000/api/posts/1\n{}\n```",
+    "a server that does not start": "<!-- serves -->\n```console\n$ oxidite serve no.py\nServing\n```",
+    "other output of a server": (
+        "<!-- file: app.py -->\n```python\nfrom oxidite import Oxidite\n\napp = Oxidite()\n```\n\n"
+        "<!-- serves -->\n```console\n$ oxidite serve --server uvicorn\nOne\nTwo\n```"
+    ),
     "a missing file": "```console\n$ cat app.py\n```",
     "an unknown language": "```py\n1\n```",
     "an unknown mark": "<!-- skip -->\n```python\n1\n```",

@@ -110,6 +110,9 @@ def running(kind: str, directory: Path) -> Iterator[Running]:
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
+    library, _, parser = request.param.partition("-")
+    pytest.importorskip(library)
+    pytest.importorskip(parser if parser in ("h11", "httptools") else library)
     with running(request.param, tmp_path_factory.mktemp("servers")) as found:
         yield found
 

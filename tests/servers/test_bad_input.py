@@ -183,6 +183,23 @@ def test_many_cookies_are_answered_or_refused(server: Running, client: httpx2.Cl
     assert client.get("/").text == "hello"
 
 
+@pytest.mark.parametrize("part", [b"GET /", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nx: "])
+def test_a_head_without_an_end_is_cut(server: Running, client: httpx2.Client, part: bytes) -> None:
+    filling = b"x" * 1000 if not part.endswith(b"\n") else b"x: " + b"y" * 995 + b"\r\n"
+
+    # Answered or closed, although the client would go on: it does not wait for the end.
+    assert_refused(parse(server.exchange(part + filling * 5_000)))
+    assert client.get("/").text == "hello"
+
+
+def test_a_large_body_in_one_packet_with_its_head_is_no_long_head(server: Running) -> None:
+    head = b"POST /size HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 99999\r\n\r\n"
+    answer = parse(server.exchange(head + b"x" * 99_999))
+
+    assert answer is not None
+    assert (answer.status, answer.body) == (200, b"99999")
+
+
 @pytest.mark.parametrize(
     "cookie", [b"=", b";;;", b"a", b"a=\xff", b'a="', b"=b", b"a=b\tc", b"__Host-a=1; __Host-a=2"]
 )

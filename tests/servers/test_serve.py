@@ -118,6 +118,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         def start(
             source: str, *args: str, environ: Mapping[str, str] = {}, pass_fds: Sequence[int] = ()
         ) -> Served:
+            if "--server" in args:
+                pytest.importorskip(args[args.index("--server") + 1])
             (tmp_path / "app.py").write_text(dedent(source))
             log = tmp_path / "log"
             errors: IO[str] = stack.enter_context(log.open("w"))
@@ -247,6 +249,23 @@ def test_an_application_that_is_not_imported_is_a_failure(serve: Serve, server: 
     assert "KeyError: 'missing'" in served.said
     assert "importlib" not in served.said
     assert "oxidite/servers" not in served.said
+
+
+def test_an_application_that_ends_its_process_is_a_failure(serve: Serve) -> None:
+    served = serve("import os\nos._exit(3)\n", "--server", "granian", "--port", "0")
+
+    assert served.process.wait(TIMEOUT) == 1
+    assert "ended while it imported app (exit code 3)" in served.said
+
+
+def test_a_thread_that_the_import_starts_harms_nothing(serve: Serve) -> None:
+    thread = "\n    import threading\n    threading.Thread(target=threading.Event().wait).start()\n"
+    served = serve(HELLO + thread, "--server", "granian", "--port", "0", "--graceful-timeout", "1")
+    served.wait_for()
+
+    assert served.get() == "hello"
+    assert served.end(signal.SIGTERM) == 0
+    wait_until_gone(served.process.pid)
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -21,7 +21,7 @@ import msgspec
 from oxidite.encoding.errors import Problem
 from oxidite.encoding.fields import fields_of
 
-__all__ = ["MAX_PROBLEMS", "explain", "pointer_of"]
+__all__ = ["MAX_PROBLEMS", "code_of", "explain", "pointer_of"]
 
 MAX_PROBLEMS = 100
 
@@ -201,16 +201,17 @@ def _problem_of(error: msgspec.ValidationError, at: str) -> Problem:
                 break
             at += pointer_of(name or index)
         if found["key"]:
-            return Problem(at, f"The key is wrong: {message}.", _code_of(message))
+            return Problem(at, f"The key is wrong: {message}.", code_of(message))
     if found := _FIELD.fullmatch(message):
         at += pointer_of(found[2])
         if found[1] == "missing required":
             return Problem(at, "This field is required.", "missing")
         return Problem(at, "There is no such field.", "unknown")
-    return Problem(at, f"{message}.", _code_of(message))
+    return Problem(at, f"{message}.", code_of(message))
 
 
-def _code_of(message: str) -> str:
+def code_of(message: str) -> str:
+    """Return the code of a problem that msgspec describes so."""
     if message.startswith("Expected "):
         return "type" if ", got " in message and " of length " not in message else "constraint"
     return "invalid"

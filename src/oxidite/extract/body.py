@@ -113,7 +113,8 @@ class _BodyMarker:
 
 
 Json = Annotated[T, _BodyMarker(*JSON_TYPES)]
-"""The body as JSON. Not needed for a Struct, dataclass, model, list or dict on post, put and patch."""
+"""The body as JSON. Not needed on post, put and patch for a Struct, dataclass, model or dict, nor for
+a list of such; a list of numbers or texts without it is a repeated query parameter."""
 
 Form = Annotated[T, _BodyMarker(*FORM_TYPES)]
 """The body as a form, URL-encoded or multipart; files are ``Upload`` fields."""

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from oxidite.encoding import Codec, Field, MismatchError, Problem, codec_for
+from oxidite.encoding.explain import code_of
 from oxidite.errors import FieldError, RouteError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.http.headers import Headers
@@ -146,7 +147,7 @@ def _converter(type_: object) -> Callable[[object], object] | None:
             return convert({"value": raw}, holder, strict=False).value  # type: ignore[attr-defined]
         except msgspec.ValidationError as exc:
             message = str(exc).partition(" - at `")[0]
-            raise MismatchError([Problem("", f"{message}.", "type")]) from None
+            raise MismatchError([Problem("", f"{message}.", code_of(message))]) from None
 
     if type_ is not int:
         return convert_text

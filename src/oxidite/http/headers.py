@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar, overload
+from typing import TypeVar, cast, overload
 
 __all__ = ["Headers", "MutableHeaders"]
 
@@ -54,7 +54,7 @@ def header_value(value: str) -> str:
     return value
 
 
-class Headers(Mapping[str, str]):
+class Headers(Mapping[str, str]):  # noqa: PLW1641 - equal by content, and a subclass is mutable
     """Header fields in the order they came; look-up ignores case.
 
     ``headers["x"]`` is the first value of a repeated field; ``get_all`` gives every one.
@@ -109,8 +109,6 @@ class Headers(Mapping[str, str]):
         if isinstance(other, Headers):
             return sorted(self._items) == sorted(other._items)
         return NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # equality is by content, and a subclass is mutable
 
     def __repr__(self) -> str:
         # Only names: values carry cookies and tokens, and a repr ends in logs.
@@ -199,4 +197,4 @@ def _pairs(items: Mapping[str, str] | Iterable[tuple[str, str]]) -> Iterable[tup
     if isinstance(items, Headers):
         # Its `items` are those of a mapping: one value a name.
         return items.multi_items()
-    return items.items() if isinstance(items, Mapping) else items
+    return cast("Mapping[str, str]", items).items() if isinstance(items, Mapping) else items

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import MappingProxyType
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
 
 from msgspec import Struct
 
@@ -144,7 +144,9 @@ class Request(Struct, eq=False, weakref=True):
     ) -> Request:
         """Make a request in memory; ``target`` is a path, already decoded, and maybe a query."""
         path, _, query = target.partition("?")
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        pairs = (
+            cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
+        )
         return Request(
             method,
             path,

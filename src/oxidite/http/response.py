@@ -272,6 +272,7 @@ def to_response(value: object, status: int = 200) -> Response:
     """
     # PERF: one test for each of the usual kinds, most frequent first; benchmarks `json`, `plaintext`.
     kind = type(value)
+    body: bytes
     if kind is str:
         body, content_type = value.encode(), TEXT  # type: ignore[attr-defined]
     elif isinstance(value, Response):
@@ -279,7 +280,7 @@ def to_response(value: object, status: int = 200) -> Response:
     elif value is None:
         return Response(b"", 204 if status == 200 else status)
     elif kind is bytes:
-        body, content_type = value, BYTES
+        body, content_type = value, BYTES  # type: ignore[assignment]  # just looked at
     elif isinstance(value, tuple):
         raise TypeError(
             "the handler returned a tuple. For a status use status= of the route, or return "

@@ -179,7 +179,7 @@ class Router:
         """Let another ASGI application answer everything under ``prefix``.
 
         It runs its own lifespan inside this application's. For a WSGI application mount
-        ``oxidite.protocols.WSGI(app)``.
+        ``oxidite.protocols.wsgi.WSGI(app)``.
         """
         pattern = Pattern.parse(prefix)
         if not callable(app):

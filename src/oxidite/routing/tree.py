@@ -43,6 +43,9 @@ class Tree(Generic[R]):
 
     def __init__(self) -> None:
         self._root: _Node[R] = _Node()
+        # Every path starts with an empty segment; one that does not, such as "*", leads nowhere.
+        self._start: _Node[R] = _Node()
+        self._start.statics[""] = self._root
         self._shapes: dict[tuple[object, ...], R] = {}
         # PERF: the routes of paths without parameters, as `walk` would find them; benchmark `json`.
         self.statics: dict[str, dict[str, tuple[R, tuple[str, ...]]]] = {}
@@ -83,12 +86,9 @@ class Tree(Generic[R]):
         # PERF: no look back and no function of our own per segment; benchmarks `users`, `routes`.
         if "\x00" in path or "\ufffd" in path:
             return None
-        node = self._root
+        node = self._start
         values: list[object] = []
-        segments = path.split("/")
-        if segments.pop(0):
-            return None
-        for segment in segments:
+        for segment in path.split("/"):
             child = node.statics.get(segment)
             if child is None:
                 for parse, child, _ in node.params:  # noqa: B007 - used after the loop
@@ -118,11 +118,7 @@ class Tree(Generic[R]):
             raise InvalidPathError
         allowed: set[str] = set()
         values: list[object] = []
-        segments = path.split("/")
-        if segments[0]:
-            # Such as the "*" of OPTIONS: no path of this application.
-            return Match(None, {}, allowed)
-        found = _find(self._root, segments, 1, method, values, allowed)
+        found = _find(self._start, path.split("/"), 0, method, values, allowed)
         if found is None:
             return Match(None, {}, allowed)
         route, names = found

@@ -161,7 +161,7 @@ def _query(route: Route, name: str, value: object) -> Iterator[tuple[str, str]]:
     steps = {step.parameter.name: step.extractor.describe() for step in route.plan.steps}
     if name in steps and steps[name].source != "query":
         raise ValueError(f"url of {route.path}: {name!r} is no part of a URL")
-    plain = value if isinstance(value, str) else json.decode(encode_json(value))
+    plain = value if type(value) is str else json.decode(encode_json(value))
     if name in steps and steps[name].name is None and isinstance(plain, Mapping):
         for key, each in plain.items():
             yield from _pairs(key, each)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import math
 import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -26,7 +27,9 @@ _BEGIN_TURN = 0.01
 _BEGIN_TURNS = 20
 """Looks, and seconds between them, at connections that were accepted and have had no request."""
 
-__all__ = ["StoppableServer", "UvicornServer", "run_server"]
+Parser: TypeAlias = Literal["auto", "h11", "httptools"]
+
+__all__ = ["Parser", "StoppableServer", "UvicornServer", "run_server"]
 
 
 class StoppableServer(uvicorn.Server):
@@ -87,7 +90,9 @@ class UvicornServer:
 
     name: ClassVar[str] = "uvicorn"
 
-    def __init__(self, *, http: Literal["auto", "h11", "httptools"] = "auto") -> None:
+    http: Parser
+
+    def __init__(self, *, http: Parser = "auto") -> None:
         self.http = http
 
     @property
@@ -119,7 +124,7 @@ class UvicornServer:
         return uvicorn.Config(
             _factory(app, settings) if isinstance(app, Target) else app,
             factory=isinstance(app, Target),
-            http=self.http,
+            http=_parser(self.http),
             workers=settings.workers,
             backlog=settings.backlog,
             timeout_graceful_shutdown=math.ceil(settings.graceful_timeout),
@@ -154,6 +159,14 @@ def _run_workers(supervisor: _Supervisor) -> int:
     if supervisor.was_interrupted:
         raise KeyboardInterrupt
     return 1 if any(each.exitcode == STARTUP_FAILURE for each in supervisor.processes) else 0
+
+
+def _parser(http: Parser) -> Literal["h11"] | type[asyncio.Protocol]:
+    if http == "h11" or importlib.util.find_spec("httptools") is None:
+        return "h11"
+    from oxidite.servers.bounded import BoundedHttpTools
+
+    return BoundedHttpTools
 
 
 def _factory(target: Target, settings: Settings) -> Callable[[], ASGIApp]:

@@ -1,5 +1,12 @@
-"""Tests of applications: a client in process, a server on a real socket, time that moves."""
+"""Tests of applications: a client in process, and a server on a real socket.
+
+::
+
+    async with Client(app) as client:
+        response = await client.get("/posts")
+"""
 
 from oxidite.testing.client import Client
+from oxidite.testing.live import LiveServer
 
-__all__ = ["Client"]
+__all__ = ["Client", "LiveServer"]

@@ -94,7 +94,7 @@ class Client(httpx2.AsyncClient):
             self.app.lifespan.replace(provider, None)
 
 
-def _record(request: Request, error: Exception) -> None:
+def _record(_request: Request, error: Exception) -> None:
     """Remember an unexpected error for the request being answered in this task."""
     exchange = _exchange.get()
     if exchange is not None:
@@ -144,13 +144,12 @@ class _Exchange:
         self._raise_errors = raise_errors
         self._complete = False
         self._gone = asyncio.Event()
+        self._over = asyncio.Event()  # the client has gone, or has everything
         assert isinstance(request.stream, httpx2.AsyncByteStream)
         self._body = request.stream.__aiter__()
         self._body_ended = False
         self._head = request.method == "HEAD"
-        self.task = asyncio.get_running_loop().create_task(
-            self._run(app, _scope(app, request, client))
-        )
+        self.task = asyncio.get_running_loop().create_task(self._run(app, _scope(request, client)))
 
     async def _run(self, app: Oxidite, scope: MutableMapping[str, Any]) -> None:
         _exchange.set(self)
@@ -171,7 +170,7 @@ class _Exchange:
                 self._body_ended = True
                 return {"type": "http.request", "body": b"", "more_body": False}
             return {"type": "http.request", "body": chunk, "more_body": True}
-        await self._gone.wait()
+        await self._over.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
@@ -191,6 +190,7 @@ class _Exchange:
             if not message.get("more_body", False):
                 self._complete = True
                 await self.chunks.put(None)
+                self._over.set()
 
     async def ended(self) -> None:
         """Wait for the application after its last byte; raise what the client cannot overlook."""
@@ -207,6 +207,7 @@ class _Exchange:
     async def aclose(self) -> None:
         """Be gone, as a client that closes its connection."""
         self._gone.set()
+        self._over.set()
         while not self.task.done():
             while not self.chunks.empty():
                 self.chunks.get_nowait()
@@ -226,9 +227,7 @@ class _Stream(httpx2.AsyncByteStream):
         await self._exchange.aclose()
 
 
-def _scope(
-    app: Oxidite, request: httpx2.Request, client: tuple[str, int]
-) -> MutableMapping[str, Any]:
+def _scope(request: httpx2.Request, client: tuple[str, int]) -> MutableMapping[str, Any]:
     raw_path, _, query = request.url.raw_path.partition(b"?")
     return {
         "type": "http",

@@ -206,11 +206,10 @@ class TestBody:
 
     async def test_a_body_that_announces_nothing_is_cut_at_the_limit(self) -> None:
         request = wired(b"ab", b"cd", AssertionError("read on"), max_body=3)
-        got = []
+        chunks = request.stream()
+        assert await anext(chunks) == b"ab"
         with pytest.raises(PayloadTooLargeError) as caught:
-            async for chunk in request.stream():
-                got.append(chunk)  # noqa: PERF401 - what came before the error is what counts
-        assert got == [b"ab"]
+            await anext(chunks)
         assert caught.value.limit == 3
 
     async def test_a_body_larger_than_announced_is_cut_at_the_limit(self) -> None:
@@ -276,13 +275,14 @@ class TestJSON:
 
     @given(st.binary(max_size=60))
     def test_any_bytes_are_a_value_or_a_bad_request(self, body: bytes) -> None:
-        async def read() -> None:
+        async def read() -> int:
             try:
                 await Request.of("POST", body=body).json()
             except HTTPError as exc:
-                assert exc.status == 400
+                return exc.status
+            return 200
 
-        asyncio.run(read())
+        assert asyncio.run(read()) in (200, 400)
 
 
 class TestForm:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -676,7 +677,7 @@ class TestWhereErrorsHappen:
         app = _application()
 
         @app.get("/{id:int}")
-        async def show(id: int, page: Annotated[Query[int], "x"] = 1) -> int:  # noqa: A002
+        async def show(id: int, page: Annotated[Query[int], "x"] = 1) -> int:
             return id
 
         for path, status, code in (
@@ -774,10 +775,8 @@ class TestWhereErrorsHappen:
         app = _application()
 
         async def swallowing() -> AsyncIterator[int]:
-            try:
+            with contextlib.suppress(Exception):
                 yield 1
-            except Exception:  # noqa: BLE001, S110 - that is the point
-                pass
 
         @app.get("/")
         async def show(value: int = Depends(swallowing)) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
@@ -623,6 +624,10 @@ class TestBody:
         assert seen == []
 
 
+def _fail(error: Exception) -> None:
+    raise error
+
+
 async def _connection_lost(message: Message) -> None:
     raise ConnectionResetError("the client has gone")
 
@@ -783,14 +788,15 @@ class TestResponse:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async def forgetful(request: Request, call_next: Handler) -> Response:
-            returned: Any = await call_next(request) and None
-            answer: Response = returned
+            await call_next(request)
+            nothing: Any = None
+            answer: Response = nothing
             return answer
 
-        for options in ({"middleware": [forgetful]}, {}):
-            app = Oxidite(debug=False, **options)
+        for of_app, of_route in (([forgetful], []), ([], [forgetful])):
+            app = Oxidite(debug=False, middleware=of_app)
 
-            @app.get("/", middleware=[] if options else [forgetful])
+            @app.get("/", middleware=of_route)
             async def show() -> str:
                 return "x"
 
@@ -900,7 +906,7 @@ class TestStream:
         app = Oxidite(debug=False)
 
         async def produce() -> AsyncIterator[bytes]:
-            raise ValueError("x")
+            _fail(ValueError("x"))
             yield b""
 
         @app.get("/")
@@ -1089,10 +1095,8 @@ class TestDisconnect:
         @app.get("/")
         async def stubborn() -> str:
             began.set()
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                pass
             await asyncio.sleep(0)
             return "all the same"
 
@@ -1108,10 +1112,8 @@ class TestDisconnect:
         @app.get("/")
         async def stubborn() -> str:
             began.set()
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                pass
             return "all the same"
 
         wire = Wire(app)
@@ -1421,7 +1423,7 @@ class TestDisconnect:
             wire.leave()
             await wire.ended()
         async with asyncio.timeout(BOUND):
-            while app.in_flight.loop is not None:
+            while app.in_flight.loop is not None:  # noqa: ASYNC110 - its sleep is no event
                 await asyncio.sleep(0.001)
         assert asyncio.all_tasks() == before
         assert len(app.in_flight) == 0

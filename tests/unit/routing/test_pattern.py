@@ -110,9 +110,9 @@ def test_patterns_are_joined_with_one_slash(prefix: str, path: str, whole: str) 
 
 def test_patterns_that_cannot_be_joined_are_refused() -> None:
     with pytest.raises(RouteError, match="has 'id' twice"):
-        Pattern.parse("/{id}") + Pattern.parse("/{id}")
+        _ = Pattern.parse("/{id}") + Pattern.parse("/{id}")
     with pytest.raises(RouteError, match="it must be last"):
-        Pattern.parse("/{rest:path}") + Pattern.parse("/x")
+        _ = Pattern.parse("/{rest:path}") + Pattern.parse("/x")
 
 
 @pytest.mark.parametrize(

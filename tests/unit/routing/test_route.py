@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from oxidite import (
     HTMLResponse,
+    Json,
     JSONResponse,
     Oxidite,
     Request,
@@ -309,11 +310,11 @@ async def test_a_body_may_be_larger_where_the_route_says_so() -> None:
     app = Oxidite(max_body=10)
 
     @app.post("/small")
-    async def small(data: list[int]) -> int:
+    async def small(data: Json[list[int]]) -> int:
         return len(data)
 
     @app.post("/large", max_body=1000)
-    async def large(data: list[int]) -> int:
+    async def large(data: Json[list[int]]) -> int:
         return len(data)
 
     async with Client(app) as client:

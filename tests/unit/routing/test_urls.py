@@ -240,14 +240,11 @@ def test_an_enum_that_is_text_too_is_written_as_its_value() -> None:
     )
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=5), st.text(max_size=10), max_size=4))
-def test_any_query_is_read_back(query: dict[str, str]) -> None:
-    try:
-        "".join([*query, *query.values()]).encode()
-    except UnicodeEncodeError:
-        return
-    query.pop("id", None)
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
 
+
+@given(st.dictionaries(words.filter(lambda word: word not in ("", "id")), words, max_size=4))
+def test_any_query_is_read_back(query: dict[str, str]) -> None:
     url = app.url("show", id=3, **query)
 
     assert url.isascii()

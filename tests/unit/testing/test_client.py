@@ -42,6 +42,10 @@ async def settled(event: asyncio.Event) -> None:
         await event.wait()
 
 
+def _fail(error: Exception) -> None:
+    raise error
+
+
 class Item(Struct):
     name: str
     count: int = 0
@@ -316,14 +320,15 @@ class TestErrors:
 
             return StreamingResponse(produce())
 
-        got = list[bytes]()
-        async with Client(app, raise_errors=raise_errors) as client:
+        async with (
+            Client(app, raise_errors=raise_errors) as client,
+            client.stream("GET", "/") as response,
+        ):
+            assert response.status_code == 200
+            chunks = response.aiter_raw()
+            assert await anext(chunks) == b"half"
             with pytest.raises(ValueError, match="midway"):
-                async with client.stream("GET", "/") as response:
-                    assert response.status_code == 200
-                    async for chunk in response.aiter_raw():
-                        got.append(chunk)  # noqa: PERF401 - what came before the error counts
-        assert got == [b"half"]
+                await anext(chunks)
 
     async def test_one_after_the_last_byte_is_raised_unless_it_shall_be_as_in_production(
         self,
@@ -345,6 +350,39 @@ class TestErrors:
                 await client.get("/")
         async with Client(app, raise_errors=False) as client:
             assert (await client.get("/")).text == "all"
+
+    async def test_one_that_waits_for_the_client_to_leave_after_its_answer_is_told(self) -> None:
+        async def waits(
+            scope: Message,
+            receive: Callable[[], Awaitable[Message]],
+            send: Callable[[Message], Awaitable[None]],
+        ) -> None:
+            if scope["type"] == "http":
+                while (await receive())["more_body"]:
+                    pass
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b"all"})
+                assert (await receive())["type"] == "http.disconnect"
+
+        app = Oxidite()
+        app.mount("/", waits)
+        async with asyncio.timeout(BOUND), Client(app) as client:
+            assert (await client.get("/")).text == "all"
+
+    async def test_an_application_that_writes_on_after_the_end_is_told(self) -> None:
+        async def babbles(
+            scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]
+        ) -> None:
+            if scope["type"] == "http":
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b"all"})
+                await send({"type": "http.response.body", "body": b"more"})
+
+        app = Oxidite()
+        app.mount("/", babbles)
+        async with asyncio.timeout(BOUND), Client(app) as client:
+            with pytest.raises(RuntimeError, match="after the end"):
+                await client.get("/")
 
     async def test_an_application_that_never_answers_is_an_error_that_says_so(self) -> None:
         async def silent(scope: Message, receive: Any, send: Any) -> None:
@@ -530,7 +568,7 @@ class TestRunning:
     async def test_a_start_that_fails_leaves_no_trace(self) -> None:
         @contextlib.asynccontextmanager
         async def broken() -> AsyncIterator[None]:
-            raise ConnectionError("no database")
+            _fail(ConnectionError("no database"))
             yield
 
         app = Oxidite(resources=[broken()])

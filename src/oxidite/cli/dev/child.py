@@ -31,6 +31,7 @@ __all__ = ["main"]
 _GRACE = 0.7
 """Seconds for requests to end after SIGTERM; the supervisor kills soon after."""
 _LAST_GRACE = 1.0
+_LONGEST = 100_000  # characters of what a foreign application says
 
 
 class Control:
@@ -90,6 +91,9 @@ def main() -> int:
         text = exc.traceback if isinstance(exc, ImportFailedError) else exc.message
         control.report(Report("failed", text))
         return 1
+    except Exception as exc:  # noqa: BLE001 - shown, whatever it is
+        control.report(Report("failed", users_traceback(exc)))
+        return 1
     control.report(Report("loaded"))
     control.wait()
     code = _serve(app, listener, control)
@@ -119,7 +123,9 @@ def _serve(app: ASGIApp, listener: socket.socket, control: Control) -> int:
     code = run_server(server, listener)
     if not server.started:
         error = wrapped.error
-        control.report(Report("failed", users_traceback(error) if error else wrapped.message))
+        control.report(
+            Report("failed", users_traceback(error) if error else wrapped.message[:_LONGEST])
+        )
     return code
 
 

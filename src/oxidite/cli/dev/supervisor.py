@@ -56,7 +56,9 @@ class Supervisor:
             KeyboardInterrupt: it was SIGINT; everything is stopped.
         """
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Started by nohup it is to go on when the terminal goes.
+        hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+        for each in (signal.SIGINT, signal.SIGTERM, *hangup):
             loop.add_signal_handler(each, self._stop_by, each)
         tasks = [loop.create_task(each) for each in (self._watch(), self._work(), self._stopped())]
         try:

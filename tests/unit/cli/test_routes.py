@@ -1,0 +1,122 @@
+"""``oxidite routes``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+
+class Done(Protocol):
+    """What a command returns."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Command(Protocol):
+    """What the fixture ``oxidite`` is."""
+
+    def write(self, name: str, source: str) -> None: ...
+    def __call__(self, *args: str) -> Done: ...
+
+
+SHOP = """
+    from oxidite import Oxidite, Router, StreamingResponse
+
+    async def timing(request, call_next):
+        return await call_next(request)
+
+    def limit(rate):
+        async def middleware(request, call_next):
+            return await call_next(request)
+        return middleware
+
+    async def old(scope, receive, send): ...
+
+    app = Oxidite(middleware=[timing])
+    api = Router("/api", name="api", host="api.example.com", tags=["public"])
+
+    @app.get("/")
+    async def index() -> str: ...
+
+    @api.route("/users/{id:int}", ["GET", "PUT"], name="user", middleware=[limit(5)])
+    async def user(id: int) -> StreamingResponse: ...
+
+    app.include(api)
+    app.mount("/old", old)
+"""
+
+
+def test_a_line_for_each_route(oxidite: Command) -> None:
+    oxidite.write("shop.py", SHOP)
+    done = oxidite("routes", "shop.py")
+    rows = [line.split("  ") for line in done.out.splitlines()]
+
+    assert (done.code, done.err) == (0, "")
+    assert [[cell.strip() for cell in row if cell] for row in rows] == [
+        ["METHODS", "PATH", "NAME", "HANDLER", "MIDDLEWARE"],
+        ["GET", "/", "index", "shop.py:17 index()", "1"],
+        ["GET PUT", "api.example.com/api/users/{id:int}", "api.user", "shop.py:20 user()", "2"],
+        ["ANY", "/old", "old", "(mounted)", "1"],
+        ["ANY", "/old/{mounted_path:path}", "old", "(mounted)", "1"],
+    ]
+
+
+def test_the_chain_of_each_route(oxidite: Command) -> None:
+    oxidite.write("shop2.py", SHOP)
+    done = oxidite("routes", "shop2.py", "--middleware", "--filter", "PUT")
+
+    assert done.out.splitlines() == [
+        "GET PUT api.example.com/api/users/{id:int}",
+        "  → timing",
+        "    → limit",
+        "      → shop2.py:20 user()",
+    ]
+
+
+def test_routes_as_json(oxidite: Command) -> None:
+    oxidite.write("shop3.py", SHOP)
+    routes: list[dict[str, Any]] = json.loads(oxidite("routes", "shop3.py", "--json").out)
+
+    assert [route["complete"] for route in routes] == [True, False, False, False]
+    assert routes[1] == {
+        "methods": ["GET", "PUT"],
+        "path": "/api/users/{id:int}",
+        "name": "api.user",
+        "handler": "shop3.py:20 user()",
+        "middleware": ["timing", "limit"],
+        "host": "api.example.com",
+        "tags": ["public"],
+        "complete": False,
+    }
+
+
+def test_a_filter_that_nothing_passes_is_talk_and_no_data(oxidite: Command) -> None:
+    oxidite.write("shop4.py", SHOP)
+    done = oxidite("routes", "shop4.py", "--filter", "nothing like it")
+
+    assert (done.code, done.out, done.err) == (0, "", "No route has 'nothing like it' in it.\n")
+    assert oxidite("routes", "shop4.py", "--filter", "nothing like it", "--json").out == "[]\n"
+
+
+def test_an_application_without_routes(oxidite: Command) -> None:
+    oxidite.write("bare.py", "from oxidite import Oxidite\napp = Oxidite()\n")
+
+    assert oxidite("routes", "bare.py").err == "No routes.\n"
+
+
+def test_an_application_of_another_framework_cannot_be_listed(oxidite: Command) -> None:
+    oxidite.write("foreign.py", "async def app(scope, receive, send): ...\n")
+    done = oxidite("routes", "foreign.py")
+
+    assert done.code == 1
+    assert "This is a function: only an Oxidite application can list its routes." in done.err
+
+
+def test_a_route_that_cannot_work_is_told(oxidite: Command) -> None:
+    oxidite.write("twice.py", SHOP + "\n    app.get('/')(index)\n")
+    done = oxidite("routes", "twice.py")
+
+    assert done.code == 1
+    assert "registered twice" in done.err
