@@ -7,6 +7,7 @@ from oxidite.app import Oxidite
 from oxidite.errors import (
     BadRequestError,
     ConflictError,
+    FieldError,
     ForbiddenError,
     HTTPError,
     NotFoundError,
@@ -39,6 +40,7 @@ __all__ = [
     "Controller",
     "Cookie",
     "Depends",
+    "FieldError",
     "ForbiddenError",
     "Form",
     "FormData",

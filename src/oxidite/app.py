@@ -8,7 +8,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Iterable,
-    Iterator,
     Mapping,
     MutableMapping,
     Sequence,
@@ -19,7 +18,6 @@ from typing import Any
 from oxidite.concurrency import BackgroundTasks, ThreadPool
 from oxidite.config import environment
 from oxidite.errors import ConfigError, RouteError
-from oxidite.extract.base import location
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
@@ -140,8 +138,10 @@ class Oxidite(Router):
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open the resources, and those of mounted applications, and close them."""
-        # Made anew: routers that are part of this one may have got more routes since.
+        # Made anew: routers that are part of this one may have got more routes since, and what was
+        # in flight belonged to another event loop.
         self._table = self._handler = None
+        self.in_flight = InFlight()
         table = self.table
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.lifespan)
@@ -169,18 +169,6 @@ class Oxidite(Router):
                         f"({name}): nothing makes it. Add a {name} to resources=[…], or a default."
                     ).message
                 )
-
-    def incomplete(self) -> Iterator[str]:
-        """Yield everything that may answer with a stream, or is not known not to.
-
-        Without any, complete bodies are all there is, and the server may use the faster interface.
-        """
-        for middleware in self.middleware:
-            if not getattr(middleware, "complete", False):
-                yield f"middleware {location(middleware)}"
-        for route in self.routes:
-            for reason in route.incomplete():
-                yield f"{' '.join(route.methods)} {route.path}: {reason}"
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """ASGI."""

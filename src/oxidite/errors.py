@@ -12,7 +12,8 @@ The tree::
     │   ├── UnauthorizedError    401     ForbiddenError             403
     │   ├── NotFoundError        404     MethodNotAllowedError      405
     │   ├── NotAcceptableError   406     ConflictError              409
-    │   ├── GoneError            410     PreconditionFailedError    412
+    │   ├── GoneError            410     LengthRequiredError        411
+    │   ├── PreconditionFailedError 412
     │   ├── PayloadTooLargeError 413     UnsupportedMediaTypeError  415
     │   ├── ValidationError      422 ── carries every FieldError of the request
     │   ├── TooManyRequestsError 429     InternalServerError        500
@@ -49,6 +50,7 @@ __all__ = [
     "HTTPError",
     "InternalServerError",
     "InvalidPathError",
+    "LengthRequiredError",
     "MethodNotAllowedError",
     "MissingExtraError",
     "NotAcceptableError",
@@ -246,6 +248,13 @@ class GoneError(HTTPError):
 
     code = "gone"
     status = 410
+
+
+class LengthRequiredError(HTTPError):
+    """The request body needs a Content-Length here."""
+
+    code = "length_required"
+    status = 411
 
 
 class PreconditionFailedError(HTTPError):

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-KINDS = ("uvicorn-h11", "uvicorn-httptools", "granian-asgi", "hypercorn")
+KINDS = ("uvicorn-h11", "uvicorn-httptools", "granian-asgi", "granian-rsgi", "hypercorn")
 
 START_TIMEOUT = 30.0
 ANSWER_TIMEOUT = 5.0

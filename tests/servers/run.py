@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from oxidite.servers import Server, Settings, Target, choose_server
+from oxidite.servers import Interface, Server, Settings, Target, choose_server
 from oxidite.servers.uvicorn import UvicornServer
 
 
@@ -24,4 +24,5 @@ def announce(settings: Settings) -> None:
 if __name__ == "__main__":
     settings = Settings(port=0, graceful_timeout=2.0)
     target = Target("application", "app", Path(__file__).parent)
-    sys.exit(server_of(sys.argv[1]).run(target, settings, interface="asgi", announce=announce))
+    interface: Interface = "rsgi" if sys.argv[1].endswith("-rsgi") else "asgi"
+    sys.exit(server_of(sys.argv[1]).run(target, settings, interface=interface, announce=announce))

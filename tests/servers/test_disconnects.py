@@ -9,6 +9,11 @@ from typing import Protocol
 import httpx2
 import pytest
 
+streams = pytest.mark.parametrize(
+    "server", ["uvicorn-h11", "uvicorn-httptools", "granian-asgi", "hypercorn"], indirect=True
+)
+"""Over RSGI nothing is streamed; test_rsgi.py says what is answered instead."""
+
 
 class Running(Protocol):
     """What the fixture ``server`` is."""
@@ -44,6 +49,7 @@ def request(line: str, *headers: str) -> bytes:
     return "\r\n".join((f"{line} HTTP/1.1", "host: x", *headers, "", "")).encode()
 
 
+@streams
 def test_a_stream_ends_with_its_reader(
     server: Running, journal: Journal, eventually: Eventually
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -53,6 +54,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Which server.  [granian if it is installed, else uvicorn]",
 )
 @click.option(
+    "--interface",
+    type=click.Choice(["auto", "asgi", "rsgi"]),
+    default="auto",
+    help="How the server talks to the application.  [rsgi if every answer is known to be complete]",
+)
+@click.option(
     "--graceful-timeout",
     type=click.FloatRange(0),
     default=10.0,
@@ -71,6 +78,7 @@ def serve(
     fd: int | None,
     workers: int | None,
     server: str | None,
+    interface: str,
     graceful_timeout: float,
     access_log: bool,
     certificate: Path | None,
@@ -98,13 +106,14 @@ def serve(
         access_log=access_log,
         tls=TLS(certificate=certificate, key=key) if certificate and key else None,
     )
-    return run(target(app), choose_server(server), settings)
+    wanted = None if interface == "auto" else cast("Interface", interface)
+    return run(target(app), choose_server(server), settings, wanted)
 
 
-def run(where: Target, server: Server, settings: Settings) -> int:
+def run(where: Target, server: Server, settings: Settings, wanted: Interface | None = None) -> int:
     """Look at the application, say what serves it and why so, and serve; return the exit code."""
     try:
-        app, interface, reason = _prepare(where, server, settings)
+        app, interface, reason = _prepare(where, server, settings, wanted)
     except ImportFailedError as exc:
         raise with_hint(exc) from None
     chosen = f"{server.name} {server.version}, {interface.upper()}"
@@ -117,9 +126,9 @@ def run(where: Target, server: Server, settings: Settings) -> int:
 
 
 def _prepare(
-    where: Target, server: Server, settings: Settings
+    where: Target, server: Server, settings: Settings, wanted: Interface | None
 ) -> tuple[Application, Interface, str]:
     if server.runs_here(settings):
         app = where.load()
-        return app, *choose_interface(app)
-    return where, *examine(where)
+        return app, *choose_interface(app, rsgi=server.speaks_rsgi, wanted=wanted)
+    return where, *examine(where, rsgi=server.speaks_rsgi, wanted=wanted)

@@ -4,7 +4,7 @@ from oxidite.extract.base import Context, Description, Extractor, Marker, Parame
 from oxidite.extract.body import Body, Form, InvalidBodyError, Json
 from oxidite.extract.depends import Depends, Scope
 from oxidite.extract.params import Cookie, Header, Name, Path, Query
-from oxidite.extract.plan import Plan
+from oxidite.extract.plan import Plan, Step
 from oxidite.extract.state import State
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "Query",
     "Scope",
     "State",
+    "Step",
 ]

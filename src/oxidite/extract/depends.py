@@ -26,9 +26,9 @@ from oxidite.concurrency import ThreadPool
 from oxidite.errors import FieldError, RouteError
 from oxidite.extract.base import Description, Extractor, Parameter, location
 from oxidite.extract.plan import Plan
-from oxidite.http.request import Request
+from oxidite.http.request import Request, Scopes
 
-__all__ = ["Dependency", "Depends", "Scope", "dependencies_of"]
+__all__ = ["Dependency", "Depends", "Scope", "dependencies_of", "forget_handler"]
 
 T = TypeVar("T")
 
@@ -86,6 +86,12 @@ class Dependency:
         plan = Plan.of(self.provider, context.within(self.provider))
         _check_scope(self, plan)
         return _Provided(self, plan, parameter)
+
+
+def forget_handler(scopes: Scopes) -> None:
+    """Forget what was made for one call of a handler: a middleware may call it again."""
+    for key in [key for key in scopes.values if isinstance(key, tuple) and key[0] == "handler"]:
+        del scopes.values[key]
 
 
 def dependencies_of(plan: Plan) -> list[_Provided]:

@@ -27,7 +27,15 @@ from typing import (
 from oxidite.concurrency import ThreadPool
 from oxidite.encoding import codec_for
 from oxidite.errors import BadRequestError, FieldError, RouteError, ValidationError
-from oxidite.extract.base import Context, Extractor, Marker, Parameter, location
+from oxidite.extract.base import (
+    Context,
+    Extractor,
+    Marker,
+    Parameter,
+    is_extractor,
+    is_marker,
+    location,
+)
 from oxidite.extract.body import Json
 from oxidite.extract.params import Path, Query, is_text, without_none
 from oxidite.extract.state import RequestItself, State
@@ -96,16 +104,19 @@ class Plan:
         context: Context,
         *,
         given: Mapping[str, Marker] | None = None,
+        hints: Mapping[str, object] | None = None,
     ) -> Plan:
         """Read the signature of ``function``.
 
-        ``given`` has markers for parameters that carry none: a controller's ``self``.
+        ``given`` has markers for parameters that carry none: a controller's ``self``; ``hints`` are
+        the annotations, if they were resolved already.
 
         Raises:
             RouteError: a parameter cannot be made out of a request.
             UnresolvedHintError: an annotation is not defined, at least not yet.
         """
-        hints = resolve_hints(function, context.localns)
+        if hints is None:
+            hints = resolve_hints(function, context.localns)
         try:
             signature = inspect.signature(function)
         except ValueError:
@@ -288,7 +299,7 @@ def _belongs_to_type(extra: object) -> bool:
 
 def _refuse_foreign(parameter: Parameter) -> None:
     for extra in parameter.metadata:
-        if isinstance(extra, type) and isinstance(extra, Marker | Extractor):
+        if isinstance(extra, type) and (is_marker(extra) or is_extractor(extra)):
             raise parameter.refuse(
                 f"is marked with the class {extra.__name__}. Give an instance: {extra.__name__}(...)."
             )
@@ -308,18 +319,18 @@ def _extractor(parameter: Parameter) -> Extractor[object]:
     sources = [
         extra
         for extra in (parameter.default, *parameter.metadata)
-        if isinstance(extra, Marker | Extractor)
+        if is_marker(extra) or is_extractor(extra)
     ]
     if not sources:
         return _inferred(parameter)
     if len(sources) > 1:
         raise parameter.refuse("is said to come from several places. Keep one.")
     source = sources[0]
-    if isinstance(source, Extractor):
+    if is_extractor(source):
         return source
     if source is parameter.default:
         parameter = replace(parameter, default=inspect.Parameter.empty)
-    return source.bind(parameter)
+    return cast("Marker", source).bind(parameter)
 
 
 def _inferred(parameter: Parameter) -> Extractor[object]:
@@ -383,7 +394,7 @@ def _check(function: Callable[..., object], steps: list[Step], context: Context)
     missing = [name for name in context.path_params if name not in taken]
     for step in steps:
         parameter = step.parameter
-        guessed = not any(isinstance(extra, Marker | Extractor) for extra in parameter.metadata)
+        guessed = not any(is_marker(extra) or is_extractor(extra) for extra in parameter.metadata)
         if guessed and step.extractor.describe().source == "query":
             close = get_close_matches(parameter.name, missing, n=1, cutoff=0.75)
             if close:

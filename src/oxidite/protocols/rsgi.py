@@ -14,7 +14,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol, cast
 
-from oxidite.errors import OxiditeError, PayloadTooLargeError
+from oxidite.errors import LengthRequiredError, OxiditeError, PayloadTooLargeError
 from oxidite.http.body import ClientDisconnectError, content_length
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
@@ -125,22 +125,48 @@ class RSGIRequest(Request):
         """Return the whole body; it is kept, so ask as often as you like."""
         if self._body is not None or self._consumed:
             return await super().body()
-        length = content_length(cast("Scope", self._scope).headers.get("content-length"))
+        length = self._length()
         if length is None:
-            return await super().body()
+            body = await super().body()
+            if body[-1:].isdigit():
+                # A number is the one JSON text whose beginning is one too.
+                raise _length_required()
+            return body
         if length > self.max_body:
             raise PayloadTooLargeError(self.max_body)
         # PERF: announced and small enough, so the server may collect it; benchmark `items`.
         self._consumed = True
-        body = self._body = await cast("HTTPProtocol", self._source)()
+        try:
+            body = self._body = await cast("HTTPProtocol", self._source)()
+        except RuntimeError as exc:
+            # Granian's own error for a connection that broke off derives from it.
+            raise ClientDisconnectError from exc
         return body
 
+    def _length(self) -> int | None:
+        return content_length(cast("Scope", self._scope).headers.get("content-length"))
+
     async def _receive(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives.
+
+        Granian ends the iteration alike for a body that is over and for one that broke off. So the
+        length must have been announced, or the format must show by itself that something is missing.
+        """
         if self._consumed:
             return
+        length = self._length()
+        is_safe = length is not None or _shows_its_end(self.content_type)
+        if not is_safe and "transfer-encoding" in self.headers:
+            raise _length_required()
+        size = 0
         async for chunk in cast("HTTPProtocol", self._source):
+            if chunk and not is_safe:
+                raise _length_required()
+            size += len(chunk)
             yield chunk
         self._consumed = True
+        if length is not None and size != length:
+            raise ClientDisconnectError
 
     def can_be_watched(self) -> bool:
         """Tell whether its route wants to be cancelled."""
@@ -149,6 +175,19 @@ class RSGIRequest(Request):
     async def wait_gone(self) -> None:
         """Return when the client has gone away."""
         await cast("HTTPProtocol", self._source).client_disconnect()
+
+
+def _shows_its_end(content_type: str | None) -> bool:
+    return content_type is not None and content_type.endswith(
+        ("/json", "+json", "/msgpack", ".msgpack", "/x-msgpack", "multipart/form-data")
+    )
+
+
+def _length_required() -> LengthRequiredError:
+    return LengthRequiredError(
+        "A body in this format needs a Content-Length here. Send one, or have the application served "
+        "with --interface asgi."
+    )
 
 
 async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> None:

@@ -1,8 +1,22 @@
 """From a request to its handler, and from a handler to its URL."""
 
-from oxidite.routing.route import Route, RouteOptions
-from oxidite.routing.router import Controller, Router
-from oxidite.routing.table import TrailingSlash
+from oxidite.routing.pattern import Converter, Param, Pattern
+from oxidite.routing.route import Definition, Route, RouteOptions
+from oxidite.routing.router import Controller, Mount, Router
+from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
 
-__all__ = ["Controller", "Route", "RouteOptions", "Router", "TrailingSlash", "URLs"]
+__all__ = [
+    "Controller",
+    "Converter",
+    "Definition",
+    "Mount",
+    "Param",
+    "Pattern",
+    "Route",
+    "RouteOptions",
+    "RouteTable",
+    "Router",
+    "TrailingSlash",
+    "URLs",
+]

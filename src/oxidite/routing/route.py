@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_args, get_origin
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_arg
 from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import NotAcceptableError, RouteError
 from oxidite.extract.base import Context, Marker, location
+from oxidite.extract.depends import forget_handler
 from oxidite.extract.plan import Plan, resolve_hints
 from oxidite.http.negotiation import best_match, etag_matches
 from oxidite.http.request import Request, Scopes
@@ -183,14 +183,6 @@ class Route:
             return declared
         return not _may_stream(self.plan.returns)
 
-    def incomplete(self) -> Iterator[str]:
-        """Yield what of this route is not known to answer with complete bytes."""
-        if not self.complete:
-            yield f"{self.where} may return a stream"
-        for middleware in self.middleware:
-            if not getattr(middleware, "complete", False):
-                yield f"middleware {location(middleware)}"
-
     def fold(self, render: RenderError) -> None:
         """Make ``handle``."""
         options = self.definition.options
@@ -284,29 +276,32 @@ def _endpoint(
                 response = to_response(await call(request), status)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             if request.opened is not None:
-                exc = await _leave(request.opened.handler, exc)
+                exc = await _leave(request.opened, exc) or exc
             return await render(request, exc)
         except BaseException as exc:
             if request.opened is not None:
                 await _abandon(request.opened, exc)
             raise
         if request.opened is not None:
-            try:
-                await request.opened.handler.aclose()
-            except Exception as exc:  # noqa: BLE001 - as above
-                return await render(request, exc)
+            failure = await _leave(request.opened, None)
+            if failure is not None:
+                return await render(request, failure)
         return response
 
     return endpoint
 
 
-async def _leave(scope: AsyncExitStack, exc: Exception) -> Exception:
-    """End a scope with its exception; return that, or what the clean-up raised instead."""
+async def _leave(scopes: Scopes, exc: Exception | None) -> Exception | None:
+    """End the scope of a handler with its exception; return what the clean-up raised, if it did."""
+    forget_handler(scopes)
     try:
-        await scope.__aexit__(type(exc), exc, exc.__traceback__)
+        if exc is None:
+            await scopes.handler.aclose()
+        else:
+            await scopes.handler.__aexit__(type(exc), exc, exc.__traceback__)
     except Exception as other:  # noqa: BLE001 - the caller renders it
         return other
-    return exc
+    return None
 
 
 async def _abandon(scopes: Scopes, exc: BaseException) -> None:

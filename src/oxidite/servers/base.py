@@ -78,6 +78,8 @@ class Server(Protocol):
     """A server library, seen from here."""
 
     name: ClassVar[str]
+    speaks_rsgi: ClassVar[bool]
+    """Whether it has the faster interface besides ASGI."""
 
     @property
     def version(self) -> str:

@@ -19,7 +19,9 @@ from oxidite.servers.target import Target, TargetError
 __all__ = ["examine"]
 
 
-def examine(target: Target) -> tuple[Interface, str]:
+def examine(
+    target: Target, *, rsgi: bool, wanted: Interface | None = None
+) -> tuple[Interface, str]:
     """Load the application elsewhere and return what ``choose_interface`` says of it.
 
     Raises:
@@ -29,7 +31,7 @@ def examine(target: Target) -> tuple[Interface, str]:
     fork = sys.platform == "linux"
     context = multiprocessing.get_context("fork") if fork else multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_look, args=(target, theirs))
+    process = context.Process(target=_look, args=(target, rsgi, wanted, theirs))
     process.start()
     theirs.close()
     try:
@@ -49,8 +51,8 @@ def examine(target: Target) -> tuple[Interface, str]:
     return interface, text
 
 
-def _look(target: Target, pipe: Connection) -> None:
+def _look(target: Target, rsgi: bool, wanted: Interface | None, pipe: Connection) -> None:
     try:
-        pipe.send(choose_interface(target.load()))
+        pipe.send(choose_interface(target.load(), rsgi=rsgi, wanted=wanted))
     except OxiditeError as exc:
         pipe.send((None, exc.message))

@@ -29,6 +29,7 @@ class GranianServer:
     """Runs applications under Granian."""
 
     name: ClassVar[str] = "granian"
+    speaks_rsgi: ClassVar[bool] = True
 
     @property
     def version(self) -> str:

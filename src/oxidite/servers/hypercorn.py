@@ -34,6 +34,7 @@ class HypercornServer:
     """Runs applications under Hypercorn."""
 
     name: ClassVar[str] = "hypercorn"
+    speaks_rsgi: ClassVar[bool] = False
 
     @property
     def version(self) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from oxidite.app import Oxidite
+from oxidite.errors import ConfigError
 from oxidite.http.response import MountedResponse
 from oxidite.http.types import Middleware
 from oxidite.routing.route import Route
@@ -12,16 +15,35 @@ from oxidite.servers.base import Interface
 __all__ = ["choose_interface", "is_mount", "middleware_name"]
 
 
-def choose_interface(app: object) -> tuple[Interface, str]:
+def choose_interface(
+    app: object, *, rsgi: bool, wanted: Interface | None = None
+) -> tuple[Interface, str]:
     """Return the interface for ``app`` and the reason, which completes a sentence with "because".
 
     RSGI is faster, but its streams have no back-pressure: only an application all of whose
-    responses are known to be complete bytes may use it.
+    responses are known to be complete bytes uses it, and only if the server has it (``rsgi``).
+    ``wanted`` overrules the choice.
 
     Raises:
         RouteError: a route of the application cannot work.
+        ConfigError: what is wanted cannot be had.
     """
-    return "asgi", may_stream(app) or "RSGI is not offered yet"
+    reason = may_stream(app)
+    if wanted == "rsgi":
+        if not rsgi:
+            raise ConfigError(
+                "Only Granian speaks RSGI. Use --server granian, or --interface asgi."
+            )
+        if not isinstance(app, Oxidite):
+            raise ConfigError(f"RSGI is not to be had: {reason}. Use --interface asgi.")
+        return "rsgi", f"it was asked for, although {reason}" if reason else "it was asked for"
+    if wanted == "asgi":
+        return "asgi", "it was asked for"
+    if reason or not rsgi:
+        return "asgi", reason or "the server has nothing faster"
+    count = len(cast("Oxidite", app).routes)
+    every = "its only route answers" if count == 1 else f"all {count} routes answer"
+    return "rsgi", f"{every} with complete bodies"
 
 
 def may_stream(app: object) -> str:

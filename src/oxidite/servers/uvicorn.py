@@ -89,6 +89,7 @@ class UvicornServer:
     """Runs applications under uvicorn; ``http`` is its parser, the fastest installed by default."""
 
     name: ClassVar[str] = "uvicorn"
+    speaks_rsgi: ClassVar[bool] = False
 
     http: Parser
 

@@ -46,6 +46,7 @@ CODES = {
     "HTTPError": "http_error",
     "InternalServerError": "internal",
     "InvalidPathError": "invalid_path",
+    "LengthRequiredError": "length_required",
     "MethodNotAllowedError": "method_not_allowed",
     "MissingExtraError": "missing_extra",
     "NotAcceptableError": "not_acceptable",

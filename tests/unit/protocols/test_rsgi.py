@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from oxidite import HTMLResponse, Json, Oxidite, Request, Response, StreamingResponse
-from oxidite.http import Handler, complete
+from oxidite import Json, Oxidite, Request, Response, StreamingResponse
 
 
 class Point(msgspec.Struct):
@@ -255,48 +254,3 @@ def test_a_resource_that_does_not_open_stops_the_start() -> None:
     with pytest.raises(OSError, match="no such host"):
         app.__rsgi_init__(loop)
     loop.close()
-
-
-def test_an_application_of_values_is_complete() -> None:
-    app = Oxidite()
-
-    @app.get("/page")
-    async def page() -> HTMLResponse:
-        return HTMLResponse("")
-
-    @app.get("/points")
-    async def points() -> list[Point]:
-        return []
-
-    assert list(app.incomplete()) == []
-
-
-def test_what_may_stream_is_named_with_its_place() -> None:
-    async def timing(request: Request, call_next: Handler) -> Response:
-        return await call_next(request)
-
-    app = Oxidite(middleware=[timing])
-
-    @app.get("/export")
-    async def export() -> Response:
-        return Response()
-
-    middleware, route = app.incomplete()
-    assert "timing()" in middleware
-    assert route.startswith("GET /export: ")
-    assert "test_rsgi.py" in route
-    assert "export() may return a stream" in route
-
-
-def test_a_promise_makes_complete() -> None:
-    @complete
-    async def timing(request: Request, call_next: Handler) -> Response:
-        return await call_next(request)
-
-    app = Oxidite(middleware=[timing])
-
-    @app.get("/export", complete=True)
-    async def export() -> Response:
-        return Response()
-
-    assert list(app.incomplete()) == []

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 
+import pytest
+
 from oxidite import Handler, JSONResponse, Oxidite, Request, Response, StreamingResponse
+from oxidite.errors import ConfigError
 from oxidite.servers import choose_interface
 from oxidite.servers.interface import may_stream, middleware_name
 
@@ -34,7 +37,7 @@ def test_a_route_that_may_stream_is_named_with_its_place() -> None:
     async def events() -> StreamingResponse:
         return StreamingResponse([])
 
-    interface, reason = choose_interface(app)
+    interface, reason = choose_interface(app, rsgi=True)
 
     assert interface == "asgi"
     assert reason.startswith("GET /events (")
@@ -111,3 +114,35 @@ def test_a_middleware_is_called_after_what_made_it() -> None:
     assert middleware_name(cors()) == "cors"  # type: ignore[arg-type]  # it is one
     assert middleware_name(Timing()) == "Timing"
     assert middleware_name(add_header) == "add_header"
+
+
+def test_complete_responses_choose_the_faster_interface() -> None:
+    assert choose_interface(complete_app(), rsgi=True)[0] == "rsgi"
+    assert "with complete bodies" in choose_interface(complete_app(), rsgi=True)[1]
+
+
+def test_a_server_without_the_faster_interface_gets_the_other() -> None:
+    assert choose_interface(complete_app(), rsgi=False) == (
+        "asgi",
+        "the server has nothing faster",
+    )
+
+
+def test_what_is_wanted_overrules_the_choice() -> None:
+    app = complete_app()
+    assert choose_interface(app, rsgi=True, wanted="asgi") == ("asgi", "it was asked for")
+
+    @app.get("/events")
+    async def events() -> StreamingResponse:
+        return StreamingResponse([])
+
+    interface, reason = choose_interface(app, rsgi=True, wanted="rsgi")
+    assert interface == "rsgi"
+    assert reason.startswith("it was asked for, although GET /events")
+
+
+def test_what_cannot_be_had_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Only Granian speaks RSGI"):
+        choose_interface(complete_app(), rsgi=False, wanted="rsgi")
+    with pytest.raises(ConfigError, match="it is a function, not an Oxidite application"):
+        choose_interface(other, rsgi=True, wanted="rsgi")

@@ -1,0 +1,230 @@
+"""The import budget: what `import oxidite` costs everybody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# Packages that are optional, or used by one command only; and our own parts that need them.
+NEVER = {
+    "aiomysql",
+    "aiosqlite",
+    "alembic",
+    "annotated_types",
+    "asyncpg",
+    "attr",
+    "attrs",
+    "click",
+    "granian",
+    "h11",
+    "h2",
+    "httpcore2",
+    "httptools",
+    "httpx",
+    "httpx2",
+    "hypercorn",
+    "hypothesis",
+    "jinja2",
+    "pydantic",
+    "pydantic_core",
+    "pytest",
+    "redis",
+    "rich",
+    "sqlalchemy",
+    "uvicorn",
+    "uvloop",
+    "watchfiles",
+    "websockets",
+    "yaml",
+    "oxidite.__main__",
+    "oxidite.cli",
+    "oxidite.encoding.models",
+    "oxidite.middleware.debug",
+    "oxidite.protocols.wsgi",
+    "oxidite.servers",
+    "oxidite.testing",
+}
+
+# Parts of the standard library that take a millisecond or more, or many others with them.
+HEAVY = {
+    "argparse",
+    "asyncio",
+    "bz2",
+    "calendar",
+    "cgi",
+    "concurrent.futures",
+    "csv",
+    "ctypes",
+    "dataclasses",
+    "decimal",
+    "difflib",
+    "doctest",
+    "email",
+    "email.message",
+    "fractions",
+    "ftplib",
+    "gettext",
+    "html",
+    "html.entities",
+    "http",
+    "http.client",
+    "http.cookies",
+    "http.server",
+    "importlib.metadata",
+    "importlib.resources",
+    "inspect",
+    "ipaddress",
+    "json",
+    "logging",
+    "logging.config",
+    "lzma",
+    "mimetypes",
+    "multiprocessing",
+    "optparse",
+    "pdb",
+    "pickle",
+    "pkgutil",
+    "platform",
+    "pprint",
+    "pydoc",
+    "secrets",
+    "shelve",
+    "shutil",
+    "smtplib",
+    "sqlite3",
+    "ssl",
+    "statistics",
+    "subprocess",
+    "tempfile",
+    "tomllib",
+    "traceback",
+    "typing",
+    "unittest",
+    "urllib.parse",
+    "urllib.request",
+    "uuid",
+    "wsgiref",
+    "wsgiref.headers",
+    "xml",
+    "zipfile",
+}
+
+# Those of them that are worth it. asyncio alone brings ssl, subprocess, socket and logging.
+PAID = {
+    "asyncio",
+    "bz2",  # shutil
+    "concurrent.futures",
+    "dataclasses",
+    "decimal",
+    "difflib",  # "did you mean"
+    "fractions",  # units of the settings
+    "html",
+    "html.entities",
+    "http",  # HTTPStatus
+    "inspect",
+    "ipaddress",
+    "logging",
+    "lzma",  # shutil
+    "platform",  # uuid
+    "secrets",
+    "shutil",  # tempfile
+    "ssl",
+    "subprocess",
+    "tempfile",  # uploads
+    "tomllib",
+    "traceback",
+    "typing",
+    "urllib.parse",
+    "uuid",
+    "wsgiref",  # multipart
+    "wsgiref.headers",
+}
+
+
+def modules_after(code: str) -> set[str]:
+    """Return what a fresh interpreter has imported after ``code``."""
+    program = f"import sys\n{code}\nprint(*sorted(sys.modules), sep=' ')"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def imported() -> set[str]:
+    return modules_after("import oxidite") - modules_after("") | {"oxidite"}
+
+
+def test_nothing_optional_is_imported(imported: set[str]) -> None:
+    assert imported & NEVER == set()
+
+
+def test_what_is_imported_of_the_heavy_standard_library_is_known(imported: set[str]) -> None:
+    assert imported & HEAVY == PAID
+
+
+def test_no_other_packages_are_imported_than_those_required(imported: set[str]) -> None:
+    packages = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
+
+    assert {name for name in packages if not name.startswith("_")} <= {
+        "msgspec",
+        "multipart",
+        "oxidite",
+        "typing_extensions",  # by msgspec, where it is installed
+    }
+
+
+def test_an_application_that_answers_imports_nothing_optional() -> None:
+    code = """
+import asyncio
+from msgspec import Struct
+from oxidite import Json, NotFoundError, Oxidite, Query, Request
+
+class Post(Struct):
+    title: str
+
+app = Oxidite(debug=False)
+
+@app.get("/{id:int}")
+async def show(id: int, full: bool = False) -> Post:
+    return Post("a")
+
+@app.post("/")
+async def create(data: Post) -> Post:
+    raise NotFoundError
+
+async def main():
+    async with app.running():
+        for method, target in (("GET", "/3"), ("GET", "/3?full=x"), ("POST", "/"), ("PUT", "/")):
+            await app.handle(Request.of(method, target, resources=app.lifespan))
+
+asyncio.run(main())
+"""
+    assert modules_after(code) & NEVER == set()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "oxidite.backends",
+        "oxidite.clock",
+        "oxidite.config",
+        "oxidite.encoding",
+        "oxidite.errors",
+        "oxidite.extract",
+        "oxidite.http",
+        "oxidite.instrument",
+        "oxidite.lifespan",
+        "oxidite.plugin",
+        "oxidite.protocols",
+        "oxidite.routing",
+        "oxidite.security",
+    ],
+)
+def test_each_part_can_be_imported_alone(module: str) -> None:
+    imported = modules_after(f"import {module}")
+
+    assert module in imported
+    assert imported & NEVER == set()

@@ -1,0 +1,357 @@
+"""The public names, so that a change to them is seen, and what their signatures promise."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from types import ModuleType
+from typing import get_args, get_origin, get_type_hints
+
+import pytest
+
+import oxidite
+
+NAMES: dict[str, list[str]] = {
+    "oxidite": [
+        "BadRequestError",
+        "Body",
+        "ConflictError",
+        "Controller",
+        "Cookie",
+        "Depends",
+        "FieldError",
+        "ForbiddenError",
+        "Form",
+        "FormData",
+        "HTMLResponse",
+        "HTTPError",
+        "Handler",
+        "Header",
+        "JSONResponse",
+        "Json",
+        "Middleware",
+        "Name",
+        "NotFoundError",
+        "Oxidite",
+        "OxiditeError",
+        "Path",
+        "Query",
+        "RedirectResponse",
+        "Request",
+        "Response",
+        "Router",
+        "State",
+        "StreamingResponse",
+        "TextResponse",
+        "UnauthorizedError",
+        "Upload",
+        "ValidationError",
+        "__version__",
+    ],
+    "oxidite.app": [
+        "Oxidite",
+    ],
+    "oxidite.backends": [
+        "BackendFactory",
+        "BackendRegistry",
+        "Builtin",
+    ],
+    "oxidite.clock": [
+        "Clock",
+        "TravelClock",
+        "monotonic",
+        "now",
+        "perf",
+        "sleep",
+        "timestamp",
+        "use",
+    ],
+    "oxidite.concurrency": [
+        "BackgroundTasks",
+        "ThreadPool",
+        "call",
+    ],
+    "oxidite.config": [
+        "Duration",
+        "Environment",
+        "Loaded",
+        "Origin",
+        "Problem",
+        "Row",
+        "Secret",
+        "SettingsError",
+        "Size",
+        "env",
+        "environment",
+        "load",
+        "load_with_origins",
+        "parse_duration",
+        "parse_size",
+    ],
+    "oxidite.encoding": [
+        "Codec",
+        "DecodeError",
+        "Field",
+        "MismatchError",
+        "Problem",
+        "codec_for",
+        "encode_json",
+        "encode_msgpack",
+        "json_text",
+    ],
+    "oxidite.errors": [
+        "BackendError",
+        "BackendTimeoutError",
+        "BackendUnavailableError",
+        "BadRequestError",
+        "ConfigError",
+        "ConflictError",
+        "ErrorMap",
+        "FieldError",
+        "ForbiddenError",
+        "GatewayTimeoutError",
+        "GoneError",
+        "HTTPError",
+        "InternalServerError",
+        "InvalidPathError",
+        "MethodNotAllowedError",
+        "MissingExtraError",
+        "NotAcceptableError",
+        "NotFoundError",
+        "OxiditeError",
+        "PayloadTooLargeError",
+        "PreconditionFailedError",
+        "RouteError",
+        "ServiceUnavailableError",
+        "TooManyRequestsError",
+        "UnauthorizedError",
+        "UnknownBackendError",
+        "UnsupportedMediaTypeError",
+        "ValidationError",
+        "translate",
+    ],
+    "oxidite.extract": [
+        "Body",
+        "Context",
+        "Cookie",
+        "Depends",
+        "Description",
+        "Extractor",
+        "Form",
+        "Header",
+        "InvalidBodyError",
+        "Json",
+        "Marker",
+        "Name",
+        "Parameter",
+        "Path",
+        "Plan",
+        "Query",
+        "Scope",
+        "State",
+        "Step",
+    ],
+    "oxidite.http": [
+        "ASGIApp",
+        "Address",
+        "ClientDisconnectError",
+        "FormData",
+        "FormLimits",
+        "FormValue",
+        "HTMLResponse",
+        "Handler",
+        "Headers",
+        "InvalidJSONError",
+        "JSONResponse",
+        "Middleware",
+        "MountedResponse",
+        "MutableHeaders",
+        "QueryParams",
+        "RedirectResponse",
+        "Request",
+        "Response",
+        "SameSite",
+        "StreamingResponse",
+        "TextResponse",
+        "URL",
+        "Upload",
+        "complete",
+        "to_response",
+    ],
+    "oxidite.instrument": [
+        "Listener",
+        "Span",
+        "current_span",
+        "event",
+        "is_listening",
+        "listen",
+        "span",
+    ],
+    "oxidite.lifespan": [
+        "Lifespan",
+        "Resource",
+    ],
+    "oxidite.middleware": [
+        "ErrorHandler",
+        "ErrorRenderer",
+        "Problem",
+    ],
+    "oxidite.middleware.debug": [
+        "debug_markdown",
+        "debug_page",
+    ],
+    "oxidite.plugin": [
+        "AnyPlugin",
+        "Plugin",
+        "discover",
+    ],
+    "oxidite.protocols": [
+        "Application",
+        "InFlight",
+        "MountedLifespan",
+        "serve_http",
+        "serve_lifespan",
+        "serve_websocket",
+    ],
+    "oxidite.protocols.wsgi": [
+        "WSGI",
+    ],
+    "oxidite.routing": [
+        "Controller",
+        "Converter",
+        "Definition",
+        "Mount",
+        "Param",
+        "Pattern",
+        "Route",
+        "RouteOptions",
+        "RouteTable",
+        "Router",
+        "TrailingSlash",
+        "URLs",
+    ],
+    "oxidite.security": [
+        "BadSignatureError",
+        "ExpiredSignatureError",
+        "SecretLike",
+        "Signer",
+        "development_secret",
+    ],
+    "oxidite.servers": [
+        "Application",
+        "ImportFailedError",
+        "Interface",
+        "ListenError",
+        "SERVERS",
+        "Server",
+        "Settings",
+        "TLS",
+        "Target",
+        "TargetError",
+        "choose_interface",
+        "choose_server",
+        "examine",
+        "installed_servers",
+    ],
+    "oxidite.testing": [
+        "Client",
+        "LiveServer",
+    ],
+}
+
+# Types that stand in a public signature and have no public name yet.
+NAMELESS = {
+    "oxidite.http.multipart.Spool",
+    "oxidite.http.request.MatchedRoute",
+    "oxidite.http.request.Scopes",
+    "oxidite.http.url.URLParts",
+    "oxidite.protocols.inflight.Watched",
+}
+
+
+def packages() -> Iterator[str]:
+    """Yield every place that users import from: the packages, and the files beside them."""
+    yield "oxidite"
+    for found in pkgutil.walk_packages(oxidite.__path__, "oxidite."):
+        if found.ispkg or found.name.count(".") == 1:
+            yield found.name
+
+
+def public() -> dict[str, ModuleType]:
+    modules = {name: importlib.import_module(name) for name in packages() if "__main__" not in name}
+    return {name: module for name, module in modules.items() if hasattr(module, "__all__")}
+
+
+def test_the_public_names_are_known() -> None:
+    assert {name: sorted(module.__all__) for name, module in public().items()} == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_is_there_once(name: str) -> None:
+    module = importlib.import_module(name)
+
+    assert [each for each in module.__all__ if not hasattr(module, each)] == []
+    assert len(set(module.__all__)) == len(module.__all__)
+
+
+def test_what_a_first_application_needs_is_little() -> None:
+    assert len(oxidite.__all__) <= 40
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert oxidite.__version__ == version("oxidite")
+
+
+# Signatures.
+
+
+def annotated(thing: object) -> Iterator[tuple[str, object]]:
+    """Yield every annotation of a function, or of a class and its public methods."""
+    if not isinstance(thing, type):
+        if inspect.isroutine(thing):
+            yield from hints(thing)
+        return
+    yield from hints(thing)
+    for name, member in vars(thing).items():
+        if name.startswith("_") and name not in ("__init__", "__call__", "__aenter__"):
+            continue
+        function = member.fget if isinstance(member, property) else member
+        function = getattr(function, "__func__", function)
+        if inspect.isfunction(function):
+            yield from ((f"{name}.{where}", type_) for where, type_ in hints(function))
+
+
+def hints(thing: Callable[..., object]) -> Iterator[tuple[str, object]]:
+    for name, type_ in get_type_hints(thing, include_extras=True).items():
+        if not name.startswith("_"):
+            yield name, type_
+
+
+def classes(type_: object) -> Iterator[type]:
+    if isinstance(type_, type) and get_origin(type_) is None:
+        yield type_
+    for part in (get_origin(type_), *get_args(type_)):
+        if isinstance(part, list):
+            for each in part:
+                yield from classes(each)
+        elif part is not None:
+            yield from classes(part)
+
+
+def test_every_type_in_a_public_signature_is_public() -> None:
+    modules = public()
+    known = {id(getattr(module, name)) for module in modules.values() for name in module.__all__}
+    missing: dict[str, str] = {}
+    for package, module in modules.items():
+        for name in module.__all__:
+            for where, type_ in annotated(getattr(module, name)):
+                for cls in classes(type_):
+                    if cls.__module__.startswith("oxidite") and id(cls) not in known:
+                        full_name = f"{cls.__module__}.{cls.__qualname__}"
+                        missing[full_name] = f"{package}.{name} {where}"
+
+    assert {full_name: missing[full_name] for full_name in missing.keys() - NAMELESS} == {}
+    assert NAMELESS - missing.keys() == set(), "these have a name now"
