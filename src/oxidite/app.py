@@ -64,7 +64,7 @@ class Oxidite(Router):
     ) -> None:
         super().__init__(middleware=middleware)
         self.debug = environment() == "development" if debug is None else debug
-        self.trailing_slash = trailing_slash
+        self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
         self.background = BackgroundTasks()
         self.lifespan = Lifespan([ThreadPool(), self.background, *resources])

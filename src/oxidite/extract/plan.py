@@ -299,7 +299,7 @@ def _belongs_to_type(extra: object) -> bool:
 
 def _refuse_foreign(parameter: Parameter) -> None:
     for extra in parameter.metadata:
-        if isinstance(extra, type) and (is_marker(extra) or is_extractor(extra)):
+        if isinstance(extra, type) and _is_source(extra):
             raise parameter.refuse(
                 f"is marked with the class {extra.__name__}. Give an instance: {extra.__name__}(...)."
             )
@@ -315,22 +315,22 @@ def _refuse_foreign(parameter: Parameter) -> None:
             )
 
 
+def _is_source(extra: object) -> bool:
+    return is_marker(extra) or is_extractor(extra)
+
+
 def _extractor(parameter: Parameter) -> Extractor[object]:
-    sources = [
-        extra
-        for extra in (parameter.default, *parameter.metadata)
-        if is_marker(extra) or is_extractor(extra)
-    ]
+    sources = [extra for extra in (parameter.default, *parameter.metadata) if _is_source(extra)]
     if not sources:
         return _inferred(parameter)
     if len(sources) > 1:
         raise parameter.refuse("is said to come from several places. Keep one.")
     source = sources[0]
-    if is_extractor(source):
-        return source
+    if not is_marker(source):
+        return cast("Extractor[object]", source)
     if source is parameter.default:
         parameter = replace(parameter, default=inspect.Parameter.empty)
-    return cast("Marker", source).bind(parameter)
+    return source.bind(parameter)
 
 
 def _inferred(parameter: Parameter) -> Extractor[object]:
@@ -394,7 +394,7 @@ def _check(function: Callable[..., object], steps: list[Step], context: Context)
     missing = [name for name in context.path_params if name not in taken]
     for step in steps:
         parameter = step.parameter
-        guessed = not any(is_marker(extra) or is_extractor(extra) for extra in parameter.metadata)
+        guessed = not any(map(_is_source, parameter.metadata))
         if guessed and step.extractor.describe().source == "query":
             close = get_close_matches(parameter.name, missing, n=1, cutoff=0.75)
             if close:

@@ -83,6 +83,7 @@ class Definition:
     handler: Callable[..., object]
     options: RouteOptions
     localns: Mapping[str, object] = field(repr=False)
+    _plans: dict[object, tuple[Pattern, Plan]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def is_method(self) -> bool:
@@ -94,6 +95,16 @@ class Definition:
         self, prefix: Pattern, host: Pattern | None, given: Mapping[str, Marker] | None
     ) -> tuple[Pattern, Plan]:
         """Read the handler's signature under ``prefix``; return the whole pattern with its types."""
+        if given is not None:
+            return self._read(prefix, host, given)
+        # Asked at registration, at the start, and whenever routes were added in between.
+        if (prefix, host) not in self._plans:
+            self._plans[prefix, host] = self._read(prefix, host, given)
+        return self._plans[prefix, host]
+
+    def _read(
+        self, prefix: Pattern, host: Pattern | None, given: Mapping[str, Marker] | None
+    ) -> tuple[Pattern, Plan]:
         try:
             pattern = prefix + self.pattern
         except RouteError as exc:
@@ -112,7 +123,8 @@ class Definition:
             has_body=bool(_BODY_METHODS & set(self.methods)),
             localns=self.localns,
         )
-        return pattern if pattern.segments else _ROOT, Plan.of(self.handler, context, given=given)
+        plan = Plan.of(self.handler, context, given=given, hints=hints)
+        return pattern if pattern.segments else _ROOT, plan
 
 
 def _check_types(

@@ -10,7 +10,7 @@ from uuid import UUID
 import attrs
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -388,6 +388,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TYPES), json_values)
 def test_any_json_is_a_value_or_a_list_of_problems_at_places_that_exist(
     type_: object, value: object
@@ -409,6 +410,7 @@ def test_any_json_is_a_value_or_a_list_of_problems_at_places_that_exist(
             place = place[int(key)] if isinstance(place, list) else place[key]  # type: ignore[index]  # raises if it is not there
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional={"lines": json_values, "note": json_values}))
 def test_what_fits_is_never_blamed_and_what_does_not_always(value: dict[str, object]) -> None:
     try:
@@ -426,6 +428,7 @@ def test_what_fits_is_never_blamed_and_what_does_not_always(value: dict[str, obj
     assert blamed == wrong
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.sampled_from(TYPES))
 def test_any_bytes_are_a_value_or_an_error_of_ours(data: bytes, type_: object) -> None:
     codec = codec_for(type_)
@@ -436,6 +439,7 @@ def test_any_bytes_are_a_value_or_an_error_of_ours(data: bytes, type_: object) -
             assert exc.message  # noqa: PT017 - whether it raises is up to the bytes
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TYPES), st.recursive(st.text(max_size=8), st.lists, max_leaves=5))
 def test_any_text_is_converted_or_refused(type_: object, value: object) -> None:
     try:

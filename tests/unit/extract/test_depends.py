@@ -304,6 +304,29 @@ async def test_one_provider_in_two_scopes_is_two_values() -> None:
     assert log == ["+x", "+x", "-x", "-x"]
 
 
+async def test_a_handler_that_is_called_again_gets_what_belongs_to_that_call() -> None:
+    log: Log = []
+    of_handler, of_request = note(log, "handler"), note(log, "request")
+
+    async def retry(request: Request, call_next: Handler) -> Response:
+        await call_next(request)
+        return await call_next(request)
+
+    app = Oxidite()
+
+    @app.get("/", middleware=[retry])
+    async def handler(
+        a: str = Depends(of_handler, scope="handler"), b: str = Depends(of_request)
+    ) -> list[str]:
+        return [a, b]
+
+    await fetch(app)
+
+    assert log == [
+        *["+handler", "+request", "-handler", "+handler", "-handler", "-request"],
+    ]
+
+
 async def test_an_app_dependency_is_made_once_even_by_requests_at_the_same_time() -> None:
     made = 0
 

@@ -1909,14 +1909,15 @@ def test_an_application_can_be_used_in_one_event_loop_after_another() -> None:
     async def ask() -> None:
         began = asyncio.Event()
         app.lifespan.override(asyncio.Event, began)
-        wire = Wire(app).start()
-        await settled(began)
-        wire.leave()
-        try:
-            await wire.ended()
-        except TimeoutError:
-            assert wire.task is not None
-            wire.task.cancel()
+        async with app.running():
+            wire = Wire(app).start()
+            await settled(began)
+            wire.leave()
+            try:
+                await wire.ended()
+            except TimeoutError:
+                assert wire.task is not None
+                wire.task.cancel()
 
     @app.get("/")
     async def wait(request: Request) -> None:
