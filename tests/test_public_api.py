@@ -117,6 +117,7 @@ NAMES: dict[str, list[str]] = {
         "HTTPError",
         "InternalServerError",
         "InvalidPathError",
+        "LengthRequiredError",
         "MethodNotAllowedError",
         "MissingExtraError",
         "NotAcceptableError",

@@ -13,11 +13,11 @@ from collections.abc import (
     Sequence,
 )
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from oxidite.concurrency import BackgroundTasks, ThreadPool
 from oxidite.config import environment
-from oxidite.errors import ConfigError, RouteError
+from oxidite.errors import ConfigError
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
@@ -148,6 +148,8 @@ class Oxidite(Router):
             self._check_resources(table)
             for mount in self.mounts():
                 await stack.enter_async_context(MountedLifespan(mount.app, mount.state))
+            # Last in, first out: work for after the response still has what it works with.
+            await stack.enter_async_context(self.background)
             yield
 
     def _check_resources(self, table: RouteTable) -> None:
@@ -158,16 +160,17 @@ class Oxidite(Router):
     def _check_plan(self, plan: Plan) -> None:
         for step in plan.steps:
             wanted = step.extractor.describe()
-            if (
-                wanted.source == "resource"
-                and wanted.required
-                and not self.lifespan.offers(wanted.type)
-            ):
-                name = getattr(wanted.type, "__name__", repr(wanted.type))
-                raise RouteError(
-                    step.parameter.refuse(
-                        f"({name}): nothing makes it. Add a {name} to resources=[…], or a default."
-                    ).message
+            if wanted.source != "resource":
+                continue
+            name = getattr(wanted.type, "__name__", repr(wanted.type))
+            if self.lifespan.offers(wanted.type):
+                try:
+                    self.lifespan.get(cast("type[object]", wanted.type))
+                except ConfigError as exc:  # there are two
+                    raise step.parameter.refuse(f"({name}): {exc.message}") from None
+            elif wanted.required:
+                raise step.parameter.refuse(
+                    f"({name}): nothing makes it. Add a {name} to resources=[…], or a default."
                 )
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -17,6 +17,8 @@ __all__ = ["ModelCodec"]
 
 T = TypeVar("T")
 
+_MAX_LISTED = 10_000
+
 _CODES = {"missing": "missing", "extra_forbidden": "unknown"}
 
 
@@ -81,6 +83,10 @@ def _plain(data: bytes) -> object:
 
 
 def _translated(error: pydantic.ValidationError, value: object) -> DecodeError | MismatchError:
+    count = error.error_count()
+    if count > _MAX_LISTED:
+        # pydantic lists all or none, and a hostile body has hundreds of thousands.
+        return MismatchError([Problem("", f"There are {count} problems, too many to list.")])
     found = error.errors(include_url=False, include_input=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return DecodeError(f"{found[0]['msg']}.")

@@ -28,7 +28,7 @@ from oxidite.extract.base import Description, Extractor, Parameter, location
 from oxidite.extract.plan import Plan
 from oxidite.http.request import Request, Scopes
 
-__all__ = ["Dependency", "Depends", "Scope", "dependencies_of", "forget_handler"]
+__all__ = ["Dependency", "Depends", "Scope", "dependencies_of", "forget"]
 
 T = TypeVar("T")
 
@@ -88,9 +88,9 @@ class Dependency:
         return _Provided(self, plan, parameter)
 
 
-def forget_handler(scopes: Scopes) -> None:
-    """Forget what was made for one call of a handler: a middleware may call it again."""
-    for key in [key for key in scopes.values if isinstance(key, tuple) and key[0] == "handler"]:
+def forget(scopes: Scopes, scope: Scope) -> None:
+    """Forget what was made in a scope that ends: a middleware may call the handler again."""
+    for key in [key for key in scopes.values if isinstance(key, tuple) and key[0] == scope]:
         del scopes.values[key]
 
 

@@ -117,6 +117,8 @@ class Request(Struct, eq=False, weakref=True):
     _source: Any = None  # where the protocol gets the body from
     gone: bool = False
     """Whether the client went away before it had its answer."""
+    interrupted: bool = False
+    """For the protocols: whether ``task`` was cancelled because of that."""
     params: Mapping[str, Any] = _NO_PARAMS  # converted by the pattern: str, int, UUID, …
     route: MatchedRoute | None = None
     opened: Scopes | None = None

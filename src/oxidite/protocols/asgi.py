@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from oxidite.errors import PayloadTooLargeError
@@ -16,7 +16,7 @@ from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import MountedResponse, Response, StreamingResponse
-from oxidite.protocols.base import Application, close_request, finish
+from oxidite.protocols.base import Application, cancelled_elsewhere, finish
 from oxidite.protocols.inflight import InFlight
 
 __all__ = ["ASGIRequest", "serve_http", "serve_lifespan", "serve_websocket"]
@@ -27,6 +27,8 @@ Message: TypeAlias = MutableMapping[str, Any]  # the formats of ASGI are open di
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
+Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
+
 _NO_BODY = frozenset((204, 304))
 # PERF: the fields of almost every response, encoded once; benchmark `json`.
 _LENGTHS = tuple((b"content-length", b"%d" % size) for size in range(4096))
@@ -36,6 +38,9 @@ _TYPES_KEPT = 256
 
 class ASGIRequest(Request):
     """A request over ASGI. Looks into the scope when somebody asks."""
+
+    streaming: bool = False
+    """Whether the response is being made while it is sent."""
 
     def _load_headers(self) -> Headers:
         return Headers(
@@ -89,7 +94,7 @@ class ASGIRequest(Request):
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""
-        if self._body is not None or self._consumed:
+        if self._body is not None or self._consumed or self._streamed:
             return await super().body()
         # PERF: most bodies come in one message; benchmark `items`.
         length = content_length(self._field(b"content-length"))
@@ -97,14 +102,19 @@ class ASGIRequest(Request):
             raise PayloadTooLargeError(self.max_body)
         message = await self._source()
         body = _chunk(message)
-        # What was announced has come: Granian would say so in a message of its own.
-        if message.get("more_body") and len(body) != length:
-            body += await read_all(limited(self._receive(), self.max_body - len(body)))
-        self._consumed = True
         if len(body) > self.max_body:
             raise PayloadTooLargeError(self.max_body)
+        # What was announced has come: Granian would say so in a message of its own.
+        if message.get("more_body") and len(body) != length:
+            body = await read_all(limited(self._rest(body), self.max_body))
+        self._consumed = True
         self._body = body
         return body
+
+    async def _rest(self, first: bytes) -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in self._receive():
+            yield chunk
 
     async def _receive(self) -> AsyncIterator[bytes]:
         more = not self._consumed
@@ -120,7 +130,8 @@ class ASGIRequest(Request):
     def can_be_watched(self) -> bool:
         """Tell whether the body was read and its route wants to be cancelled."""
         route = self.route
-        return (self._consumed or not self._has_body()) and route is not None and route.cancel
+        wanted = self.streaming or (route is not None and route.cancel)
+        return wanted and (self._consumed or not self._has_body())
 
     def _has_body(self) -> bool:
         length = self._field(b"content-length")
@@ -141,18 +152,24 @@ def _chunk(message: Message) -> bytes:
 def _request(
     app: Application, scope: Message, receive: Receive, in_flight: InFlight
 ) -> ASGIRequest:
-    loop = in_flight.loop or in_flight.wake()
+    task = asyncio.current_task(in_flight.loop or in_flight.wake())
+    if task is None:
+        # The loop it looked in has ended: a test suite has a new one for every test.
+        task = asyncio.current_task(in_flight.wake())
     path = scope["path"]
     root_path = scope.get("root_path")
     if root_path:
-        path = path.removeprefix(root_path) or "/"
+        root_path = root_path.rstrip("/")
+        # Only at a slash: "/apix" is not under "/api". A proxy may have taken it off already.
+        if path == root_path or path.startswith(root_path + "/"):
+            path = path[len(root_path) :] or "/"
     return ASGIRequest(
         scope["method"],
         path,
         app.lifespan,
         app.max_body,
         root_path or "",
-        asyncio.current_task(loop),
+        task,
         scope,
         receive,
     )
@@ -163,39 +180,71 @@ async def serve_http(app: Application, scope: Message, receive: Receive, send: S
     in_flight = app.in_flight
     request = _request(app, scope, receive, in_flight)
     in_flight.young.add(request)
+    response: Response | None = None
+    error: BaseException | None = None
     try:
         response = await app.handle(request)
-        if request.opened is not None and response.complete:
-            response = await close_request(app, request, response)
         if response.complete:
+            # Nothing is left to interrupt, and some servers tell of the end as of a disconnect.
+            in_flight.young.discard(request)
+            if in_flight.old:
+                in_flight.forget(request)
             # PERF: here, not in a coroutine of its own; benchmark `json`.
-            body = response.body
+            body, status = response.body, response.status
             fields = _fields(response, len(body))
-            await send(
-                {"type": "http.response.start", "status": response.status, "headers": fields}
-            )
-            await send(
-                {"type": "http.response.body", "body": b"" if request.method == "HEAD" else body}
-            )
+            await send({"type": "http.response.start", "status": status, "headers": fields})
+            empty = request.method == "HEAD" or status in _NO_BODY
+            await send({"type": "http.response.body", "body": b"" if empty else body})
         elif isinstance(response, MountedResponse):
-            await _run_mounted(request, response, send)
+            await _run_mounted(app, request, response, send)
         else:
-            await _stream(request, cast("StreamingResponse", response), send)
-    except ClientDisconnectError:
-        # Nobody is left to answer.
-        request.gone = True
-    except asyncio.CancelledError:
-        if not request.gone:
-            raise
+            await _stream(in_flight, request, cast("StreamingResponse", response), send)
+    except BaseException as exc:  # noqa: BLE001 - raised again in `_failed` unless it is dealt with
+        error = exc
+        await _failed(app, request, response, exc, send)
     finally:
         in_flight.young.discard(request)
         if in_flight.old:
             in_flight.forget(request)
-        if request.gone and request.task is not None:
+        if request.interrupted and request.task is not None:
             # The cancellation was ours; the server's own task goes on.
             request.task.uncancel()
         if request.opened is not None or request.after is not None:
-            await finish(app, request)
+            await finish(app, request, error)
+        error = None  # it knows this frame, which knows it
+
+
+async def _failed(
+    app: Application,
+    request: ASGIRequest,
+    response: Response | None,
+    error: BaseException,
+    send: Send,
+) -> None:
+    """Deal with what came out of a request, or raise it again."""
+    written = response is not None and response.complete
+    if isinstance(error, ClientDisconnectError) or (written and isinstance(error, OSError)):
+        # Nobody is left to answer. The OSError is the server's: nothing of ours ran any more.
+        request.gone = True
+        return
+    if not isinstance(error, asyncio.CancelledError) or request.task is None:
+        raise error
+    cancels = request.task.cancelling()
+    if cancels > request.interrupted:
+        raise error  # the server's own
+    if cancels == 0:
+        # Nobody cancelled us: the handler awaited something that somebody else had cancelled.
+        failure = cancelled_elsewhere(error)
+        if response is not None:
+            raise failure
+        await _answer(await app.render_error(request, failure), send)
+
+
+async def _answer(response: Response, send: Send, extra: Fields = ()) -> None:
+    """Send the answer to a failure that came from outside the handler."""
+    fields = [*_fields(response, len(response.body)), *extra]
+    await send({"type": "http.response.start", "status": response.status, "headers": fields})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 def _fields(response: Response, size: int | None) -> list[tuple[bytes, bytes]]:
@@ -223,34 +272,47 @@ def _content_type(value: str) -> tuple[bytes, bytes]:
     return pair
 
 
-async def _stream(request: ASGIRequest, response: StreamingResponse, send: Send) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": response.status,
-            "headers": _fields(response, None),
-        }
-    )
-    content = response.content
+async def _stream(
+    in_flight: InFlight, request: ASGIRequest, response: StreamingResponse, send: Send
+) -> None:
+    request.streaming = True
+    # What is iterated is what must be closed: an iterable may make a generator.
+    content = aiter(response.content)
+    status, fields = response.status, _fields(response, None)
     try:
-        if request.method != "HEAD":
+        await _write(
+            request, send, {"type": "http.response.start", "status": status, "headers": fields}
+        )
+        if request.method != "HEAD" and status not in _NO_BODY:
             async for chunk in content:
                 data = chunk.encode() if isinstance(chunk, str) else chunk
-                await send({"type": "http.response.body", "body": data, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    except OSError:
-        # The ASGI way to say that the client has gone.
-        request.gone = True
+                await _write(
+                    request, send, {"type": "http.response.body", "body": data, "more_body": True}
+                )
+        in_flight.young.discard(request)
+        in_flight.forget(request)
+        await _write(request, send, {"type": "http.response.body", "body": b""})
     finally:
         close = getattr(content, "aclose", None)
         if close is not None:
             await close()
 
 
+async def _write(request: ASGIRequest, send: Send, message: Message) -> None:
+    """Send a part of a stream; an OSError of the server's is the end of it, one of ours is not."""
+    try:
+        await send(message)
+    except OSError:
+        request.gone = True
+        raise ClientDisconnectError from None
+
+
 # Mounted applications.
 
 
-async def _run_mounted(request: ASGIRequest, response: MountedResponse, send: Send) -> None:
+async def _run_mounted(
+    app: Application, request: ASGIRequest, response: MountedResponse, send: Send
+) -> None:
     scope = {
         **request._scope,  # noqa: SLF001 - the scope is this file's
         "root_path": response.root_path,
@@ -258,29 +320,56 @@ async def _run_mounted(request: ASGIRequest, response: MountedResponse, send: Se
         "state": dict(response.state),
     }
     extra = [] if response.made_headers is None else _fields(response, None)
+    started = False
 
     async def forward(message: Message) -> None:
+        nonlocal started
+        started = True
         if message["type"] == "http.response.start":
             response.status = message["status"]
             if extra:
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
         await send(message)
 
-    await response.app(scope, request._source, forward)  # noqa: SLF001 - as above
+    try:
+        await response.app(scope, _replayed(request), forward)
+    except Exception as exc:
+        if started or scope["type"] != "http":
+            raise
+        answer = await app.render_error(request, exc)
+        response.status, response.error = answer.status, exc
+        await _answer(answer, send, extra)
+
+
+def _replayed(request: ASGIRequest) -> Receive:
+    """Return a ``receive`` that begins with the body if a middleware has read it."""
+    source, body = request._source, request._body  # noqa: SLF001 - as above
+    if body is None:
+        return cast("Receive", source)
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return left.pop() if left else cast("Message", await source())
+
+    return receive
 
 
 async def serve_websocket(app: Application, scope: Message, receive: Receive, send: Send) -> None:
     """Pass a WebSocket on to the application mounted at its path; refuse it if there is none."""
+    # A method of its own: only what is mounted answers it, and no handler of a page runs.
     request = _request(
-        app, {**scope, "method": "GET", "http_version": "1.1"}, receive, app.in_flight
+        app, {**scope, "method": "WEBSOCKET", "http_version": "1.1"}, receive, app.in_flight
     )
-    response = await app.handle(request)
-    if isinstance(response, MountedResponse):
-        request._scope = scope  # noqa: SLF001 - as above
-        await _run_mounted(request, response, send)
-        return
-    await receive()
-    await send({"type": "websocket.close", "code": 1008, "reason": ""})
+    try:
+        response = await app.handle(request)
+        if isinstance(response, MountedResponse):
+            request._scope = scope  # noqa: SLF001 - as above
+            await _run_mounted(app, request, response, send)
+            return
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+    finally:
+        await finish(app, request)
 
 
 # Lifespan.

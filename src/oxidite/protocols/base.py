@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Protocol
 
 from oxidite.concurrency import BackgroundTasks, call
@@ -15,7 +15,7 @@ from oxidite.protocols.inflight import InFlight
 
 logger = logging.getLogger("oxidite")
 
-__all__ = ["Application", "close_request", "finish", "run_after"]
+__all__ = ["Application", "cancelled_elsewhere", "finish", "run_after"]
 
 
 class Application(Protocol):
@@ -39,27 +39,40 @@ class Application(Protocol):
         ...
 
 
-async def close_request(app: Application, request: Request, response: Response) -> Response:
-    """End the request's scope; what its clean-up raises becomes the response."""
-    error = response.error
+def cancelled_elsewhere(error: BaseException) -> RuntimeError:
+    """Return what to answer when a cancellation came out of a handler that nobody had cancelled."""
+    failure = RuntimeError("the handler awaited a task or a future that was cancelled")
+    failure.__cause__ = error
+    return failure
+
+
+async def finish(app: Application, request: Request, error: BaseException | None = None) -> None:
+    """Do what comes after the last byte: close what is left, start the work for later.
+
+    ``error`` is what kept the response from its end: what was begun must not look finished.
+    """
+    try:
+        if request.opened is not None:
+            await _close(request.opened.request, error)
+            await _close(request.opened.stream, error)
+    finally:
+        if request.after is not None:
+            app.background.spawn(run_after(request))
+
+
+async def _close(scope: AsyncExitStack, error: BaseException | None) -> None:
+    """End a scope when nobody is left to be told; its failure keeps no other from ending."""
     try:
         if error is None:
-            await request.scopes.request.aclose()
+            await scope.aclose()
         else:
-            await request.scopes.request.__aexit__(type(error), error, error.__traceback__)
-    except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
+            await scope.__aexit__(type(error), error, error.__traceback__)
+    except Exception as exc:
         if exc is not error:
-            return await app.render_error(request, exc)
-    return response
-
-
-async def finish(app: Application, request: Request) -> None:
-    """Do what comes after the last byte: close what is left, start the work for later."""
-    if request.opened is not None:
-        await request.opened.request.aclose()
-        await request.opened.stream.aclose()
-    if request.after is not None:
-        app.background.spawn(run_after(request))
+            logger.exception("clean-up after the response failed")
+    except BaseException as exc:
+        if exc is not error:
+            raise
 
 
 async def run_after(request: Request) -> None:

@@ -8,6 +8,7 @@ none.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Protocol
 
 __all__ = ["InFlight", "Watched"]
@@ -21,6 +22,7 @@ class Watched(Protocol):
 
     task: asyncio.Task[object] | None
     gone: bool
+    interrupted: bool
 
     def can_be_watched(self) -> bool:
         """Tell whether the body was read and its route wants to be cancelled."""
@@ -48,6 +50,11 @@ class InFlight:
 
     def wake(self) -> asyncio.AbstractEventLoop:
         """Start to look; return the running loop."""
+        if self.loop is not None:
+            # It has ended, and with it everything that was in flight there.
+            self.young.clear()
+            self.old.clear()
+            self._watchers.clear()
         loop = self.loop = asyncio.get_running_loop()
         loop.call_later(SWEEP, self._sweep, loop)
         return loop
@@ -73,7 +80,9 @@ class InFlight:
 
 
 async def _watch(request: Watched) -> None:
-    await request.wait_gone()
+    with contextlib.suppress(OSError):  # a connection that broke is one that has ended
+        await request.wait_gone()
     request.gone = True
     if request.task is not None:
+        request.interrupted = True
         request.task.cancel()

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any, Self
 
-from oxidite.errors import ConfigError
+from oxidite.errors import ConfigError, OxiditeError
 from oxidite.http.response import ASGIApp
 
 __all__ = ["MountedLifespan"]
@@ -29,12 +29,13 @@ class MountedLifespan:
     async def __aenter__(self) -> Self:
         self._to_app, self._from_app = asyncio.Queue(), asyncio.Queue()
         self._task = asyncio.get_running_loop().create_task(self._run())
-        answer = await self._ask("lifespan.startup")
-        if answer is not None and answer["type"] == "lifespan.startup.failed":
-            name = getattr(self.app, "__name__", type(self.app).__name__)
-            raise ConfigError(
-                f"The mounted application {name} did not start: {answer.get('message')}"
-            )
+        try:
+            answer = await self._ask("lifespan.startup")
+            if answer is not None and answer["type"] == "lifespan.startup.failed":
+                raise ConfigError(f"{self._name} did not start: {answer.get('message')}")
+        except BaseException:
+            await self._abandon()
+            raise
         return self
 
     async def __aexit__(
@@ -43,9 +44,25 @@ class MountedLifespan:
         task, self._task = self._task, None
         if task is not None and not task.done():
             self._task = task
-            await self._ask("lifespan.shutdown")
+            answer = await self._ask("lifespan.shutdown")
             self._task = None
             await task
+            if answer is not None and answer["type"] == "lifespan.shutdown.failed":
+                raise OxiditeError(f"{self._name} did not stop: {answer.get('message')}")
+        self.state.clear()
+
+    @property
+    def _name(self) -> str:
+        return f"The mounted application {getattr(self.app, '__name__', type(self.app).__name__)}"
+
+    async def _abandon(self) -> None:
+        """End an application that did not start; what it raises now says nothing new."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+            if not task.cancelled():
+                task.exception()
         self.state.clear()
 
     async def _run(self) -> None:

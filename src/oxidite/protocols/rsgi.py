@@ -10,7 +10,6 @@ https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md, versi
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol, cast
 
@@ -20,11 +19,11 @@ from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import Response
-from oxidite.protocols.base import Application, close_request, finish
+from oxidite.protocols.base import Application, cancelled_elsewhere, finish
 
 __all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
 
-logger = logging.getLogger("oxidite")
+_NO_BODY = frozenset((204, 304))
 
 
 class UndeclaredStreamError(OxiditeError):
@@ -123,7 +122,7 @@ class RSGIRequest(Request):
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""
-        if self._body is not None or self._consumed:
+        if self._body is not None or self._consumed or self._streamed:
             return await super().body()
         length = self._length()
         if length is None:
@@ -207,22 +206,23 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
     in_flight.young.add(request)
     try:
         response = await app.handle(request)
-        if request.opened is not None:
-            response = await close_request(app, request, response)
         if not response.complete:
             response = await app.render_error(request, _undeclared(request, response))
         _write(request, response, protocol)
     except ClientDisconnectError:
         # Nobody is left to answer.
         request.gone = True
-    except asyncio.CancelledError:
-        if not request.gone:
-            raise
+    except asyncio.CancelledError as exc:
+        if request.task is None or request.task.cancelling() > request.interrupted:
+            raise  # the server's own
+        if not request.interrupted:
+            # Nobody cancelled us: the handler awaited something that somebody else had cancelled.
+            _write(request, await app.render_error(request, cancelled_elsewhere(exc)), protocol)
     finally:
         in_flight.young.discard(request)
         if in_flight.old:
             in_flight.forget(request)
-        if request.gone and request.task is not None:
+        if request.interrupted and request.task is not None:
             # The cancellation was ours; the server's own task goes on.
             request.task.uncancel()
         if request.opened is not None or request.after is not None:
@@ -239,10 +239,10 @@ def _write(request: RSGIRequest, response: Response, protocol: HTTPProtocol) -> 
         fields = []
     if request.method == "HEAD":
         # The server knows the length of a body it sends, and this one it does not.
-        if response.status not in (204, 304) and not any(n == "content-length" for n, _ in fields):
+        if response.status not in _NO_BODY and not any(n == "content-length" for n, _ in fields):
             fields = [*fields, ("content-length", str(len(response.body)))]
         protocol.response_empty(response.status, fields)
-    elif response.body:
+    elif response.body and response.status not in _NO_BODY:
         protocol.response_bytes(response.status, fields, response.body)
     else:
         protocol.response_empty(response.status, fields)

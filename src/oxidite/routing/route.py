@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_arg
 from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import NotAcceptableError, RouteError
 from oxidite.extract.base import Context, Marker, location
-from oxidite.extract.depends import forget_handler
+from oxidite.extract.depends import dependencies_of, forget
 from oxidite.extract.plan import Plan, resolve_hints
 from oxidite.http.negotiation import best_match, etag_matches
 from oxidite.http.request import Request, Scopes
@@ -206,6 +206,8 @@ class Route:
             handler = _with_etag(handler, weak=etag == "weak")
         for middleware in reversed(self.middleware):
             handler = wrap(handler, middleware, render)
+        if dependencies_of(self.plan):
+            handler = _ending_scope(handler, render)
         self.handle = handler
 
 
@@ -235,9 +237,13 @@ def wrap(handler: Handler, middleware: Middleware, render: RenderError) -> Handl
 
     async def layer(request: Request) -> Response:
         try:
-            return await middleware(request, handler)
+            answer: object = await middleware(request, handler)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             return await render(request, exc)
+        if isinstance(answer, Response):
+            return answer
+        problem = f"returned a {type(answer).__name__}, not the Response that call_next gave"
+        return await render(request, TypeError(f"the middleware {location(middleware)} {problem}"))
 
     return layer
 
@@ -303,9 +309,35 @@ def _endpoint(
     return endpoint
 
 
+def _ending_scope(handler: Handler, render: RenderError) -> Handler:
+    """End the request's scope when the route's own middleware is through.
+
+    So inside that of the application, which then sees the answer as it goes out, with the failure of a
+    clean-up in it. A stream keeps what it uses until it has ended: its protocol sees to that.
+    """
+
+    async def ending(request: Request) -> Response:
+        response = await handler(request)
+        if request.opened is None or not response.complete:
+            return response
+        scope, error = request.opened.request, response.error
+        forget(request.opened, "request")
+        try:
+            if error is None:
+                await scope.aclose()
+            else:
+                await scope.__aexit__(type(error), error, error.__traceback__)
+        except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
+            if exc is not error:
+                return await render(request, exc)
+        return response
+
+    return ending
+
+
 async def _leave(scopes: Scopes, exc: Exception | None) -> Exception | None:
     """End the scope of a handler with its exception; return what the clean-up raised, if it did."""
-    forget_handler(scopes)
+    forget(scopes, "handler")
     try:
         if exc is None:
             await scopes.handler.aclose()

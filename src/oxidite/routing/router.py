@@ -199,6 +199,12 @@ class Router:
         if not callable(handler):
             raise RouteError(f"{handler!r} cannot answer {path!r}: it is not callable.")
         definition = _define(path, methods, handler, options, localns)
+        status: object = options.get("status", 200)
+        if not (isinstance(status, int) and 200 <= status <= 999):
+            raise RouteError(
+                f"{location(handler)}: status={status!r} is not the status of a response. Use a "
+                "number from 200 to 999."
+            )
         if not definition.is_method:
             # What depends on the outside (a prefix, a name defined further down) is left for the
             # start of the application; every other mistake is told here, where it was made.
@@ -221,9 +227,12 @@ class Router:
 
     def mounts(self) -> Iterator[Mount]:
         """Yield the mounted applications, those of included routers too."""
+        # Each once: a router may be included under several prefixes.
+        seen: set[int] = set()
         for router in (self, *self.routers()):
             for entry in router.entries:
-                if isinstance(entry, Mount):
+                if isinstance(entry, Mount) and id(entry) not in seen:
+                    seen.add(id(entry))
                     yield entry
 
     def resolve(self) -> Iterator[Route]:

@@ -270,6 +270,22 @@ def test_telling_the_problems_of_deep_data_does_not_read_it_once_per_level() -> 
     assert made < 20_000
 
 
+def test_telling_the_problems_of_a_long_list_ends_before_its_end() -> None:
+    made = 0
+
+    class Leaf(Struct):
+        n: int
+
+        def __post_init__(self) -> None:
+            nonlocal made
+            made += 1
+
+    data = msgspec.json.encode([*({"n": 1} for _ in range(50_000)), {"n": "x"}])
+
+    assert problems(codec_for(list[Leaf]), data) == {"/50000/n": "type"}
+    assert made < 65_000
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -125,6 +125,17 @@ def test_of_very_many_problems_a_hundred_are_told() -> None:
     assert len(caught.value.problems) == 100
 
 
+def test_of_a_flood_of_problems_their_number_is_told() -> None:
+    with pytest.raises(MismatchError) as caught:
+        codec_for(list[Item]).decode_json(b"[" + b",".join([b"{}"] * 20_000) + b"]")
+
+    (problem,) = caught.value.problems
+    assert (problem.pointer, problem.message) == (
+        "",
+        "There are 20000 problems, too many to list.",
+    )
+
+
 def test_a_model_is_encoded_by_its_aliases_wherever_it_stands() -> None:
     basket = Basket(items=[], ownerName="Ada")
 

@@ -22,6 +22,7 @@ class Fake:
     def __init__(self, *, watchable: bool = True) -> None:
         self.task: asyncio.Task[object] | None = None
         self.gone = False
+        self.interrupted = False
         self.watchable = watchable
         self.left = asyncio.Event()
         self.watched = asyncio.Event()
