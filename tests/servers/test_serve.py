@@ -411,3 +411,42 @@ def test_tls_1_2_is_spoken_and_1_1_is_not(serve: Serve, server: str, tmp_path: P
     host, _, port = served.url.removeprefix("https://").partition(":")
     with socket.create_connection((host, int(port))) as sock, pytest.raises(ssl.SSLError):
         old.wrap_socket(sock, server_hostname=host)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("later", [0.0, 0.02, 0.05, 0.1])
+def test_a_signal_right_after_the_start_is_obeyed(
+    serve: Serve, signum: signal.Signals, later: float
+) -> None:
+    served = serve(HELLO, "--server", "uvicorn", "--port", "0")
+    while "Serving" not in served.said:
+        time.sleep(0.001)
+    time.sleep(later)  # it is starting: at some of these moments uvicorn does not listen yet
+    assert served.end(signum) in ((130,) if signum == signal.SIGINT else (0, -signal.SIGTERM))
+
+
+def test_an_application_of_values_is_served_over_the_faster_interface(serve: Serve) -> None:
+    source = """
+        from oxidite import Oxidite
+
+        app = Oxidite()
+
+        @app.get("/")
+        async def index() -> str:
+            return "hello"
+    """
+    served = serve(source, "--server", "granian", "--port", "0")
+    served.wait_for()
+
+    assert served.get() == "hello"
+    assert "RSGI (because its only route answers with complete bodies)" in served.said
+    assert served.end(signal.SIGTERM) == 0
+
+
+def test_the_interface_can_be_chosen(serve: Serve) -> None:
+    served = serve(HELLO, "--server", "granian", "--port", "0", "--interface", "rsgi")
+    served.wait_for()
+
+    assert httpx2.get(served.url + "/endless", trust_env=False).status_code == 500
+    assert "RSGI (because it was asked for, although GET /endless (" in served.said
+    assert served.end(signal.SIGTERM) == 0

@@ -180,8 +180,13 @@ def run_server(server: StoppableServer, sock: socket.socket) -> int:
     Raises:
         KeyboardInterrupt: it was SIGINT.
     """
-    # Once it has stopped, uvicorn raises the signal again that told it to. It was obeyed by then.
-    before = {each: signal.signal(each, _obeyed) for each in (signal.SIGINT, signal.SIGTERM)}
+
+    def obey(signum: int, frame: FrameType | None) -> None:
+        # Until uvicorn takes over. And once it has stopped, it raises again what told it to.
+        if server.stopped_by is None:
+            server.handle_exit(signum, frame)
+
+    before = {each: signal.signal(each, obey) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.run(sockets=[sock])
     except SystemExit as exc:
@@ -192,7 +197,3 @@ def run_server(server: StoppableServer, sock: socket.socket) -> int:
     if server.stopped_by == signal.SIGINT:
         raise KeyboardInterrupt
     return 0 if server.started else 1
-
-
-def _obeyed(signum: int, frame: FrameType | None) -> None:
-    pass

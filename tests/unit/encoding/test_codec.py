@@ -4,7 +4,7 @@ import dataclasses
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, NamedTuple, NotRequired, TypedDict
+from typing import Annotated, Any, Generic, NamedTuple, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 import attrs
@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for
+
+T = TypeVar("T")
 
 
 class Colour(Enum):
@@ -67,6 +69,17 @@ class Options(TypedDict):
 class Pair(NamedTuple):
     left: int
     right: str
+
+
+class Boxed(Struct, Generic[T]):
+    inside: T
+    count: int
+
+
+@dataclasses.dataclass
+class Plain(Generic[T]):
+    inside: T
+    count: int
 
 
 @attrs.define
@@ -220,6 +233,12 @@ def test_a_key_of_the_wrong_kind_is_told_apart_from_its_value() -> None:
         ("/1", "Expected `int`, got `str`."),
         ("/two", "The key is wrong: Expected `int`, got `str`."),
     ]
+
+
+def test_a_generic_type_is_looked_into() -> None:
+    assert problems(codec_for(Boxed[int]), b'{"inside": "x", "count": "y"}').keys() >= {"/count"}
+    assert problems(codec_for(Plain[int]), b'{"inside": "x", "count": "y"}').keys() >= {"/count"}
+    assert problems(codec_for(Plain[int]), b'{"inside": "x", "count": 1}') == {"/inside": "type"}
 
 
 def test_a_pointer_escapes_what_has_a_meaning_in_it() -> None:

@@ -100,6 +100,7 @@ def echo(type_: Any, method: str = "post") -> Oxidite:
         (dict, {"a": 1}, {"a": 1}),
         (Cat | Dog, {"type": "dog", "tricks": []}, Dog([])),
         (Line | None, {"sku": "a"}, Line("a")),
+        (Annotated[Line, Meta(description="a line")], {"sku": "a"}, Line("a")),
         (Json[int], 3, 3),
         (Json[list[int]], [1], [1]),
         (AnyJson, {"a": None}, {"a": None}),

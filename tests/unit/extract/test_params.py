@@ -221,6 +221,17 @@ async def test_a_repeated_parameter_is_a_list() -> None:
     assert answer == [["a", "b"], [1, 2], [1, "x"], None, [3]]
 
 
+async def test_a_bare_collection_is_one_of_text() -> None:
+    assert await ask(reads(list), "/?v=a&v=1") == ["['a', '1']"]
+
+
+async def test_a_cookie_is_there_once_at_most() -> None:
+    async def handler(one: Cookie[list[int]], none: Cookie[list[int]] | None = None) -> object:
+        return [one, none]
+
+    assert await ask(handler, headers={"cookie": "one=3"}) == [[3], None]
+
+
 async def test_a_list_with_wrong_items_is_one_error_of_its_name() -> None:
     assert await ask(reads(list[int]), "/?v=1&v=x") == [("query", "v", "type")]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -165,6 +166,29 @@ def test_a_handler_stays_what_it_was() -> None:
     assert app.get("/a")(handler) is handler
     assert app.route("/b", ["get", "POST"])(handler) is handler
     assert [route.methods for route in app.routes] == [("GET",), ("GET", "POST")]
+
+
+async def test_anything_that_can_be_called_may_answer() -> None:
+    async def greet(word: str, name: str) -> str:
+        return f"{word} {name}"
+
+    class Greeter:
+        async def __call__(self, name: str) -> str:
+            return f"Hi {name}"
+
+        def bye(self, name: str) -> str:
+            return f"Bye {name}"
+
+    app = Oxidite()
+    app.get("/partial/{name}", name="partial")(partial(greet, "Hello"))
+    app.get("/object/{name}", name="object")(Greeter())
+    app.get("/method/{name}")(Greeter().bye)
+
+    async with Client(app) as client:
+        assert (await client.get("/partial/Ann")).text == "Hello Ann"
+        assert (await client.get("/object/Ann")).text == "Hi Ann"
+        assert (await client.get("/method/Ann")).text == "Bye Ann"
+    assert app.url("object", name="Ann") == "/object/Ann"
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
