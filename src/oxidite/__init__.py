@@ -1,35 +1,42 @@
 """Oxidite: a batteries-included async web framework.
 
 Here is what a first application needs; each subsystem is a package of its own.
+
+The names are imported when they are first asked for (PEP 562): ``oxidite --help`` must not wait for
+the whole of the core, and neither must a script that uses one subsystem.
 """
 
-from oxidite.app import Oxidite
-from oxidite.errors import (
-    BadRequestError,
-    ConflictError,
-    FieldError,
-    ForbiddenError,
-    HTTPError,
-    NotFoundError,
-    OxiditeError,
-    UnauthorizedError,
-    ValidationError,
-)
-from oxidite.extract import Body, Cookie, Depends, Form, Header, Json, Name, Path, Query, State
-from oxidite.http import (
-    FormData,
-    Handler,
-    HTMLResponse,
-    JSONResponse,
-    Middleware,
-    RedirectResponse,
-    Request,
-    Response,
-    StreamingResponse,
-    TextResponse,
-    Upload,
-)
-from oxidite.routing import Controller, Router
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oxidite.app import Oxidite
+    from oxidite.errors import (
+        BadRequestError,
+        ConflictError,
+        FieldError,
+        ForbiddenError,
+        HTTPError,
+        NotFoundError,
+        OxiditeError,
+        UnauthorizedError,
+        ValidationError,
+    )
+    from oxidite.extract import Body, Cookie, Depends, Form, Header, Json, Name, Path, Query, State
+    from oxidite.http import (
+        FormData,
+        Handler,
+        HTMLResponse,
+        JSONResponse,
+        Middleware,
+        RedirectResponse,
+        Request,
+        Response,
+        StreamingResponse,
+        TextResponse,
+        Upload,
+    )
+    from oxidite.routing import Controller, Router
 
 __version__ = "0.1.0"
 
@@ -69,3 +76,61 @@ __all__ = [
     "ValidationError",
     "__version__",
 ]
+
+_HOMES = {
+    "oxidite.app": ("Oxidite",),
+    "oxidite.errors": (
+        "BadRequestError",
+        "ConflictError",
+        "FieldError",
+        "ForbiddenError",
+        "HTTPError",
+        "NotFoundError",
+        "OxiditeError",
+        "UnauthorizedError",
+        "ValidationError",
+    ),
+    "oxidite.extract": (
+        "Body",
+        "Cookie",
+        "Depends",
+        "Form",
+        "Header",
+        "Json",
+        "Name",
+        "Path",
+        "Query",
+        "State",
+    ),
+    "oxidite.http": (
+        "FormData",
+        "Handler",
+        "HTMLResponse",
+        "JSONResponse",
+        "Middleware",
+        "RedirectResponse",
+        "Request",
+        "Response",
+        "StreamingResponse",
+        "TextResponse",
+        "Upload",
+    ),
+    "oxidite.routing": (
+        "Controller",
+        "Router",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'oxidite' has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

@@ -9,8 +9,6 @@ from typing import TextIO
 
 import click
 
-from oxidite.config.environment import process_environment
-
 __all__ = ["bold", "dim", "fail", "say", "table", "write"]
 
 
@@ -42,6 +40,9 @@ def dim(text: str) -> str:
 
 def in_colour(stream: TextIO) -> bool:
     """Tell whether escape codes are wanted: on a terminal, unless ``NO_COLOR`` says otherwise."""
+    # PERF: not at the top, because `oxidite --help` needs nothing of it; benchmark `start`.
+    from oxidite.config.environment import process_environment
+
     environ = process_environment()
     if environ.get("NO_COLOR"):
         return False
