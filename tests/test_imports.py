@@ -1,4 +1,4 @@
-"""The import budget: what `import oxidite` costs everybody."""
+"""The import budget: what everybody pays, and what only those who ask for it."""
 
 from __future__ import annotations
 
@@ -154,7 +154,20 @@ def modules_after(code: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def imported() -> set[str]:
-    return modules_after("import oxidite") - modules_after("") | {"oxidite"}
+    return modules_after("from oxidite import *") - modules_after("")
+
+
+def test_the_package_itself_imports_nothing_until_a_name_is_asked_for() -> None:
+    imported = modules_after("import oxidite") - modules_after("")
+
+    assert {name for name in imported if name.startswith("oxidite.")} == set()
+    assert imported & HEAVY <= {"typing"}
+    assert "msgspec" not in imported
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    code = "import oxidite\nassert not hasattr(oxidite, 'Nothing')\nassert 'Router' in dir(oxidite)"
+    assert "oxidite.app" not in modules_after(code)
 
 
 def test_nothing_optional_is_imported(imported: set[str]) -> None:
