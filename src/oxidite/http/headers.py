@@ -69,16 +69,16 @@ class Headers(Mapping[str, str]):  # noqa: PLW1641 - equal by content, and a sub
         self._first = None
 
     def __getitem__(self, name: str) -> str:
-        first = self._first
-        if first is None:
-            first = self._first = dict(reversed(self._items))
-        return first[name if name in first else name.lower()]
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict(self._items))
+        return iter(dict(self.multi_items()))
 
     def __len__(self) -> int:
-        return len(dict(self._items))
+        return len(dict(self.multi_items()))
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.get(name) is not None
@@ -91,15 +91,18 @@ class Headers(Mapping[str, str]):  # noqa: PLW1641 - equal by content, and a sub
     def get(self, name: str, default: T, /) -> str | T: ...
     def get(self, name: str, default: object = None, /) -> object:
         """Return the first value of ``name``, or ``default``."""
-        try:
-            return self[name]
-        except KeyError:
-            return default
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self.multi_items()))
+        value = first.get(name)
+        if value is None:
+            value = first.get(name.lower())
+        return default if value is None else value
 
     def get_all(self, name: str) -> list[str]:
         """Return every value of ``name``, in order; an empty list without one."""
         lower = name.lower()
-        return [value for key, value in self._items if key == lower]
+        return [value for key, value in self.multi_items() if key == lower]
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Return all fields as they came, repeated ones included. Not a copy: do not change it."""
@@ -107,7 +110,7 @@ class Headers(Mapping[str, str]):  # noqa: PLW1641 - equal by content, and a sub
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Headers):
-            return sorted(self._items) == sorted(other._items)
+            return sorted(self.multi_items()) == sorted(other.multi_items())
         return NotImplemented
 
     def __repr__(self) -> str:

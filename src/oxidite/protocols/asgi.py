@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from oxidite.errors import PayloadTooLargeError
@@ -36,6 +36,46 @@ _types: dict[str, tuple[bytes, bytes]] = {}
 _TYPES_KEPT = 256
 
 
+class ASGIHeaders(Headers):
+    """Header fields as ASGI has them. One is decoded when it is asked for, all when all are."""
+
+    __slots__ = ("_first_of", "_raw")
+    _raw: Iterable[tuple[bytes, bytes]]
+    _first_of: dict[bytes, bytes]
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]], first_of: dict[bytes, bytes]) -> None:
+        self._raw = raw
+        self._first_of = first_of
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Return all fields as they came, repeated ones included. Not a copy: do not change it."""
+        try:
+            return self._items
+        except AttributeError:
+            self._items = [
+                (name.decode("latin-1").lower(), value.decode("latin-1"))
+                for name, value in self._raw
+            ]
+            return self._items
+
+    def get(self, name: str, default: Any = None, /) -> Any:  # typed by the overloads above it
+        """Return the first value of ``name``, or ``default``."""
+        # PERF: middleware looks at one field and never at the others; benchmark `mw`.
+        key = _wire_names.get(name)
+        value = self._first_of.get(_wire_name(name) if key is None else key)
+        return default if value is None else value.decode("latin-1")
+
+
+_wire_names: dict[str, bytes] = {}
+
+
+def _wire_name(name: str) -> bytes:
+    wire = name.lower().encode("latin-1", "replace")
+    if len(_wire_names) < _TYPES_KEPT:
+        _wire_names[name] = wire
+    return wire
+
+
 class ASGIRequest(Request):
     """A request over ASGI. Looks into the scope when somebody asks."""
 
@@ -43,18 +83,19 @@ class ASGIRequest(Request):
     """Whether the response is being made while it is sent."""
 
     def _load_headers(self) -> Headers:
-        return Headers(
-            (name.decode("latin-1").lower(), value.decode("latin-1"))
-            for name, value in self._scope["headers"]
-        )
+        raw = self._scope["headers"]
+        return ASGIHeaders(raw, self._index())
 
-    def _field(self, name: bytes) -> str | None:
-        """Return one field without decoding all."""
+    def _index(self) -> dict[bytes, bytes]:
         fields = self._fields
         if fields is None:
-            # Backwards, so that the first of a repeated field stays, as in `headers`.
+            # Backwards, so that the first of a repeated field stays.
             fields = self._fields = dict(reversed(list(self._scope["headers"])))
-        value = fields.get(name)
+        return fields
+
+    def _field(self, name: bytes) -> str | None:
+        """Return one field without making ``headers``."""
+        value = self._index().get(name)
         return None if value is None else value.decode("latin-1")
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from oxidite.errors import LengthRequiredError, OxiditeError, PayloadTooLargeError
 from oxidite.http.body import ClientDisconnectError, content_length
@@ -85,11 +85,35 @@ class HTTPProtocol(Protocol):
         ...
 
 
+class LazyHeaders(Headers):
+    """Header fields that stay with Granian until somebody asks for all of them."""
+
+    __slots__ = ("_fields",)
+    _fields: RSGIHeaders
+
+    def __init__(self, fields: RSGIHeaders) -> None:
+        self._fields = fields
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Return all fields as they came, repeated ones included. Not a copy: do not change it."""
+        try:
+            return self._items
+        except AttributeError:
+            self._items = self._fields.items()
+            return self._items
+
+    def get(self, name: str, default: Any = None, /) -> Any:  # typed by the overloads above it
+        """Return the first value of ``name``, or ``default``."""
+        # PERF: middleware looks at one field and never at the others; benchmark `mw`.
+        value = self._fields.get(name.lower())
+        return default if value is None else value
+
+
 class RSGIRequest(Request):
     """A request over RSGI. The decoded path is all it tells of the path."""
 
     def _load_headers(self) -> Headers:
-        return Headers(self._scope.headers.items())
+        return LazyHeaders(cast("Scope", self._scope).headers)
 
     @property
     def query_string(self) -> str:

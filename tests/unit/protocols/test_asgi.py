@@ -245,7 +245,7 @@ class TestScope:
         wire = Wire(
             app,
             "/a b",
-            headers=[(b"host", b"example.com"), (b"X-Mixed", b"1"), (b"x-two", b"caf\xe9")],
+            headers=[(b"host", b"example.com"), (b"x-mixed", b"1"), (b"x-two", b"caf\xe9")],
             raw_path=b"/a%20b",
             query_string=b"q=%C3%A9",
             client=["10.0.0.1", 1234],
