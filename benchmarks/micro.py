@@ -95,7 +95,7 @@ def _calls(
         times = loop.run_until_complete(_in_turn(ready, rounds))
         print(_row(name, _call_values(names, times)))
         for stop in stops:
-            loop.run_until_complete(stop())
+            stop()
     for problem, where_seen in problems.items():
         print(f"  ! {problem} (first at {where_seen})")
 
@@ -120,25 +120,26 @@ def _prepare(
     peer: str,
     module: str,
     name: str,
-) -> tuple[Once, Callable[[], Awaitable[None]]]:
-    """A function that sends one request to an application, checked to answer it well."""
+) -> tuple[Once, Callable[[], object]]:
+    """What sends one request to an application, checked to answer it well, and what stops it."""
     application = getattr(_load(peer, module, workload.mode, interface), name)
     if interface == "asgi":
-        stop = loop.run_until_complete(lifespan(application))
+        end = loop.run_until_complete(lifespan(application))
+        stop: Callable[[], object] = lambda: loop.run_until_complete(end())  # noqa: E731
         server: AsgiServer | RsgiServer = AsgiServer(application, workload.request)
     else:
         if hasattr(application, "__rsgi_init__"):
             application.__rsgi_init__(loop)
         server = RsgiServer(application, workload.request)
-        stop = _nothing
+        stop = partial(getattr(application, "__rsgi_del__", _nothing), loop)
     status, body = loop.run_until_complete(first_reply(server))
     if (status, body) != (200, workload.expected):
         raise ValueError(f"answered {status} {body[:80]!r}")
     return server.once, stop
 
 
-async def _nothing() -> None:
-    return None
+def _nothing(_: asyncio.AbstractEventLoop) -> None:
+    pass
 
 
 async def _in_turn(contestants: dict[str, Once], rounds: int) -> dict[str, list[float]]:

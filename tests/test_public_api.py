@@ -213,9 +213,7 @@ NAMES: dict[str, list[str]] = {
         "Application",
         "InFlight",
         "MountedLifespan",
-        "serve_http",
-        "serve_lifespan",
-        "serve_websocket",
+        "serve_asgi",
     ],
     "oxidite.protocols.wsgi": [
         "WSGI",

@@ -9,11 +9,10 @@ from collections.abc import (
     Awaitable,
     Iterable,
     Mapping,
-    MutableMapping,
     Sequence,
 )
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from oxidite.concurrency import BackgroundTasks, ThreadPool
 from oxidite.config import environment
@@ -26,11 +25,10 @@ from oxidite.http.types import Handler, Middleware
 from oxidite.lifespan import Lifespan, Resource
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer
 from oxidite.plugin import Plugin
-from oxidite.protocols.asgi import Receive, Send, serve_http, serve_lifespan, serve_websocket
+from oxidite.protocols.asgi import serve_asgi
 from oxidite.protocols.inflight import InFlight
 from oxidite.protocols.mounted import MountedLifespan
-from oxidite.protocols.rsgi import HTTPProtocol, Running, serve_rsgi
-from oxidite.protocols.rsgi import Scope as RSGIScope
+from oxidite.protocols.rsgi import Running, serve_rsgi
 from oxidite.routing.route import Route, wrap
 from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
@@ -76,7 +74,7 @@ class Oxidite(Router):
         self.render_error = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
         self._table: RouteTable | None = None
-        self._handler: Handler | None = None
+        self._handler: Handler = self._fold_and_handle
         self._running: Running | None = None
         for plugin in plugins:
             plugin.install(self)
@@ -118,20 +116,22 @@ class Oxidite(Router):
 
     def _add(self, entry: Entry) -> None:
         super()._add(entry)
-        self._table = self._handler = None
+        self._unfold()
 
     def handle(self, request: Request) -> Awaitable[Response]:
         """Answer a request; every failure is a response too. ASGI, RSGI and tests all pass here."""
-        handler = self._handler
-        if handler is None:
-            handler = self._handler = self._fold()
-        return handler(request)
+        return self._handler(request)
 
-    def _fold(self) -> Handler:
+    def _fold_and_handle(self, request: Request) -> Awaitable[Response]:
         handler: Handler = self.table.dispatch
         for middleware in reversed(self.middleware):
             handler = wrap(handler, middleware, self.render_error)
-        return handler
+        self._handler = handler
+        return handler(request)
+
+    def _unfold(self) -> None:
+        self._table = None
+        self._handler = self._fold_and_handle
 
     # Running.
 
@@ -140,7 +140,7 @@ class Oxidite(Router):
         """Open the resources, and those of mounted applications, and close them."""
         # Made anew: routers that are part of this one may have got more routes since, and what was
         # in flight belonged to another event loop.
-        self._table = self._handler = None
+        self._unfold()
         self.in_flight = InFlight()
         table = self.table
         async with contextlib.AsyncExitStack() as stack:
@@ -173,21 +173,9 @@ class Oxidite(Router):
                     f"({name}): nothing makes it. Add a {name} to resources=[…], or a default."
                 )
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """ASGI."""
-        kind = scope["type"]
-        if kind == "http":
-            await serve_http(self, scope, receive, send)
-        elif kind == "lifespan":
-            await serve_lifespan(self, receive, send)
-        elif kind == "websocket":
-            await serve_websocket(self, scope, receive, send)
-        else:
-            raise RuntimeError(f"unknown ASGI scope {kind!r}")
-
-    def __rsgi__(self, scope: RSGIScope, protocol: HTTPProtocol) -> Awaitable[None]:
-        """RSGI."""
-        return serve_rsgi(self, scope, protocol)
+    # PERF: the functions themselves, not calls of them; benchmark `json`.
+    __call__ = serve_asgi
+    __rsgi__ = serve_rsgi
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open the resources when a server speaks RSGI."""

@@ -26,10 +26,9 @@ class InvalidBodyError(BadRequestError):
 
 
 def _is_json(media_type: str | None) -> bool:
-    return media_type == "application/json" or (
-        media_type is not None
-        and media_type.startswith("application/")
-        and media_type.endswith("+json")
+    return media_type is not None and (
+        media_type == "application/json"
+        or (media_type.startswith("application/") and media_type.endswith("+json"))
     )
 
 
@@ -52,7 +51,8 @@ class _Decoder:
     async def extract(self, request: Request) -> object:
         media_type = request.content_type
         try:
-            if self._json and _is_json(media_type):
+            # PERF: one comparison for almost every body; benchmark `items`.
+            if self._json and (media_type == "application/json" or _is_json(media_type)):
                 return self._codec.decode_json(await request.body())
             if self._form and media_type in FORM_TYPES:
                 return self._codec.convert(self._collect(await request.form()), strict=False)

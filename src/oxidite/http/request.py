@@ -21,7 +21,7 @@ from oxidite.http.cookies import parse_cookies
 from oxidite.http.headers import Headers
 from oxidite.http.multipart import FormData, FormLimits, parse_multipart, parse_urlencoded
 from oxidite.http.negotiation import parse_content_type
-from oxidite.http.url import URL, QueryParams
+from oxidite.http.url import URL, QueryParams, first_values
 from oxidite.lifespan import Lifespan
 
 __all__ = ["Address", "InvalidJSONError", "MatchedRoute", "Request", "Scopes"]
@@ -110,7 +110,6 @@ class Request(Struct, eq=False, weakref=True):
     path: str
     resources: Lifespan
     max_body: int = DEFAULT_MAX_BODY
-    root_path: str = ""
     task: asyncio.Task[object] | None = None
     """What answers it, to be cancelled if the client goes away."""
     _scope: Any = None  # the protocol's own structure
@@ -125,7 +124,8 @@ class Request(Struct, eq=False, weakref=True):
     """What dependencies made for this request; ``None`` until one needs to be remembered."""
     after: list[Callable[[], Awaitable[object] | object]] | None = None
     """What ``after_response`` was given."""
-    _fields: dict[bytes, bytes] | None = None
+    first_values: dict[str, str] | None = None
+    """For extractors: the first value of each query parameter; ``None`` until ``load_values``."""
     _consumed: bool = False
     _headers: Headers | None = None
     _query: QueryParams | None = None
@@ -177,6 +177,11 @@ class Request(Struct, eq=False, weakref=True):
         return str(self._scope or "")
 
     @property
+    def root_path(self) -> str:
+        """Where the application is mounted, without a slash at its end; empty at the top."""
+        return ""
+
+    @property
     def raw_path(self) -> bytes | None:
         """The path before decoding; ``None`` where the server does not tell (RSGI)."""
         return None
@@ -210,6 +215,12 @@ class Request(Struct, eq=False, weakref=True):
         if query is None:
             query = self._query = QueryParams(self.query_string)
         return query
+
+    def load_values(self) -> dict[str, str]:
+        """Fill ``first_values`` and return them."""
+        # PERF: one dictionary for all scalars of a signature; benchmark `users`.
+        values = self.first_values = first_values(self.query_string)
+        return values
 
     @property
     def cookies(self) -> dict[str, str]:

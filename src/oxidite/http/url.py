@@ -25,6 +25,7 @@ __all__ = [
     "QueryParams",
     "URLParts",
     "decode_pairs",
+    "first_values",
     "parse_query",
     "quote_path",
     "quote_path_segment",
@@ -336,6 +337,25 @@ def parse_query(raw: str, *, max_fields: int = MAX_QUERY_FIELDS) -> list[tuple[s
     return pairs
 
 
+def first_values(raw: str) -> dict[str, str]:
+    """Return the first value of each field of a query string, decoded.
+
+    Raises:
+        InvalidQueryError: as ``parse_query``.
+    """
+    # PERF: without an escape in sight, no list of pairs; benchmark `users`.
+    if raw.isascii() and not ("%" in raw or "+" in raw or "\0" in raw):
+        pieces = raw.split("&", 16)
+        if len(pieces) <= 16:
+            values: dict[str, str] = {}
+            for piece in pieces:
+                name, _, value = piece.partition("=")
+                if name not in values and (name or value):
+                    values[name] = value
+            return values
+    return dict(reversed(parse_query(raw)))
+
+
 def decode_pairs(raw: str, *, max_fields: int) -> list[tuple[str, str]]:
     """Return the fields of ``application/x-www-form-urlencoded`` text, as ``parse_query`` does.
 
@@ -394,18 +414,10 @@ class QueryParams(Mapping[str, str]):
         self._first = None
         self._pairs = None
 
-    def _load(self) -> dict[str, str]:
-        raw = self._raw
-        # PERF: without escapes and repetitions in sight, no list of pairs; benchmark `users`.
-        if _is_plain(raw) and raw.count("&") < min(self._max_fields, 16):
-            first: dict[str, str] = {}
-            for piece in raw.split("&"):
-                name, _, value = piece.partition("=")
-                if name or value:
-                    first.setdefault(name, value)
-        else:
-            first = dict(reversed(self._all()))
-        self._first = first
+    def _by_name(self) -> dict[str, str]:
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self._all()))
         return first
 
     def _all(self) -> list[tuple[str, str]]:
@@ -415,8 +427,7 @@ class QueryParams(Mapping[str, str]):
         return pairs
 
     def __getitem__(self, name: str) -> str:
-        first = self._first
-        return (self._load() if first is None else first)[name]
+        return self._by_name()[name]
 
     @overload
     def get(self, name: str, /) -> str | None: ...
@@ -426,19 +437,16 @@ class QueryParams(Mapping[str, str]):
     def get(self, name: str, default: T, /) -> str | T: ...
     def get(self, name: str, default: object = None, /) -> object:
         """Return the first value of ``name``, or ``default``."""
-        first = self._first
-        return (self._load() if first is None else first).get(name, default)
+        return self._by_name().get(name, default)
 
     def __contains__(self, name: object) -> bool:
-        first = self._first
-        return name in (self._load() if first is None else first)
+        return name in self._by_name()
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict(self.multi_items()))  # in the order of first appearance
 
     def __len__(self) -> int:
-        first = self._first
-        return len(self._load() if first is None else first)
+        return len(self._by_name())
 
     def get_all(self, name: str) -> list[str]:
         """Return every value of ``name``, in order; an empty list without one."""

@@ -17,9 +17,9 @@ from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import MountedResponse, Response, StreamingResponse
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish
-from oxidite.protocols.inflight import InFlight
+from oxidite.protocols.inflight import InFlight, current_task
 
-__all__ = ["ASGIRequest", "serve_http", "serve_lifespan", "serve_websocket"]
+__all__ = ["ASGIRequest", "serve_asgi"]
 
 logger = logging.getLogger("oxidite")
 
@@ -79,6 +79,8 @@ def _wire_name(name: str) -> bytes:
 class ASGIRequest(Request):
     """A request over ASGI. Looks into the scope when somebody asks."""
 
+    root_path: str = ""
+    _fields: dict[bytes, bytes] | None = None
     streaming: bool = False
     """Whether the response is being made while it is sent."""
 
@@ -193,10 +195,10 @@ def _chunk(message: Message) -> bytes:
 def _request(
     app: Application, scope: Message, receive: Receive, in_flight: InFlight
 ) -> ASGIRequest:
-    task = asyncio.current_task(in_flight.loop or in_flight.wake())
+    task = current_task(in_flight.loop or in_flight.wake())
     if task is None:
         # The loop it looked in has ended: a test suite has a new one for every test.
-        task = asyncio.current_task(in_flight.wake())
+        task = current_task(in_flight.wake())
     path = scope["path"]
     root_path = scope.get("root_path")
     if root_path:
@@ -209,15 +211,18 @@ def _request(
         path,
         app.lifespan,
         app.max_body,
-        root_path or "",
         task,
         scope,
         receive,
+        root_path=root_path or "",
     )
 
 
-async def serve_http(app: Application, scope: Message, receive: Receive, send: Send) -> None:
-    """Answer one request."""
+async def serve_asgi(app: Application, scope: Message, receive: Receive, send: Send) -> None:
+    """Answer one request, a WebSocket, or the events of the server's own start and stop."""
+    if scope["type"] != "http":
+        await _serve_other(app, scope, receive, send)
+        return
     in_flight = app.in_flight
     request = _request(app, scope, receive, in_flight)
     in_flight.young.add(request)
@@ -253,6 +258,16 @@ async def serve_http(app: Application, scope: Message, receive: Receive, send: S
         if request.opened is not None or request.after is not None:
             await finish(app, request, error)
         error = None  # it knows this frame, which knows it
+
+
+async def _serve_other(app: Application, scope: Message, receive: Receive, send: Send) -> None:
+    kind = scope["type"]
+    if kind == "lifespan":
+        await _serve_lifespan(app, receive, send)
+    elif kind == "websocket":
+        await _serve_websocket(app, scope, receive, send)
+    else:
+        raise RuntimeError(f"unknown ASGI scope {kind!r}")
 
 
 async def _failed(
@@ -395,7 +410,7 @@ def _replayed(request: ASGIRequest) -> Receive:
     return receive
 
 
-async def serve_websocket(app: Application, scope: Message, receive: Receive, send: Send) -> None:
+async def _serve_websocket(app: Application, scope: Message, receive: Receive, send: Send) -> None:
     """Pass a WebSocket on to the application mounted at its path; refuse it if there is none."""
     # A method of its own: only what is mounted answers it, and no handler of a page runs.
     request = _request(
@@ -416,7 +431,7 @@ async def serve_websocket(app: Application, scope: Message, receive: Receive, se
 # Lifespan.
 
 
-async def serve_lifespan(app: Application, receive: Receive, send: Send) -> None:
+async def _serve_lifespan(app: Application, receive: Receive, send: Send) -> None:
     """Open the application's resources when the server starts and close them when it stops."""
     await receive()
     started = False

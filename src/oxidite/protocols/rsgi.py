@@ -20,6 +20,7 @@ from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import Response
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish
+from oxidite.protocols.inflight import current_task
 
 __all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
 
@@ -105,15 +106,24 @@ class LazyHeaders(Headers):
     def get(self, name: str, default: Any = None, /) -> Any:  # typed by the overloads above it
         """Return the first value of ``name``, or ``default``."""
         # PERF: middleware looks at one field and never at the others; benchmark `mw`.
-        value = self._fields.get(name.lower())
+        value = self._fields.get(name if name.islower() else name.lower())
         return default if value is None else value
 
 
 class RSGIRequest(Request):
     """A request over RSGI. The decoded path is all it tells of the path."""
 
+    _fields: RSGIHeaders | None = None
+
     def _load_headers(self) -> Headers:
-        return LazyHeaders(cast("Scope", self._scope).headers)
+        return LazyHeaders(self._load_fields())
+
+    def _load_fields(self) -> RSGIHeaders:
+        # PERF: Granian makes them anew each time; benchmark `items`.
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = cast("Scope", self._scope).headers
+        return fields
 
     @property
     def query_string(self) -> str:
@@ -139,7 +149,7 @@ class RSGIRequest(Request):
     @property
     def content_type(self) -> str | None:
         """The media type of the body, lower case and without parameters; ``None`` without one."""
-        value = cast("Scope", self._scope).headers.get("content-type")
+        value = self._load_fields().get("content-type")
         if value is None or value == "application/json":
             return value
         return parse_content_type(value)[0]
@@ -167,7 +177,7 @@ class RSGIRequest(Request):
         return body
 
     def _length(self) -> int | None:
-        return content_length(cast("Scope", self._scope).headers.get("content-length"))
+        return content_length(self._load_fields().get("content-length"))
 
     async def _receive(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives.
@@ -222,8 +232,7 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
         scope.path,
         app.lifespan,
         app.max_body,
-        "",
-        asyncio.current_task(loop),
+        current_task(loop),
         scope,
         protocol,
     )
@@ -232,7 +241,18 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
         response = await app.handle(request)
         if not response.complete:
             response = await app.render_error(request, _undeclared(request, response))
-        _write(request, response, protocol)
+        body, status = response.body, response.status
+        if (
+            response.made_headers is None
+            and body
+            and request.method != "HEAD"
+            and status not in _NO_BODY
+        ):
+            # PERF: most responses, without a call; benchmark `json`.
+            fields = [] if response.bare_type is None else [("content-type", response.bare_type)]
+            protocol.response_bytes(status, fields, body)
+        else:
+            _write(request, response, protocol)
     except ClientDisconnectError:
         # Nobody is left to answer.
         request.gone = True

@@ -47,7 +47,8 @@ class Converter:
 
 
 def _parse_str(text: str) -> str:
-    if text in _DOTS:
+    # What is not text, `Tree.find` refuses for every path; `Tree.walk` leaves it to this.
+    if text in _DOTS or "\x00" in text or "\ufffd" in text:
         raise ValueError(text)
     return text
 

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_args, get_origin
 
 from oxidite.encoding import encode_json, encode_msgpack
-from oxidite.errors import NotAcceptableError, RouteError
+from oxidite.errors import NotAcceptableError, RouteError, ValidationError
 from oxidite.extract.base import Context, Marker, location
 from oxidite.extract.depends import dependencies_of, forget
 from oxidite.extract.plan import Plan, resolve_hints
@@ -285,14 +285,19 @@ def _endpoint(
     call = plan.call
 
     async def endpoint(request: Request) -> Response:
+        called = None
         try:
             if offers:
                 # Before the handler runs: an answer nobody can read must not change anything.
                 chosen = _choose(offers, request)
-                response = _encoded(await call(request), status, chosen, offers[chosen])
+                called = call(request)
+                response = _encoded(await called, status, chosen, offers[chosen])
             else:
-                response = to_response(await call(request), status)
+                called = call(request)
+                response = to_response(await called, status)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
+            if called is None and isinstance(exc, ValidationError):
+                exc = await plan.with_others(exc, request)
             if request.opened is not None:
                 exc = await _leave(request.opened, exc) or exc
             return await render(request, exc)

@@ -70,13 +70,18 @@ class RouteTable:
             routes = tree.statics.get(path)
             if routes is not None:
                 found = routes.get(method)
-                if found is not None:
-                    return _hand_over(request, found[0])
+                if found is None:
+                    return self._dispatch(request)
+                route = found[0]
             else:
                 way = tree.walk(path, method)
-                if way is not None:
-                    route, request.params = way
-                    return _hand_over(request, route)
+                if way is None:
+                    return self._dispatch(request)
+                route, request.params = way
+            request.route = route
+            if route.max_body is not None:
+                request.max_body = route.max_body
+            return route.handle(request)
         return self._dispatch(request)
 
     async def _dispatch(self, request: Request) -> Response:
