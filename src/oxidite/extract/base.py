@@ -50,7 +50,7 @@ class Extractor(Protocol[T_co]):
     should: the answer then lists these errors together with those of all other arguments.
     """
 
-    def extract(self, request: Request) -> T_co | Awaitable[T_co]:
+    def extract(self, request: Request, /) -> T_co | Awaitable[T_co]:
         """Return the argument."""
         ...
 

@@ -110,6 +110,7 @@ class Request(Struct, eq=False, weakref=True):
     path: str
     resources: Lifespan
     max_body: int = DEFAULT_MAX_BODY
+    root_path: str = ""
     task: asyncio.Task[object] | None = None
     """What answers it, to be cancelled if the client goes away."""
     _scope: Any = None  # the protocol's own structure
@@ -175,11 +176,6 @@ class Request(Struct, eq=False, weakref=True):
     def query_string(self) -> str:
         """The part of the target after ``?``, still encoded."""
         return str(self._scope or "")
-
-    @property
-    def root_path(self) -> str:
-        """Where the application is mounted, without a slash at its end; empty at the top."""
-        return ""
 
     @property
     def raw_path(self) -> bytes | None:

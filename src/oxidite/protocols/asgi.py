@@ -79,7 +79,6 @@ def _wire_name(name: str) -> bytes:
 class ASGIRequest(Request):
     """A request over ASGI. Looks into the scope when somebody asks."""
 
-    root_path: str = ""
     _fields: dict[bytes, bytes] | None = None
     streaming: bool = False
     """Whether the response is being made while it is sent."""
@@ -211,10 +210,10 @@ def _request(
         path,
         app.lifespan,
         app.max_body,
+        root_path or "",
         task,
         scope,
         receive,
-        root_path=root_path or "",
     )
 
 

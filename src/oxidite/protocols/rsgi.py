@@ -232,6 +232,7 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
         scope.path,
         app.lifespan,
         app.max_body,
+        "",
         current_task(loop),
         scope,
         protocol,

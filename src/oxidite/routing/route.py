@@ -297,7 +297,7 @@ def _endpoint(
                 response = to_response(await called, status)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             if called is None and isinstance(exc, ValidationError):
-                exc = await plan.with_others(exc, request)
+                exc = await _with_others(plan, exc, request)
             if request.opened is not None:
                 exc = await _leave(request.opened, exc) or exc
             return await render(request, exc)
@@ -312,6 +312,13 @@ def _endpoint(
         return response
 
     return endpoint
+
+
+async def _with_others(plan: Plan, first: ValidationError, request: Request) -> Exception:
+    try:
+        return await plan.with_others(first, request)
+    except Exception as other:  # noqa: BLE001 - of an argument not looked at before; the caller renders it
+        return other
 
 
 def _ending_scope(handler: Handler, render: RenderError) -> Handler:
