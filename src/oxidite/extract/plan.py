@@ -211,7 +211,10 @@ class Plan:
 
     def _compile_async(self) -> Call:
         function = cast("Callable[..., Awaitable[object]]", self.function)
-        extracts = [(step.extractor.extract, step.is_async) for step in self.steps]
+        # Any: a `cast` where it is awaited is a call for each request.
+        extracts: list[tuple[Callable[[Request], Any], bool]] = [
+            (step.extractor.extract, step.is_async) for step in self.steps
+        ]
 
         async def call(request: Request) -> object:
             # PERF: `arguments` without its coroutine and its keywords; benchmark `items`.
@@ -219,7 +222,7 @@ class Plan:
             try:
                 for extract, is_async in extracts:
                     value = extract(request)
-                    args.append(await cast("Awaitable[object]", value) if is_async else value)
+                    args.append(await value if is_async else value)
             except ValidationError as exc:
                 raise await self.with_others(exc, request) from None
             return await function(*args)

@@ -136,11 +136,13 @@ class MutableHeaders(Headers):
         key = _names.get(name) or header_name(name)
         if not (value.isascii() and value.isprintable()):
             header_value(value)
-        for item in self._items:
+        items = self._items
+        for item in items:
             if item[0] == key:
                 self._drop(key)
+                items = self._items
                 break
-        self._items.append((key, value))
+        items.append((key, value))
         self._first = None
 
     def __delitem__(self, name: str) -> None:
@@ -194,6 +196,18 @@ class MutableHeaders(Headers):
         if before:
             self._items = [item for item in self._items if item[0] != name]
         return len(self._items) < before
+
+
+def content_headers(content_type: str | None) -> MutableHeaders:
+    """Make the header fields of a response that has its checked content type and no other."""
+    # PERF: a third of what the constructor costs; benchmark `mw`.
+    headers = _new(MutableHeaders)
+    headers._items = [] if content_type is None else [("content-type", content_type)]  # noqa: SLF001
+    headers._first = None  # noqa: SLF001
+    return headers
+
+
+_new = object.__new__
 
 
 def _pairs(items: Mapping[str, str] | Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:

@@ -166,11 +166,8 @@ class Request(Struct, eq=False, weakref=True):
         """The header fields."""
         headers = self._headers
         if headers is None:
-            headers = self._headers = self._load_headers()
+            headers = self._headers = Headers()
         return headers
-
-    def _load_headers(self) -> Headers:
-        return Headers()
 
     @property
     def query_string(self) -> str:

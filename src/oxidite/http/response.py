@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from oxidite.encoding import encode_json
 from oxidite.http.cookies import SameSite, format_delete_cookie, format_set_cookie
-from oxidite.http.headers import MutableHeaders, header_value
+from oxidite.http.headers import MutableHeaders, content_headers, header_value
 
 __all__ = [
     "HTMLResponse",
@@ -78,9 +78,7 @@ class Response:
         """The header fields, ``content-type`` included."""
         headers = self.made_headers
         if headers is None:
-            headers = self.made_headers = MutableHeaders()
-            if self.bare_type is not None:
-                headers["content-type"] = self.bare_type
+            headers = self.made_headers = content_headers(self.bare_type)
         return headers
 
     @property

@@ -36,16 +36,15 @@ _types: dict[str, tuple[bytes, bytes]] = {}
 _TYPES_KEPT = 256
 
 
+_new = object.__new__
+
+
 class ASGIHeaders(Headers):
     """Header fields as ASGI has them. One is decoded when it is asked for, all when all are."""
 
     __slots__ = ("_first_of", "_raw")
     _raw: Iterable[tuple[bytes, bytes]]
     _first_of: dict[bytes, bytes]
-
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]], first_of: dict[bytes, bytes]) -> None:
-        self._raw = raw
-        self._first_of = first_of
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Return all fields as they came, repeated ones included. Not a copy: do not change it."""
@@ -83,9 +82,17 @@ class ASGIRequest(Request):
     streaming: bool = False
     """Whether the response is being made while it is sent."""
 
-    def _load_headers(self) -> Headers:
-        raw = self._scope["headers"]
-        return ASGIHeaders(raw, self._index())
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        headers = self._headers
+        if headers is None:
+            # PERF: without a constructor; benchmark `mw`.
+            lazy = _new(ASGIHeaders)
+            lazy._raw = self._scope["headers"]  # noqa: SLF001 - made here
+            lazy._first_of = self._index()  # noqa: SLF001
+            headers = self._headers = lazy
+        return headers
 
     def _index(self) -> dict[bytes, bytes]:
         fields = self._fields
@@ -102,7 +109,8 @@ class ASGIRequest(Request):
     @property
     def query_string(self) -> str:
         """The part of the target after ``?``, still encoded."""
-        return cast("bytes", self._scope["query_string"]).decode("latin-1")
+        query: bytes = self._scope["query_string"]
+        return query.decode("latin-1")
 
     @property
     def raw_path(self) -> bytes | None:
@@ -188,7 +196,8 @@ class ASGIRequest(Request):
 def _chunk(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
         raise ClientDisconnectError
-    return cast("bytes", message.get("body", b""))
+    body: bytes = message.get("body", b"")
+    return body
 
 
 def _request(

@@ -86,14 +86,14 @@ class HTTPProtocol(Protocol):
         ...
 
 
+_new = object.__new__
+
+
 class LazyHeaders(Headers):
     """Header fields that stay with Granian until somebody asks for all of them."""
 
     __slots__ = ("_fields",)
     _fields: RSGIHeaders
-
-    def __init__(self, fields: RSGIHeaders) -> None:
-        self._fields = fields
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Return all fields as they came, repeated ones included. Not a copy: do not change it."""
@@ -113,22 +113,22 @@ class LazyHeaders(Headers):
 class RSGIRequest(Request):
     """A request over RSGI. The decoded path is all it tells of the path."""
 
-    _fields: RSGIHeaders | None = None
-
-    def _load_headers(self) -> Headers:
-        return LazyHeaders(self._load_fields())
-
-    def _load_fields(self) -> RSGIHeaders:
-        # PERF: Granian makes them anew each time; benchmark `items`.
-        fields = self._fields
-        if fields is None:
-            fields = self._fields = cast("Scope", self._scope).headers
-        return fields
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        headers = self._headers
+        if headers is None:
+            # PERF: without a constructor; benchmark `mw`.
+            lazy = _new(LazyHeaders)
+            lazy._fields = self._scope.headers
+            headers = self._headers = lazy
+        return headers
 
     @property
     def query_string(self) -> str:
         """The part of the target after ``?``, still encoded."""
-        return cast("Scope", self._scope).query_string
+        scope: Scope = self._scope
+        return scope.query_string
 
     @property
     def scheme(self) -> str:
@@ -149,7 +149,7 @@ class RSGIRequest(Request):
     @property
     def content_type(self) -> str | None:
         """The media type of the body, lower case and without parameters; ``None`` without one."""
-        value = self._load_fields().get("content-type")
+        value: str | None = self._scope.headers.get("content-type")
         if value is None or value == "application/json":
             return value
         return parse_content_type(value)[0]
@@ -169,15 +169,16 @@ class RSGIRequest(Request):
             raise PayloadTooLargeError(self.max_body)
         # PERF: announced and small enough, so the server may collect it; benchmark `items`.
         self._consumed = True
+        protocol: HTTPProtocol = self._source
         try:
-            body = self._body = await cast("HTTPProtocol", self._source)()
+            body = self._body = await protocol()
         except RuntimeError as exc:
             # Granian's own error for a connection that broke off derives from it.
             raise ClientDisconnectError from exc
         return body
 
     def _length(self) -> int | None:
-        return content_length(self._load_fields().get("content-length"))
+        return content_length(self._scope.headers.get("content-length"))
 
     async def _receive(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives.
@@ -242,18 +243,7 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
         response = await app.handle(request)
         if not response.complete:
             response = await app.render_error(request, _undeclared(request, response))
-        body, status = response.body, response.status
-        if (
-            response.made_headers is None
-            and body
-            and request.method != "HEAD"
-            and status not in _NO_BODY
-        ):
-            # PERF: most responses, without a call; benchmark `json`.
-            fields = [] if response.bare_type is None else [("content-type", response.bare_type)]
-            protocol.response_bytes(status, fields, body)
-        else:
-            _write(request, response, protocol)
+        _write(request, response, protocol)
     except ClientDisconnectError:
         # Nobody is left to answer.
         request.gone = True
@@ -275,22 +265,22 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
 
 
 def _write(request: RSGIRequest, response: Response, protocol: HTTPProtocol) -> None:
-    made = response.made_headers
+    made, body, status = response.made_headers, response.body, response.status
     if made is not None:
         fields = made.multi_items()
-    elif response.bare_type is not None:
-        fields = [("content-type", response.bare_type)]
     else:
-        fields = []
-    if request.method == "HEAD":
-        # The server knows the length of a body it sends, and this one it does not.
-        if response.status not in _NO_BODY and not any(n == "content-length" for n, _ in fields):
-            fields = [*fields, ("content-length", str(len(response.body)))]
-        protocol.response_empty(response.status, fields)
-    elif response.body and response.status not in _NO_BODY:
-        protocol.response_bytes(response.status, fields, response.body)
-    else:
-        protocol.response_empty(response.status, fields)
+        fields = [("content-type", response.bare_type)] if response.bare_type else []
+    if body and request.method != "HEAD" and status not in _NO_BODY:
+        protocol.response_bytes(status, fields, body)
+        return
+    # The server knows the length of a body it sends; of one that it does not, it has to be told.
+    if request.method == "HEAD" and status not in _NO_BODY and not _has_length(fields):
+        fields = [*fields, ("content-length", str(len(body)))]
+    protocol.response_empty(status, fields)
+
+
+def _has_length(fields: list[tuple[str, str]]) -> bool:
+    return any(name == "content-length" for name, _ in fields)
 
 
 def _undeclared(request: Request, response: Response) -> UndeclaredStreamError:
