@@ -180,6 +180,7 @@ NAMES: dict[str, list[str]] = {
         "URL",
         "Upload",
         "complete",
+        "ordered",
         "to_response",
     ],
     "oxidite.instrument": [

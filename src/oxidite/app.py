@@ -19,6 +19,7 @@ from oxidite.config import environment
 from oxidite.errors import ConfigError
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
+from oxidite.http.middleware import check_order
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
 from oxidite.http.response import Response
 from oxidite.http.types import Handler, Middleware
@@ -123,9 +124,13 @@ class Oxidite(Router):
         return self._handler(request)
 
     def _fold_and_handle(self, request: Request) -> Awaitable[Response]:
-        handler: Handler = self.table.dispatch
-        for middleware in reversed(self.middleware):
-            handler = wrap(handler, middleware, self.render_error)
+        table = self.table
+        handler: Handler = table.dispatch
+        if self.middleware:
+            handler = table.dispatch_found
+            for middleware in reversed(self.middleware):
+                handler = wrap(handler, middleware, self.render_error)
+            handler = table.route_first(handler)
         self._handler = handler
         return handler(request)
 
@@ -146,6 +151,8 @@ class Oxidite(Router):
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.lifespan)
             self._check_resources(table)
+            for route in table.routes:
+                check_order((*self.middleware, *route.middleware), route.where)
             for mount in self.mounts():
                 await stack.enter_async_context(MountedLifespan(mount.app, mount.state))
             # Last in, first out: work for after the response still has what it works with.

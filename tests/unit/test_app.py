@@ -13,6 +13,7 @@ import pytest
 from oxidite import (
     Controller,
     Depends,
+    Json,
     NotFoundError,
     Oxidite,
     Request,
@@ -23,6 +24,8 @@ from oxidite import (
 )
 from oxidite.errors import ConfigError, RouteError
 from oxidite.http import Handler, Middleware
+from oxidite.http.request import MatchedRoute
+from oxidite.routing.table import TrailingSlash
 from oxidite.testing import Client
 
 trail: ContextVar[tuple[str, ...]] = ContextVar("trail", default=())
@@ -197,8 +200,8 @@ class TestMiddleware:
         await get(app)
         assert counting.count == 1
 
-    async def test_the_route_is_known_to_those_of_the_application_afterwards(self) -> None:
-        seen = list[tuple[object, object]]()
+    async def test_the_route_is_known_to_those_of_the_application(self) -> None:
+        seen = list[tuple[MatchedRoute | None, object]]()
 
         async def label(request: Request, call_next: Handler) -> Response:
             before = request.route
@@ -214,7 +217,90 @@ class TestMiddleware:
             return id
 
         await get(app, "/posts/1")
-        assert seen == [(None, ("/posts/{id:int}", ("posts",), {"public": True}))]
+        route, facts = seen[0]
+        assert facts == ("/posts/{id:int}", ("posts",), {"public": True})
+        assert route is not None
+        assert route.path == "/posts/{id:int}"
+
+    async def test_one_that_changes_the_path_or_the_method_changes_the_route(self) -> None:
+        async def rewrite(request: Request, call_next: Handler) -> Response:
+            override = request.headers.get("x-method")
+            if override is not None:
+                request.method = override
+            request.path = request.path.removeprefix("/old")
+            return await call_next(request)
+
+        app = Oxidite(middleware=[rewrite])
+
+        @app.get("/posts/{id:int}", max_body=5)
+        async def show(id: int) -> str:
+            return f"show {id}"
+
+        @app.delete("/posts/{id:int}")
+        async def remove(id: int) -> str:
+            return f"remove {id}"
+
+        @app.post("/old/posts", max_body=2)
+        async def hidden() -> str:
+            return "hidden"
+
+        @app.post("/posts")
+        async def create(body: Json[str]) -> str:
+            return body
+
+        async with Client(app) as client:
+            assert (await client.get("/posts/1")).text == "show 1"
+            assert (await client.get("/old/posts/2")).text == "show 2"
+            assert (await client.get("/posts/3", headers={"x-method": "DELETE"})).text == "remove 3"
+            assert (await client.post("/old/posts", json="long")).text == "long"
+            gone = await client.get("/old/none")
+            assert (gone.status_code, gone.json()["code"]) == (404, "not_found")
+
+    @pytest.mark.parametrize("path", ["/nothing", "/posts/x", "/posts/%00"])
+    async def test_without_a_route_there_is_none_to_see(self, path: str) -> None:
+        seen = list[object]()
+
+        async def look(request: Request, call_next: Handler) -> Response:
+            seen.append(request.route)
+            return await call_next(request)
+
+        app = Oxidite(middleware=[look])
+
+        @app.get("/posts/{id:int}")
+        async def show(id: int) -> int:
+            return id
+
+        async with Client(app) as client:
+            response = await client.get(path)
+        assert response.status_code == (400 if "%00" in path else 404)
+        assert seen == [None]
+
+    @pytest.mark.parametrize("trailing_slash", ["strict", "ignore", "redirect"])
+    async def test_the_route_seen_first_is_the_one_that_answers(
+        self, trailing_slash: TrailingSlash
+    ) -> None:
+        seen = list[object]()
+
+        async def look(request: Request, call_next: Handler) -> Response:
+            seen.append(request.route and request.route.name)
+            return await call_next(request)
+
+        app = Oxidite(middleware=[look], trailing_slash=trailing_slash)
+
+        @app.get("/posts")
+        async def index() -> str:
+            return "index"
+
+        @app.get("/of/{name:path}")
+        async def rest(name: str) -> str:
+            return name
+
+        async with Client(app) as client:
+            assert (await client.head("/posts")).status_code == 200
+            assert (await client.get("/of/a/b")).text == "a/b"
+            answer = await client.get("/posts/")
+        assert answer.status_code == {"strict": 404, "ignore": 200, "redirect": 308}[trailing_slash]
+        assert seen == ["index", "rest", "index" if trailing_slash == "ignore" else None]
 
     async def test_what_is_set_inside_is_seen_outside(self) -> None:
         seen = list[tuple[str, ...]]()

@@ -12,9 +12,10 @@ from oxidite.cli.commands import Command
 from oxidite.cli.console import say, table, write
 from oxidite.cli.options import app_argument, load_app
 from oxidite.errors import ConfigError
+from oxidite.http.middleware import middleware_name
 from oxidite.routing.route import Route
 from oxidite.routing.tree import ANY_METHOD
-from oxidite.servers.interface import is_mount, middleware_name
+from oxidite.servers.interface import is_mount
 
 __all__ = ["routes"]
 

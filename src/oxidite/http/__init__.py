@@ -3,6 +3,7 @@
 from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
 from oxidite.http.headers import Headers, MutableHeaders
+from oxidite.http.middleware import complete, ordered
 from oxidite.http.multipart import FormData, FormLimits, FormValue, Upload
 from oxidite.http.request import Address, InvalidJSONError, Request
 from oxidite.http.response import (
@@ -16,7 +17,7 @@ from oxidite.http.response import (
     TextResponse,
     to_response,
 )
-from oxidite.http.types import Handler, Middleware, complete
+from oxidite.http.types import Handler, Middleware
 from oxidite.http.url import URL, QueryParams
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "TextResponse",
     "Upload",
     "complete",
+    "ordered",
     "to_response",
 ]

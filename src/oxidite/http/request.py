@@ -121,6 +121,9 @@ class Request(Struct, eq=False, weakref=True):
     """For the protocols: whether ``task`` was cancelled because of that."""
     params: Mapping[str, Any] = _NO_PARAMS  # converted by the pattern: str, int, UUID, …
     route: MatchedRoute | None = None
+    found: tuple[Any, str, str, int] | None = None
+    """For the router: the route found before the middleware ran, for which path and method, and the
+    limit of the body without it."""
     opened: Scopes | None = None
     """What dependencies made for this request; ``None`` until one needs to be remembered."""
     after: list[Callable[[], Awaitable[object] | object]] | None = None

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from oxidite.errors import MethodNotAllowedError, NotFoundError, RouteError
 from oxidite.http.request import Request
 from oxidite.http.response import RedirectResponse, Response
+from oxidite.http.types import Handler
 from oxidite.routing.route import RenderError, Route
 from oxidite.routing.tree import ANY_METHOD, Match, Tree
 
@@ -65,24 +66,62 @@ class RouteTable:
     def dispatch(self, request: Request) -> Awaitable[Response]:
         """Answer a request; whatever goes wrong below is a response already."""
         # PERF: no coroutine of our own where the way is straight; benchmarks `json` and `users`.
-        if not self._by_host:
-            tree, path, method = self._tree, request.path, request.method
-            routes = tree.statics.get(path)
-            if routes is not None:
-                found = routes.get(method)
-                if found is None:
-                    return self._dispatch(request)
-                route = found[0]
-            else:
-                way = tree.walk(path, method)
-                if way is None:
-                    return self._dispatch(request)
-                route, request.params = way
-            request.route = route
-            if route.max_body is not None:
-                request.max_body = route.max_body
-            return route.handle(request)
-        return self._dispatch(request)
+        route = self._straight(request)
+        return self._dispatch(request) if route is None else route.handle(request)
+
+    def route_first(self, inner: Handler) -> Handler:
+        """Return ``inner``, which ends in ``dispatch_found``, with the route found before it runs."""
+
+        def handle(request: Request) -> Awaitable[Response]:
+            limit = request.max_body
+            route = self._straight(request) or self._find(request)
+            request.found = (route, request.path, request.method, limit)
+            return inner(request)
+
+        return handle
+
+    def dispatch_found(self, request: Request) -> Awaitable[Response]:
+        """Answer a request whose route was found already, unless a middleware has redirected it."""
+        route: Route | None
+        route, path, method, limit = request.found or (None, "", "", request.max_body)
+        if path is request.path and method is request.method:
+            return self._dispatch(request) if route is None else route.handle(request)
+        request.route, request.max_body = None, limit
+        return self.dispatch(request)
+
+    def _straight(self, request: Request) -> Route | None:
+        """Find the route of a request where no more than the path has to be looked at."""
+        if self._by_host:
+            return None
+        tree, path, method = self._tree, request.path, request.method
+        routes = tree.statics.get(path)
+        if routes is not None:
+            found = routes.get(method)
+            if found is None:
+                return None
+            route = found[0]
+        else:
+            way = tree.walk(path, method)
+            if way is None:
+                return None
+            route, request.params = way
+        request.route = route
+        if route.max_body is not None:
+            request.max_body = route.max_body
+        return route
+
+    def _find(self, request: Request) -> Route | None:
+        """Find the route on any way but a redirect; what is wrong, ``dispatch`` will answer."""
+        try:
+            match = self._match(request, request.path)
+            if match.route is None and self._trailing_slash == "ignore":
+                match = self._other_slash(request, match)
+        except Exception:  # noqa: BLE001 - a path that is not text, a host that is none
+            return None
+        if match.route is not None:
+            request.params = match.params
+            _take(request, match.route)
+        return match.route
 
     async def _dispatch(self, request: Request) -> Response:
         try:
@@ -97,7 +136,8 @@ class RouteTable:
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             return await self._render(request, exc)
         request.params = match.params
-        return await _hand_over(request, route)
+        _take(request, route)
+        return await route.handle(request)
 
     def _match(self, request: Request, path: str) -> Match[Route]:
         """Find the route on the request's host, else on any."""
@@ -135,11 +175,10 @@ class RouteTable:
         raise _Redirect(url + (f"?{request.query_string}" if request.query_string else ""))
 
 
-def _hand_over(request: Request, route: Route) -> Awaitable[Response]:
+def _take(request: Request, route: Route) -> None:
     request.route = route
     if route.max_body is not None:
         request.max_body = route.max_body
-    return route.handle(request)
 
 
 class _Redirect(Exception):  # noqa: N818 - not an error

@@ -13,9 +13,10 @@ from msgspec import Struct, json
 from oxidite.encoding import encode_json
 from oxidite.errors import ConfigError
 from oxidite.extract.base import location
+from oxidite.http.middleware import complete
 from oxidite.http.request import Request
 from oxidite.http.response import Response
-from oxidite.http.types import Handler, complete
+from oxidite.http.types import Handler
 from oxidite.http.url import quote_query
 from oxidite.routing.route import Route
 from oxidite.routing.router import Controller

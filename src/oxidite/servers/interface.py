@@ -6,13 +6,14 @@ from typing import cast
 
 from oxidite.app import Oxidite
 from oxidite.errors import ConfigError
+from oxidite.http.middleware import middleware_name
 from oxidite.http.response import MountedResponse
 from oxidite.http.types import Middleware
 from oxidite.routing.route import Route
 from oxidite.routing.tree import ANY_METHOD
 from oxidite.servers.base import Interface
 
-__all__ = ["choose_interface", "is_mount", "middleware_name"]
+__all__ = ["choose_interface", "is_mount"]
 
 
 def choose_interface(
@@ -75,14 +76,3 @@ def _is_complete(middleware: Middleware) -> bool:
 def is_mount(route: Route) -> bool:
     """Tell whether another ASGI application answers on this route."""
     return route.plan.returns is MountedResponse
-
-
-def middleware_name(middleware: Middleware) -> str:
-    """Return a name for a person: of the function, of the one that made it, or of the class."""
-    name: str = getattr(middleware, "__qualname__", type(middleware).__qualname__)
-    outer, _, inner = name.rpartition(".<locals>.")
-    # What a factory returns is called after the factory; a function in a test is itself.
-    return outer.rpartition(".")[2] if outer and inner in _INNER_NAMES else inner
-
-
-_INNER_NAMES = frozenset(("middleware", "layer", "wrapper", "inner", "wrapped"))

@@ -9,7 +9,7 @@ import pytest
 from oxidite import Handler, JSONResponse, Oxidite, Request, Response, StreamingResponse
 from oxidite.errors import ConfigError
 from oxidite.servers import choose_interface
-from oxidite.servers.interface import may_stream, middleware_name
+from oxidite.servers.interface import may_stream
 
 
 def complete_app() -> Oxidite:
@@ -102,18 +102,6 @@ def test_a_mounted_application_may_stream() -> None:
 
 def test_a_foreign_application_may_stream() -> None:
     assert may_stream(other) == "it is a function, not an Oxidite application"
-
-
-def test_a_middleware_is_called_after_what_made_it() -> None:
-    def cors() -> object:
-        async def middleware(request: Request, call_next: Handler) -> Response:
-            return await call_next(request)
-
-        return middleware
-
-    assert middleware_name(cors()) == "cors"  # type: ignore[arg-type]  # it is one
-    assert middleware_name(Timing()) == "Timing"
-    assert middleware_name(add_header) == "add_header"
 
 
 def test_complete_responses_choose_the_faster_interface() -> None:
