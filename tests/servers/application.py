@@ -55,6 +55,9 @@ class Journal:
         self.lines.append(line)
 
 
+PIECE = 65_536
+
+
 app = Oxidite(resources=[Journal()], max_body=100_000)
 
 
@@ -144,6 +147,18 @@ async def endless(journal: Journal) -> StreamingResponse:
             journal.write("stream ended")
 
     return StreamingResponse(ticks())
+
+
+@app.get("/torrent")
+async def torrent(journal: Journal) -> StreamingResponse:
+    async def zeros() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(PIECE)
+        finally:
+            journal.write("torrent ended")
+
+    return StreamingResponse(zeros())
 
 
 @app.get("/breaks")

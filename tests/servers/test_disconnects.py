@@ -60,6 +60,18 @@ def test_a_stream_ends_with_its_reader(
     eventually(lambda: journal() == ["stream ended"])
 
 
+@streams
+def test_a_stream_that_never_waits_ends_with_its_reader(
+    server: Running, journal: Journal, eventually: Eventually
+) -> None:
+    # Before anybody watches it: what is sent from then on is dropped, and sending waits for nothing.
+    with server.connect() as sock:
+        sock.sendall(request("GET /torrent"))
+        assert sock.recv(1000)
+
+    eventually(lambda: journal() == ["torrent ended"])
+
+
 def test_a_handler_of_get_is_cancelled(
     server: Running, journal: Journal, eventually: Eventually
 ) -> None:

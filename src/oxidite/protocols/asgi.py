@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, TypeAlias, cast
 
+from oxidite.clock import perf, sleep
 from oxidite.errors import PayloadTooLargeError
 from oxidite.http.body import ClientDisconnectError, content_length, limited, read_all
 from oxidite.http.headers import Headers
@@ -34,6 +35,8 @@ _NO_BODY = frozenset((204, 304))
 _LENGTHS = tuple((b"content-length", b"%d" % size) for size in range(4096))
 _types: dict[str, tuple[bytes, bytes]] = {}
 _TYPES_KEPT = 256
+_TURN = 0.005
+"""Seconds that a stream may run before the others get a turn, if it never waits."""
 
 
 _new = object.__new__
@@ -348,11 +351,17 @@ async def _stream(
             request, send, {"type": "http.response.start", "status": status, "headers": fields}
         )
         if request.method != "HEAD" and status not in _NO_BODY:
+            due = perf() + _TURN
             async for chunk in content:
                 data = chunk.encode() if isinstance(chunk, str) else chunk
                 await _write(
                     request, send, {"type": "http.response.body", "body": data, "more_body": True}
                 )
+                if perf() > due:
+                    # Servers drop what is sent to a reader that has left, and wait for nothing: content
+                    # that does not wait either would keep the loop, and we would never hear of it.
+                    await sleep(0)
+                    due = perf() + _TURN
         in_flight.young.discard(request)
         in_flight.forget(request)
         await _write(request, send, {"type": "http.response.body", "body": b""})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, MutableMapping
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from oxidite import (
     StreamingResponse,
     TextResponse,
 )
+from oxidite.clock import perf
 from oxidite.errors import OxiditeError, PayloadTooLargeError
 from oxidite.http import ClientDisconnectError, Handler
 from oxidite.protocols import inflight
@@ -845,6 +846,23 @@ class TestStream:
         assert sum(not message.get("more_body", False) for message in wire.sent[1:]) == 1
         assert b"content-length" not in dict(wire.headers)
 
+    async def test_a_stream_that_never_waits_lets_others_run(self) -> None:
+        app, other = Oxidite(), asyncio.Event()
+
+        def numbers() -> Iterator[bytes]:
+            hang = perf() + BOUND
+            while not other.is_set():
+                assert perf() < hang, "nothing else ran"
+                yield b"x"
+
+        @app.get("/")
+        async def show() -> Response:
+            return StreamingResponse(numbers())
+
+        asyncio.get_running_loop().call_later(0.02, other.set)
+        wire = await Wire(app).run()
+        assert wire.complete
+
     async def test_a_slow_reader_holds_a_bounded_number_of_chunks(self) -> None:
         app, made, sent, room = Oxidite(), list[int](), asyncio.Event(), asyncio.Semaphore(0)
 
@@ -1362,6 +1380,35 @@ class TestDisconnect:
             pytest.fail("the stream ran on")
         assert closed == ["closed"]
         assert (wire.raised, wire.cancelling) == (None, 0)
+        assert not wire.complete
+
+    @pytest.mark.parametrize("kind", ["asynchronous", "plain"])
+    async def test_it_ends_a_stream_that_never_waits(self, kind: str) -> None:
+        # Servers drop what is sent to nobody, and return at once.
+        app, ended = Oxidite(), list[str]()
+
+        def numbers() -> Generator[bytes, None, None]:
+            hang = perf() + BOUND
+            try:
+                while perf() < hang:
+                    yield b"x"
+                ended.append("ran on")
+            finally:
+                ended.append("closed")
+
+        async def produce() -> AsyncIterator[bytes]:
+            with contextlib.closing(numbers()) as found:
+                for each in found:
+                    yield each
+
+        @app.get("/")
+        async def show() -> Response:
+            return StreamingResponse(produce() if kind == "asynchronous" else numbers())
+
+        wire = Wire(app)
+        wire.leave()
+        await wire.run()
+        assert ended == ["closed"]
         assert not wire.complete
 
     async def test_a_write_that_fails_ends_a_stream(self) -> None:
