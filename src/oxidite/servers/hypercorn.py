@@ -21,6 +21,7 @@ from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from oxidite.errors import ConfigError
 from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
+from oxidite.servers.flow import install_flow
 from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
 from oxidite.servers.workers import WorkerLoader
@@ -112,6 +113,7 @@ def _worker(app: Target, settings: Settings, sock: socket.socket) -> None:
 def _work(app: Application, settings: Settings, sock: socket.socket) -> int:
     """Serve in this process; return the exit code."""
     found = app.load() if isinstance(app, Target) else app
+    install_flow()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             # Two descriptions of one thing: ours is open, theirs spells out every message.
