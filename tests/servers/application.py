@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Annotated, Any
 
@@ -56,9 +57,33 @@ class Journal:
 
 
 PIECE = 65_536
+PIECES = 3_200  # 200 MB in all
 
 
-app = Oxidite(resources=[Journal()], max_body=100_000)
+class Producer:
+    """Makes more than anybody should hold, and tells how far it came."""
+
+    def __init__(self) -> None:
+        self.yielded = 0
+        self.ended = False
+
+    async def __aenter__(self) -> Producer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        self.yielded, self.ended = 0, False
+        try:
+            for _ in range(PIECES):
+                self.yielded += PIECE
+                yield b"x" * PIECE
+        finally:
+            self.ended = True
+
+
+app = Oxidite(resources=[Journal(), Producer()], max_body=100_000)
 
 
 @app.get("/")
@@ -159,6 +184,26 @@ async def torrent(journal: Journal) -> StreamingResponse:
             journal.write("torrent ended")
 
     return StreamingResponse(zeros())
+
+
+@app.get("/large")
+async def large(producer: Producer) -> StreamingResponse:
+    return StreamingResponse(producer.pieces())
+
+
+@app.get("/promised", complete=True)
+async def promised(producer: Producer) -> Response:
+    return StreamingResponse(producer.pieces())
+
+
+@app.get("/whole")
+async def whole() -> bytes:
+    return b"x" * (PIECE * PIECES)
+
+
+@app.get("/producer")
+async def produced(producer: Producer) -> dict[str, int]:
+    return {"pid": os.getpid(), "yielded": producer.yielded, "ended": producer.ended}
 
 
 @app.get("/breaks")
