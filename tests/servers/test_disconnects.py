@@ -72,6 +72,18 @@ def test_a_stream_that_never_waits_ends_with_its_reader(
     eventually(lambda: journal() == ["torrent ended"])
 
 
+@streams
+@pytest.mark.parametrize("size", [5, 50_000, 500_000])
+def test_a_body_that_nobody_reads_hides_no_disconnect(
+    server: Running, journal: Journal, eventually: Eventually, size: int
+) -> None:
+    with server.connect() as sock:
+        sock.sendall(request("GET /endless", f"content-length: {size}") + b"x" * size)
+        assert sock.recv(1000)
+
+    eventually(lambda: journal() == ["stream ended"])
+
+
 def test_a_handler_of_get_is_cancelled(
     server: Running, journal: Journal, eventually: Eventually
 ) -> None:

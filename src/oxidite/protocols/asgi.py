@@ -19,6 +19,7 @@ from oxidite.http.request import Address, Request
 from oxidite.http.response import MountedResponse, Response, StreamingResponse
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish
 from oxidite.protocols.inflight import InFlight, current_task
+from oxidite.protocols.readahead import ReadAhead
 
 __all__ = ["ASGIRequest", "serve_asgi"]
 
@@ -82,6 +83,7 @@ class ASGIRequest(Request):
     """A request over ASGI. Looks into the scope when somebody asks."""
 
     _fields: dict[bytes, bytes] | None = None
+    _reading: bool = False  # somebody waits for the next piece of the body
     streaming: bool = False
     """Whether the response is being made while it is sent."""
 
@@ -153,7 +155,9 @@ class ASGIRequest(Request):
         length = content_length(self._field(b"content-length"))
         if length is not None and length > self.max_body:
             raise PayloadTooLargeError(self.max_body)
+        self._reading = True
         message = await self._source()
+        self._reading = False
         body = _chunk(message)
         if len(body) > self.max_body:
             raise PayloadTooLargeError(self.max_body)
@@ -172,7 +176,9 @@ class ASGIRequest(Request):
     async def _receive(self) -> AsyncIterator[bytes]:
         more = not self._consumed
         while more:
+            self._reading = True
             message = await self._source()
+            self._reading = False
             chunk = _chunk(message)
             more = message.get("more_body", False)
             if not more:
@@ -181,17 +187,23 @@ class ASGIRequest(Request):
                 yield chunk
 
     def can_be_watched(self) -> bool:
-        """Tell whether the body was read and its route wants to be cancelled."""
+        """Tell whether its route wants to be cancelled, and nobody waits for the body just now."""
         route = self.route
         wanted = self.streaming or (route is not None and route.cancel)
-        return wanted and (self._consumed or not self._has_body())
+        return wanted and not self._reading
 
     def _has_body(self) -> bool:
         length = self._field(b"content-length")
         return length not in (None, "0") or self._field(b"transfer-encoding") is not None
 
-    async def wait_gone(self) -> None:
-        """Return when the client has gone away. Only once the body was read."""
+    def wait_gone(self) -> Awaitable[None]:
+        """Return when the client has gone away; who reads the body later reads what was read here."""
+        if self._consumed or not self._has_body():
+            return self._disconnected()
+        ahead = self._source = ReadAhead(self._source)
+        return ahead.run()
+
+    async def _disconnected(self) -> None:
         while (await self._source())["type"] != "http.disconnect":
             self._consumed = True
 

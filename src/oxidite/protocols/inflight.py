@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 __all__ = ["InFlight", "Watched", "current_task"]
@@ -35,11 +35,11 @@ class Watched(Protocol):
     interrupted: bool
 
     def can_be_watched(self) -> bool:
-        """Tell whether the body was read and its route wants to be cancelled."""
+        """Tell whether its route wants to be cancelled, and nobody waits for the body just now."""
         ...
 
-    async def wait_gone(self) -> None:
-        """Return when the client has gone away."""
+    def wait_gone(self) -> Awaitable[None]:
+        """Return when the client has gone away; called at once, awaited later."""
         ...
 
 
@@ -81,7 +81,8 @@ class InFlight:
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         for request in self.old:
             if request not in self._watchers and request.can_be_watched():
-                self._watchers[request] = loop.create_task(_watch(request))
+                # Called here, so that whatever it changes has changed before anything else runs.
+                self._watchers[request] = loop.create_task(_watch(request, request.wait_gone()))
         idle = not self.old and not self.young
         self.old |= self.young
         self.young.clear()
@@ -91,9 +92,9 @@ class InFlight:
             loop.call_later(SWEEP, self._sweep, loop)
 
 
-async def _watch(request: Watched) -> None:
+async def _watch(request: Watched, gone: Awaitable[None]) -> None:
     with contextlib.suppress(OSError):  # a connection that broke is one that has ended
-        await request.wait_gone()
+        await gone
     request.gone = True
     if request.task is not None:
         request.interrupted = True
