@@ -196,14 +196,16 @@ class ASGIRequest(Request):
         length = self._field(b"content-length")
         return length not in (None, "0") or self._field(b"transfer-encoding") is not None
 
-    def wait_gone(self) -> Awaitable[None]:
-        """Return when the client has gone away; who reads the body later reads what was read here."""
-        if self._consumed or not self._has_body():
-            return self._disconnected()
-        ahead = self._source = ReadAhead(self._source)
-        return ahead.run()
+    def read_ahead(self) -> None:
+        """Have whoever reads the body from now on read what the watcher has read."""
+        if not self._consumed and self._has_body():
+            self._source = ReadAhead(self._source)
 
-    async def _disconnected(self) -> None:
+    async def wait_gone(self) -> None:
+        """Return when the client has gone away."""
+        if isinstance(self._source, ReadAhead):
+            await self._source.run()
+            return
         while (await self._source())["type"] != "http.disconnect":
             self._consumed = True
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["InFlight", "Watched", "current_task"]
@@ -38,8 +38,12 @@ class Watched(Protocol):
         """Tell whether its route wants to be cancelled, and nobody waits for the body just now."""
         ...
 
-    def wait_gone(self) -> Awaitable[None]:
-        """Return when the client has gone away; called at once, awaited later."""
+    def read_ahead(self) -> None:
+        """Have whoever reads the body from now on read what the watcher has read."""
+        ...
+
+    async def wait_gone(self) -> None:
+        """Return when the client has gone away."""
         ...
 
 
@@ -81,8 +85,8 @@ class InFlight:
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         for request in self.old:
             if request not in self._watchers and request.can_be_watched():
-                # Called here, so that whatever it changes has changed before anything else runs.
-                self._watchers[request] = loop.create_task(_watch(request, request.wait_gone()))
+                request.read_ahead()
+                self._watchers[request] = loop.create_task(_watch(request))
         idle = not self.old and not self.young
         self.old |= self.young
         self.young.clear()
@@ -92,9 +96,9 @@ class InFlight:
             loop.call_later(SWEEP, self._sweep, loop)
 
 
-async def _watch(request: Watched, gone: Awaitable[None]) -> None:
+async def _watch(request: Watched) -> None:
     with contextlib.suppress(OSError):  # a connection that broke is one that has ended
-        await gone
+        await request.wait_gone()
     request.gone = True
     if request.task is not None:
         request.interrupted = True

@@ -206,6 +206,9 @@ class RSGIRequest(Request):
         """Tell whether its route wants to be cancelled."""
         return self.route is not None and self.route.cancel
 
+    def read_ahead(self) -> None:
+        """Do nothing: the server tells of the client apart from the body."""
+
     async def wait_gone(self) -> None:
         """Return when the client has gone away."""
         await cast("HTTPProtocol", self._source).client_disconnect()

@@ -27,12 +27,17 @@ class Fake:
         self.left = asyncio.Event()
         self.watched = asyncio.Event()
         self.asked = 0
+        self.reads_ahead = False
 
     def can_be_watched(self) -> bool:
         self.asked += 1
         return self.watchable
 
+    def read_ahead(self) -> None:
+        self.reads_ahead = True
+
     async def wait_gone(self) -> None:
+        assert self.reads_ahead
         self.watched.set()
         await self.left.wait()
 
