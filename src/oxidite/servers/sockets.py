@@ -12,10 +12,11 @@ from pathlib import Path
 
 from oxidite.servers.base import ListenError, Settings
 
-__all__ = ["address", "listen", "listening", "probe"]
+__all__ = ["accepts", "address", "listen", "listening", "probe"]
 
 _PROC = Path("/proc")
 _LISTENING = "0A"
+_PATIENCE = 1.0  # seconds for a connection within this machine
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -60,6 +61,18 @@ def probe(settings: Settings) -> Settings:
     """
     with listening(settings) as (_, found):
         return found
+
+
+def accepts(settings: Settings) -> bool:
+    """Tell whether a server accepts connections at this address: open one, and close it again."""
+    with contextlib.suppress(OSError):
+        if settings.uds is None:
+            socket.create_connection((settings.host, settings.port), _PATIENCE).close()
+            return True
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.connect(str(settings.uds))
+            return True
+    return False
 
 
 def _tcp(settings: Settings) -> socket.socket:
