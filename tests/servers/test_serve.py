@@ -368,6 +368,14 @@ def test_an_application_of_another_framework_is_served(serve: Serve, server: str
     assert "(because it is a function, not an Oxidite application)" in served.said
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_name_of_this_machine_is_served(serve: Serve, server: str) -> None:
+    served = serve(HELLO, "--server", server, "--host", "localhost", "--port", "0")
+    served.wait_until(lambda: "Serving" in served.said)
+
+    assert served.get() == "hello"
+
+
 def _accepts(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as sock:
         return sock.connect_ex(str(path)) == 0

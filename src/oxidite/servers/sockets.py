@@ -52,15 +52,16 @@ def address(sock: socket.socket, settings: Settings) -> Settings:
 
 
 def probe(settings: Settings) -> Settings:
-    """Check that a server which opens its socket itself will get it; choose the port if it is 0.
+    """Check that a server which opens its socket itself will get it, and say where in numbers.
 
-    Such a server shares the port with any other of its kind, and would not notice.
+    Such a server shares the port with any other of its kind, and would not notice; nor does it
+    look up names.
 
     Raises:
         ListenError: it will not.
     """
-    with listening(settings) as (_, found):
-        return found
+    with listening(settings) as (sock, found):
+        return found if settings.uds else replace(found, host=sock.getsockname()[0])
 
 
 def accepts(settings: Settings) -> bool:

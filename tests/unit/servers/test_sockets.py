@@ -56,6 +56,10 @@ def test_probing_leaves_the_port_free() -> None:
         assert sock.getsockname()[1] == held.port
 
 
+def test_a_server_that_opens_its_socket_itself_gets_an_address_of_numbers() -> None:
+    assert probe(Settings(host="localhost", port=0)).host in ("127.0.0.1", "::1")
+
+
 def test_an_address_accepts_connections_while_somebody_listens() -> None:
     with listening(Settings(port=0)) as (_, held):
         assert accepts(held)
