@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shutil import which
 from textwrap import dedent
@@ -60,6 +60,44 @@ FOREIGN = """
             await send({"type": "http.response.body", "body": b"foreign"})
 """
 
+FOREIGN_THAT_STARTS = """
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            for step in ("startup", "shutdown"):
+                assert (await receive())["type"] == f"lifespan.{step}"
+                await send({"type": f"lifespan.{step}.complete"})
+"""
+STARTS_LATER = """
+    import asyncio, os, pathlib
+    from oxidite import Oxidite
+
+    class Waits:
+        async def __aenter__(self):
+            pathlib.Path(f"starting-{os.getpid()}").touch()
+            while not pathlib.Path("go").exists():
+                await asyncio.sleep(0.01)
+        async def __aexit__(self, *_):
+            pass
+
+    app = Oxidite(resources=[Waits()])
+
+    @app.get("/")
+    async def index() -> str:
+        return "hello"
+"""
+STARTS_ONCE = """
+    import pathlib
+    from oxidite import Oxidite
+
+    class Exclusive:
+        async def __aenter__(self):
+            pathlib.Path("lock").touch(exist_ok=False)
+        async def __aexit__(self, *_):
+            pass
+
+    app = Oxidite(resources=[Exclusive()])
+"""
+
 
 class Served:
     """A running ``oxidite serve``."""
@@ -91,6 +129,14 @@ class Served:
                 return
             assert time.monotonic() < deadline, self.said
             time.sleep(0.05)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.005)
 
     def end(self, signum: int) -> int:
         """Send a signal to the process alone and return its exit code."""
@@ -200,6 +246,26 @@ def test_it_says_what_serves_and_why(serve: Serve, server: str) -> None:
     assert second == f"Serving app on {served.url}"
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("server", "interface"), [*((server, "asgi") for server in SERVERS), ("granian", "rsgi")]
+)
+def test_it_says_that_it_serves_when_it_does(
+    serve: Serve, server: str, interface: str, workers: int, tmp_path: Path
+) -> None:
+    served = serve(
+        STARTS_LATER,
+        *("--server", server, "--interface", interface),
+        *("--workers", str(workers), "--port", "0"),
+    )
+    served.wait_until(lambda: len(list(tmp_path.glob("starting-*"))) == workers)
+    assert "Serving" not in served.said
+
+    (tmp_path / "go").touch()
+    served.wait_until(lambda: "Serving" in served.said)
+    assert served.get() == "hello"
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_an_open_stream_does_not_hold_the_end(serve: Serve, server: str) -> None:
     served = serve(HELLO, "--server", server, "--port", "0", "--graceful-timeout", "1")
@@ -238,6 +304,18 @@ def test_an_application_that_does_not_start_is_a_failure(
 
     assert served.process.wait(TIMEOUT) == 1
     assert "LookupError: no database" in served.said
+    assert "Serving" not in served.said
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_application_that_starts_in_one_worker_only_is_a_failure(
+    serve: Serve, server: str
+) -> None:
+    served = serve(STARTS_ONCE, "--server", server, "--workers", "2", "--port", "0")
+
+    assert served.process.wait(TIMEOUT) == 1
+    assert "FileExistsError" in served.said
+    assert "Serving" not in served.said
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -249,6 +327,7 @@ def test_an_application_that_is_not_imported_is_a_failure(serve: Serve, server: 
     assert "KeyError: 'missing'" in served.said
     assert "importlib" not in served.said
     assert "oxidite/servers" not in served.said
+    assert "Serving" not in served.said
 
 
 def test_an_application_that_ends_its_process_is_a_failure(serve: Serve) -> None:
@@ -276,6 +355,7 @@ def test_a_taken_port_is_a_failure(serve: Serve, server: str) -> None:
 
         assert served.process.wait(TIMEOUT) == 1
     assert f"127.0.0.1:{port} is taken" in served.said
+    assert "Serving" not in served.said
     assert "Traceback" not in served.said
 
 
@@ -286,6 +366,14 @@ def test_an_application_of_another_framework_is_served(serve: Serve, server: str
 
     assert served.get() == "foreign"
     assert "(because it is a function, not an Oxidite application)" in served.said
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_name_of_this_machine_is_served(serve: Serve, server: str) -> None:
+    served = serve(HELLO, "--server", server, "--host", "localhost", "--port", "0")
+    served.wait_until(lambda: "Serving" in served.said)
+
+    assert served.get() == "hello"
 
 
 def _accepts(path: Path) -> bool:
@@ -419,10 +507,24 @@ def test_a_signal_right_after_the_start_is_obeyed(
     serve: Serve, signum: signal.Signals, later: float
 ) -> None:
     served = serve(HELLO, "--server", "uvicorn", "--port", "0")
-    while "Serving" not in served.said:
-        time.sleep(0.001)
+    served.wait_until(lambda: "ASGI" in served.said)
     time.sleep(later)  # it is starting: at some of these moments uvicorn does not listen yet
     assert served.end(signum) in ((130,) if signum == signal.SIGINT else (0, -signal.SIGTERM))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    "source", [HELLO, FOREIGN, FOREIGN_THAT_STARTS], ids=["own", "foreign", "foreign that starts"]
+)
+@pytest.mark.parametrize("server", SERVERS)
+def test_once_it_says_that_it_serves_it_can_be_ended(
+    serve: Serve, server: str, source: str, workers: str
+) -> None:
+    served = serve(source, "--server", server, "--workers", workers, "--port", "0")
+    served.wait_until(lambda: "Serving" in served.said)
+
+    assert served.end(signal.SIGTERM) == 0
+    assert served.said.count("\n") == 2  # nothing had to be killed
 
 
 def test_an_application_of_values_is_served_over_the_faster_interface(serve: Serve) -> None:

@@ -21,7 +21,7 @@ Application: TypeAlias = Target | ASGIApp
 
 
 Announce: TypeAlias = "Callable[[Settings], object]"
-"""Told the settings with the real port, once the address is ours; workers may not be ready yet."""
+"""Told the settings with the real port, once all workers serve; never if one of them does not start."""
 
 
 def quiet(settings: Settings) -> None:

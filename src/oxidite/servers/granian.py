@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib.util
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import granian
@@ -13,15 +17,20 @@ from granian.constants import Interfaces, Loops, RuntimeModes, SSLProtocols
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from oxidite.app import Oxidite
 from oxidite.errors import ConfigError
+from oxidite.http.response import ASGIApp
+from oxidite.protocols.asgi import Message, Receive, Send
 from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
 from oxidite.servers.logs import SERVER_LOGS
-from oxidite.servers.sockets import probe
+from oxidite.servers.sockets import accepts, probe
 from oxidite.servers.target import Target
-from oxidite.servers.workers import WorkerLoader
+from oxidite.servers.workers import Report, RollCall, WorkerLoader
 
 __all__ = ["GranianServer"]
 
+_TURN = 0.01  # seconds between two looks whether connections are accepted
+_TURNS = 50  # of the loop, which has some five left when the application has started
 _INTERFACES = {"asgi": Interfaces.ASGI, "rsgi": Interfaces.RSGI}
 
 
@@ -55,11 +64,11 @@ class GranianServer:
             raise ConfigError("Granian cannot take over a file descriptor. Use --server uvicorn.")
         held = probe(settings)
         server = _server(app, held, _INTERFACES[interface])
-        announce(held)
+        calls = RollCall()
+        load = _Loader(WorkerLoader(app, settings.graceful_timeout), calls.report)
+        calls.start(server.has_started, lambda: server.announce(held, announce))
         try:
-            server.serve(
-                target_loader=WorkerLoader(app, settings.graceful_timeout), wrap_loader=False
-            )
+            server.serve(target_loader=load, wrap_loader=False)
         except SystemExit as exc:
             return 1 if exc.code else 0
         if server.stopped_by == signal.SIGINT:
@@ -67,10 +76,87 @@ class GranianServer:
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    """Loads the application in a worker, where it is to ``report`` when it has started."""
+
+    load: WorkerLoader
+    report: Report
+
+    def __call__(self) -> ASGIApp:
+        app = self.load()
+        if not isinstance(app, Oxidite):
+            return _reporting_app(app, self.report)
+        # PERF: not around the application, as every request would pass there too; benchmark `json`.
+        app.running = _reporting(app.running, self.report)  # type: ignore[method-assign, assignment]
+        return app
+
+
+def _later(report: Report, turns: int = _TURNS) -> None:
+    """Report when the loop has turned some more.
+
+    Once the application has started Granian stops the loop, opens the socket and starts the loop
+    again. A signal in between is lost on it.
+    """
+    if turns == 0:
+        report()
+        return
+    asyncio.get_running_loop().call_soon(_later, report, turns - 1)
+
+
+def _reporting(
+    running: Callable[[], AbstractAsyncContextManager[None]], report: Report
+) -> Callable[[], AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def reporting() -> AsyncIterator[None]:
+        async with running():
+            _later(report)
+            yield
+
+    return reporting
+
+
+def _reporting_app(app: ASGIApp, report: Report) -> ASGIApp:
+    async def live(scope: Message, receive: Receive, send: Send) -> None:
+        silent = True
+
+        async def listen(message: Message) -> None:
+            nonlocal silent
+            silent = False
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                _later(report)
+
+        try:
+            await app(scope, receive, listen)
+        finally:
+            if silent:
+                # It does not know of starting, so that there is nothing to wait for.
+                _later(report)
+
+    def call(scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
+        return (live if scope["type"] == "lifespan" else app)(scope, receive, send)
+
+    return call
+
+
 class _Granian(MPServer):
-    """Granian, remembering which signal stopped it."""
+    """Granian, remembering which signal stopped it, and telling whether it serves."""
 
     stopped_by: int | None = None
+
+    def has_started(self, reported: Container[int | None]) -> bool:
+        """Tell whether the application has started in every worker."""
+        workers = list(self.wrks)
+        return len(workers) == self.workers and all(each.inner.pid in reported for each in workers)
+
+    def announce(self, held: Settings, announce: Announce) -> None:
+        """Wait until connections are accepted, and announce it."""
+        # That the workers have opened the socket by now is nothing that Granian promises.
+        while not accepts(held):
+            self.main_loop_interrupt.wait(_TURN)
+        if not self.interrupt_signal:
+            announce(held)
 
     def signal_handler_interrupt(self, *args: object, **kwargs: object) -> None:
         signum = args[0] if args else None

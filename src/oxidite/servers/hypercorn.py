@@ -24,7 +24,7 @@ from oxidite.servers.base import Announce, Application, Interface, Settings, qui
 from oxidite.servers.flow import install_flow
 from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
-from oxidite.servers.workers import WorkerLoader
+from oxidite.servers.workers import Report, RollCall, WorkerLoader
 
 __all__ = ["HypercornServer"]
 
@@ -59,19 +59,23 @@ class HypercornServer:
         When one of several workers ends by itself, all do: whoever started this starts it again.
         """
         with listening(settings) as (sock, held):
-            announce(held)
             if settings.workers == 1:
-                return _work(app, settings, sock)
+                return _work(app, settings, sock, lambda: announce(held))
             if not isinstance(app, Target):
                 raise ConfigError(
                     "Several workers load the application themselves: say where it is."
                 )
             # Not copied, as this process may have threads.
             context = multiprocessing.get_context("spawn")
+            calls = RollCall()
             workers = [
-                context.Process(target=_worker, args=(app, settings, sock))
+                context.Process(target=_worker, args=(app, settings, sock, calls.report))
                 for _ in range(settings.workers)
             ]
+            calls.start(
+                lambda reported: all(each.pid in reported for each in workers),
+                lambda: announce(held),
+            )
             return _supervise(workers, settings.graceful_timeout + _MARGIN)
 
 
@@ -102,22 +106,26 @@ def _supervise(workers: Sequence[BaseProcess], patience: float) -> int:
     return 0 if stopped_by else 1
 
 
-def _worker(app: Target, settings: Settings, sock: socket.socket) -> None:
+def _worker(app: Target, settings: Settings, sock: socket.socket, report: Report) -> None:
     try:
-        code = _work(WorkerLoader(app, settings.graceful_timeout)(), settings, sock)
+        code = _work(WorkerLoader(app, settings.graceful_timeout)(), settings, sock, report)
     except KeyboardInterrupt:
         code = 0
     raise SystemExit(code)
 
 
-def _work(app: Application, settings: Settings, sock: socket.socket) -> int:
+def _work(
+    app: Application, settings: Settings, sock: socket.socket, on_started: Callable[[], object]
+) -> int:
     """Serve in this process; return the exit code."""
     found = app.load() if isinstance(app, Target) else app
     install_flow()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             # Two descriptions of one thing: ours is open, theirs spells out every message.
-            stopped_by = runner.run(_serve(cast("ASGIFramework", found), _config(sock, settings)))
+            stopped_by = runner.run(
+                _serve(cast("ASGIFramework", found), _config(sock, settings), on_started)
+            )
     except (LifespanFailureError, LifespanTimeoutError):
         # The application has logged why.
         return 1
@@ -126,7 +134,9 @@ def _work(app: Application, settings: Settings, sock: socket.socket) -> int:
     return 0
 
 
-async def _serve(app: ASGIFramework, config: Config) -> int | None:
+async def _serve(
+    app: ASGIFramework, config: Config, on_started: Callable[[], object]
+) -> int | None:
     """Serve until a signal; return which."""
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
@@ -136,6 +146,8 @@ async def _serve(app: ASGIFramework, config: Config) -> int | None:
             stop.set_result(signum)
 
     async def stopped() -> None:
+        # It is asked what to wait for when there is nothing else left to do.
+        on_started()
         await asyncio.shield(stop)
 
     for each in (signal.SIGINT, signal.SIGTERM):

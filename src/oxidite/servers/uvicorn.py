@@ -8,7 +8,8 @@ import importlib.util
 import math
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from dataclasses import dataclass
 from types import FrameType
 from typing import ClassVar, Literal, TypeAlias
 
@@ -21,7 +22,7 @@ from oxidite.servers.base import Announce, Application, Interface, Settings, qui
 from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.sockets import listening
 from oxidite.servers.target import Target
-from oxidite.servers.workers import WorkerLoader
+from oxidite.servers.workers import Report, RollCall, WorkerLoader
 
 _BEGIN_TURN = 0.01
 _BEGIN_TURNS = 20
@@ -116,10 +117,13 @@ class UvicornServer:
         """Serve until SIGTERM or SIGINT; return the exit code."""
         config = self._config(app, settings)
         with listening(settings) as (sock, held):
-            announce(held)
-            if settings.workers > 1:
-                return _run_workers(_Supervisor(config, sockets=[sock]))
-            return run_server(StoppableServer(config), sock)
+            if settings.workers == 1:
+                return run_server(StoppableServer(config, lambda: announce(held)), sock)
+            calls = RollCall()
+            config.callback_notify = _Notice(calls.report)
+            supervisor = _Supervisor(config, sockets=[sock])
+            calls.start(supervisor.has_started, lambda: announce(held))
+            return _run_workers(supervisor)
 
     def _config(self, app: Application, settings: Settings) -> uvicorn.Config:
         return uvicorn.Config(
@@ -139,10 +143,25 @@ class UvicornServer:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    """What uvicorn calls when it serves, and then now and again."""
+
+    report: Report
+
+    async def __call__(self) -> None:
+        self.report()
+
+
 class _Supervisor(Multiprocess):
-    """uvicorn's, remembering that it was interrupted."""
+    """uvicorn's, remembering that it was interrupted, and telling whether all workers serve."""
 
     was_interrupted: bool = False
+
+    def has_started(self, reported: Container[int | None]) -> bool:
+        """Tell whether every worker serves."""
+        workers = list(self.processes)
+        return len(workers) == self.processes_num and all(each.pid in reported for each in workers)
 
     def init_processes(self) -> None:
         # Ctrl-C reaches the workers too. Until they know what to do about it they ignore it.

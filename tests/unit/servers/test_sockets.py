@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oxidite.servers import ListenError, Settings
-from oxidite.servers.sockets import listen, listening, probe
+from oxidite.servers.sockets import accepts, listen, listening, probe
 
 
 @pytest.fixture
@@ -54,6 +54,29 @@ def test_probing_leaves_the_port_free() -> None:
 
     with listening(held) as (sock, _):
         assert sock.getsockname()[1] == held.port
+
+
+def test_a_server_that_opens_its_socket_itself_gets_an_address_of_numbers() -> None:
+    assert probe(Settings(host="localhost", port=0)).host in ("127.0.0.1", "::1")
+
+
+def test_an_address_accepts_connections_while_somebody_listens() -> None:
+    with listening(Settings(port=0)) as (_, held):
+        assert accepts(held)
+
+    assert not accepts(held)
+
+
+def test_a_unix_socket_accepts_connections_while_somebody_listens(tmp_path: Path) -> None:
+    settings = Settings(uds=tmp_path / "s")
+    assert not accepts(settings)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(settings.uds))
+        assert not accepts(settings)
+        sock.listen()
+        assert accepts(settings)
+
+    assert not accepts(settings)
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "203.0.113.7", "no such host"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from oxidite.cli.dev.pages import overlay
+from oxidite.cli.dev.pages import OVERLAY_STYLE, overlay
+from oxidite.cli.dev.policy import admit, before_policy, hash_source
 from oxidite.http.response import ASGIApp
 from oxidite.servers.startup import Message, StartupRecorder
 
@@ -13,6 +14,8 @@ __all__ = ["DevApp"]
 
 _DROPPED = frozenset((b"content-length", b"etag", b"last-modified", b"cache-control"))
 _MARK = (b"x-oxidite-reload", b"failed")
+_STYLE = f"<style>{OVERLAY_STYLE}</style>".encode()
+_SOURCE = hash_source(OVERLAY_STYLE)
 
 
 class DevApp(StartupRecorder):
@@ -70,7 +73,10 @@ class _Overlaid:
         )
 
     def _lay_over(self, start: Message, message: Message) -> tuple[Message, Message]:
-        body = cast("bytes", message.get("body", b"")) + self._extra
+        page = cast("bytes", message.get("body", b""))
+        place = before_policy(page)
+        body = b"".join((page[:place], _STYLE, page[place:], self._extra))
         headers = [each for each in start["headers"] if each[0].lower() not in _DROPPED]
+        headers = admit(headers, _SOURCE)
         headers += [(b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")]
         return {**start, "headers": headers}, {**message, "body": body}

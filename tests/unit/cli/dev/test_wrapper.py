@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, MutableMapping
+from hashlib import sha256
 from typing import Any
 
 import httpx2
@@ -12,6 +15,7 @@ from oxidite import HTMLResponse, Oxidite, Request, Response, StreamingResponse
 from oxidite.cli.dev.wrapper import DevApp
 
 PAGE = "<h1>old</h1>"
+META = """<meta http-equiv="Content-Security-Policy" content="default-src 'none'">"""
 
 
 def wrapped(failure: str) -> DevApp:
@@ -20,6 +24,14 @@ def wrapped(failure: str) -> DevApp:
     @app.get("/page")
     async def page() -> HTMLResponse:
         return HTMLResponse(PAGE, headers={"etag": '"1"', "cache-control": "max-age=60"})
+
+    @app.get("/policy")
+    async def policy(policy: str) -> HTMLResponse:
+        return HTMLResponse(PAGE, headers={"content-security-policy": policy})
+
+    @app.get("/meta")
+    async def meta() -> HTMLResponse:
+        return HTMLResponse(f"<!doctype html><title>x</title>{META}{PAGE}")
 
     @app.get("/json")
     async def json() -> dict[str, str]:
@@ -67,11 +79,72 @@ async def test_a_page_gets_the_failure_escaped_and_its_new_length() -> None:
     async with client(wrapped("<b>&'\"")) as http:
         response = await http.get("/page")
 
-    assert response.text.startswith(f"{PAGE}<div")
-    assert "<pre" in response.text
-    assert "&lt;b&gt;&amp;&#x27;&quot;</pre></div>" in response.text
+    assert response.text.startswith(f"{PAGE}<style>")
+    assert response.text.endswith("<pre>&lt;b&gt;&amp;&#x27;&quot;</pre></div>")
     assert int(response.headers["content-length"]) == len(response.content)
     assert response.headers["x-oxidite-reload"] == "failed"
+
+
+def style_of(page: str) -> str:
+    """Return what is in the page's only ``<style>``; there is nothing else that a policy forbids."""
+    before, style, after = re.split("</?style>", page)
+    for each in (before, after):
+        assert "style=" not in each
+        assert "<script" not in each
+        assert "<link" not in each
+    return style
+
+
+@pytest.mark.parametrize(
+    ("policy", "governing"),
+    [
+        ("default-src 'self'", "default-src 'self'; style-src-elem 'self'"),
+        ("style-src 'nonce-1'; script-src 'none'", "style-src 'nonce-1'"),
+    ],
+)
+async def test_a_policy_lets_in_exactly_the_style_of_the_failure(
+    policy: str, governing: str
+) -> None:
+    async with client(wrapped("failure")) as http:
+        response = await http.get("/policy", params={"policy": policy})
+    digest = b64encode(sha256(style_of(response.text).encode()).digest()).decode()
+
+    assert response.headers["content-security-policy"] == policy.replace(
+        policy.partition(";")[0], f"{governing} 'sha256-{digest}'"
+    )
+
+
+async def test_a_policy_is_only_touched_while_there_is_a_failure() -> None:
+    async with client(wrapped("")) as http:
+        response = await http.get("/policy", params={"policy": "default-src 'self'"})
+
+    assert response.headers["content-security-policy"] == "default-src 'self'"
+
+
+async def test_a_policy_in_the_page_comes_after_the_style_of_the_failure() -> None:
+    async with client(wrapped("failure")) as http:
+        response = await http.get("/meta")
+    before, _, after = response.text.partition(META)
+
+    assert before == f"<!doctype html><title>x</title><style>{style_of(response.text)}</style>"
+    assert after.startswith(f"{PAGE}<div")
+    assert int(response.headers["content-length"]) == len(response.content)
+
+
+async def test_the_page_of_an_error_in_the_old_code_gets_the_style_of_the_failure_too() -> None:
+    app = Oxidite(debug=True)
+
+    @app.get("/")
+    async def broken() -> None:
+        raise LookupError
+
+    found = DevApp(app)
+    found.failure = "failure"
+    async with client(found) as http:
+        response = await http.get("/", headers={"accept": "text/html"})
+    style, policy = response.text.find("#oxidite-reload{"), response.text.find("http-equiv")
+
+    assert 0 < style < policy
 
 
 async def test_a_page_with_the_failure_is_not_kept() -> None:
