@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import textwrap
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from types import ModuleType
-from typing import get_args, get_origin, get_type_hints
+from typing import ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -75,6 +77,7 @@ NAMES: dict[str, list[str]] = {
         "call",
     ],
     "oxidite.config": [
+        "Dotenv",
         "Duration",
         "Environment",
         "Loaded",
@@ -167,6 +170,7 @@ NAMES: dict[str, list[str]] = {
         "Headers",
         "InvalidJSONError",
         "JSONResponse",
+        "MatchedRoute",
         "Middleware",
         "MountedResponse",
         "MutableHeaders",
@@ -175,9 +179,12 @@ NAMES: dict[str, list[str]] = {
         "Request",
         "Response",
         "SameSite",
+        "Scopes",
+        "Spool",
         "StreamingResponse",
         "TextResponse",
         "URL",
+        "URLParts",
         "Upload",
         "complete",
         "ordered",
@@ -213,7 +220,11 @@ NAMES: dict[str, list[str]] = {
     "oxidite.protocols": [
         "Application",
         "InFlight",
+        "Message",
         "MountedLifespan",
+        "Receive",
+        "Send",
+        "Watched",
         "serve_asgi",
     ],
     "oxidite.protocols.wsgi": [
@@ -223,9 +234,13 @@ NAMES: dict[str, list[str]] = {
         "Controller",
         "Converter",
         "Definition",
+        "Encoder",
+        "Entry",
+        "Included",
         "Mount",
         "Param",
         "Pattern",
+        "RenderError",
         "Route",
         "RouteOptions",
         "RouteTable",
@@ -241,6 +256,7 @@ NAMES: dict[str, list[str]] = {
         "development_secret",
     ],
     "oxidite.servers": [
+        "Announce",
         "Application",
         "ImportFailedError",
         "Interface",
@@ -260,15 +276,6 @@ NAMES: dict[str, list[str]] = {
         "Client",
         "LiveServer",
     ],
-}
-
-# Types that stand in a public signature and have no public name yet.
-NAMELESS = {
-    "oxidite.http.multipart.Spool",
-    "oxidite.http.request.MatchedRoute",
-    "oxidite.http.request.Scopes",
-    "oxidite.http.url.URLParts",
-    "oxidite.protocols.inflight.Watched",
 }
 
 
@@ -309,10 +316,12 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def annotated(thing: object) -> Iterator[tuple[str, object]]:
-    """Yield every annotation of a function, or of a class and its public methods."""
+    """Yield every annotation of a function or of a class and its public methods, and an alias."""
     if not isinstance(thing, type):
         if inspect.isroutine(thing):
             yield from hints(thing)
+        elif get_origin(thing) is not None:
+            yield "stands for it", thing
         return
     yield from hints(thing)
     for name, member in vars(thing).items():
@@ -353,5 +362,96 @@ def test_every_type_in_a_public_signature_is_public() -> None:
                         full_name = f"{cls.__module__}.{cls.__qualname__}"
                         missing[full_name] = f"{package}.{name} {where}"
 
-    assert {full_name: missing[full_name] for full_name in missing.keys() - NAMELESS} == {}
-    assert NAMELESS - missing.keys() == set(), "these have a name now"
+    assert missing == {}
+
+
+# As they are written: aliases, which are gone at run time, and attributes that constructors declare.
+
+
+def written(node: ast.AST, name: str) -> Iterator[tuple[str, ast.expr]]:
+    """Yield every annotation of a function's parameters, or of a class's public members."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            for each in ast.walk(node.args):
+                if isinstance(each, ast.arg) and each.annotation is not None:
+                    yield f"{name}({each.arg})", each.annotation
+            if node.returns is not None:
+                yield f"{name}()", node.returns
+        case ast.ClassDef():
+            for member in node.body:
+                yield from members(member, name)
+
+
+def members(member: ast.stmt, name: str) -> Iterator[tuple[str, ast.expr]]:
+    match member:
+        case ast.AnnAssign(target=ast.Name(id=attribute)) if not attribute.startswith("_"):
+            yield f"{name}.{attribute}", member.annotation
+        case ast.FunctionDef(name=method) | ast.AsyncFunctionDef(name=method):
+            if not method.startswith("_") or method.endswith("__"):
+                yield from written(member, f"{name}.{method}")
+            if method == "__init__":
+                yield from attributes(member, name)
+
+
+def attributes(constructor: ast.AST, name: str) -> Iterator[tuple[str, ast.expr]]:
+    for node in ast.walk(constructor):
+        match node:
+            case ast.AnnAssign(target=ast.Attribute(attr=attribute)):
+                if not attribute.startswith("_"):
+                    yield f"{name}.{attribute}", node.annotation
+
+
+def words(annotation: ast.expr) -> Iterator[str]:
+    """Yield the names in an annotation, those in quotes too."""
+    for node in ast.walk(annotation):
+        match node:
+            case ast.Name(id=name):
+                yield name
+            case ast.Constant(value=str(text)) if text.isidentifier():
+                yield text
+
+
+def own_names(module: ModuleType) -> set[str]:
+    """Return what a module defines, or imports from another of ours."""
+    names: set[str] = set()
+    for node in ast.parse(inspect.getsource(module)).body:
+        match node:
+            case ast.ImportFrom(module=str(source)) if source.startswith("oxidite"):
+                names.update(each.asname or each.name for each in node.names)
+            case ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+            case ast.Assign():
+                names.update(each.id for each in node.targets if isinstance(each, ast.Name))
+    return names
+
+
+def definitions(thing: object) -> Iterator[type | Callable[..., object]]:
+    """Yield the function, or the class and those of ours that it inherits from."""
+    if isinstance(thing, type):
+        yield from (cls for cls in thing.__mro__ if cls.__module__.startswith("oxidite"))
+    elif inspect.isfunction(thing):
+        yield inspect.unwrap(thing)
+
+
+def test_every_name_in_a_public_signature_is_public() -> None:
+    modules = public()
+    known = {
+        (name, id(getattr(module, name))) for module in modules.values() for name in module.__all__
+    }
+    missing: dict[str, str] = {}
+    for package, module in modules.items():
+        for public_name in module.__all__:
+            for thing in definitions(getattr(module, public_name)):
+                home = importlib.import_module(thing.__module__)
+                own = own_names(home)
+                tree = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
+                for where, annotation in written(tree, public_name):
+                    for word in own.intersection(words(annotation)):
+                        value = getattr(home, word)
+                        if (
+                            not isinstance(value, TypeVar | ParamSpec)
+                            and (word, id(value)) not in known
+                        ):
+                            missing[f"{home.__name__}.{word}"] = f"{package}: {where}"
+
+    assert missing == {}

@@ -62,17 +62,17 @@ class Oxidite(Router):
         max_body: int = DEFAULT_MAX_BODY,
     ) -> None:
         super().__init__(middleware=middleware)
-        self.debug = environment() == "development" if debug is None else debug
+        self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
-        self.background = BackgroundTasks()
-        self.lifespan = Lifespan([ThreadPool(), self.background, *resources])
-        self.in_flight = InFlight()
-        self.url = URLs(lambda: self.table.routes, lambda: self.signer("signed-url"))
+        self.background: BackgroundTasks = BackgroundTasks()
+        self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
+        self.in_flight: InFlight = InFlight()
+        self.url: URLs = URLs(lambda: self.table.routes, lambda: self.signer("signed-url"))
         """Makes URLs: ``app.url(show, id=3)``. A handler may also ask for it: ``url: URLs``."""
         self.lifespan.offer(self)
         self.lifespan.offer(self.url)
-        self.render_error = ErrorRenderer(error_handlers, debug=self.debug)
+        self.render_error: ErrorRenderer = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
         self._table: RouteTable | None = None
         self._handler: Handler = self._fold_and_handle

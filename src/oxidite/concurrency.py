@@ -16,7 +16,7 @@ __all__ = ["BackgroundTasks", "ThreadPool", "call"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-logger = logging.getLogger("oxidite")
+_logger = logging.getLogger("oxidite")
 
 
 class ThreadPool:
@@ -85,7 +85,7 @@ class BackgroundTasks:
         while self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self.grace)
             for task in late:
-                logger.warning("background task %s did not end in time", task.get_name())
+                _logger.warning("background task %s did not end in time", task.get_name())
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=self.grace)
@@ -102,7 +102,7 @@ async def _logged(work: Coroutine[object, object, object]) -> None:
     try:
         await work
     except Exception:
-        logger.exception("background work failed")
+        _logger.exception("background work failed")
 
 
 @overload

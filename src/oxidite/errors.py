@@ -307,7 +307,7 @@ class ValidationError(HTTPError):
     status = 422
 
     def __init__(self, errors: Iterable[FieldError], message: str | None = None) -> None:
-        self.errors = tuple(errors)
+        self.errors: tuple[FieldError, ...] = tuple(errors)
         count = len(self.errors)
         super().__init__(
             message or f"{count} {'error' if count == 1 else 'errors'} in the request."

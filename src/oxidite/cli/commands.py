@@ -34,7 +34,7 @@ class LazyGroup(click.Group):
 
     def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # whatever click.group passes on
-        self.lazy = dict(lazy)
+        self.lazy: dict[str, Lazy] = dict(lazy)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in order."""

@@ -22,11 +22,12 @@ from oxidite.config.environment import Environment, environment
 from oxidite.config.problems import Problem, SettingsError
 from oxidite.config.secret import Secret
 from oxidite.config.settings import Loaded, Row, load, load_with_origins
-from oxidite.config.sources import Origin
+from oxidite.config.sources import Dotenv, Origin
 from oxidite.config.units import Duration, Size, parse_duration, parse_size
 from oxidite.config.variables import env
 
 __all__ = [
+    "Dotenv",
     "Duration",
     "Environment",
     "Loaded",

@@ -45,6 +45,7 @@ class Wanted:
 
     @classmethod
     def of(cls, settings: type[object], prefix: str) -> Wanted:
+        """Return what ``settings`` asks for, each field with the variable that it is read from."""
         found = tuple(leaves(settings))
         names: dict[FieldPath, str] = {}
         owners: dict[str, FieldPath] = {}

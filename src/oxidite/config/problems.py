@@ -31,7 +31,7 @@ class SettingsError(ConfigError):
     code = "settings"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
         count = len(self.problems)
         lines = [f"The settings have {count} {'problem' if count == 1 else 'problems'}:"]
         super().__init__("\n  ".join([*lines, *map(str, self.problems)]))

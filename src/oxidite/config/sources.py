@@ -14,8 +14,8 @@ from oxidite.config.environment import environment, process_environment
 from oxidite.config.problems import Problem
 from oxidite.config.toml import find_lines
 
-Kind: TypeAlias = Literal["default", "toml", "dotenv", "environment", "secret file"]
 Dotenv: TypeAlias = str | Path | bool | None
+"""A file of variables; ``True`` is ``.env``, ``False`` none; ``None`` is ``.env`` in development only."""
 
 FILE_SUFFIX = "_FILE"
 
@@ -35,7 +35,7 @@ class SourceError(Exception):
 class Origin:
     """Where a value came from: what kind of source, and the place in it, for a person."""
 
-    kind: Kind
+    kind: Literal["default", "toml", "dotenv", "environment", "secret file"]
     place: str = ""
 
     def __str__(self) -> str:

@@ -35,5 +35,5 @@ class MismatchError(OxiditeError):
     code = "mismatch"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("; ".join(f"{p.pointer or '(root)'}: {p.message}" for p in self.problems))

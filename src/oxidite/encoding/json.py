@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
 
 import msgspec
@@ -28,10 +29,10 @@ def _plain_other(value: object) -> object:
     )
 
 
-encode_json = msgspec.json.Encoder(enc_hook=_encode_other).encode
+encode_json: Callable[[object], bytes] = msgspec.json.Encoder(enc_hook=_encode_other).encode
 """Encode a value as JSON bytes. Not-a-number and infinities become ``null``."""
 
-encode_msgpack = msgspec.msgpack.Encoder(enc_hook=_plain_other).encode
+encode_msgpack: Callable[[object], bytes] = msgspec.msgpack.Encoder(enc_hook=_plain_other).encode
 """Encode a value as MessagePack bytes."""
 
 

@@ -43,8 +43,6 @@ from oxidite.http.request import Request
 
 __all__ = ["Plan", "Step", "UnresolvedHintError", "resolve_hints"]
 
-Call = Callable[[Request], Awaitable[object]]
-
 
 class UnresolvedHintError(RouteError):
     """An annotation names something that is not defined yet."""
@@ -93,8 +91,8 @@ class Plan:
         self.steps = steps
         self.returns = returns
         """The return annotation; ``inspect.Parameter.empty`` without one."""
-        self.is_async = _is_async(function)
-        self.call: Call = self._compile()
+        self.is_async: bool = _is_async(function)
+        self.call: Callable[[Request], Awaitable[object]] = self._compile()
         """Call the function; await what comes back.
 
         A ValidationError out of the call itself, before anything is awaited, is the first one only;
@@ -184,7 +182,7 @@ class Plan:
         # What a dependency itself said of the request is not found by looking at its arguments.
         return ValidationError(found + [error for error in first.errors if error not in found])
 
-    def _compile(self) -> Call:
+    def _compile(self) -> Callable[[Request], Awaitable[object]]:
         if not self.is_async:
             return self._call_in_thread
         if any(step.keyword_only for step in self.steps):
@@ -193,7 +191,7 @@ class Plan:
             return self._compile_async()
         return self._compile_sync()
 
-    def _compile_sync(self) -> Call:
+    def _compile_sync(self) -> Callable[[Request], Awaitable[object]]:
         # PERF: nothing to wait for, so no coroutine of our own, and no list for the usual numbers of
         # arguments; benchmarks `json` and `users`.
         function = cast("Callable[..., Awaitable[object]]", self.function)
@@ -209,7 +207,7 @@ class Plan:
             case extracts:
                 return lambda request: function(*[extract(request) for extract in extracts])
 
-    def _compile_async(self) -> Call:
+    def _compile_async(self) -> Callable[[Request], Awaitable[object]]:
         function = cast("Callable[..., Awaitable[object]]", self.function)
         # Any: a `cast` where it is awaited is a call for each request.
         extracts: list[tuple[Callable[[Request], Any], bool]] = [

@@ -4,8 +4,8 @@ from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
 from oxidite.http.headers import Headers, MutableHeaders
 from oxidite.http.middleware import complete, ordered
-from oxidite.http.multipart import FormData, FormLimits, FormValue, Upload
-from oxidite.http.request import Address, InvalidJSONError, Request
+from oxidite.http.multipart import FormData, FormLimits, FormValue, Spool, Upload
+from oxidite.http.request import Address, InvalidJSONError, MatchedRoute, Request, Scopes
 from oxidite.http.response import (
     ASGIApp,
     HTMLResponse,
@@ -18,7 +18,7 @@ from oxidite.http.response import (
     to_response,
 )
 from oxidite.http.types import Handler, Middleware
-from oxidite.http.url import URL, QueryParams
+from oxidite.http.url import URL, QueryParams, URLParts
 
 __all__ = [
     "URL",
@@ -33,6 +33,7 @@ __all__ = [
     "Headers",
     "InvalidJSONError",
     "JSONResponse",
+    "MatchedRoute",
     "Middleware",
     "MountedResponse",
     "MutableHeaders",
@@ -41,8 +42,11 @@ __all__ = [
     "Request",
     "Response",
     "SameSite",
+    "Scopes",
+    "Spool",
     "StreamingResponse",
     "TextResponse",
+    "URLParts",
     "Upload",
     "complete",
     "ordered",

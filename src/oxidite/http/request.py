@@ -88,9 +88,9 @@ class Scopes:
 
     def __init__(self) -> None:
         self.values: dict[object, object] = {}
-        self.handler = AsyncExitStack()
-        self.request = AsyncExitStack()
-        self.stream = AsyncExitStack()
+        self.handler: AsyncExitStack[bool | None] = AsyncExitStack()
+        self.request: AsyncExitStack[bool | None] = AsyncExitStack()
+        self.stream: AsyncExitStack[bool | None] = AsyncExitStack()
 
 
 _NO_PARAMS: Mapping[str, Any] = MappingProxyType({})

@@ -29,7 +29,7 @@ from oxidite.http.response import HTMLResponse, Response
 
 __all__ = ["ErrorHandler", "ErrorRenderer", "Problem"]
 
-logger = logging.getLogger("oxidite.errors")
+_logger = logging.getLogger("oxidite.errors")
 
 ErrorHandler: TypeAlias = Callable[[Request, Exception], Response | Awaitable[Response]]
 """Answers for one kind of exception, or for one status."""
@@ -96,14 +96,14 @@ class ErrorRenderer:
     def _unexpected(self, request: Request, error: Exception) -> Response:
         error_id = secrets.token_hex(8)
         # Quoted, so that a path cannot write lines of its own into the log.
-        logger.error(
+        _logger.error(
             "error %s: %s %s", error_id, ascii(request.method), ascii(request.path), exc_info=error
         )
         for observer in self.observers:
             try:
                 observer(request, error)
             except Exception:
-                logger.exception("an observer of errors failed")
+                _logger.exception("an observer of errors failed")
         public = _public(error)
         problem = {**problem_of(public), "error_id": error_id}
         if not self._debug:

@@ -21,13 +21,18 @@ from oxidite.protocols.base import Application, cancelled_elsewhere, finish
 from oxidite.protocols.inflight import InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
 
-__all__ = ["ASGIRequest", "serve_asgi"]
+__all__ = ["ASGIRequest", "Message", "Receive", "Send", "serve_asgi"]
 
-logger = logging.getLogger("oxidite")
+_logger = logging.getLogger("oxidite")
 
 Message: TypeAlias = MutableMapping[str, Any]  # the formats of ASGI are open dictionaries
+"""A message of ASGI, and the scope of a connection."""
+
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
+"""Waits for the server's next message."""
+
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+"""Hands a message to the server."""
 
 Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 
@@ -473,7 +478,7 @@ async def _serve_lifespan(app: Application, receive: Receive, send: Send) -> Non
             await receive()
     except Exception as exc:
         phase = "shutdown" if started else "startup"
-        logger.exception("%s failed", phase)
+        _logger.exception("%s failed", phase)
         await send({"type": f"lifespan.{phase}.failed", "message": f"{type(exc).__name__}: {exc}"})
     else:
         await send({"type": "lifespan.shutdown.complete"})

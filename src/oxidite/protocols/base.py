@@ -13,7 +13,7 @@ from oxidite.http.response import Response
 from oxidite.lifespan import Lifespan
 from oxidite.protocols.inflight import InFlight
 
-logger = logging.getLogger("oxidite")
+_logger = logging.getLogger("oxidite")
 
 __all__ = ["Application", "cancelled_elsewhere", "finish", "run_after"]
 
@@ -69,7 +69,7 @@ async def _close(scope: AsyncExitStack, error: BaseException | None) -> None:
             await scope.__aexit__(type(error), error, error.__traceback__)
     except Exception as exc:
         if exc is not error:
-            logger.exception("clean-up after the response failed")
+            _logger.exception("clean-up after the response failed")
     except BaseException as exc:
         if exc is not error:
             raise
@@ -81,4 +81,4 @@ async def run_after(request: Request) -> None:
         try:
             await call(function)
         except Exception:
-            logger.exception("work after the response failed")
+            _logger.exception("work after the response failed")

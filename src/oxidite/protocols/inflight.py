@@ -58,7 +58,7 @@ class InFlight:
         self.loop: asyncio.AbstractEventLoop | None = None
         """The running loop while the sweeper is awake, else ``None``; see ``wake``."""
         self._watchers: dict[Watched, asyncio.Task[None]] = {}
-        self.stopping = asyncio.Event()
+        self.stopping: asyncio.Event = asyncio.Event()
         """Set when the server begins to stop: what has no end of its own ends now."""
 
     def __len__(self) -> int:

@@ -1,8 +1,8 @@
 """From a request to its handler, and from a handler to its URL."""
 
 from oxidite.routing.pattern import Converter, Param, Pattern
-from oxidite.routing.route import Definition, Route, RouteOptions
-from oxidite.routing.router import Controller, Mount, Router
+from oxidite.routing.route import Definition, Encoder, RenderError, Route, RouteOptions
+from oxidite.routing.router import Controller, Entry, Included, Mount, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
 
@@ -10,9 +10,13 @@ __all__ = [
     "Controller",
     "Converter",
     "Definition",
+    "Encoder",
+    "Entry",
+    "Included",
     "Mount",
     "Param",
     "Pattern",
+    "RenderError",
     "Route",
     "RouteOptions",
     "RouteTable",

@@ -28,9 +28,9 @@ from oxidite.http.response import (
 from oxidite.http.types import Handler, Middleware
 from oxidite.routing.pattern import Pattern, bare_type
 
-__all__ = ["Definition", "RenderError", "Route", "RouteOptions", "wrap"]
+__all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
 
-logger = logging.getLogger("oxidite")
+_logger = logging.getLogger("oxidite")
 
 RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 """Makes the response of an exception; the application passes it in."""
@@ -366,7 +366,7 @@ async def _abandon(scopes: Scopes, exc: BaseException) -> None:
         try:
             await scope.__aexit__(type(exc), exc, exc.__traceback__)
         except Exception:
-            logger.exception("clean-up of a cancelled request failed")
+            _logger.exception("clean-up of a cancelled request failed")
         except BaseException as other:  # the same, passed through: the caller raises it
             if other is not exc:
                 raise

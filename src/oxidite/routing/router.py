@@ -23,7 +23,7 @@ from oxidite.routing.pattern import Pattern
 from oxidite.routing.route import Definition, Route, RouteOptions
 from oxidite.routing.tree import ANY_METHOD
 
-__all__ = ["Controller", "Entry", "Mount", "Router"]
+__all__ = ["Controller", "Entry", "Included", "Mount", "Router"]
 
 H = TypeVar("H", bound=Callable[..., object])
 
@@ -105,10 +105,10 @@ class Router:
         tags: Sequence[str] = (),
         name: str = "",
     ) -> None:
-        self.prefix = Pattern.parse(prefix)
-        self.host = None if host is None else _host_pattern(host)
-        self.middleware = list(middleware)
-        self.tags = tuple(tags)
+        self.prefix: Pattern = Pattern.parse(prefix)
+        self.host: Pattern | None = None if host is None else _host_pattern(host)
+        self.middleware: list[Middleware] = list(middleware)
+        self.tags: tuple[str, ...] = tuple(tags)
         self.name = name
         self.entries: list[Entry] = []
 

@@ -29,7 +29,7 @@ class RouteTable:
     def __init__(
         self, routes: Iterable[Route], *, trailing_slash: TrailingSlash, render: RenderError
     ) -> None:
-        self.routes = tuple(routes)
+        self.routes: tuple[Route, ...] = tuple(routes)
         self._trailing_slash = trailing_slash
         self._render = render
         self._tree: Tree[Route] = Tree()

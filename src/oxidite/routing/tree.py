@@ -33,9 +33,9 @@ class Match(Generic[R]):
     __slots__ = ("allowed", "params", "route")
 
     def __init__(self, route: R | None, params: dict[str, object], allowed: set[str]) -> None:
-        self.route = route
-        self.params = params
-        self.allowed = allowed
+        self.route: R | None = route
+        self.params: dict[str, object] = params
+        self.allowed: set[str] = allowed
 
 
 class Tree(Generic[R]):

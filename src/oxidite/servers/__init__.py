@@ -6,7 +6,15 @@
     server.run(Target("blog.main", "app"), Settings(port=8080, workers=4))
 """
 
-from oxidite.servers.base import TLS, Application, Interface, ListenError, Server, Settings
+from oxidite.servers.base import (
+    TLS,
+    Announce,
+    Application,
+    Interface,
+    ListenError,
+    Server,
+    Settings,
+)
 from oxidite.servers.choice import SERVERS, choose_server, installed_servers
 from oxidite.servers.examine import examine
 from oxidite.servers.interface import choose_interface
@@ -15,6 +23,7 @@ from oxidite.servers.target import ImportFailedError, Target, TargetError
 __all__ = [
     "SERVERS",
     "TLS",
+    "Announce",
     "Application",
     "ImportFailedError",
     "Interface",

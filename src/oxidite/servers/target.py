@@ -39,8 +39,8 @@ class ImportFailedError(TargetError):
     code = "import_failed"
 
     def __init__(self, what: str, cause: BaseException) -> None:
-        self.traceback = users_traceback(cause)
-        self.summary = self.traceback.rstrip().rpartition("\n")[2]
+        self.traceback: str = users_traceback(cause)
+        self.summary: str = self.traceback.rstrip().rpartition("\n")[2]
         super().__init__(f"{what}:\n\n{self.traceback}".rstrip())
 
 

@@ -58,7 +58,7 @@ class RollCall:
 
     def __init__(self) -> None:
         self._line, theirs = multiprocessing.Pipe(duplex=False)
-        self.report = Report(theirs)
+        self.report: Report = Report(theirs)
 
     def start(self, is_complete: Callable[[set[int]], bool], then: Callable[[], object]) -> None:
         """Call ``then``, once, in a thread, when ``is_complete`` holds for the processes that reported."""

@@ -37,7 +37,7 @@ class LiveServer:
     def __init__(self, app: Oxidite, *, host: str = "127.0.0.1", grace: float = 5.0) -> None:
         self.app = app
         self.host = host
-        self.port = 0
+        self.port: int = 0
         self.grace = grace
         self._recorder = StartupRecorder(app)
         self._server: StoppableServer | None = None

@@ -41,7 +41,7 @@ class Control:
         self._sock = sock
         self._orders: SimpleQueue[str] = SimpleQueue()
         self.app: DevApp | None = None
-        self.is_abandoned = False
+        self.is_abandoned: bool = False
         threading.Thread(target=self._read, name="oxidite-dev", daemon=True).start()
 
     def wait(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -46,8 +47,8 @@ class Report(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-decode_order = msgspec.json.Decoder(Order).decode
-decode_report = msgspec.json.Decoder(Report).decode
+decode_order: Callable[[bytes], Order] = msgspec.json.Decoder(Order).decode
+decode_report: Callable[[bytes], Report] = msgspec.json.Decoder(Report).decode
 
 
 def encode(message: Task | Order | Report) -> bytes:

@@ -15,7 +15,7 @@ from oxidite.middleware.debug.report import report_of
 
 __all__ = ["debug_markdown", "debug_page"]
 
-logger = logging.getLogger("oxidite.errors")
+_logger = logging.getLogger("oxidite.errors")
 
 _LONGEST = 50_000
 
@@ -26,7 +26,7 @@ def debug_page(request: Request, error: Exception, error_id: str) -> str:
         report = report_of(request, error, error_id)
         return page_of(report, markdown_of(report))
     except Exception:
-        logger.exception("the error page could not be made; error %s is shown plainly", error_id)
+        _logger.exception("the error page could not be made; error %s is shown plainly", error_id)
         title = escape(type(error).__name__)
         text = escape(_plain(error, error_id))
         return f'<!doctype html><meta charset="utf-8"><title>{title}</title><pre>{text}</pre>'
@@ -37,7 +37,7 @@ def debug_markdown(request: Request, error: Exception, error_id: str) -> str:
     try:
         return markdown_of(report_of(request, error, error_id))
     except Exception:
-        logger.exception("the error report could not be made; error %s is shown plainly", error_id)
+        _logger.exception("the error report could not be made; error %s is shown plainly", error_id)
         # Indented, which nothing in the text can end.
         return "".join(f"    {line}\n" for line in _plain(error, error_id).splitlines())
 
