@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -302,7 +303,8 @@ class _PathValue:
         self._parameter = parameter
         self._name = name = parameter.name
         declared = parameter.context.path_params[name]
-        self._convert = None if declared == parameter.type else _converter(parameter.type)
+        as_it_is = parameter.type in (declared, inspect.Parameter.empty)
+        self._convert = None if as_it_is else _converter(parameter.type)
         # PERF: nothing but the look-up, most times; benchmark `users`.
         self.extract: Callable[[Request], object] = (
             self._converted if self._convert else lambda request: request.params[name]

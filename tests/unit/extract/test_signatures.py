@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from oxidite import Body, Cookie, Depends, Form, Header, Json, Oxidite, Path, Query, Request, State
 from oxidite.errors import RouteError
 from oxidite.extract import Context, Plan
+from oxidite.testing import Client
 
 
 class New(Struct):
@@ -88,12 +89,18 @@ def test_a_parameter_without_an_annotation_is_refused() -> None:
     assert refusal(show) == "'q' has no annotation, so nothing says where it comes from."
 
 
-def test_a_path_parameter_needs_no_annotation() -> None:
-    async def show(id: object) -> None: ...
+async def test_a_path_parameter_needs_no_annotation() -> None:
+    async def show(id: object) -> list[object]:
+        return [id]
 
     del show.__annotations__["id"]
+    app = Oxidite()
+    app.get("/text/{id}")(show)
+    app.get("/number/{id:int}")(show)
 
-    Oxidite().get("/{id}")(show)
+    async with Client(app) as client:
+        assert (await client.get("/text/7")).json() == ["7"]
+        assert (await client.get("/number/7")).json() == [7]
 
 
 def test_collected_arguments_are_refused() -> None:
