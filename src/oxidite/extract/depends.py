@@ -25,10 +25,11 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 from oxidite.concurrency import ThreadPool
 from oxidite.errors import FieldError, RouteError
 from oxidite.extract.base import Description, Extractor, Parameter, location
+from oxidite.extract.params import PathValue
 from oxidite.extract.plan import Plan
 from oxidite.http.request import Request, Scopes
 
-__all__ = ["Dependency", "Depends", "Scope", "dependencies_of", "forget"]
+__all__ = ["Dependency", "Depends", "Scope", "dependencies_of", "forget", "path_parameters"]
 
 T = TypeVar("T")
 
@@ -102,6 +103,16 @@ def dependencies_of(plan: Plan) -> list[_Provided]:
             found.extend(dependencies_of(step.extractor.plan))
             found.append(step.extractor)
     return found
+
+
+def path_parameters(plan: Plan) -> Iterator[Parameter]:
+    """Yield the parameters that come from the path: the function's own, then its dependencies'."""
+    for step in plan.steps:
+        if isinstance(step.extractor, PathValue):
+            yield step.parameter
+    for step in plan.steps:
+        if isinstance(step.extractor, _Provided):
+            yield from path_parameters(step.extractor.plan)
 
 
 def _check_scope(dependency: Dependency, plan: Plan) -> None:

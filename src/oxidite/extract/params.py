@@ -28,6 +28,7 @@ __all__ = [
     "Header",
     "Name",
     "Path",
+    "PathValue",
     "Query",
     "UnknownPathParameterError",
     "field_errors",
@@ -296,7 +297,7 @@ def field_errors(error: MismatchError, source: str, *, name: str | None = None) 
     ]
 
 
-class _PathValue:
+class PathValue:
     """A parameter of the path, converted by the pattern already, or by its type."""
 
     def __init__(self, parameter: Parameter) -> None:
@@ -334,7 +335,7 @@ class _ParamMarker:
                 raise UnknownPathParameterError(
                     parameter.refuse("is not in the path of the route.").message
                 )
-            return _PathValue(parameter)
+            return PathValue(parameter)
         names = [each.value for each in parameter.metadata if isinstance(each, Name)]
         key = names[0].lower() if names and source.kind == "header" else names[0] if names else None
         key = key or source.key(parameter.name)

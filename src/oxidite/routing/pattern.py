@@ -18,6 +18,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from oxidite.errors import RouteError
+from oxidite.extract.params import without_none
 
 __all__ = ["CONVERTERS", "PATH", "Converter", "Param", "Pattern", "bare_type", "converter_for"]
 
@@ -130,8 +131,9 @@ PATH = CONVERTERS["path"]
 
 
 def bare_type(type_: object) -> object:
-    """Return the class behind ``Path[int]``, ``Annotated[int, Meta(ge=1)]`` and a ``NewType``."""
+    """Return the class behind ``Path[int]``, ``Annotated[int, ...]``, ``int | None``, a ``NewType``."""
     while True:
+        type_ = without_none(type_)
         if get_origin(type_) is Annotated:
             type_ = get_args(type_)[0]
         elif isinstance(type_, NewType):

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_arg
 
 from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import NotAcceptableError, RouteError, ValidationError
-from oxidite.extract.base import Context, Marker, location
-from oxidite.extract.depends import dependencies_of, forget
+from oxidite.extract.base import Context, Marker, Parameter, location
+from oxidite.extract.depends import dependencies_of, forget, path_parameters
 from oxidite.extract.plan import Plan, resolve_hints
 from oxidite.http.negotiation import best_match, etag_matches
 from oxidite.http.request import Request, Scopes
@@ -26,7 +26,7 @@ from oxidite.http.response import (
     to_response,
 )
 from oxidite.http.types import Handler, Middleware
-from oxidite.routing.pattern import Pattern, bare_type
+from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 
 __all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
 
@@ -38,6 +38,7 @@ RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH", "QUERY"))
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY"))
 _ROOT = Pattern(("",))
+_ANYTHING = (inspect.Parameter.empty, object, Any)
 _COMPLETE_KINDS = (JSONResponse, HTMLResponse, TextResponse, RedirectResponse)
 
 
@@ -109,36 +110,80 @@ class Definition:
             pattern = prefix + self.pattern
         except RouteError as exc:
             raise RouteError(f"{location(self.handler)}: {exc.message}") from None
-        hints = resolve_hints(self.handler, self.localns)
-        _check_types(self.handler, pattern, hints)
-        pattern = pattern.typed(hints)
         hosts = host.types() if host else {}
         if both := hosts.keys() & pattern.types():
             raise RouteError(
                 f"{location(self.handler)}: {min(both)!r} is in the host and in the path {str(pattern)!r}. "
                 "Rename one."
             )
-        context = Context(
-            {**hosts, **pattern.types()},
-            has_body=bool(_BODY_METHODS & set(self.methods)),
-            localns=self.localns,
-        )
-        plan = Plan.of(self.handler, context, given=given, hints=hints)
+        hints = resolve_hints(self.handler, self.localns)
+        has_body = bool(_BODY_METHODS & set(self.methods))
+
+        def read(types: Mapping[str, object]) -> Plan:
+            context = Context({**hosts, **types}, has_body=has_body, localns=self.localns)
+            return Plan.of(self.handler, context, given=given, hints=hints)
+
+        # The handler alone says the types, most times; what dependencies say is known only when their
+        # signatures have been read, too.
+        types = pattern.typed(hints).types()
+        plan = read(types)
+        pattern = pattern.typed(_declared_types(pattern, plan))
+        if pattern.types() != types:
+            plan = read(pattern.types())
         return pattern if pattern.segments else _ROOT, plan
 
 
-def _check_types(
-    handler: Callable[..., object], pattern: Pattern, hints: Mapping[str, object]
-) -> None:
-    for param in pattern.params:
-        hint, converter = bare_type(hints.get(param.name)), param.converter
-        if converter is None or not isinstance(hint, type) or issubclass(converter.type, hint):
+def _declared_types(pattern: Pattern, plan: Plan) -> Mapping[str, object]:
+    """Return the types that the handler and its dependencies declare of the path's parameters.
+
+    Raises:
+        RouteError: two of them differ, or one and the path.
+    """
+    converters = {param.name: param.converter for param in pattern.params}
+    declared: dict[str, Parameter] = {}
+    for parameter in path_parameters(plan) if converters else ():
+        if parameter.name not in converters:
+            continue  # it is in the host
+        type_, converter = bare_type(parameter.type), converters[parameter.name]
+        if type_ in _ANYTHING:
             continue
-        if converter.name not in ("str", "path"):
-            raise RouteError(
-                f"{location(handler)}: {param.name!r} is {hint.__name__}, but the path {str(pattern)!r} "
-                f"says {converter.name}. Write the same in both, or no type in the path."
+        if converter is None:
+            first = declared.setdefault(parameter.name, parameter)
+            if not _is_same(bare_type(first.type), type_):
+                where = _path(pattern, plan, first, parameter)
+                raise parameter.refuse(
+                    f"is {_shown(type_)}, but {_shown(bare_type(first.type))} at "
+                    f"{location(first.function)}, and both read {where}. Write the same type in both."
+                )
+        elif not _fits(converter, type_):
+            raise parameter.refuse(
+                f"is {_shown(type_)}, but {_path(pattern, plan, parameter)} says {converter.name}. "
+                "Write the same in both, or no type in the path."
             )
+    return {name: parameter.type for name, parameter in declared.items()}
+
+
+def _is_same(one: object, other: object) -> bool:
+    if isinstance(one, type) and isinstance(other, type):
+        return one is other
+    # Something like a Literal: each reads the same text in its way.
+    return converter_for(one).type is converter_for(other).type
+
+
+def _fits(converter: Converter, type_: object) -> bool:
+    if converter.name in ("str", "path") or not isinstance(type_, type):
+        return True
+    return issubclass(converter.type, type_)
+
+
+def _path(pattern: Pattern, plan: Plan, *parameters: Parameter) -> str:
+    """Return how to call the path in a message that has the places of ``parameters`` already."""
+    is_told = any(parameter.function is plan.function for parameter in parameters)
+    return f"the path {str(pattern)!r}" + ("" if is_told else f" of {location(plan.function)}")
+
+
+def _shown(type_: object) -> str:
+    return type_.__name__ if isinstance(type_, type) else repr(type_)
 
 
 @dataclass(eq=False)

@@ -63,6 +63,24 @@ def test_a_line_for_each_route(oxidite: Command) -> None:
     ]
 
 
+def test_a_path_has_the_type_that_only_a_dependency_declares(oxidite: Command) -> None:
+    source = """
+        from typing import Annotated
+        from oxidite import Depends, Oxidite
+
+        app = Oxidite()
+
+        async def load(post_id: int) -> str: ...
+
+        @app.get("/posts/{post_id}")
+        async def show(post: Annotated[str, Depends(load)]) -> str: ...
+    """
+    oxidite.write("declared.py", source)
+    (route,) = json.loads(oxidite("routes", "declared.py", "--json").out)
+
+    assert route["path"] == "/posts/{post_id:int}"
+
+
 def test_the_chain_of_each_route(oxidite: Command) -> None:
     oxidite.write("shop2.py", SHOP)
     done = oxidite("routes", "shop2.py", "--middleware", "--filter", "PUT")

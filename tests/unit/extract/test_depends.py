@@ -708,6 +708,137 @@ async def test_a_context_variable_set_by_a_dependency_is_seen_by_the_handler() -
     assert language.get() == "en"
 
 
+# Parameters of the path.
+
+
+async def number_of(post_id: int) -> int:
+    return post_id
+
+
+async def doubled(number: Annotated[int, Depends(number_of)]) -> int:
+    return number * 2
+
+
+class Wanted:
+    def __init__(self, post_id: int, full: bool = False) -> None:
+        self.number = post_id
+
+
+async def number_or_none(post_id: int | None = None) -> int | None:
+    return post_id
+
+
+def as_handlers(app: Oxidite | Router, path: str) -> None:
+    """Register handlers at ``path`` that leave it to a dependency to say what ``post_id`` is."""
+
+    @app.get(f"{path}/direct")
+    async def direct(number: Annotated[int, Depends(number_of)]) -> list[object]:
+        return [number]
+
+    @app.get(f"{path}/nested")
+    async def nested(number: Annotated[int, Depends(doubled)]) -> list[object]:
+        return [number]
+
+    @app.get(f"{path}/class")
+    async def of_class(wanted: Wanted = Depends(Wanted)) -> list[object]:
+        return [wanted.number]
+
+    @app.get(f"{path}/optional")
+    async def optional(number: Annotated[Any, Depends(number_or_none)]) -> list[object]:
+        return [number]
+
+    @app.get(f"{path}/both")
+    async def both(post_id: object, number: Annotated[int, Depends(number_of)]) -> list[object]:
+        return [post_id, number]
+
+
+KINDS = {"direct": [7], "nested": [14], "class": [7], "optional": [7], "both": [7, 7]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_parameter_that_only_a_dependency_declares_has_its_type_in_the_path(
+    kind: str,
+) -> None:
+    app = Oxidite()
+    as_handlers(app, "/posts/{post_id}")
+
+    assert f"/posts/{{post_id:int}}/{kind}" in {route.path for route in app.routes}
+    async with Client(app) as client:
+        assert (await client.get(f"/posts/7/{kind}")).json() == KINDS[kind]
+        assert (await client.get(f"/posts/x/{kind}")).status_code == 404
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_that_parameter_may_stand_in_the_prefix_of_a_group(kind: str) -> None:
+    app = Oxidite()
+    as_handlers(app.group("/outer").group("/posts/{post_id}"), "")
+
+    async with Client(app) as client:
+        assert (await client.get(f"/outer/posts/7/{kind}")).json() == KINDS[kind]
+        assert (await client.get(f"/outer/posts/x/{kind}")).status_code == 404
+
+
+async def test_a_dependency_may_use_a_parameter_where_there_is_one_and_do_without() -> None:
+    app = Oxidite()
+
+    @app.get("/posts")
+    @app.get("/posts/{post_id}")
+    async def handler(number: Annotated[Any, Depends(number_or_none)]) -> list[object]:
+        return [number]
+
+    assert [route.path for route in app.routes] == ["/posts/{post_id:int}", "/posts"]
+    assert await fetch(app, "/posts/7") == [7]
+    assert await fetch(app, "/posts?post_id=8") == [8]
+    assert await fetch(app, "/posts") == [None]
+
+
+async def test_the_narrower_route_is_found_by_what_a_dependency_says() -> None:
+    app = Oxidite()
+
+    @app.get("/posts/{slug}")
+    async def by_slug(slug: str) -> list[object]:
+        return [slug]
+
+    @app.get("/posts/{post_id}")
+    async def by_number(number: Annotated[int, Depends(number_of)]) -> list[object]:
+        return [number]
+
+    assert await fetch(app, "/posts/7") == [7]
+    assert await fetch(app, "/posts/seven") == ["seven"]
+
+
+async def test_a_parameter_that_a_dependency_reads_from_elsewhere_says_nothing_of_the_path() -> (
+    None
+):
+    async def of_query(post_id: Query[int]) -> int:
+        return post_id
+
+    app = Oxidite()
+
+    @app.get("/posts/{post_id}")
+    async def handler(number: Annotated[int, Depends(of_query)]) -> list[object]:
+        return [number]
+
+    assert [route.path for route in app.routes] == ["/posts/{post_id}"]
+    assert await fetch(app, "/posts/x?post_id=7") == [7]
+
+
+async def test_a_dependency_that_reads_the_host_does_not_touch_the_path() -> None:
+    async def of_host(tenant: str, post_id: int) -> str:
+        return f"{tenant} {post_id}"
+
+    app = Oxidite()
+    group = app.group("/posts", host="{tenant}.example.com")
+
+    @group.get("/{post_id}")
+    async def handler(made: Annotated[str, Depends(of_host)]) -> list[str]:
+        return [made]
+
+    headers = {"host": "acme.example.com"}
+    assert [route.path for route in app.routes] == ["/posts/{post_id:int}"]
+    assert await fetch(app, "/posts/7", headers=headers) == ["acme 7"]
+
+
 # In tests.
 
 

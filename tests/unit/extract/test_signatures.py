@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path as File
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
 from annotated_types import Ge
@@ -15,6 +17,7 @@ from pydantic import BaseModel, Field
 from oxidite import Body, Cookie, Depends, Form, Header, Json, Oxidite, Path, Query, Request, State
 from oxidite.errors import RouteError
 from oxidite.extract import Context, Plan
+from oxidite.extract.base import location
 from oxidite.testing import Client
 
 
@@ -261,6 +264,100 @@ def test_a_path_and_a_handler_that_disagree_are_refused(
     message = refusal(show, path)
     assert message.startswith("'id' is ")
     assert f"but the path '{path}' says {said}. Write the same in both" in message
+
+
+def test_a_path_and_a_dependency_that_disagree_are_refused_with_both_places() -> None:
+    async def load(id: str) -> int:
+        return 1
+
+    async def show(made: Annotated[int, Depends(load)]) -> None: ...
+
+    with pytest.raises(RouteError) as caught:
+        Oxidite().get("/posts/{id:int}")(show)
+
+    assert caught.value.message == (
+        f"{location(load)}: 'id' is str, but the path '/posts/{{id:int}}' of {location(show)} says "
+        "int. Write the same in both, or no type in the path."
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        (int, str, ("int", "str")),
+        (str, int, ("str", "int")),
+        (Path[UUID], date, ("UUID", "date")),
+        (int, float, ("int", "float")),
+        (int, Literal[1, 2], ("int", "typing.Literal[1, 2]")),
+        (bool, str, ("bool", "str")),
+    ],
+)
+def test_a_handler_and_a_dependency_that_disagree_are_refused_with_both_places(
+    one: Any, other: Any, shown: tuple[str, str]
+) -> None:
+    async def load(id: Any) -> int:
+        return 1
+
+    async def show(made: Annotated[int, Depends(load)], id: Any) -> None: ...
+
+    show.__annotations__["id"] = one
+    load.__annotations__["id"] = other
+    with pytest.raises(RouteError) as caught:
+        Oxidite().get("/posts/{id}")(show)
+
+    assert caught.value.message == (
+        f"{location(load)}: 'id' is {shown[1]}, but {shown[0]} at {location(show)}, and both read the "
+        "path '/posts/{id}'. Write the same type in both."
+    )
+
+
+def test_two_dependencies_that_disagree_are_refused_with_both_places() -> None:
+    async def first(id: int) -> int:
+        return 1
+
+    async def inner(id: str) -> int:
+        return 1
+
+    async def second(made: Annotated[int, Depends(inner)]) -> int:
+        return 1
+
+    async def show(
+        a: Annotated[int, Depends(first)], b: Annotated[int, Depends(second)]
+    ) -> None: ...
+
+    with pytest.raises(RouteError) as caught:
+        Oxidite().get("/posts/{id}")(show)
+
+    assert caught.value.message == (
+        f"{location(inner)}: 'id' is str, but int at {location(first)}, and both read the path "
+        f"'/posts/{{id}}' of {location(show)}. Write the same type in both."
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "path"),
+    [
+        (int, Annotated[int, Meta(ge=1)], "/{id:int}"),
+        (Path[int], int | None, "/{id:int}"),
+        (str, Literal["new", "old"], "/{id}"),
+        (Any, UUID, "/{id:uuid}"),
+        (UUID, object, "/{id:uuid}"),
+    ],
+)
+def test_declarations_that_mean_the_same_of_the_path_may_differ(
+    one: Any, other: Any, path: str
+) -> None:
+    async def load(id: Any) -> int:
+        return 1
+
+    async def show(id: Any, made: Annotated[int, Depends(load)]) -> None: ...
+
+    show.__annotations__["id"] = one
+    load.__annotations__["id"] = other
+    app = Oxidite()
+    app.get("/{id}")(show)
+
+    assert [route.path for route in app.routes] == [path]
 
 
 def test_the_place_of_a_mistake_in_a_dependency_is_that_of_the_dependency() -> None:

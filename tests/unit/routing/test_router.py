@@ -9,6 +9,7 @@ import pytest
 
 from oxidite import Controller, Depends, Handler, Oxidite, Request, Response, Router
 from oxidite.errors import RouteError
+from oxidite.extract.base import location
 from oxidite.testing import Client
 
 Message = MutableMapping[str, Any]
@@ -328,6 +329,47 @@ async def test_a_controller_needs_no_constructor() -> None:
 
     async with Client(app) as client:
         assert (await client.get("/plain")).text == "Plain"
+
+
+async def test_a_controllers_constructor_says_what_a_parameter_of_the_path_is() -> None:
+    class Comments(Controller):
+        routes = Router("/posts/{post_id}/comments")
+
+        def __init__(self, post_id: int) -> None:
+            self.post_id = post_id
+
+        @routes.get("/{id}")
+        async def show(self, id: int) -> list[int]:
+            return [self.post_id, id]
+
+    app = Oxidite()
+    app.include(Comments)
+
+    assert [route.path for route in app.routes] == ["/posts/{post_id:int}/comments/{id:int}"]
+    async with Client(app) as client:
+        assert (await client.get("/posts/1/comments/2")).json() == [1, 2]
+        assert (await client.get("/posts/x/comments/2")).status_code == 404
+
+
+def test_a_controller_and_its_method_that_disagree_of_the_path_are_refused() -> None:
+    class Comments(Controller):
+        routes = Router("/posts/{post_id}")
+
+        def __init__(self, post_id: int) -> None:
+            self.post_id = post_id
+
+        @routes.get("/")
+        async def show(self, post_id: str) -> str:
+            return post_id
+
+    app = Oxidite()
+    app.include(Comments)
+
+    with pytest.raises(RouteError) as caught:
+        _ = app.routes
+    assert f"Comments(): 'post_id' is int, but str at {location(Comments.show)}" in (
+        caught.value.message
+    )
 
 
 def test_a_method_without_its_controller_is_refused() -> None:

@@ -133,6 +133,25 @@ def test_positions_are_those_of_path_and_query() -> None:
         cast("Any", app.url)(mine, 3, 4)
 
 
+def test_a_parameter_that_only_a_dependency_takes_is_part_of_the_url() -> None:
+    async def load(post_id: int) -> str:
+        return ""
+
+    app = Oxidite()
+
+    @app.get("/posts/{post_id}")
+    async def show(post: Annotated[str, Depends(load)]) -> str:
+        return post
+
+    # No type checker knows what a dependency takes.
+    assert cast("Any", app.url)(show, post_id=3) == "/posts/3"
+    assert app.url("show", post_id=3) == "/posts/3"
+    with pytest.raises(ValueError, match="post_id: 'x' is not a int"):
+        app.url("show", post_id="x")
+    with pytest.raises(ValueError, match=r"url of /posts/\{post_id:int\}: post_id missing"):
+        app.url("show")
+
+
 def test_a_missing_parameter_is_named() -> None:
     with pytest.raises(ValueError, match=r"url of /\{year:int\}/\{name\}: name missing"):
         app.url("archive.one", year=3)
