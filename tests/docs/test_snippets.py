@@ -271,7 +271,8 @@ def environment(home: Path) -> dict[str, str]:
     # On a terminal curl has no progress meter, and nobody's own settings belong here.
     (home / ".curlrc").write_text("silent\nshow-error\nnoproxy = *\n")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
+    names = ("LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "HOME": str(home), "PATH": path, "NO_COLOR": "1", "COLUMNS": "80"}
 
 

@@ -47,11 +47,13 @@ class Project:
         new.write_text(dedent(source))
         new.replace(self.directory / name)
 
-    def start(self, *args: str) -> None:
+    def start(self, *args: str, hangup: signal.Handlers = signal.SIG_DFL) -> None:
+        """Start it; ``hangup`` is what it inherits for SIGHUP, whatever these tests did."""
         environ = {**os.environ}
         environ.pop("OXIDITE_ENV", None)
         # As everywhere outside of tests: compiled files are what makes quick changes dangerous.
         environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        ours = signal.signal(signal.SIGHUP, hangup)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "oxidite", "dev", "--port", "0", *args],
@@ -62,6 +64,7 @@ class Project:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        signal.signal(signal.SIGHUP, ours)
         self.wait_until(lambda: "http://" in self.said)
 
     @property
@@ -130,6 +133,10 @@ class Project:
     def close(self) -> None:
         self._client.close()
         if self.process is not None:
+            # Not killed at once: what it has covered is written at its end.
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(TIMEOUT)
             self.process.kill()
             self.process.wait()
             self.wait_until_gone()
@@ -478,6 +485,18 @@ def test_nothing_is_left_after_the_end(project: Project, signum: int, code: int)
     assert project.end(signum) == code
     assert project.living() == []
     assert "Traceback" not in project.said
+
+
+def test_started_by_nohup_it_outlives_its_terminal(project: Project) -> None:
+    project.write(HELLO.format("one"))
+    project.start(hangup=signal.SIG_IGN)
+    project.wait_for("one")
+    assert project.process is not None
+    project.process.send_signal(signal.SIGHUP)
+    project.write(HELLO.format("two"))
+
+    project.wait_for("two")
+    assert project.end(signal.SIGTERM) == 0
 
 
 def test_nothing_is_left_when_it_ends_while_nothing_works(project: Project) -> None:
