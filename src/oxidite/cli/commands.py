@@ -52,6 +52,9 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; a wrong name is told the nearest right one."""
+        # What completes words in a shell asks for names that are not finished.
+        if ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
         if not args[0].startswith("-") and args[0] not in self.lazy:
             raise click.NoSuchCommand(args[0], possibilities=self.lazy, ctx=ctx)
         return super().resolve_command(ctx, args)

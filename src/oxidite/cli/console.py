@@ -71,4 +71,4 @@ def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         # As text: a path such as /[a]/b is no markup.
         grid.add_row(*map(Text, row))
-    Console(no_color=not in_colour(sys.stdout)).print(grid)
+    Console(color_system="auto" if in_colour(sys.stdout) else None).print(grid)

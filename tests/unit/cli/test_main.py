@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
+import os
 import subprocess
 import sys
 from typing import Protocol
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from oxidite import __version__
-from oxidite.cli.main import COMMANDS
+from oxidite.cli.main import COMMANDS, cli
 
 
 class Done(Protocol):
@@ -136,11 +139,45 @@ def test_ctrl_c_is_130(oxidite: Oxidite) -> None:
     assert "Traceback" not in done.err
 
 
-def test_a_reader_that_has_enough_is_no_error(oxidite: Oxidite) -> None:
-    program = f"{sys.executable} -P -m oxidite version --json | true"
-    done = subprocess.run(program, shell=True, capture_output=True, text=True, check=False)
+def test_a_reader_that_has_enough_is_told_no_error(oxidite: Oxidite) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = [sys.executable, "-P", "-m", "oxidite", "version", "--json"]
+    done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_an_error_of_the_system_that_is_no_closed_pipe_is_not_hidden(
+    oxidite: Oxidite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("oxidite.cli.version.write", full)
+    with pytest.raises(OSError, match="No space left"):
+        oxidite("version", "--json")
+
+
+def test_a_shell_completes_the_names_of_commands(oxidite: Oxidite) -> None:
+    completion = ShellComplete(cli, {}, "oxidite", "_OXIDITE_COMPLETE")
+
+    def words(*before: str) -> list[object]:
+        return [each.value for each in completion.get_completions(list(before), "")]
+
+    assert words() == list(COMMANDS)
+    assert words("config") == ["show"]
+    assert words("confi") == list(COMMANDS)
+
+
+def test_a_package_that_is_not_installed_has_no_version(
+    oxidite: Oxidite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oxidite.cli.version._PACKAGES", ("no-such-package",))
+
+    assert oxidite("version").out.endswith("\nno-such-package not installed\n")
+    assert json.loads(oxidite("version", "--json").out)["no-such-package"] is None
 
 
 def test_python_m_oxidite_says_its_name(oxidite: Oxidite) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from typing import Any, Protocol
 
 
@@ -91,6 +95,29 @@ def test_the_chain_of_each_route(oxidite: Command) -> None:
         "    → limit",
         "      → shop2.py:20 user()",
     ]
+
+
+def test_on_a_terminal_the_lines_are_a_table_and_a_path_is_no_markup(oxidite: Command) -> None:
+    source = """
+        from oxidite import Oxidite
+
+        app = Oxidite()
+
+        @app.get("/[bold]/x")
+        async def index() -> str: ...
+    """
+    oxidite.write("marked.py", source)
+    terminal, end = pty.openpty()
+    program = [sys.executable, "-P", "-m", "oxidite", "routes", "marked.py"]
+    environ = {**os.environ, "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "200"}
+    subprocess.run(program, stdout=end, env=environ, check=True)
+    heading, line = os.read(terminal, 4096).decode().splitlines()
+    os.close(end)
+    os.close(terminal)
+
+    assert heading.split() == ["METHODS", "PATH", "NAME", "HANDLER", "MIDDLEWARE"]
+    assert line.split() == ["GET", "/[bold]/x", "index", "marked.py:6", "index()"]
+    assert heading.index("NAME") == line.index("index")
 
 
 def test_routes_as_json(oxidite: Command) -> None:

@@ -146,3 +146,50 @@ def test_a_resource_that_does_not_close_is_cancelled() -> None:
         pass
 
     assert ended.is_set()
+
+
+def test_it_cannot_be_entered_while_it_runs() -> None:
+    with LiveServer(hello()) as server, pytest.raises(RuntimeError, match="runs already"):
+        server.__enter__()
+
+
+@pytest.mark.parametrize("when", ["start", "end"])
+def test_what_ends_its_loop_is_raised_in_the_test(when: str) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt("of a callback")
+
+    @asynccontextmanager
+    async def interrupting() -> AsyncIterator[None]:
+        if when == "end":
+            yield
+        asyncio.get_running_loop().call_soon(interrupt)
+        await asyncio.Event().wait()
+        if when == "start":
+            yield
+
+    with (
+        pytest.raises(KeyboardInterrupt, match="of a callback"),
+        LiveServer(Oxidite(resources=[interrupting()])),
+    ):
+        assert when == "end"
+
+
+def test_an_application_that_blocks_its_loop_does_not_hold_the_test() -> None:
+    free = threading.Event()
+
+    @asynccontextmanager
+    async def blocking() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            free.wait()
+
+    with (
+        pytest.raises(RuntimeError, match=r"did not stop within 0\.1 s: something in it blocks"),
+        LiveServer(Oxidite(resources=[blocking()]), grace=0.1),
+    ):
+        (thread,) = [each for each in threading.enumerate() if each.name == "LiveServer"]
+    free.set()
+    thread.join(10)
+
+    assert not thread.is_alive()

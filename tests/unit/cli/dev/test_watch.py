@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from oxidite.cli.dev.watch import is_watched, watch
+from oxidite.cli.dev.watch import INTERVAL, SETTLE, _look, is_watched, watch
+from oxidite.clock import TravelClock, use
 
 TIMEOUT = 10.0
 
@@ -144,3 +146,63 @@ async def test_changes_in_quick_succession_are_one_batch(changes: Changes) -> No
             (changes.root / f"{number}.py").touch()
 
     assert await changes.after(change) == {f"{number}.py" for number in range(5)}
+
+
+async def test_where_the_system_has_no_more_notices_the_files_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    async def exhausted(root: Path, **_: object) -> AsyncIterator[set[object]]:
+        asked.append(root)
+        if asked:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        yield set()
+
+    monkeypatch.setattr("watchfiles.awatch", exhausted)
+    changes = Changes(tmp_path, poll=False)
+    task = asyncio.create_task(changes.read())
+    await _until_it_watches(changes, tmp_path)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+    assert asked == [changes.root]
+
+
+class Stepped(TravelClock):
+    """A clock that passes at once, and calls ``before`` with each sleep that somebody asks for."""
+
+    def __init__(self, before: Callable[[float], object]) -> None:
+        super().__init__()
+        self._before = before
+
+    async def sleep(self, seconds: float) -> None:
+        self._before(seconds)
+
+
+async def test_a_batch_grows_while_something_changes(tmp_path: Path) -> None:
+    names = iter(("first.py", "second.py", "third.py"))
+    slept: list[float] = []
+
+    def change(seconds: float) -> None:
+        slept.append(seconds)
+        if name := next(names, None):
+            (tmp_path / name).touch()
+
+    with use(Stepped(change)):
+        async with asyncio.timeout(TIMEOUT):
+            batch = await anext(watch(tmp_path, poll=True))
+
+    assert {path.name for path in batch} == {"first.py", "second.py", "third.py"}
+    assert slept == [INTERVAL, SETTLE, SETTLE, SETTLE]
+
+
+def test_a_folder_or_file_that_goes_away_during_a_look_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stays.py").touch()
+    (tmp_path / "dangling.py").symlink_to(tmp_path / "nowhere.py")
+
+    assert list(_look(tmp_path)) == [tmp_path / "stays.py"]
+    assert _look(tmp_path / "gone") == {}
