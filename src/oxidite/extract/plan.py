@@ -24,6 +24,8 @@ from typing import (
     runtime_checkable,
 )
 
+from msgspec import Struct
+
 from oxidite.concurrency import ThreadPool
 from oxidite.encoding import codec_for
 from oxidite.errors import BadRequestError, FieldError, RouteError, ValidationError
@@ -379,7 +381,8 @@ def _is_data(type_: object) -> bool:
     try:
         return codec_for(type_).fields() is not None
     except TypeError:
-        return False
+        # One that cannot be decoded is told so, and is not taken for a resource.
+        return isinstance(bare := origin or type_, type) and issubclass(bare, Struct)
 
 
 def _name(type_: object) -> str:

@@ -157,8 +157,10 @@ def test_a_union_that_cannot_be_told_apart_is_refused_with_the_reason() -> None:
 
 
 def test_a_struct_that_holds_a_model_is_refused_with_the_reason() -> None:
-    async def create(data: Json[Holder]) -> None: ...
+    async def create(data: Holder) -> None: ...
+    async def create_json(data: Json[Holder]) -> None: ...
 
+    assert refusal(create, method="post") == refusal(create_json, method="post")
     assert refusal(create, method="post") == (
         "'data' cannot be decoded: its field 'model' holds a pydantic model, which msgspec cannot "
         "make. Make the whole a pydantic model."
