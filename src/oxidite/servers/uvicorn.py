@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from oxidite.errors import ConfigError
 from oxidite.http.response import ASGIApp
 from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
 from oxidite.servers.logs import SERVER_LOGS
@@ -115,6 +116,8 @@ class UvicornServer:
         announce: Announce = quiet,
     ) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code."""
+        if settings.workers > 1 and not isinstance(app, Target):
+            raise ConfigError("Several workers load the application themselves: say where it is.")
         config = self._config(app, settings)
         with listening(settings) as (sock, held):
             if settings.workers == 1:

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from oxidite import Oxidite
 from oxidite.errors import ConfigError, MissingExtraError
-from oxidite.servers import choose_server, installed_servers
+from oxidite.servers import Settings, choose_server, installed_servers
 
 
 def test_granian_is_the_default_where_it_is_installed() -> None:
@@ -25,6 +26,21 @@ def test_a_server_is_chosen_by_name(name: str) -> None:
 
     assert server.name == name
     assert server.version[0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("granian", Settings(port=0)),
+        ("hypercorn", Settings(port=0, workers=2)),
+        ("uvicorn", Settings(port=0, workers=2)),
+    ],
+)
+def test_workers_are_told_where_the_application_is_and_not_given_it(
+    name: str, settings: Settings
+) -> None:
+    with pytest.raises(ConfigError, match="say where it is"):
+        choose_server(name).run(Oxidite(), settings)
 
 
 def test_an_unknown_server_is_refused_with_those_there_are() -> None:
