@@ -136,9 +136,12 @@ class _Source:
 
 
 def _converter(type_: object) -> Callable[[object], object] | None:
-    """Return what turns text into ``type_``, raising ``MismatchError``; ``None`` for text itself."""
-    if type_ is str:
-        return None
+    """Return what turns text into ``type_``; ``None`` for text itself."""
+    return None if type_ is str else _conversion(type_)
+
+
+def _conversion(type_: object) -> Callable[[object], object]:
+    """Return what turns text, or a list of it, into ``type_``, raising ``MismatchError``."""
     # A one-field struct, because msgspec keeps what it knows of a struct and works it out anew for
     # any other type at every call.
     holder = msgspec.defstruct("Parameter", [("value", type_)])
@@ -212,14 +215,12 @@ class _Repeated:
         self._parameter = parameter
         self._source = source
         self._key = key
-        self._convert = _converter(without_none(parameter.type))
+        self._convert = _conversion(without_none(parameter.type))
 
     def extract(self, request: Request) -> object:
         raw = self._source.all(request, self._key)
         if not raw:
             return _default(self._parameter, self._source, self._key)
-        if self._convert is None:
-            return raw
         try:
             return self._convert(raw)
         except MismatchError as exc:

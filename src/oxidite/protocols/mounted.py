@@ -28,13 +28,13 @@ class MountedLifespan:
 
     async def __aenter__(self) -> Self:
         self._to_app, self._from_app = asyncio.Queue(), asyncio.Queue()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        task = self._task = asyncio.get_running_loop().create_task(self._run())
         try:
-            answer = await self._ask("lifespan.startup")
+            answer = await self._ask(task, "lifespan.startup")
             if answer is not None and answer["type"] == "lifespan.startup.failed":
                 raise ConfigError(f"{self._name} did not start: {answer.get('message')}")
         except BaseException:
-            await self._abandon()
+            await self._abandon(task)
             raise
         return self
 
@@ -43,9 +43,7 @@ class MountedLifespan:
     ) -> None:
         task, self._task = self._task, None
         if task is not None and not task.done():
-            self._task = task
-            answer = await self._ask("lifespan.shutdown")
-            self._task = None
+            answer = await self._ask(task, "lifespan.shutdown")
             await task
             if answer is not None and answer["type"] == "lifespan.shutdown.failed":
                 raise OxiditeError(f"{self._name} did not stop: {answer.get('message')}")
@@ -55,14 +53,13 @@ class MountedLifespan:
     def _name(self) -> str:
         return f"The mounted application {getattr(self.app, '__name__', type(self.app).__name__)}"
 
-    async def _abandon(self) -> None:
+    async def _abandon(self, task: asyncio.Task[None]) -> None:
         """End an application that did not start; what it raises now says nothing new."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
-            if not task.cancelled():
-                task.exception()
+        self._task = None
+        task.cancel()
+        await asyncio.wait((task,))
+        if not task.cancelled():
+            task.exception()
         self.state.clear()
 
     async def _run(self) -> None:
@@ -73,11 +70,10 @@ class MountedLifespan:
         }
         await self.app(scope, self._to_app.get, self._from_app.put)
 
-    async def _ask(self, question: str) -> MutableMapping[str, Any] | None:
+    async def _ask(
+        self, task: asyncio.Task[None], question: str
+    ) -> MutableMapping[str, Any] | None:
         """Send a message; return the answer, or ``None`` if the application ended without one."""
-        task = self._task
-        if task is None:
-            return None
         await self._to_app.put({"type": question})
         answer = asyncio.get_running_loop().create_task(self._from_app.get())
         await asyncio.wait((answer, task), return_when=asyncio.FIRST_COMPLETED)

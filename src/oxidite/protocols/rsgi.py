@@ -247,9 +247,6 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
         if not response.complete:
             response = await app.render_error(request, _undeclared(request, response))
         _write(request, response, protocol)
-    except ClientDisconnectError:
-        # Nobody is left to answer.
-        request.gone = True
     except asyncio.CancelledError as exc:
         if request.task is None or request.task.cancelling() > request.interrupted:
             raise  # the server's own
