@@ -754,6 +754,16 @@ class TestOptions:
         with pytest.raises(ConfigError, match="secret"):
             Oxidite().signer("x")
 
+    def test_in_development_the_secret_is_made_and_kept(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("OXIDITE_ENV", "development")
+        monkeypatch.chdir(tmp_path)
+        signed = Oxidite().signer("x").sign("a")
+
+        assert (tmp_path / ".oxidite" / "secret").exists()
+        assert Oxidite().signer("x").unsign(signed) == b"a"
+
     def test_two_purposes_do_not_take_each_others_signatures(self) -> None:
         app = Oxidite(secret="s" * 32)
         assert app.signer("a").sign("x") != app.signer("b").sign("x")

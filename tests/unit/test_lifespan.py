@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import cast
 
 import pytest
 
@@ -180,6 +181,12 @@ async def test_a_type_that_is_not_there_is_named() -> None:
         assert not lifespan.offers(Engine)
         with pytest.raises(ConfigError, match=r"There is no Engine. Add one to resources="):
             lifespan.get(Engine)
+
+
+async def test_what_is_no_class_is_not_found() -> None:
+    async with Lifespan([Part([])]) as lifespan:
+        with pytest.raises(ConfigError, match=r"There is no .*Part \| None"):
+            lifespan.get(cast("type[object]", Part | None))
 
 
 async def test_after_closing_nothing_that_was_yielded_is_found() -> None:

@@ -252,6 +252,18 @@ def test_a_constraint_on_a_list_is_a_problem_of_the_list() -> None:
     assert problems(codec, b'[1, "x"]') == {"/1": "type"}
 
 
+def test_the_items_of_a_tuple_are_judged_by_their_places() -> None:
+    assert problems(codec_for(tuple[int, str]), b'["x", 1]') == {"/0": "type", "/1": "type"}
+    assert problems(codec_for(tuple[int, ...]), b'[1, "x", "y"]') == {"/1": "type", "/2": "type"}
+    assert problems(codec_for(tuple[int, str]), b"[1]") == {"": "constraint"}
+
+
+def test_a_constraint_on_a_mapping_of_anything_is_a_problem_of_the_mapping() -> None:
+    codec = codec_for(Annotated[dict, Meta(max_length=1)])
+
+    assert problems(codec, b'{"a": 1, "b": 2}') == {"": "constraint"}
+
+
 def test_of_very_many_problems_a_hundred_are_told() -> None:
     with pytest.raises(MismatchError) as caught:
         codec_for(list[int]).decode_json(b"[" + b",".join([b'"x"'] * 5000) + b"]")
@@ -303,6 +315,61 @@ def test_telling_the_problems_of_a_long_list_ends_before_its_end() -> None:
 
     assert problems(codec_for(list[Leaf]), data) == {"/50000/n": "type"}
     assert made < 65_000
+
+
+def test_telling_the_problems_of_a_large_mapping_ends_before_its_end() -> None:
+    class Holder(Struct):
+        numbers: dict[str, int]
+        word: str
+
+    numbers: dict[str, object] = dict.fromkeys(map(str, range(20_000)), 1)
+    data = {"numbers": {**numbers, "last": "x"}, "word": 3}
+
+    # The mapping is judged with the whole, and what stands behind it not at all.
+    assert problems(codec_for(Holder), msgspec.json.encode(data)) == {"/numbers": "type"}
+
+
+def test_where_the_data_breaks_off_the_first_problem_is_told_with_its_place() -> None:
+    codec = codec_for(dict[str, Order])
+
+    # The name of a key is not in what msgspec says.
+    assert problems(codec, b'{"a": {"lines": [{"sku": 1}]}} x') == {"": "type"}
+    assert problems(codec_for(list[Order]), b'[{"lines": [{"sku": 1}]}') == {
+        "/0/lines/0/sku": "type"
+    }
+    assert problems(codec_for(Order), b'{"line": []} x') == {"/line": "unknown"}
+    assert problems(codec_for(Line), b"{} x") == {"/sku": "missing"}
+
+
+class Tree(Struct):
+    branches: list[Tree] = []
+
+
+class Planted(Struct):
+    place: int
+    tree: Tree
+
+
+def deep(levels: int) -> dict[str, object]:
+    value: dict[str, object] = {}
+    for _ in range(levels):
+        value = {"branches": [value]}
+    return value
+
+
+def test_plain_values_nested_too_deeply_are_refused() -> None:
+    with pytest.raises(DecodeError, match="nested too deeply"):
+        codec_for(Tree).convert(deep(5000))
+
+
+def test_depth_is_a_problem_beside_others() -> None:
+    with pytest.raises(MismatchError) as caught:
+        codec_for(Planted).convert({"place": "x", "tree": deep(5000)})
+
+    assert [(each.pointer, each.message) for each in caught.value.problems] == [
+        ("/place", "Expected `int`, got `str`."),
+        ("/tree", "The data is nested too deeply."),
+    ]
 
 
 @pytest.mark.parametrize(

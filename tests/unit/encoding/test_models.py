@@ -149,3 +149,9 @@ def test_a_struct_that_holds_a_model_is_refused_at_once() -> None:
 
     with pytest.raises(TypeError, match="'item' holds a pydantic model"):
         codec_for(Holder)
+
+
+def test_a_problem_beside_a_number_that_no_type_can_hold_has_its_pointer() -> None:
+    assert problems(Basket, b'{"items": [{"price": 1e999, "tags": [1]}], "ownerName": "a"}') == {
+        "/items/0/tags/0": "type",
+    }

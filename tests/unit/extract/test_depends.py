@@ -144,6 +144,17 @@ async def test_a_dependency_is_a_default_or_an_annotation_and_for_sync_handlers_
     assert await fetch(app, "/?limit=3") == [3, 3]
 
 
+async def test_arguments_that_are_named_only_are_given_by_name() -> None:
+    app = Oxidite()
+
+    @app.get("/{id}")
+    async def handler(id: int, *, limit: int, made: Annotated[int, Depends(of_async)]) -> list[int]:
+        return [id, limit, made]
+
+    assert await fetch(app, "/1?limit=3") == [1, 3, 3]
+    assert [each["parameter"] for each in (await fetch(app, "/1"))["errors"]] == ["limit"]
+
+
 async def test_a_dependency_is_made_once_for_all_that_use_it_in_a_request() -> None:
     log: Log = []
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import cast
+from urllib.parse import quote
 
 import pytest
 
@@ -254,6 +255,38 @@ def test_code_that_does_not_compile_is_shown(tmp_path: Path) -> None:
 
     assert "def f(:" in page
     assert f"{broken}:1" in page
+
+
+def test_a_syntax_error_that_names_no_file_is_shown_like_any_error() -> None:
+    def read() -> None:
+        raise SyntaxError("made by hand")
+
+    page = debug_page(GET, caught(read), "1")
+
+    assert "made by hand" in page
+    assert "(not compiled)" not in page
+
+
+def test_a_cause_that_says_nothing_is_shown_by_its_kind() -> None:
+    def read() -> None:
+        raise OddError("not read") from TimeoutError()
+
+    page = debug_page(GET, caught(read), "1")
+
+    assert "TimeoutError" in text_of(page)
+    assert page.count('<p class="said">') == 0
+
+
+def test_a_frame_of_no_file_has_no_link_to_an_editor() -> None:
+    names: dict[str, Callable[[], object]] = {}
+    exec(compile("def run():\n  1/0", "<template>", "exec"), names)
+
+    page = debug_page(GET, caught(names["run"]), "1")
+
+    assert "&lt;template&gt;:2" in page
+    assert [each["href"] for each in Tags(page).named("a")] == [
+        f"vscode://file{quote(__file__)}:{caught.__code__.co_firstlineno + 2}"
+    ]
 
 
 def test_a_file_saved_since_is_read_again(tmp_path: Path) -> None:

@@ -284,6 +284,16 @@ def test_a_secret_variable_is_masked_in_the_message_and_in_other_variables() -> 
     assert HIDDEN not in text
 
 
+def test_a_number_is_masked_by_its_name_and_not_taken_for_a_secret_elsewhere() -> None:
+    def pay(pin_token: int, amount: int) -> None:
+        raise OddError(f"no account for {amount}")
+
+    text = both(GET, pay, 48151623, 48151623)
+
+    assert "no account for 48151623" in text
+    assert f'<dt>pin_token</dt><dd class="value masked">{MASK}</dd>' in text
+
+
 def test_a_secret_in_the_code_shown_is_masked_when_it_is_known() -> None:
     def connect(password: str = "s3cr3t-in-the-code") -> None:
         raise OddError
@@ -327,6 +337,7 @@ def test_notes_causes_and_members_are_masked_too() -> None:
         ("Basic authentication failed", "Basic authentication failed"),
         ("Unexpected token: end of file", "Unexpected token: end of file"),
         ("password, username", "password, username"),
+        ("password=", "password="),
         ("key=abc", "key=abc"),
         ("KeyError: 'name'", "KeyError: 'name'"),
         (f"token={MASK}", f"token={MASK}"),

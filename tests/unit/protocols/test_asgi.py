@@ -751,6 +751,16 @@ class TestResponse:
         assert (b"content-type", b"text/csv") in wire.headers
         assert made == []
 
+    async def test_a_length_that_a_handler_says_is_not_said_twice(self) -> None:
+        app = Oxidite()
+
+        @app.get("/")
+        async def show() -> Response:
+            return Response(b"hello", headers={"Content-Length": "5"})
+
+        wire = await Wire(app).run()
+        assert wire.headers == [(b"content-length", b"5")]
+
     async def test_cookies_are_fields_of_their_own(self) -> None:
         app = Oxidite()
 
@@ -973,6 +983,46 @@ class TestStream:
         wire.before_send = break_off
         await wire.run()
         assert closed.is_set(), "at once, not when the memory is cleaned up"
+
+    async def test_an_iterator_that_cannot_be_closed_is_streamed_too(self) -> None:
+        class Countdown:
+            left = 3
+
+            def __aiter__(self) -> Countdown:
+                return self
+
+            async def __anext__(self) -> bytes:
+                if not self.left:
+                    raise StopAsyncIteration
+                self.left -= 1
+                return str(self.left).encode()
+
+        app = Oxidite()
+
+        @app.get("/")
+        async def show() -> Response:
+            return StreamingResponse(Countdown())
+
+        wire = await Wire(app).run()
+        assert (wire.body, wire.complete) == (b"210", True)
+
+    async def test_one_that_awaits_what_somebody_else_cancelled_never_ends_cleanly(self) -> None:
+        async def produce() -> AsyncIterator[bytes]:
+            yield b"x"
+            task = asyncio.create_task(asyncio.Event().wait())
+            task.cancel()
+            await task
+
+        app = Oxidite()
+
+        @app.get("/")
+        async def show() -> Response:
+            return StreamingResponse(produce())
+
+        wire = await Wire(app).start().ended()
+        assert isinstance(wire.raised, RuntimeError)
+        assert "awaited a task or a future that was cancelled" in str(wire.raised)
+        assert not wire.complete
 
     async def test_a_stream_may_read_the_request_while_it_answers(self) -> None:
         app = Oxidite()

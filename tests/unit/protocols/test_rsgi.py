@@ -47,14 +47,17 @@ class Scope:
 class Protocol:
     """What Granian hands to an application, in memory."""
 
-    def __init__(self, *chunks: bytes) -> None:
+    def __init__(self, *chunks: bytes, breaks_off: bool = False) -> None:
         self.chunks = chunks
+        self.breaks_off = breaks_off
         self.answers: list[tuple[int, list[tuple[str, str]], bytes | None]] = []
         self.gone = asyncio.Event()
         self.reads = 0
 
     async def __call__(self) -> bytes:
         self.reads += 1
+        if self.breaks_off:
+            raise RuntimeError("the transport is closed")
         return b"".join(self.chunks)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -173,6 +176,165 @@ async def test_a_body_that_grows_too_large_is_cut() -> None:
     assert protocol.reads == 2
 
 
+def reading() -> Oxidite:
+    """Make an application that reads bodies in every way."""
+    app = Oxidite()
+
+    @app.post("/text")
+    async def text(request: Request) -> dict[str, str]:
+        return {"text": (await request.body()).decode()}
+
+    @app.post("/chunks")
+    async def chunks(request: Request) -> list[str]:
+        return [chunk.decode() async for chunk in request.stream()]
+
+    @app.post("/number")
+    async def number(value: Json[int]) -> list[int]:
+        return [value]
+
+    @app.post("/form")
+    async def form(request: Request) -> dict[str, str]:
+        return {name: str(value) for name, value in (await request.form()).items()}
+
+    return app
+
+
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+
+
+def posted(path: str, content_type: str | None = None, **fields: str) -> Scope:
+    """Make the scope of a POST."""
+    pairs = [(name.replace("_", "-"), value) for name, value in fields.items()]
+    return Scope(
+        "POST", path, fields=[*([("content-type", content_type)] if content_type else []), *pairs]
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "body"),
+    [
+        # Granian does not tell a body that is over from one that broke off, and these show no end.
+        (posted("/text", "text/plain", transfer_encoding="chunked"), b"half"),
+        (posted("/text", transfer_encoding="chunked"), b"half"),
+        (posted("/text", "text/plain"), b"half"),  # HTTP/2 has no such field
+        (posted("/form", FORM, transfer_encoding="chunked"), b"a=1&b="),
+        (posted("/chunks", "text/plain", transfer_encoding="chunked"), b"half"),
+        (posted("/number", JSON, transfer_encoding="chunked"), b"12"),
+    ],
+)
+async def test_a_body_whose_end_cannot_be_told_must_announce_its_length(
+    scope: Scope, body: bytes
+) -> None:
+    _, status, answer = await ask(reading(), scope, body)
+
+    assert status == 411
+    assert answer is not None
+    assert b"needs a Content-Length here" in answer
+
+
+@pytest.mark.parametrize(
+    ("scope", "body", "answer"),
+    [
+        (posted("/text", "text/plain", content_length="5"), b"whole", {"text": "whole"}),
+        (posted("/text"), b"", {"text": ""}),
+        (posted("/form", FORM, content_length="7"), b"a=1&b=2", {"a": "1", "b": "2"}),
+        (posted("/chunks", "text/plain", content_length="5"), b"whole", ["whole"]),
+        (posted("/chunks", JSON, transfer_encoding="chunked"), b"[1]", ["[1]"]),
+        (posted("/number", JSON, content_length="2"), b"12", [12]),
+    ],
+)
+async def test_a_body_that_is_known_to_be_whole_is_read(
+    scope: Scope, body: bytes, answer: object
+) -> None:
+    _, status, found = await ask(reading(), scope, body)
+
+    assert status == 200
+    assert found is not None
+    assert msgspec.json.decode(found) == answer
+
+
+@pytest.mark.parametrize("path", ["/text", "/chunks"])
+async def test_a_body_that_breaks_off_is_no_shorter_body(path: str) -> None:
+    protocol = Protocol(b"ha", breaks_off=True)
+    await reading().__rsgi__(posted(path, "text/plain", content_length="4"), protocol)
+
+    ((status, _, answer),) = protocol.answers
+    assert status == 400
+    assert b'"code":"client_disconnect"' in (answer or b"")
+
+
+async def test_a_body_is_given_once_in_pieces_and_again_as_a_whole() -> None:
+    app = Oxidite()
+
+    @app.post("/")
+    async def twice(request: Request) -> list[str]:
+        whole = await request.body()
+        chunks = [chunk async for chunk in request.stream()]
+        return [whole.decode(), b"".join(chunks).decode()]
+
+    _, status, body = await ask(app, posted("/", JSON, content_length="3"), b"[1]")
+    assert (status, body) == (200, b'["[1]","[1]"]')
+
+
+async def test_head_keeps_the_length_that_the_handler_says() -> None:
+    app = Oxidite()
+
+    @app.get("/")
+    async def handler() -> Response:
+        return Response(b"", headers={"content-length": "70"})
+
+    protocol, _, body = await ask(app, Scope("HEAD"))
+    assert (protocol.answers[0][1], body) == ([("content-length", "70")], None)
+
+
+async def test_a_handler_that_awaits_what_somebody_else_cancelled_is_a_500(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Oxidite()
+
+    @app.get("/")
+    async def handler() -> str:
+        task = asyncio.create_task(asyncio.Event().wait())
+        task.cancel()
+        await task
+        return "never"
+
+    _, status, _ = await ask(app, Scope())
+    assert status == 500
+    assert "awaited a task or a future that was cancelled" in caplog.text
+
+
+async def test_the_cancel_of_the_server_is_the_servers() -> None:
+    app = Oxidite()
+    started = asyncio.Event()
+
+    @app.get("/")
+    async def handler() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    protocol = Protocol()
+    task = asyncio.ensure_future(app.__rsgi__(Scope(), protocol))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert protocol.answers == []
+
+
+async def test_all_header_fields_are_there_for_who_asks() -> None:
+    app = Oxidite()
+
+    @app.get("/")
+    async def handler(request: Request) -> list[object]:
+        headers = request.headers
+        return [headers.get("X-A"), headers.get("x-none", "-"), headers.get_all("x-a"), [*headers]]
+
+    scope = Scope(fields=[("x-a", "1"), ("x-b", "3")])
+    _, _, body = await ask(app, scope)
+    assert body == b'["1","-",["1"],["x-a","x-b"]]'
+
+
 async def test_an_undeclared_stream_is_an_error_before_it_is_memory(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -239,6 +401,22 @@ def test_resources_open_before_the_first_request_and_close_after_the_last() -> N
     app.__rsgi_del__(loop)
     assert log == ["open", "close"]
     loop.close()
+
+
+def test_an_application_that_was_not_opened_has_nothing_to_close() -> None:
+    log: list[str] = []
+
+    class Pool:
+        async def __aenter__(self) -> None: ...
+
+        async def __aexit__(self, *_: object) -> None:
+            log.append("close")
+
+    loop = asyncio.new_event_loop()
+    Oxidite(resources=[Pool()]).__rsgi_del__(loop)
+    loop.close()
+
+    assert log == []
 
 
 def test_a_resource_that_does_not_open_stops_the_start() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import attrs
 import msgspec
@@ -12,6 +12,7 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from oxidite import (
+    Depends,
     HTMLResponse,
     Json,
     JSONResponse,
@@ -21,6 +22,8 @@ from oxidite import (
     StreamingResponse,
     TextResponse,
 )
+from oxidite.errors import RouteError
+from oxidite.extract.base import location
 from oxidite.http import Handler
 from oxidite.testing import Client
 
@@ -322,3 +325,106 @@ async def test_a_body_may_be_larger_where_the_route_says_so() -> None:
         headers = {"content-type": JSON}
         assert (await client.post("/small", content=body, headers=headers)).status_code == 413
         assert (await client.post("/large", content=body, headers=headers)).text == "20"
+
+
+@pytest.mark.parametrize(
+    ("returned", "complete"),
+    [
+        (Post, True),
+        (dict[str, int], True),
+        (str | None, True),
+        (Literal["a"], True),
+        (JSONResponse, True),
+        (JSONResponse | HTMLResponse, True),
+        (Annotated[TextResponse, "documented"], True),
+        (Annotated[Response, "documented"], False),
+        (Response, False),
+        (str | Response, False),
+        (Post | None | StreamingResponse, False),
+        (AsyncIterator[bytes], False),
+        (Any, False),
+        (object, False),
+    ],
+)
+def test_what_a_handler_returns_says_whether_it_may_stream(returned: Any, complete: bool) -> None:
+    async def handler() -> None: ...
+
+    handler.__annotations__["return"] = returned
+    app = Oxidite()
+    app.get("/")(handler)
+
+    assert [route.complete for route in app.routes] == [complete]
+
+
+def test_a_handler_that_does_not_say_what_it_returns_may_stream() -> None:
+    async def handler() -> object: ...
+
+    del handler.__annotations__["return"]
+    app = Oxidite()
+    app.get("/")(handler)
+
+    assert [route.complete for route in app.routes] == [False]
+
+
+async def test_a_body_may_be_larger_where_the_route_of_a_host_says_so() -> None:
+    app = Oxidite(max_body=10)
+    group = app.group(host="files.example.com")
+
+    @group.post("/", max_body=1000)
+    async def large(data: Json[list[int]]) -> int:
+        return len(data)
+
+    async with Client(app) as client:
+        headers = {"host": "files.example.com"}
+        assert (await client.post("/", json=list(range(20)), headers=headers)).text == "20"
+
+
+def test_a_parameter_twice_in_prefix_and_path_is_refused_with_the_place_of_the_handler() -> None:
+    group = Oxidite().group("/posts/{id}")
+
+    async def show(id: int) -> None: ...
+
+    with pytest.raises(RouteError) as caught:
+        group.get("/comments/{id}")(show)
+    assert caught.value.message == (
+        f"{location(show)}: The path '/posts/{{id}}/comments/{{id}}' has 'id' twice."
+    )
+
+
+async def test_a_clean_up_that_fails_when_a_handler_is_cancelled_is_logged_and_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log: list[str] = []
+    running = asyncio.Event()
+
+    async def failing() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            raise LookupError("of the clean-up")
+
+    async def other() -> AsyncIterator[int]:
+        try:
+            yield 2
+        except asyncio.CancelledError:
+            log.append("rolled back")
+            raise
+
+    app = Oxidite()
+
+    @app.get("/")
+    async def handler(a: int = Depends(other), b: int = Depends(failing, scope="handler")) -> None:
+        running.set()
+        await asyncio.Event().wait()
+
+    async with app.running():
+        request = Request.of("GET", "/", resources=app.lifespan)
+        task = asyncio.ensure_future(app.handle(request))
+        await running.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert log == ["rolled back"]
+    assert "clean-up of a cancelled request failed" in caplog.text
+    assert "LookupError: of the clean-up" in caplog.text

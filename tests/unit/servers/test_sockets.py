@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from oxidite.servers import ListenError, Settings
-from oxidite.servers.sockets import accepts, listen, listening, probe
+from oxidite.servers.sockets import accepts, holder_of, listen, listening, probe
 
 
 @pytest.fixture
@@ -79,6 +80,46 @@ def test_a_unix_socket_accepts_connections_while_somebody_listens(tmp_path: Path
     assert not accepts(settings)
 
 
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EACCES, "127.0.0.1:80 is not allowed: ports below 1024 need special rights."),
+        (errno.ENOBUFS, "Cannot listen on 127.0.0.1:80: "),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    # No test may count on the rights or the memory of who runs it.
+    def refuse(self: socket.socket, address: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(ListenError) as caught:
+        listen(Settings(port=80))
+
+    assert caught.value.message.startswith(message)
+
+
+def test_nobody_is_named_where_the_system_does_not_say_who_listens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # As for the processes of other people: the port is in the table, its holder cannot be seen.
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "tcp").write_text(
+        "sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout inode\n"
+        "0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 4711 1\n"
+    )
+    (tmp_path / "1" / "fd").mkdir(parents=True)
+    (tmp_path / "1" / "cmdline").write_bytes(b"python\0app.py\0")
+    monkeypatch.setattr("oxidite.servers.sockets._PROC", tmp_path)
+
+    assert holder_of(8080) == ""
+    (tmp_path / "1" / "fd" / "3").symlink_to("socket:[4711]")
+    assert holder_of(8080) == "pid 1 (python app.py)"
+    assert holder_of(8081) == ""
+
+
 @pytest.mark.parametrize("host", ["256.1.1.1", "203.0.113.7", "no such host"])
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
     with pytest.raises(ListenError, match="is not an address of this machine"):
@@ -112,6 +153,12 @@ def test_the_unix_socket_of_a_living_server_is_left_alone(tmp_path: Path) -> Non
         with pytest.raises(ListenError, match="a server answers there"):
             listen(Settings(uds=path))
         assert connects(sock)
+
+
+def test_a_unix_socket_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "app.sock"
+    with pytest.raises(ListenError, match=r"Cannot listen on .*/missing/app\.sock: No such file"):
+        listen(Settings(uds=path))
 
 
 def test_an_ordinary_file_is_never_removed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from textwrap import dedent
+from typing import cast
 
 import pytest
 
@@ -103,6 +104,20 @@ def test_what_is_named_but_no_application_is_refused(project: Project, source: s
 
     with pytest.raises(TargetError, match="is not an ASGI application"):
         Target(target.module, "web", target.directory).load()
+
+
+def test_what_is_compiled_and_has_no_signature_may_be_an_application(project: Project) -> None:
+    target = project.write("app = max\n")
+
+    assert cast("object", target.load()) is max
+
+
+def test_a_module_in_a_folder_that_is_not_there_has_nothing_like_it(project: Project) -> None:
+    target = Target("blgo.main", None, project.directory / "missing", None)
+    with pytest.raises(TargetError) as caught:
+        target.load()
+
+    assert "Did you mean" not in caught.value.message
 
 
 def test_a_wrong_attribute_is_told_the_right_one(project: Project) -> None:
