@@ -19,7 +19,7 @@ setup: .venv/.ready ## the environment in .venv, from requirements.lock
 	@touch $@
 
 demo: setup ## runs the demonstration application on http://127.0.0.1:8000
-	@$(BIN)/oxidite dev examples/blog/app.py $(ARGS)
+	@$(BIN)/oxidite dev examples/blog/app.py $(ARGS) || test $$? -eq 130  # Ctrl-C is how it ends
 
 fix: setup ## ruff format, ruff check --fix
 	$(BIN)/ruff format .
