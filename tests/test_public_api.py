@@ -302,6 +302,7 @@ def test_every_public_name_is_there_once(name: str) -> None:
 
     assert [each for each in module.__all__ if not hasattr(module, each)] == []
     assert len(set(module.__all__)) == len(module.__all__)
+    assert set(module.__all__) <= set(dir(module))
 
 
 def test_what_a_first_application_needs_is_little() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Sequence
 
@@ -59,10 +57,4 @@ def main(args: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("Stopped.")
         return _INTERRUPTED
-    except OSError as exc:
-        if exc.errno != errno.EPIPE:
-            raise
-        # Whoever was reading (`head`) has read enough; nor may the interpreter complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILED
     return code if isinstance(code, int) else 0
