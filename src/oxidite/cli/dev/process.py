@@ -33,6 +33,7 @@ class Child:
         """Start a child; it waits for its first order."""
         ours, theirs = socket.socketpair()
         with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
             task = Task(
                 module=target.module,
                 attribute=target.attribute,
@@ -41,18 +42,22 @@ class Child:
                 control=theirs.fileno(),
                 listener=listener.fileno(),
             )
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # a queue.py of the project must not stand in for the library's
-                "-m",
-                "oxidite.cli.dev.child",
-                encode(task).decode().strip(),
-                # Nobody types into a process group in the background: reading would stop it.
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(task.control, task.listener),
-                process_group=0,
-            )
-        reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
+            try:
+                # Last, as a process that somebody waits on to start is nobody's yet.
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-P",  # a queue.py of the project must not stand in for the library's
+                    "-m",
+                    "oxidite.cli.dev.child",
+                    encode(task).decode().strip(),
+                    # Nobody types into a process group in the background: reading would stop it.
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=(task.control, task.listener),
+                    process_group=0,
+                )
+            except BaseException:
+                writer.close()
+                raise
         return cls(process, reader, writer)
 
     @property
