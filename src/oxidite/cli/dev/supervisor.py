@@ -94,7 +94,6 @@ class Supervisor:
 
     async def _watch(self) -> None:
         async for batch in self._changes:
-            _forget_bytecode(batch)
             self._batch |= batch
             self._changed.set()
 
@@ -109,6 +108,8 @@ class Supervisor:
     async def _renew(self, batch: set[Path]) -> None:
         """Go over to the code as it is now, if it can be imported."""
         started = clock.perf()
+        # Not before whoever imported something half is dead: it would compile the old code again.
+        _forget_bytecode(batch)
         if any(path.is_relative_to(_FRAMEWORK) for path in batch):
             await self._drop_spare()
         candidate = await self._take_spare()
@@ -117,6 +118,10 @@ class Supervisor:
             await self._kill(candidate)
             if report is not None:
                 await self._keep(report.text)
+            return
+        if self._changed.is_set():
+            # It is not worth stopping the old code for, as there is newer code by now.
+            await self._kill(candidate)
             return
         async with self._replacing:
             await self._replace(candidate, batch, started)
