@@ -534,28 +534,74 @@ def test_nothing_is_left_when_it_is_killed(project: Project) -> None:
     project.wait_until_gone()
 
 
+EXCLUSIVE = """
+    import asyncio, pathlib
+    from oxidite import HTMLResponse, Oxidite
+
+    class Exclusive:
+        lock = pathlib.Path("lock")
+        async def __aenter__(self):
+            self.lock.touch(exist_ok=False)
+        async def __aexit__(self, *_):
+            await asyncio.sleep({closing})
+            self.lock.unlink()
+
+    app = Oxidite(resources=[Exclusive()])
+
+    @app.get("/")
+    async def index() -> HTMLResponse:
+        return HTMLResponse("<h1>{word}</h1>")
+"""
+
+
 def test_resources_are_closed_before_new_ones_are_opened(project: Project) -> None:
-    source = """
-        import pathlib
-        from oxidite import HTMLResponse, Oxidite
-
-        class Exclusive:
-            lock = pathlib.Path("lock")
-            async def __aenter__(self):
-                self.lock.touch(exist_ok=False)
-            async def __aexit__(self, *_):
-                self.lock.unlink()
-
-        app = Oxidite(resources=[Exclusive()])
-
-        @app.get("/")
-        async def index() -> HTMLResponse:
-            return HTMLResponse("<h1>{}</h1>")
-    """
-    project.write(source.format("one"))
+    project.write(EXCLUSIVE.format(word="one", closing=0))
     project.start()
     project.wait_for("one")
-    project.write(source.format("two"))
+    project.write(EXCLUSIVE.format(word="two", closing=0))
+
+    assert project.wait_for("two").status_code == 200
+
+
+def test_resources_are_closed_although_requests_had_to_be_given_up(project: Project) -> None:
+    stream = """
+    from oxidite import StreamingResponse
+
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def ticks():
+            while True:
+                yield b"tick"
+                await asyncio.sleep(0.05)
+        return StreamingResponse(ticks())
+    """
+    project.write(EXCLUSIVE.format(word="one", closing=0) + stream)
+    project.start()
+    project.wait_for("one")
+    with (
+        httpx2.stream("GET", project.url + "/endless", trust_env=False) as response,
+        socket.create_connection(project.address),  # as browsers do, before they need it
+    ):
+        assert next(response.iter_raw()) == b"tick"
+        project.write(EXCLUSIVE.format(word="two", closing=0))
+
+        assert project.wait_for("two").status_code == 200
+
+
+def test_resources_that_take_their_time_are_closed_too(project: Project) -> None:
+    project.write(EXCLUSIVE.format(word="one", closing=1.5))
+    project.start()
+    project.wait_for("one")
+    project.write(EXCLUSIVE.format(word="two", closing=0))
+
+    assert project.wait_for("two").status_code == 200
+
+
+def test_resources_that_never_close_do_not_hold_the_reload(project: Project) -> None:
+    project.write(EXCLUSIVE.format(word="one", closing=600))
+    project.start()
+    project.wait_for("one")
+    project.write(HELLO.format("two"))
 
     assert project.wait_for("two").status_code == 200
 

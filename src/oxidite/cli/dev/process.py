@@ -84,12 +84,18 @@ class Child:
             return f"The process of the application was ended by {signal.Signals(-code).name}."
         return f"The process of the application ended by itself, with exit code {code}."
 
-    async def stop(self, grace: float) -> None:
-        """Ask the process to end; after ``grace`` seconds kill all of its group."""
+    async def stop(self, grace: float, closing: float) -> None:
+        """Ask the process to end; after ``grace`` seconds kill all of its group.
+
+        Once it says that its resources are all that is left it has ``closing`` seconds for them:
+        what is not closed may be in the way of those who open it next.
+        """
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
+                await self.report()
+            async with asyncio.timeout(closing):
                 await self._process.wait()
         await self.kill()
 

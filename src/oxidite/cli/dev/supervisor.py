@@ -22,6 +22,8 @@ __all__ = ["Supervisor"]
 
 GRACE = 1.0
 """Seconds that a child has to end, whatever it is doing."""
+CLOSING = 3.0
+"""Seconds that it has to close its resources, once there is nothing else left to do."""
 
 _FRAMEWORK = Path(oxidite.__file__).parent
 
@@ -86,7 +88,10 @@ class Supervisor:
         self._stand_in.close()
         serving, self._serving = self._serving, None
         await asyncio.gather(
-            *(child.stop(GRACE) if child is serving else child.kill() for child in self._children)
+            *(
+                child.stop(GRACE, CLOSING) if child is serving else child.kill()
+                for child in self._children
+            )
         )
         self._children.clear()
 
@@ -155,7 +160,7 @@ class Supervisor:
         """Stop the old child, let the new one go on."""
         old, self._serving = self._serving, None
         if old is not None:
-            await old.stop(GRACE)
+            await old.stop(GRACE, CLOSING)
             self._children.discard(old)
         self._stand_in.close()
         report = await self._ask(candidate, Order("serve"))
