@@ -41,10 +41,12 @@ class Project:
         self.process: subprocess.Popen[bytes] | None = None
         self._client = httpx2.Client(trust_env=False, timeout=TIMEOUT / 4)
 
-    def write(self, source: str, name: str = "app.py") -> None:
-        """Write a file as editors do: a new one in place of the old."""
+    def write(self, source: str, name: str = "app.py", *, changed: int | None = None) -> None:
+        """Write a file as editors do: a new one in place of the old; ``changed`` in nanoseconds."""
         new = self.directory / f"{name}.new"
         new.write_text(dedent(source))
+        if changed is not None:
+            os.utime(new, ns=(changed, changed))
         new.replace(self.directory / name)
 
     def start(self, *args: str, hangup: signal.Handlers = signal.SIG_DFL) -> None:
@@ -103,8 +105,14 @@ class Project:
 
     def wait_for(self, text: str) -> httpx2.Response:
         """Wait until the page has ``text`` in it, and return it."""
-        self.wait_until(lambda: text in self.get().text)
-        return self.get()
+        pages: list[httpx2.Response] = []
+
+        def has_text() -> bool:
+            pages.append(self.get())
+            return text in pages[-1].text
+
+        self.wait_until(has_text)
+        return pages[-1]
 
     def living(self) -> list[str]:
         """Return the processes of the session that are not only waiting to be forgotten."""
@@ -194,6 +202,35 @@ def test_many_changes_within_a_second_are_all_served(project: Project) -> None:
     for number in range(1, 5):
         project.write(HELLO.format(number))
         project.wait_for(f"<h1>{number}</h1>")
+
+
+def test_an_import_that_is_given_up_leaves_no_old_code(project: Project) -> None:
+    # Both in one second and of one size: compiled, the first cannot be told from the second.
+    second = 1_000_000_000
+    project.write("word = 'one'", "words.py", changed=1000 * second)
+    project.write(HELLO.replace('"<h1>{}</h1>"', "words.word") + "\n    import words\n")
+    project.start()
+    project.wait_for("one")
+    # As slow as an import may be that is still writing when the next change is noticed.
+    project.write(
+        HELLO.replace('"<h1>{}</h1>"', '"new " + words.word')
+        + """
+    import pathlib, words
+
+    if not pathlib.Path("writing").exists():
+        compiled = pathlib.Path(words.__cached__)
+        old, new = compiled.read_bytes(), compiled.with_suffix(".new")
+        pathlib.Path("writing").touch()
+        while True:
+            new.write_bytes(old)
+            new.replace(compiled)
+    """
+    )
+    project.wait_until((project.directory / "writing").exists)
+    project.write("word = 'two'", "words.py", changed=1000 * second + second // 2)
+    project.wait_until(lambda: "new " in project.get().text)
+
+    assert project.get().text == "new two"
 
 
 def test_dotenv_is_read_and_watched(project: Project) -> None:
@@ -516,28 +553,74 @@ def test_nothing_is_left_when_it_is_killed(project: Project) -> None:
     project.wait_until_gone()
 
 
+EXCLUSIVE = """
+    import asyncio, pathlib
+    from oxidite import HTMLResponse, Oxidite
+
+    class Exclusive:
+        lock = pathlib.Path("lock")
+        async def __aenter__(self):
+            self.lock.touch(exist_ok=False)
+        async def __aexit__(self, *_):
+            await asyncio.sleep({closing})
+            self.lock.unlink()
+
+    app = Oxidite(resources=[Exclusive()])
+
+    @app.get("/")
+    async def index() -> HTMLResponse:
+        return HTMLResponse("<h1>{word}</h1>")
+"""
+
+
 def test_resources_are_closed_before_new_ones_are_opened(project: Project) -> None:
-    source = """
-        import pathlib
-        from oxidite import HTMLResponse, Oxidite
-
-        class Exclusive:
-            lock = pathlib.Path("lock")
-            async def __aenter__(self):
-                self.lock.touch(exist_ok=False)
-            async def __aexit__(self, *_):
-                self.lock.unlink()
-
-        app = Oxidite(resources=[Exclusive()])
-
-        @app.get("/")
-        async def index() -> HTMLResponse:
-            return HTMLResponse("<h1>{}</h1>")
-    """
-    project.write(source.format("one"))
+    project.write(EXCLUSIVE.format(word="one", closing=0))
     project.start()
     project.wait_for("one")
-    project.write(source.format("two"))
+    project.write(EXCLUSIVE.format(word="two", closing=0))
+
+    assert project.wait_for("two").status_code == 200
+
+
+def test_resources_are_closed_although_requests_had_to_be_given_up(project: Project) -> None:
+    stream = """
+    from oxidite import StreamingResponse
+
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def ticks():
+            while True:
+                yield b"tick"
+                await asyncio.sleep(0.05)
+        return StreamingResponse(ticks())
+    """
+    project.write(EXCLUSIVE.format(word="one", closing=0) + stream)
+    project.start()
+    project.wait_for("one")
+    with (
+        httpx2.stream("GET", project.url + "/endless", trust_env=False) as response,
+        socket.create_connection(project.address),  # as browsers do, before they need it
+    ):
+        assert next(response.iter_raw()) == b"tick"
+        project.write(EXCLUSIVE.format(word="two", closing=0))
+
+        assert project.wait_for("two").status_code == 200
+
+
+def test_resources_that_take_their_time_are_closed_too(project: Project) -> None:
+    project.write(EXCLUSIVE.format(word="one", closing=1.5))
+    project.start()
+    project.wait_for("one")
+    project.write(EXCLUSIVE.format(word="two", closing=0))
+
+    assert project.wait_for("two").status_code == 200
+
+
+def test_resources_that_never_close_do_not_hold_the_reload(project: Project) -> None:
+    project.write(EXCLUSIVE.format(word="one", closing=600))
+    project.start()
+    project.wait_for("one")
+    project.write(HELLO.format("two"))
 
     assert project.wait_for("two").status_code == 200
 

@@ -28,8 +28,11 @@ from oxidite.servers.uvicorn import StoppableServer, run_server
 
 __all__ = ["main"]
 
-_GRACE = 0.7
-"""Seconds for requests to end after SIGTERM; the supervisor kills soon after."""
+_GRACE = 0.5
+"""Seconds for requests to end after SIGTERM.
+
+uvicorn takes up to 0.3 more, and all of it must be over in good time before the supervisor kills.
+"""
 _LAST_GRACE = 1.0
 _LONGEST = 100_000  # characters of what a foreign application says
 
@@ -111,7 +114,7 @@ def _load(target: Target) -> ASGIApp:
 
 
 def _serve(app: ASGIApp, listener: socket.socket, control: Control) -> int:
-    wrapped = control.app = DevApp(app)
+    wrapped = control.app = DevApp(app, lambda: control.report(Report("closing")))
     config = uvicorn.Config(
         wrapped,
         log_config=SERVER_LOGS,

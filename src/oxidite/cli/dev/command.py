@@ -50,8 +50,8 @@ def dev(app: str | None, host: str | None, port: int | None, poll: bool) -> int:
 
 
 async def _supervise(where: Target, listener: socket.socket, *, poll: bool) -> int:
-    changes = watch(project_directory(where, Path.cwd()), poll=poll)
-    return await Supervisor(where, listener, changes).run()
+    async with watch(project_directory(where, Path.cwd()), poll=poll) as changes:
+        return await Supervisor(where, listener, changes).run()
 
 
 def project_directory(where: Target, directory: Path) -> Path:

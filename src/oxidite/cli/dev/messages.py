@@ -43,7 +43,7 @@ class Order(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """From a child: how far it has come; ``text`` says why not further."""
 
-    event: Literal["loaded", "serving", "failed"]
+    event: Literal["loaded", "serving", "closing", "failed"]
     text: str = ""
 
 

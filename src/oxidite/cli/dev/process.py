@@ -33,6 +33,7 @@ class Child:
         """Start a child; it waits for its first order."""
         ours, theirs = socket.socketpair()
         with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
             task = Task(
                 module=target.module,
                 attribute=target.attribute,
@@ -41,18 +42,22 @@ class Child:
                 control=theirs.fileno(),
                 listener=listener.fileno(),
             )
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # a queue.py of the project must not stand in for the library's
-                "-m",
-                "oxidite.cli.dev.child",
-                encode(task).decode().strip(),
-                # Nobody types into a process group in the background: reading would stop it.
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(task.control, task.listener),
-                process_group=0,
-            )
-        reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
+            try:
+                # Last, as a process that somebody waits on to start is nobody's yet.
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-P",  # a queue.py of the project must not stand in for the library's
+                    "-m",
+                    "oxidite.cli.dev.child",
+                    encode(task).decode().strip(),
+                    # Nobody types into a process group in the background: reading would stop it.
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=(task.control, task.listener),
+                    process_group=0,
+                )
+            except BaseException:
+                writer.close()
+                raise
         return cls(process, reader, writer)
 
     @property
@@ -79,12 +84,18 @@ class Child:
             return f"The process of the application was ended by {signal.Signals(-code).name}."
         return f"The process of the application ended by itself, with exit code {code}."
 
-    async def stop(self, grace: float) -> None:
-        """Ask the process to end; after ``grace`` seconds kill all of its group."""
+    async def stop(self, grace: float, closing: float) -> None:
+        """Ask the process to end; after ``grace`` seconds kill all of its group.
+
+        Once it says that its resources are all that is left it has ``closing`` seconds for them:
+        what is not closed may be in the way of those who open it next.
+        """
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
+                await self.report()
+            async with asyncio.timeout(closing):
                 await self._process.wait()
         await self.kill()
 

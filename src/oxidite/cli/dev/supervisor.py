@@ -22,6 +22,8 @@ __all__ = ["Supervisor"]
 
 GRACE = 1.0
 """Seconds that a child has to end, whatever it is doing."""
+CLOSING = 3.0
+"""Seconds that it has to close its resources, once there is nothing else left to do."""
 
 _FRAMEWORK = Path(oxidite.__file__).parent
 
@@ -86,7 +88,10 @@ class Supervisor:
         self._stand_in.close()
         serving, self._serving = self._serving, None
         await asyncio.gather(
-            *(child.stop(GRACE) if child is serving else child.kill() for child in self._children)
+            *(
+                child.stop(GRACE, CLOSING) if child is serving else child.kill()
+                for child in self._children
+            )
         )
         self._children.clear()
 
@@ -94,7 +99,6 @@ class Supervisor:
 
     async def _watch(self) -> None:
         async for batch in self._changes:
-            _forget_bytecode(batch)
             self._batch |= batch
             self._changed.set()
 
@@ -109,6 +113,8 @@ class Supervisor:
     async def _renew(self, batch: set[Path]) -> None:
         """Go over to the code as it is now, if it can be imported."""
         started = clock.perf()
+        # Not before whoever imported something half is dead: it would compile the old code again.
+        _forget_bytecode(batch)
         if any(path.is_relative_to(_FRAMEWORK) for path in batch):
             await self._drop_spare()
         candidate = await self._take_spare()
@@ -117,6 +123,10 @@ class Supervisor:
             await self._kill(candidate)
             if report is not None:
                 await self._keep(report.text)
+            return
+        if self._changed.is_set():
+            # It is not worth stopping the old code for, as there is newer code by now.
+            await self._kill(candidate)
             return
         async with self._replacing:
             await self._replace(candidate, batch, started)
@@ -150,7 +160,7 @@ class Supervisor:
         """Stop the old child, let the new one go on."""
         old, self._serving = self._serving, None
         if old is not None:
-            await old.stop(GRACE)
+            await old.stop(GRACE, CLOSING)
             self._children.discard(old)
         self._stand_in.close()
         report = await self._ask(candidate, Order("serve"))

@@ -1,11 +1,17 @@
-"""Tells which files of a project changed: by the system's notices if watchfiles is there, else by looking."""
+"""Tells which files of a project changed.
+
+What changed is told by looking at the files. When to look is told by the system's notices, if
+watchfiles is there, and by the clock: notices get lost.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,8 +22,11 @@ __all__ = ["is_watched", "watch"]
 SETTLE = 0.08
 """Seconds without a further change before a batch counts: editors write in several steps."""
 INTERVAL = 0.5
-"""Seconds between two looks."""
+"""Seconds between two looks without notices."""
+SELDOM = 2.0
+"""Seconds between two looks with notices."""
 _LONGEST = 2.0  # seconds that a batch may go on growing
+_SHARE = 20  # part of the time that is spent on looking, at most: one in so many
 
 _SUFFIXES = (".py", ".toml", ".html")
 _IGNORED = frozenset(("__pycache__", "node_modules"))
@@ -37,46 +46,67 @@ def _is_ignored(folder: str) -> bool:
     return folder.startswith(".") or folder in _IGNORED
 
 
-def watch(root: Path, *, poll: bool = False) -> AsyncIterator[set[Path]]:
-    """Yield the files below ``root`` that changed, batch by batch, as long as it is asked."""
+def watch(
+    root: Path, *, poll: bool = False
+) -> AbstractAsyncContextManager[AsyncIterator[set[Path]]]:
+    """Watch; what it opens yields the files below ``root`` that change from then on, in batches."""
     return _watch(root.resolve(), poll=poll)
 
 
-async def _watch(root: Path, *, poll: bool) -> AsyncIterator[set[Path]]:
-    if not poll and importlib.util.find_spec("watchfiles") is not None:
-        try:
-            async for batch in _notified(root):
-                yield batch
-        except OSError:
-            # The system has only so many watches; looking always works.
-            pass
-        else:
-            return
-    async for batch in _polled(root):
-        yield batch
+@contextlib.asynccontextmanager
+async def _watch(root: Path, *, poll: bool) -> AsyncIterator[AsyncIterator[set[Path]]]:
+    woken = asyncio.Event()
+    has_notices = not poll and importlib.util.find_spec("watchfiles") is not None
+    notices = asyncio.create_task(_wake(root, woken)) if has_notices else None
+    try:
+        yield _changes(root, await asyncio.to_thread(_look, root), woken, notices)
+    finally:
+        if notices is not None:
+            notices.cancel()
+            await asyncio.wait((notices,))
 
 
-async def _notified(root: Path) -> AsyncIterator[set[Path]]:
+async def _wake(root: Path, woken: asyncio.Event) -> None:
+    """Set ``woken`` at each notice, as long as there are notices."""
     from watchfiles import awatch
 
-    changes = awatch(
+    notices = awatch(
         root,
-        watch_filter=lambda _, path: is_watched(Path(path), root),
+        watch_filter=lambda _, path: _may_matter(Path(path), root),
         debounce=int(_LONGEST * 1000),
         step=int(SETTLE * 1000),
-        ignore_permission_denied=True,
+        # With a time-out it drops what arrives in the moment that it ends.
+        rust_timeout=0,
+        # It would ignore every other error as well.
+        ignore_permission_denied=False,
     )
-    async for batch in changes:
-        yield {Path(path) for _, path in batch}
+    # The system has only so many watches, and watchfiles errors of its own; looking always works.
+    with contextlib.suppress(OSError, RuntimeError, ExceptionGroup):
+        async for _ in notices:
+            woken.set()
 
 
-async def _polled(root: Path) -> AsyncIterator[set[Path]]:
-    seen = await asyncio.to_thread(_look, root)
+def _may_matter(path: Path, root: Path) -> bool:
+    """Tell whether to look after a notice; a name without a suffix may be that of a folder."""
+    if path == root or not path.is_relative_to(root):
+        return False
+    is_hidden = any(map(_is_ignored, path.relative_to(root).parts))
+    return is_watched(path, root) or not (path.suffix or is_hidden)
+
+
+async def _changes(
+    root: Path, seen: Snapshot, woken: asyncio.Event, notices: asyncio.Task[None] | None
+) -> AsyncIterator[set[Path]]:
+    took = 0.0
     while True:
-        await clock.sleep(INTERVAL)
+        interval = INTERVAL if notices is None or notices.done() else SELDOM
+        is_noticed = await _wait(woken, max(interval, took * _SHARE))
+        started = clock.perf()
         now = await asyncio.to_thread(_look, root)
+        took = clock.perf() - started
         changed = _difference(seen, now)
-        for _ in range(int(_LONGEST / SETTLE) if changed else 0):
+        # A notice comes when all is quiet again.
+        for _ in range(int(_LONGEST / SETTLE) if changed and not is_noticed else 0):
             await clock.sleep(SETTLE)
             before, now = now, await asyncio.to_thread(_look, root)
             more = _difference(before, now)
@@ -86,6 +116,16 @@ async def _polled(root: Path) -> AsyncIterator[set[Path]]:
         seen = now
         if changed:
             yield changed
+
+
+async def _wait(woken: asyncio.Event, seconds: float) -> bool:
+    """Wait until woken, but no longer than that; return whether it was."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await woken.wait()
+    was_woken = woken.is_set()
+    woken.clear()
+    return was_woken
 
 
 def _look(root: Path) -> Snapshot:

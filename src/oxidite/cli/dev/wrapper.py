@@ -19,11 +19,15 @@ _SOURCE = hash_source(OVERLAY_STYLE)
 
 
 class DevApp(StartupRecorder):
-    """An ASGI application around the user's; ``failure`` is what it shows, nothing if empty."""
+    """An ASGI application around the user's; ``failure`` is what it shows, nothing if empty.
 
-    def __init__(self, app: ASGIApp) -> None:
+    It calls ``on_closing`` when the server is done and the resources are about to be closed.
+    """
+
+    def __init__(self, app: ASGIApp, on_closing: Callable[[], object] = lambda: None) -> None:
         super().__init__(app)
         self.failure = ""
+        self._on_closing = on_closing
 
     async def __call__(
         self,
@@ -34,7 +38,20 @@ class DevApp(StartupRecorder):
         """ASGI."""
         if self.failure and scope["type"] == "http":
             send = _Overlaid(send, overlay(self.failure), is_head=scope["method"] == "HEAD")
+        if scope["type"] == "lifespan":
+            receive = self._watched(receive)
         await super().__call__(scope, receive, send)
+
+    def _watched(
+        self, receive: Callable[[], Awaitable[Message]]
+    ) -> Callable[[], Awaitable[Message]]:
+        async def watched() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                self._on_closing()
+            return message
+
+        return watched
 
 
 class _Overlaid:

@@ -56,53 +56,40 @@ def test_a_project_below_a_hidden_folder_is_watched() -> None:
 
 
 class Changes:
-    """What ``watch`` has yielded so far."""
+    """What ``watch`` yields, a batch at a time."""
 
-    def __init__(self, root: Path, *, poll: bool) -> None:
-        self.root = root.resolve()
-        self._changes = watch(root, poll=poll)
-        self._batches: list[set[str]] = []
-        self._new = asyncio.Event()
+    def __init__(self, root: Path, batches: AsyncIterator[set[Path]]) -> None:
+        self.root = root
+        self._batches = batches
 
-    async def read(self) -> None:
-        async for batch in self._changes:
-            self._batches.append({str(path.relative_to(self.root)) for path in batch})
-            self._new.set()
+    async def next(self) -> set[str]:
+        """Return the next batch."""
+        async with asyncio.timeout(TIMEOUT):
+            batch = await anext(self._batches)
+        return {str(path.relative_to(self.root.resolve())) for path in batch}
 
     async def after(self, change: Callable[[], object]) -> set[str]:
         """Make a change and return the next batch."""
-        self._new.clear()
         change()
-        async with asyncio.timeout(TIMEOUT):
-            await self._new.wait()
-        return self._batches[-1]
+        return await self.next()
+
+
+@contextlib.asynccontextmanager
+async def watching(root: Path, *, poll: bool = False) -> AsyncIterator[Changes]:
+    (root / "seen.py").touch()
+    async with watch(root, poll=poll) as batches:
+        yield Changes(root, batches)
 
 
 @pytest.fixture(params=[False, True], ids=["notices", "polling"])
 async def changes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Changes]:
     """Changes below ``tmp_path``, noticed in each way."""
-    (tmp_path / "seen.py").touch()
-    found = Changes(tmp_path, poll=request.param)
-    task = asyncio.create_task(found.read())
-    await _until_it_watches(found, tmp_path)
-    yield found
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-async def _until_it_watches(changes: Changes, root: Path) -> None:
-    """Change a file until that is noticed: nothing says when watching has begun."""
-    for attempt in range(20):
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.5):
-                await changes.after(lambda: (root / "seen.py").write_text(str(attempt)))  # noqa: B023 - called at once
-                return
-    pytest.fail("nothing was noticed")
+    async with watching(tmp_path, poll=request.param) as found:
+        yield found
 
 
 async def test_a_new_file_is_noticed(changes: Changes) -> None:
-    assert await changes.after((changes.root / "new.py").touch) >= {"new.py"}
+    assert await changes.after((changes.root / "new.py").touch) == {"new.py"}
 
 
 async def test_a_changed_file_is_noticed(changes: Changes) -> None:
@@ -126,9 +113,72 @@ async def test_a_file_in_a_new_folder_is_noticed(changes: Changes) -> None:
     def change() -> None:
         (changes.root / "folder" / "inner").mkdir(parents=True)
         (changes.root / "folder" / "inner" / "page.html").touch()
-        (changes.root / "seen.py").write_text("both, as a notice of the folder alone may come late")
 
-    assert "seen.py" in await changes.after(change)
+    assert await changes.after(change) == {"folder/inner/page.html"}
+
+
+async def test_files_of_a_folder_that_is_moved_are_noticed(changes: Changes) -> None:
+    here, there = changes.root / "here", changes.root / ".there"
+    there.mkdir()
+    (there / "x.py").touch()
+
+    assert await changes.after(lambda: there.rename(here)) == {"here/x.py"}
+    assert await changes.after(lambda: here.rename(there)) == {"here/x.py"}
+
+
+async def test_the_folder_itself_may_change(changes: Changes) -> None:
+    changes.root.chmod(0o750)
+
+    assert await changes.after((changes.root / "new.py").touch) == {"new.py"}
+
+
+async def test_what_changes_as_soon_as_it_is_watched_is_noticed(tmp_path: Path) -> None:
+    for number in range(5):
+        async with watching(tmp_path, poll=True) as found:
+            assert await found.after((tmp_path / f"{number}.py").touch) == {f"{number}.py"}
+
+
+async def test_a_change_that_the_system_does_not_tell_of_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silence(*_: Path, **__: object) -> AsyncIterator[None]:
+        await asyncio.get_running_loop().create_future()
+        yield
+
+    monkeypatch.setattr("watchfiles.awatch", silence)
+    async with watching(tmp_path) as found:
+        assert await found.after((tmp_path / "new.py").touch) == {"new.py"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no more watches"),
+        RuntimeError("no more watchers"),
+        ExceptionGroup("in a task", [RuntimeError("an error of the watcher")]),
+    ],
+    ids=str,
+)
+async def test_a_change_is_noticed_where_the_system_tells_of_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Refusal:
+        def __aiter__(self) -> Refusal:
+            return self
+
+        async def __anext__(self) -> None:
+            raise error
+
+    monkeypatch.setattr("watchfiles.awatch", lambda *_, **__: Refusal())
+    async with watching(tmp_path) as found:
+        assert await found.after((tmp_path / "new.py").touch) == {"new.py"}
+
+
+async def test_notices_are_not_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oxidite.cli.dev.watch.SELDOM", TIMEOUT * 2)
+    async with watching(tmp_path) as found:
+        for number in range(3):
+            assert await found.after((tmp_path / f"{number}.py").touch) == {f"{number}.py"}
 
 
 async def test_files_that_do_not_matter_are_left_out(changes: Changes) -> None:

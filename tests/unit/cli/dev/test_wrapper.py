@@ -211,3 +211,34 @@ async def test_what_the_startup_raised_is_remembered() -> None:
 
     assert isinstance(app.error, LookupError)
     assert app.message == sent[0]["message"] == "LookupError: no database"
+
+
+async def test_it_says_when_only_the_resources_are_left_to_close() -> None:
+    said: list[str] = []
+
+    class Resource:
+        async def __aenter__(self) -> Resource:
+            said.append("opened")
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            said.append("closed")
+
+    app = DevApp(Oxidite(resources=[Resource()]), lambda: said.append("closing"))
+    events = iter(("startup", "shutdown"))
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": f"lifespan.{next(events)}"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        said.append(message["type"])
+
+    await app({"type": "lifespan"}, receive, send)
+
+    assert said == [
+        "opened",
+        "lifespan.startup.complete",
+        "closing",
+        "closed",
+        "lifespan.shutdown.complete",
+    ]
