@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import math
 import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -153,10 +154,11 @@ class _Granian(MPServer):
     def announce(self, held: Settings, announce: Announce) -> None:
         """Wait until connections are accepted, and announce it."""
         # That the workers have opened the socket by now is nothing that Granian promises.
-        while not accepts(held):
-            self.main_loop_interrupt.wait(_TURN)
-        if not self.interrupt_signal:
-            announce(held)
+        while not self.interrupt_signal:
+            if accepts(held):
+                announce(held)
+                return
+            threading.Event().wait(_TURN)
 
     def signal_handler_interrupt(self, *args: object, **kwargs: object) -> None:
         signum = args[0] if args else None

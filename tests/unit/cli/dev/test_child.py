@@ -76,7 +76,7 @@ async def test_it_loads_and_serves_when_it_is_told_to(
         response = await client.get("http://{}:{}/".format(*listener.getsockname()))
     assert response.text == "hello"
     was_alive = child.is_alive
-    await child.stop(TIMEOUT)
+    await child.stop(TIMEOUT, TIMEOUT)
     assert (was_alive, child.is_alive) == (True, False)
     assert await ended(child) == "The process of the application ended by itself, with exit code 0."
 
