@@ -30,7 +30,7 @@ from oxidite.protocols.asgi import serve_asgi
 from oxidite.protocols.inflight import InFlight
 from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
-from oxidite.routing.route import Route, wrap
+from oxidite.routing.route import Route
 from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
@@ -75,7 +75,7 @@ class Oxidite(Router):
         self.render_error: ErrorRenderer = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
         self._table: RouteTable | None = None
-        self._handler: Handler = self._fold_and_handle
+        self._handler: Handler = self._first
         self._running: Running | None = None
         for plugin in plugins:
             plugin.install(self)
@@ -106,7 +106,10 @@ class Oxidite(Router):
         """
         if self._table is None:
             self._table = RouteTable(
-                self.resolve(), trailing_slash=self.trailing_slash, render=self.render_error
+                self.resolve(),
+                trailing_slash=self.trailing_slash,
+                render=self.render_error,
+                middleware=self.middleware,
             )
         return self._table
 
@@ -123,20 +126,13 @@ class Oxidite(Router):
         """Answer a request; every failure is a response too. ASGI, RSGI and tests all pass here."""
         return self._handler(request)
 
-    def _fold_and_handle(self, request: Request) -> Awaitable[Response]:
-        table = self.table
-        handler: Handler = table.dispatch
-        if self.middleware:
-            handler = table.dispatch_found
-            for middleware in reversed(self.middleware):
-                handler = wrap(handler, middleware, self.render_error)
-            handler = table.route_first(handler)
-        self._handler = handler
-        return handler(request)
+    def _first(self, request: Request) -> Awaitable[Response]:
+        self._handler = self.table.dispatch
+        return self._handler(request)
 
     def _unfold(self) -> None:
         self._table = None
-        self._handler = self._fold_and_handle
+        self._handler = self._first
 
     # Running.
 
