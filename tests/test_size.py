@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 import oxidite
 
@@ -20,15 +21,12 @@ APP = b"from oxidite import Oxidite\n\napp = Oxidite()\n"
 def required(name: str, seen: set[str]) -> Iterator[Distribution]:
     """Yield the distributions that ``name`` requires without any extra, and theirs."""
     for line in distribution(name).requires or ():
-        requirement, _, marker = line.partition(";")
-        found = re.match(r"[A-Za-z0-9._-]+", requirement)
-        assert found is not None
-        other = found.group().lower()
-        if "extra ==" in marker or "platform_system" in marker or other in seen:
+        other = Requirement(line)
+        if other.name in seen or (other.marker and not other.marker.evaluate({"extra": ""})):
             continue
-        seen.add(other)
-        yield distribution(other)
-        yield from required(other, seen)
+        seen.add(other.name)
+        yield distribution(other.name)
+        yield from required(other.name, seen)
 
 
 def packed(files: Iterator[tuple[str, bytes]]) -> int:
