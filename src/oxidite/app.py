@@ -68,6 +68,8 @@ class Oxidite(Router):
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight: InFlight = InFlight()
+        self.unshed_paths: set[str] = set()
+        """Paths that are answered however busy the server is, such as that of a health check."""
         self.url: URLs = URLs(lambda: self.table.routes, lambda: self.signer("signed-url"))
         """Makes URLs: ``app.url(show, id=3)``. A handler may also ask for it: ``url: URLs``."""
         self.lifespan.offer(self)
