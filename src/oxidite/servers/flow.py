@@ -1,18 +1,25 @@
-"""Hypercorn's HTTP/2 with two mends: it waits for a slow reader and lets go of one that has left.
+"""Hypercorn with three mends: it waits for a slow reader, lets go of one that has left, says goodbye.
 
-Its own goes on as soon as less than a frame could be sent, which is also so when the reader's window
+Its HTTP/2 goes on as soon as less than a frame could be sent, which is also so when the reader's window
 is shut: the whole of a stream is then in memory. And what is waiting for a window when the
-connection ends waits for ever, with its body and its task.
+connection ends waits for ever, with its body and its task. Its HTTP/1 closes connections when it
+stops, but does not say so in the last answer.
 """
 
 from __future__ import annotations
 
+import http
+from dataclasses import replace
+
 import hypercorn.protocol
 import hypercorn.protocol.h2
 from hypercorn.events import Closed, Event
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 
-__all__ = ["FlowBuffer", "FlowProtocol", "install_flow"]
+__all__ = ["FarewellProtocol", "FlowBuffer", "FlowProtocol", "install_flow"]
 
 
 class FlowBuffer(StreamBuffer):
@@ -40,10 +47,25 @@ class FlowProtocol(H2Protocol):
                 await buffer.close()
 
 
+class FarewellProtocol(H11Protocol):
+    """Announces the end of the connection in an answer that is its last; RFC 9112 section 9.6."""
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Deal with what comes from the application."""
+        if (
+            isinstance(event, Response)
+            and event.status_code >= http.HTTPStatus.OK
+            and self.context.terminated.is_set()
+        ):
+            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
+        await super().stream_send(event)
+
+
 def install_flow() -> None:
-    """Have Hypercorn use both, in all of this process."""
-    # It has no setting for either; these are the modules that make the two.
+    """Have Hypercorn use all three, in all of this process."""
+    # It has no setting for any; these are the modules that make them.
     for module, name, ours in (
+        (hypercorn.protocol, "H11Protocol", FarewellProtocol),
         (hypercorn.protocol.h2, "StreamBuffer", FlowBuffer),
         (hypercorn.protocol, "H2Protocol", FlowProtocol),
     ):

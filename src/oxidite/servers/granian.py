@@ -67,7 +67,7 @@ class GranianServer:
             )
         with listening(settings) as (sock, held), http3_worker(app, held) as extra:
             server = _Granian(app, held, sock, _INTERFACES[interface])
-            supervisor = Supervisor(server.starter(), held, extra=extra)
+            supervisor = Supervisor(server.starter(), held, sock, extra=extra)
             return supervisor.run(lambda: announce(held))
 
 

@@ -79,7 +79,7 @@ class HypercornServer:
             raise ConfigError("Several workers load the application themselves: say where it is.")
         with listening(settings) as (sock, held), http3_worker(app, held) as extra:
             start = _starter(app, held, sock)
-            return Supervisor(start, held, extra=extra).run(lambda: announce(held))
+            return Supervisor(start, held, sock, extra=extra).run(lambda: announce(held))
 
 
 def _starter(app: Target, settings: Settings, sock: socket.socket) -> Start:
@@ -169,8 +169,8 @@ class OurConfig(Config):
 
 def _config(sock: socket.socket, settings: Settings) -> Config:
     config = common_config(settings)
-    # It closes what it is given, and so do we.
-    config.bind = [f"fd://{sock.dup().detach()}"]
+    # It closes what it is given, as soon as it stops.
+    config.bind = [f"fd://{sock.detach()}"]
     return config
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
@@ -34,10 +35,13 @@ _NOW = 0.0
 
 
 class Supervisor:
-    """Runs ``settings.workers`` processes of ``start``, and one of each of ``extra``."""
+    """Runs ``settings.workers`` processes of ``start``, which serve on ``sock``, and one of ``extra``."""
 
-    def __init__(self, start: Start, settings: Settings, *, extra: Start | None = None) -> None:
+    def __init__(
+        self, start: Start, settings: Settings, sock: socket.socket, *, extra: Start | None = None
+    ) -> None:
         self._settings = settings
+        self._sock = sock
         self._starts = [start] * settings.workers + ([extra] if extra is not None else [])
         self._extra = extra
         self._slots = [Slot(number) for number in range(len(self._starts))]
@@ -208,6 +212,8 @@ class Supervisor:
 
     def _end(self) -> None:
         """End all processes; those that take too long, and all at a second signal, are killed."""
+        # Else who comes now would wait for an answer from nobody.
+        self._sock.close()
         workers = list(self._workers())
         for worker in workers:
             if worker.process.is_alive():

@@ -79,6 +79,11 @@ class StoppableServer(uvicorn.Server):
         It closes every connection without a request, also one whose request is on its way.
         """
         self._on_stopping()
+        for connection in self.server_state.connections:
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None:
+                # The answer may be ready before all the rest is.
+                cycle.keep_alive = False
         loop = asyncio.get_running_loop()
         for server in self.servers:
             if isinstance(loop, asyncio.SelectorEventLoop):
@@ -170,7 +175,7 @@ class UvicornServer:
             raise ConfigError("Several workers load the application themselves: say where it is.")
         with listening(settings) as (sock, held), http3_worker(app, held) as extra:
             start = _starter(app, held, sock, self.http)
-            return Supervisor(start, held, extra=extra).run(lambda: announce(held))
+            return Supervisor(start, held, sock, extra=extra).run(lambda: announce(held))
 
 
 def _starter(app: Target, settings: Settings, sock: socket.socket, http: Parser) -> Start:
