@@ -21,6 +21,7 @@ from oxidite.app import Oxidite
 from oxidite.http.response import ASGIApp
 from oxidite.protocols.asgi import Message, Receive, Send
 from oxidite.servers.drain import begin_to_stop, cut_off
+from oxidite.servers.unlisten import PATIENCE, stop_accepting
 from oxidite.servers.workers import WorkerLoader
 
 __all__ = ["Farewell", "GranianLoader"]
@@ -91,10 +92,11 @@ class Farewell:
 
     def _stop(self) -> None:
         # Once only: the second time would wait for ever.
-        event = self._event
-        if self._begun and self._serves and event is not None:
+        event, loop = self._event, self._loop
+        if self._begun and self._serves and event is not None and loop is not None:
             self._event = None
-            event.set()
+            stop_accepting()
+            loop.call_later(PATIENCE, event.set)
 
 
 def _later(then: Callable[[], object], turns: int = _TURNS) -> None:

@@ -8,18 +8,25 @@ stops, but does not say so in the last answer.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http
 from dataclasses import replace
 
+import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 
-__all__ = ["FarewellProtocol", "FlowBuffer", "FlowProtocol", "install_flow"]
+_PATIENCE = 0.2
+"""Seconds for a request that is on its way."""
+
+__all__ = ["FarewellProtocol", "FlowBuffer", "FlowProtocol", "PatientServer", "install_flow"]
 
 
 class FlowBuffer(StreamBuffer):
@@ -61,11 +68,26 @@ class FarewellProtocol(H11Protocol):
         await super().stream_send(event)
 
 
+class PatientServer(TCPServer):
+    """Lets a request come that is on its way when it stops, before it closes an idle connection."""
+
+    async def _idle_timeout(self) -> None:
+        stops = self.context.terminated
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.keep_alive_timeout):
+                await stops.wait()
+            async with asyncio.timeout(_PATIENCE):
+                # Real time: it is about real connections. A request ends this task.
+                await asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._initiate_server_close())
+
+
 def install_flow() -> None:
     """Have Hypercorn use all three, in all of this process."""
     # It has no setting for any; these are the modules that make them.
     for module, name, ours in (
         (hypercorn.protocol, "H11Protocol", FarewellProtocol),
+        (hypercorn.asyncio.run, "TCPServer", PatientServer),
         (hypercorn.protocol.h2, "StreamBuffer", FlowBuffer),
         (hypercorn.protocol, "H2Protocol", FlowProtocol),
     ):
