@@ -27,7 +27,7 @@ from oxidite.lifespan import Lifespan, Resource
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer
 from oxidite.plugin import Plugin
 from oxidite.protocols.asgi import serve_asgi
-from oxidite.protocols.inflight import InFlight
+from oxidite.protocols.inflight import BodyPace, InFlight
 from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
 from oxidite.routing.route import Route
@@ -67,7 +67,9 @@ class Oxidite(Router):
         self.max_body = max_body
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
-        self.in_flight: InFlight = InFlight()
+        self.body_pace: BodyPace = BodyPace()
+        """How slowly the body of a request may come; set it before the application starts."""
+        self.in_flight: InFlight = InFlight(self.body_pace)
         self.unshed_paths: set[str] = set()
         """Paths that are answered however busy the server is, such as that of a health check."""
         self.url: URLs = URLs(lambda: self.table.routes, lambda: self.signer("signed-url"))
@@ -144,7 +146,7 @@ class Oxidite(Router):
         # Made anew: routers that are part of this one may have got more routes since, and what was
         # in flight belonged to another event loop.
         self._unfold()
-        self.in_flight = InFlight()
+        self.in_flight = InFlight(self.body_pace)
         table = self.table
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.lifespan)

@@ -30,6 +30,8 @@ class Others(TypedDict):
     connections: int
     max_in_flight: int | None
     idle_timeout: float
+    body_timeout: float
+    body_rate: int
     graceful_timeout: float
     max_requests: int | None
     max_requests_jitter: int | None
@@ -52,6 +54,8 @@ class Limits(TypedDict):
     connections: int
     max_in_flight: int | None
     idle_timeout: float
+    body_timeout: float
+    body_rate: int
     graceful_timeout: float
     renewal: Renewal
 
@@ -139,6 +143,22 @@ _LIMITS = (
         help="How long a connection may take until the head of its next request is complete.",
     ),
     click.option(
+        "--body-timeout",
+        type=_SECONDS,
+        default=30.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long a body may be waited for, and a second more for each --body-rate bytes.",
+    ),
+    click.option(
+        "--body-rate",
+        type=_COUNT,
+        default=500,
+        show_default=True,
+        metavar="BYTES",
+        help="How many bytes of a body must come in a second, after that.",
+    ),
+    click.option(
         "--graceful-timeout",
         type=click.FloatRange(0),
         default=10.0,
@@ -224,6 +244,8 @@ def limits_of(others: Others, workers: int) -> Limits:
         "connections": others["connections"],
         "max_in_flight": others["max_in_flight"],
         "idle_timeout": others["idle_timeout"],
+        "body_timeout": others["body_timeout"],
+        "body_rate": others["body_rate"],
         "graceful_timeout": others["graceful_timeout"],
         "renewal": Renewal(
             requests=requests,

@@ -92,7 +92,7 @@ class Settings:
     ``connections`` how many a worker holds at once, idle ones included, where the server counts
     them, and ``max_in_flight`` how many requests it answers at once: to more it says 503. A client
     has ``idle_timeout`` seconds for the head of a request, from the connection or from the last
-    answer on. At the end requests have ``graceful_timeout`` seconds to finish.
+    answer on, and ``body_timeout`` for its body and one more for each ``body_rate`` bytes. At the end requests have ``graceful_timeout`` seconds to finish.
     """
 
     host: str = "127.0.0.1"
@@ -105,6 +105,8 @@ class Settings:
     connections: int = 16_384
     max_in_flight: int | None = None
     idle_timeout: float = 30.0
+    body_timeout: float = 30.0
+    body_rate: int = 500
     graceful_timeout: float = 10.0
     access_log: bool = False
     tls: TLS | None = None

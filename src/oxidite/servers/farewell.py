@@ -21,6 +21,7 @@ from oxidite.app import Oxidite
 from oxidite.http.response import ASGIApp
 from oxidite.protocols.asgi import Message, Receive, Send
 from oxidite.servers.drain import begin_to_stop, cut_off
+from oxidite.servers.silent import SilenceWatch
 from oxidite.servers.unlisten import PATIENCE, stop_accepting
 from oxidite.servers.workers import WorkerLoader
 
@@ -48,6 +49,9 @@ class GranianLoader:
 
         def serves() -> None:
             farewell.serves()
+            settings = self.load.settings
+            watch = SilenceWatch(settings.idle_timeout, tls=settings.tls is not None)
+            watch.start(asyncio.get_running_loop())
             self.load.report.serves()
 
         if not isinstance(app, Oxidite):

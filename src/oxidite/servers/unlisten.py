@@ -12,6 +12,7 @@ import os
 import re
 import select
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -48,9 +49,7 @@ def _epolls() -> list[int]:
 
 
 def _is_listening(fd: int) -> bool:
-    try:
-        sock = socket.socket(fileno=os.dup(fd))
-    except OSError:
+    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
         return False
-    with sock:
+    with socket.socket(fileno=os.dup(fd)) as sock:
         return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
