@@ -68,7 +68,7 @@ class Watched(Protocol):
 class InFlight:
     """Knows every request from its first byte to its last."""
 
-    def __init__(self, pace: BodyPace = BodyPace()) -> None:  # noqa: B008 - it cannot be changed
+    def __init__(self, pace: BodyPace = BodyPace()) -> None:
         self.pace = pace
         self.young: set[Watched] = set()
         """Requests that began since the last look; protocols add and discard here."""

@@ -20,8 +20,8 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Response
-from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
+from hypercorn.protocol.h11 import H11Protocol
 
 _PATIENCE = 0.2
 """Seconds for a request that is on its way."""

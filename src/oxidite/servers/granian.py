@@ -23,6 +23,7 @@ from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.sockets import listening
 from oxidite.servers.supervisor import Start, Supervisor
 from oxidite.servers.target import Target
+from oxidite.servers.tls import is_encrypted
 from oxidite.servers.workers import Report, WorkerLoader
 
 __all__ = ["GranianServer"]
@@ -65,6 +66,11 @@ class GranianServer:
                 "Granian asks every client for a certificate or none. Use --server uvicorn, or "
                 "--tls-client required."
             )
+        if settings.tls is not None and is_encrypted(settings.tls):
+            raise ConfigError(
+                "Granian cannot open an encrypted key. Use --server uvicorn, or a key without a "
+                "password."
+            )
         with listening(settings) as (sock, held), http3_worker(app, held) as extra:
             server = _Granian(app, held, sock, _INTERFACES[interface])
             supervisor = Supervisor(server.starter(), held, sock, extra=extra)
@@ -100,7 +106,6 @@ class _Granian(MPServer):
             log_access=settings.access_log,
             ssl_cert=None if tls is None else tls.certificate,
             ssl_key=None if tls is None else tls.key,
-            ssl_key_password=None if tls is None or not tls.password else tls.password.reveal(),
             # Its own default refuses everybody who does not speak 1.3.
             ssl_protocol_min=_TLS["1.2" if tls is None else tls.minimum],
             ssl_ca=None if tls is None else tls.client_ca,

@@ -43,8 +43,10 @@ def guard(app: ASGIApp, settings: Settings, spent: Callable[[], object] = lambda
             # Every interface passes here, so that none needs a limit of its own.
             app.handle = handle  # type: ignore[method-assign, assignment]  # of this one application
         return app
+    if settings.http3:
+        app = _foreign_announcing(app, alt_svc(settings).encode())
     if settings.max_in_flight is not None or settings.renewal.requests is not None:
-        return _Foreign(app, settings.max_in_flight, _countdown(settings.renewal, spent))
+        app = _Foreign(app, settings.max_in_flight, _countdown(settings.renewal, spent))
     return app
 
 
@@ -101,6 +103,19 @@ def _countdown(renewal: Renewal, spent: Callable[[], object]) -> Callable[[], ob
             spent()
 
     return count
+
+
+def _foreign_announcing(app: ASGIApp, value: bytes) -> ASGIApp:
+    async def announced(scope: Message, receive: Receive, send: Send) -> None:
+        async def forward(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"alt-svc", value)]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await app(scope, receive, forward if scope["type"] == "http" else send)
+
+    return announced
 
 
 class _Foreign:

@@ -9,7 +9,7 @@ from oxidite.errors import ConfigError
 from oxidite.servers.base import TLS, HTTPVersions
 from oxidite.servers.logs import warn
 
-__all__ = ["TLSError", "check_tls", "server_context"]
+__all__ = ["TLSError", "check_tls", "is_encrypted", "server_context"]
 
 _ALPN: dict[HTTPVersions, list[str]] = {
     "auto": ["h2", "http/1.1"],
@@ -53,6 +53,12 @@ def check_tls(tls: TLS) -> None:
     fault = _fault_of(context, tls)
     if fault is not None:
         warn(f"The certificate {tls.certificate} {fault}: clients will refuse it.")
+
+
+def is_encrypted(tls: TLS) -> bool:
+    """Tell whether the key needs a password."""
+    # RFC 7468 section 11 has it in the label, the older format in a header.
+    return b"ENCRYPTED" in tls.key.read_bytes()
 
 
 def _version(name: Literal["1.2", "1.3"]) -> ssl.TLSVersion:
