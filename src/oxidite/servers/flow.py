@@ -13,6 +13,7 @@ import contextlib
 import http
 from dataclasses import replace
 
+import h11
 import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
@@ -22,6 +23,8 @@ from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Response
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 from hypercorn.protocol.h11 import H11Protocol
+
+from oxidite.servers.strict import StrictConnection
 
 _PATIENCE = 0.2
 """Seconds for a request that is on its way."""
@@ -56,6 +59,12 @@ class FlowProtocol(H2Protocol):
 
 class FarewellProtocol(H11Protocol):
     """Announces the end of the connection in an answer that is its last; RFC 9112 section 9.6."""
+
+    async def initiate(self) -> None:
+        """Begin."""
+        size = self.config.h11_max_incomplete_size
+        self.connection = StrictConnection(h11.SERVER, max_incomplete_event_size=size)
+        await super().initiate()
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Deal with what comes from the application."""

@@ -253,9 +253,11 @@ def _context_factory(
     return lambda _config, _default: server_context(tls)
 
 
-def _parser(http: Parser) -> Literal["h11"] | type[asyncio.Protocol]:
+def _parser(http: Parser) -> type[asyncio.Protocol]:
     if http == "h11" or importlib.util.find_spec("httptools") is None:
-        return "h11"
+        from oxidite.servers.strict import StrictH11
+
+        return StrictH11
     from oxidite.servers.bounded import BoundedHttpTools
 
     return BoundedHttpTools
