@@ -1,11 +1,15 @@
-"""Runs ``application.py`` on one server: ``python run.py KIND``, with the address on standard output."""
+"""Runs ``application.py`` on one server: ``python run.py KIND [FORM DIRECTORY]``.
+
+FORM is ``tls``, with ``cert.pem`` and ``key.pem`` in the directory, or ``unix``, with the socket there.
+The port is written on standard output when it serves.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from oxidite.servers import Interface, Server, Settings, Target, choose_server
+from oxidite.servers import TLS, Interface, Server, Settings, Target, choose_server
 from oxidite.servers.uvicorn import UvicornServer
 
 
@@ -17,12 +21,22 @@ def server_of(kind: str) -> Server:
     return choose_server(kind.partition("-")[0])
 
 
+def settings_of(form: str, directory: Path) -> Settings:
+    if form == "tls":
+        tls = TLS(certificate=directory / "cert.pem", key=directory / "key.pem")
+        return Settings(port=0, graceful_timeout=2.0, tls=tls)
+    if form == "unix":
+        return Settings(uds=directory / "socket", graceful_timeout=2.0)
+    return Settings(port=0, graceful_timeout=2.0)
+
+
 def announce(settings: Settings) -> None:
     print(settings.port, flush=True)
 
 
 if __name__ == "__main__":
-    settings = Settings(port=0, graceful_timeout=2.0)
+    kind, form, directory = [*sys.argv[1:], *("plain", ".")[len(sys.argv) - 2 :]]
     target = Target("application", "app", Path(__file__).parent)
-    interface: Interface = "rsgi" if sys.argv[1].endswith("-rsgi") else "asgi"
-    sys.exit(server_of(sys.argv[1]).run(target, settings, interface=interface, announce=announce))
+    interface: Interface = "rsgi" if kind.endswith("-rsgi") else "asgi"
+    settings = settings_of(form, Path(directory))
+    sys.exit(server_of(kind).run(target, settings, interface=interface, announce=announce))

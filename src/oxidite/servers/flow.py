@@ -1,8 +1,9 @@
-"""Hypercorn with three mends: it waits for a slow reader, lets go of one that has left, says goodbye.
+"""Hypercorn with mends: for readers that are slow or have left, for bodies nobody reads, for the end.
 
 Its HTTP/2 goes on as soon as less than a frame could be sent, which is also so when the reader's window
 is shut: the whole of a stream is then in memory. And what is waiting for a window when the
-connection ends waits for ever, with its body and its task. Its HTTP/1 closes connections when it
+connection ends waits for ever, with its body and its task. A body that goes on after the answer ends
+the connection, with all the other requests on it. Its HTTP/1 closes connections when it
 stops, but does not say so in the last answer.
 """
 
@@ -13,10 +14,12 @@ import contextlib
 import http
 from dataclasses import replace
 
+import h2.events
 import h11
 import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
+from h2.events import DataReceived
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event
 from hypercorn.protocol.events import Event as StreamEvent
@@ -56,6 +59,17 @@ class FlowProtocol(H2Protocol):
             for buffer in list(self.stream_buffers.values()):
                 await buffer.close()
 
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        # One by one, as a stream may end in between.
+        for event in events:
+            if isinstance(event, DataReceived) and event.stream_id not in self.streams:
+                # It has been answered without its body; the connection is for others too.
+                size = event.flow_controlled_length
+                self.connection.acknowledge_received_data(size, event.stream_id)
+                await self._flush()
+                continue
+            await super()._handle_events([event])
+
 
 class FarewellProtocol(H11Protocol):
     """Announces the end of the connection in an answer that is its last; RFC 9112 section 9.6."""
@@ -92,7 +106,7 @@ class PatientServer(TCPServer):
 
 
 def install_flow() -> None:
-    """Have Hypercorn use all three, in all of this process."""
+    """Have Hypercorn use them, in all of this process."""
     # It has no setting for any; these are the modules that make them.
     for module, name, ours in (
         (hypercorn.protocol, "H11Protocol", FarewellProtocol),
