@@ -120,13 +120,13 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 # What each of them is asked.
 
 WAYS: list[tuple[str, Form, str]] = [
-    *((kind, form, "1.1") for kind in KINDS for form in ("plain", "tls", "unix")),  # type: ignore[misc]  # they are forms
+    *((kind, form, "1.1") for kind in KINDS for form in ("plain", "tls", "unix")),
     *(
         (kind, form, "2")
         for kind in KINDS
         if "uvicorn" not in kind
         for form in ("plain", "tls", "unix")
-    ),  # type: ignore[misc]  # as above
+    ),
 ]
 
 

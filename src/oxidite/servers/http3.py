@@ -58,9 +58,11 @@ def _check(settings: Settings) -> None:
 
 
 def _listening(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    where = (settings.host, settings.port)
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    # The first address of a name, as over TCP.
+    family, kind, protocol, _, where = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind, protocol)
     try:
         sock.bind(where)
     except OSError as exc:

@@ -20,7 +20,7 @@ class StrictConnection(h11.Connection):
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """Return what has come."""
         event = super().next_event()
-        if type(event) is h11.Request and len(_LENGTHS.intersection(dict(event.headers))) > 1:
+        if isinstance(event, h11.Request) and len(_LENGTHS.intersection(dict(event.headers))) > 1:
             raise h11.RemoteProtocolError("both a length and chunks", error_status_hint=400)
         return event
 

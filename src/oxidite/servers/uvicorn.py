@@ -37,7 +37,7 @@ _BEGIN_TURNS = 20
 
 Parser: TypeAlias = Literal["auto", "h11", "httptools"]
 
-__all__ = ["Parser", "StoppableServer", "UvicornServer", "run_server"]
+__all__ = ["Parser", "StoppableServer", "UvicornServer", "context_factory", "run_server"]
 
 
 def nothing() -> None:
@@ -236,7 +236,7 @@ def _server(
         # Forwarded addresses are believed by nobody before somebody says whose.
         proxy_headers=False,
         server_header=False,
-        ssl_context_factory=None if tls is None else _context_factory(tls),
+        ssl_context_factory=None if tls is None else context_factory(tls),
     )
     return StoppableServer(
         config,
@@ -247,9 +247,10 @@ def _server(
     )
 
 
-def _context_factory(
+def context_factory(
     tls: TLS,
 ) -> Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
+    """Return what makes uvicorn speak TLS as it is spoken here."""
     return lambda _config, _default: server_context(tls)
 
 
