@@ -128,6 +128,7 @@ NAMES: dict[str, list[str]] = {
         "OxiditeError",
         "PayloadTooLargeError",
         "PreconditionFailedError",
+        "RequestTimeoutError",
         "RouteError",
         "ServiceUnavailableError",
         "TooManyRequestsError",
@@ -219,6 +220,7 @@ NAMES: dict[str, list[str]] = {
     ],
     "oxidite.protocols": [
         "Application",
+        "BodyPace",
         "InFlight",
         "Message",
         "MountedLifespan",
@@ -258,9 +260,11 @@ NAMES: dict[str, list[str]] = {
     "oxidite.servers": [
         "Announce",
         "Application",
+        "HTTPVersions",
         "ImportFailedError",
         "Interface",
         "ListenError",
+        "Renewal",
         "SERVERS",
         "Server",
         "Settings",

@@ -25,7 +25,7 @@ from hypercorn.events import Closed, Event
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Response
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 
 from oxidite.servers.strict import StrictConnection
 
@@ -73,6 +73,8 @@ class FlowProtocol(H2Protocol):
 
 class FarewellProtocol(H11Protocol):
     """Announces the end of the connection in an answer that is its last; RFC 9112 section 9.6."""
+
+    connection: h11.Connection | H11WSConnection
 
     async def initiate(self) -> None:
         """Begin."""

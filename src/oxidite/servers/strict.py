@@ -28,6 +28,8 @@ class StrictConnection(h11.Connection):
 class StrictH11(H11Protocol):
     """uvicorn with such a connection."""
 
+    conn: h11.Connection
+
     def connection_made(self, transport: object) -> None:
         """Begin."""
         limit = self.config.h11_max_incomplete_event_size
