@@ -239,7 +239,8 @@ PROBES: dict[str, Callable[[Fleet, str], bool]] = {
 
 def rows() -> dict[str, dict[str, str]]:
     """Read the table: what is said of each feature, by kind."""
-    lines = [line for line in TABLE.read_text().splitlines() if line.startswith("|")]
+    measured = TABLE.read_text().partition("\n## ")[0]
+    lines = [line for line in measured.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     kinds = cells[0][1:]
     return {row[0]: dict(zip(kinds, row[1:], strict=True)) for row in cells[2:]}

@@ -164,6 +164,8 @@ def test_a_worker_that_has_grown_too_big_is_renewed(serve: Serve, server: str) -
     assert httpx2.post(served.url + "/grow", trust_env=False).text == first
 
     served.wait_until(lambda: served.get() != first)
+    # Until it stops the old one answers too.
+    served.wait_until(lambda: not Path(f"/proc/{first}").exists())
     second = served.get()
     time.sleep(1.5)  # two looks
     assert served.get() == second
