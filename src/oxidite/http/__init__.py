@@ -2,7 +2,9 @@
 
 from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
+from oxidite.http.events import Event, EventStream
 from oxidite.http.headers import Headers, MutableHeaders
+from oxidite.http.lines import JSONLines
 from oxidite.http.middleware import complete, ordered
 from oxidite.http.multipart import FormData, FormLimits, FormValue, Spool, Upload
 from oxidite.http.request import Address, InvalidJSONError, MatchedRoute, Request, Scopes
@@ -17,6 +19,7 @@ from oxidite.http.response import (
     TextResponse,
     to_response,
 )
+from oxidite.http.rows import CSVStream
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.url import URL, QueryParams, URLParts
 
@@ -24,7 +27,10 @@ __all__ = [
     "URL",
     "ASGIApp",
     "Address",
+    "CSVStream",
     "ClientDisconnectError",
+    "Event",
+    "EventStream",
     "FormData",
     "FormLimits",
     "FormValue",
@@ -32,6 +38,7 @@ __all__ = [
     "Handler",
     "Headers",
     "InvalidJSONError",
+    "JSONLines",
     "JSONResponse",
     "MatchedRoute",
     "Middleware",

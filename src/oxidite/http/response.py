@@ -7,9 +7,17 @@ in ``protocols/`` only. ``to_response`` makes a response of whatever a handler r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+)
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from oxidite.encoding import encode_json
@@ -24,8 +32,11 @@ __all__ = [
     "Response",
     "StreamingResponse",
     "TextResponse",
+    "iterate",
     "to_response",
 ]
+
+T = TypeVar("T")
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -210,10 +221,11 @@ class StreamingResponse(Response):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(b"", status, content_type=content_type, headers=headers)
-        self.content = content if isinstance(content, AsyncIterable) else _iterate(content)
+        self.content = content if isinstance(content, AsyncIterable) else iterate(content)
 
 
-async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:
+async def iterate(content: Iterable[T]) -> AsyncIterator[T]:
+    """Yield what an iterable yields, in the event loop, and close it."""
     try:
         for chunk in content:
             yield chunk

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 from oxidite.clock import perf, sleep
 from oxidite.errors import PayloadTooLargeError
 from oxidite.http.body import ClientDisconnectError, content_length, limited, read_all
+from oxidite.http.events import stopping
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
@@ -362,6 +363,7 @@ async def _stream(
     in_flight: InFlight, request: ASGIRequest, response: StreamingResponse, send: Send
 ) -> None:
     request.streaming = True
+    stopping.set(in_flight.stopping)
     # What is iterated is what must be closed: an iterable may make a generator.
     content = aiter(response.content)
     status, fields = response.status, _fields(response, None)
