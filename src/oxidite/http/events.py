@@ -74,10 +74,8 @@ class Event(Generic[T]):
         self.comment = comment
 
     def __repr__(self) -> str:
-        shown = [repr(self.data)] if self.data is not UNSET else []
-        for name in ("event", "id", "retry", "comment"):
-            if (value := getattr(self, name)) is not None:
-                shown.append(f"{name}={value!r}")
+        given = {name: getattr(self, name) for name in self.__slots__}
+        shown = (f"{k}={v!r}" for k, v in given.items() if v is not None and v is not UNSET)
         return f"Event({', '.join(shown)})"
 
 

@@ -14,7 +14,7 @@ from oxidite.http.disposition import attachment
 from oxidite.http.feed import Feed
 from oxidite.http.response import StreamingResponse
 
-__all__ = ["JSONLines", "LINES_TYPES", "split_lines"]
+__all__ = ["LINES_TYPES", "JSONLines", "split_lines"]
 
 T = TypeVar("T")
 

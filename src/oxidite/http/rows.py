@@ -15,7 +15,7 @@ __all__ = ["CSVStream"]
 
 T = TypeVar("T")
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20](?!\d+(\.\d+)?\Z)")
+_FORMULA = re.compile(r"[=@\t\r\n\uff1d\uff0b\uff0d\uff20]|[+-](?!\d+(\.\d+)?\Z)")
 """The beginnings that spreadsheets take for one, in full width too. A number with a sign is none."""
 
 
@@ -89,7 +89,7 @@ class _Table:
     def _cell(self, value: object) -> object:
         if isinstance(value, str):
             return f"'{value}" if self._escape and _FORMULA.match(value) else value
-        if value is None or isinstance(value, int | float) and not isinstance(value, bool):
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
             return value
         return encode_json(value).decode()
 

@@ -109,17 +109,23 @@ async def _in_threads(items: Iterator[T], threads: ThreadPool) -> AsyncIterator[
     """Yield what a sync iterator yields, each step in a thread and one at a time; close it after."""
     # One context for all steps: a generator may set a variable before a `yield` and reset it after.
     context = contextvars.copy_context()
-    step: asyncio.Future[object] | None = None
+    running: asyncio.Task[object] | None = None
+
+    def step() -> object:
+        return context.run(lambda: next(items, _END))
+
     try:
         while True:
-            step = asyncio.ensure_future(threads.run(context.run, next, items, _END))
-            item = await asyncio.shield(step)
+            running = asyncio.get_running_loop().create_task(threads.run(step))
+            item = await asyncio.shield(running)
             if item is _END:
                 return
             yield cast("T", item)
     finally:
-        if step is not None and not step.done():
-            await asyncio.wait((step,))  # a thread cannot be stopped, and closing must not meet it
+        if running is not None and not running.done():
+            await asyncio.wait(
+                (running,)
+            )  # a thread cannot be stopped, and closing must not meet it
         close = getattr(items, "close", None)
         if close is not None:
             await threads.run(context.run, close)

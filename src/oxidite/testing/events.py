@@ -17,7 +17,7 @@ import httpx2
 
 from oxidite.encoding import codec_for
 
-__all__ = ["ReceivedEvent", "Received", "read_events", "read_lines"]
+__all__ = ["Received", "ReceivedEvent", "read_events", "read_lines"]
 
 T = TypeVar("T")
 
