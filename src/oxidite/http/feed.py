@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from oxidite.http.response import iterate
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "finished"]
 
 T = TypeVar("T")
 
@@ -72,13 +72,13 @@ class Feed(Generic[T]):
 
     async def aclose(self) -> None:
         """Stop the producer, wait for its clean-up, and raise what nobody has been told yet."""
-        task = self._task
         self._stopped = True
+        task = self._task
         if task is None:
             return
         if not task.done():
             task.cancel()
-            await asyncio.wait((task,))
+            await finished(task, cancel=True)
             self._told = self._told or task.cancelled()
         if not self._told:
             self._told = True
@@ -120,6 +120,23 @@ class Feed(Generic[T]):
         self._size = 0
         self._room.set()
         return data
+
+
+async def finished(task: asyncio.Task[T], *, cancel: bool) -> None:
+    """Wait until a task is done, also through cancellations, and raise the last one then.
+
+    ``cancel`` hands them on to the task. What it uses is not taken from it before it has ended.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+            if cancel:
+                task.cancel()
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _close(items: object) -> None:

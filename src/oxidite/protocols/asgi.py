@@ -387,6 +387,9 @@ async def _stream(
         in_flight.forget(request)
         await _write(request, send, {"type": "http.response.body", "body": b""})
     finally:
+        # Whoever has left is not to be told of again, in the middle of the clean-up.
+        in_flight.young.discard(request)
+        in_flight.forget(request)
         close = getattr(content, "aclose", None)
         if close is not None:
             await close()

@@ -248,6 +248,11 @@ class Route:
         options = self.definition.options
         status = options.get("status", 200)
         offers = _offers(options.get("produces"), self.where)
+        if offers and streamed(self.plan.returns):
+            raise RouteError(
+                f"{self.where}: a stream has one form, which its annotation names. Leave produces= out, "
+                "or write a route for each form."
+            )
         handler = _endpoint(self.plan, status, offers, render)
         etag = options.get("etag")
         if etag is not None:

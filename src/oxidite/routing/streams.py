@@ -15,7 +15,7 @@ from oxidite.extract.base import location
 from oxidite.extract.plan import Plan
 from oxidite.extract.streams import Streamed, streamed
 from oxidite.http.events import EventStream
-from oxidite.http.feed import Feed
+from oxidite.http.feed import Feed, finished
 from oxidite.http.request import Request
 from oxidite.http.response import Response
 
@@ -122,10 +122,11 @@ async def _in_threads(items: Iterator[T], threads: ThreadPool) -> AsyncIterator[
                 return
             yield cast("T", item)
     finally:
-        if running is not None and not running.done():
-            await asyncio.wait(
-                (running,)
-            )  # a thread cannot be stopped, and closing must not meet it
-        close = getattr(items, "close", None)
-        if close is not None:
-            await threads.run(context.run, close)
+        # A thread cannot be stopped, and closing must not meet it.
+        try:
+            if running is not None:
+                await finished(running, cancel=False)
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                await threads.run(context.run, close)

@@ -151,6 +151,34 @@ async def test_a_cancelled_reader_stops_the_producer_first() -> None:
     assert producer.ended == "cancelled closed"
 
 
+async def test_a_cancelled_close_waits_for_the_clean_up_all_the_same() -> None:
+    cleaning, clean = asyncio.Event(), asyncio.Event()
+    log = []
+
+    async def slow_to_end() -> AsyncIterator[str]:
+        try:
+            yield "x"
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            try:
+                await clean.wait()
+            except asyncio.CancelledError:
+                log.append("hurried")
+            log.append("clean")
+
+    content = aiter(Feed(slow_to_end(), encode))
+    await anext(content)
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(content.aclose())  # type: ignore[attr-defined]  # a generator
+    await cleaning.wait()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+
+    assert log == ["hurried", "clean"]
+
+
 async def test_the_producer_ends_with_a_wrapper_that_nobody_closes() -> None:
     producer = Producer()
 
