@@ -251,6 +251,23 @@ async def titles(posts: Lines[NewPost]) -> Lines[str]:
         yield post.title
 
 
+going_on = asyncio.Event()
+
+
+@app.post("/count", max_body=10**9)
+async def count(posts: Lines[NewPost]) -> int:
+    found = 0
+    async for _ in posts:
+        await going_on.wait()
+        found += 1
+    return found
+
+
+@app.post("/go-on")
+async def go_on() -> None:
+    going_on.set()
+
+
 async def wait_for_ever(journal: Journal) -> None:
     journal.write("waiting")
     try:

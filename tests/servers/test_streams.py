@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +21,7 @@ class Running(Protocol):
 
     @property
     def log(self) -> Path: ...
+    def connect(self) -> socket.socket: ...
 
 
 class Eventually(Protocol):
@@ -67,3 +70,33 @@ def test_lines_that_break_off_do_not_look_complete_and_are_logged_once(
     eventually(lambda: "hidden detail of lines" in server.log.read_text())
     assert client.get("/").text == "hello"
     assert server.log.read_text().count("RuntimeError: hidden detail of lines") == 1
+
+
+def test_a_handler_that_does_not_read_holds_the_sender_up(
+    server: Running, client: httpx2.Client
+) -> None:
+    line = b'{"title":"one","tags":["%s"]}\n' % (b"x" * 1000)
+    piece = b"%x\r\n%s\r\n" % (len(line) * 64, line * 64)
+    head = b"POST /count HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n"
+    body = memoryview(piece * 512 + b"0\r\n\r\n")  # 32 MB
+    with server.connect() as sock:
+        sock.sendall(head + b"content-type: application/jsonl\r\n\r\n")
+        sent = fill(sock, body)
+        # What was taken is in the buffers of two sockets and of the server, and no more.
+        assert 0 < sent < len(body) / 2
+
+        client.post("/go-on")
+        sock.settimeout(20)
+        sock.sendall(body[sent:])
+        answer = b"".join(iter(lambda: sock.recv(65_536), b""))
+    assert answer.endswith(b"\r\n\r\n%d" % (64 * 512))
+
+
+def fill(sock: socket.socket, data: memoryview) -> int:
+    """Send until nobody has taken anything for half a second; return how much was sent."""
+    sock.settimeout(0.5)
+    sent = 0
+    with contextlib.suppress(TimeoutError):
+        while sent < len(data):
+            sent += sock.send(data[sent:])
+    return sent

@@ -48,6 +48,12 @@ class Event(Generic[T]):
 
     __slots__ = ("comment", "data", "event", "id", "retry")
 
+    data: T | UnsetType
+    event: str | None
+    id: str | None
+    retry: float | None
+    comment: str | None
+
     def __init__(
         self,
         data: T | UnsetType = UNSET,

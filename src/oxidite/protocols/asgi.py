@@ -205,7 +205,7 @@ class ASGIRequest(Request):
     def read_ahead(self) -> None:
         """Have whoever reads the body from now on read what the watcher has read."""
         if not self._consumed and self._has_body():
-            self._source = ReadAhead(self._source)
+            self._source = ReadAhead(self._source, has_reader=self._streamed)
 
     async def wait_gone(self) -> None:
         """Return when the client has gone away."""

@@ -16,6 +16,7 @@ from oxidite import Depends, Lines, Oxidite, StreamingResponse
 from oxidite.encoding import encode_json
 from oxidite.errors import RouteError
 from oxidite.extract import LastEventID, MaxLine
+from oxidite.protocols import inflight
 from oxidite.testing import Client
 
 BOUND = 3.0  # seconds until a wait counts as a hang
@@ -300,3 +301,24 @@ class TestLastEventID:
             "last-event-id",
             False,
         )
+
+
+async def test_a_body_that_is_read_slowly_while_the_answer_goes_out_arrives_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Somebody watches for the client to leave meanwhile, and reads on for that.
+    monkeypatch.setattr(inflight, "SWEEP", 0.001)
+    app = Oxidite(max_body=10**9)
+
+    @app.post("/")
+    async def sizes(items: Lines[Item]) -> Lines[int]:
+        async for item in items:
+            yield len(item.name)
+            await asyncio.sleep(0.01)
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield encode_json(Item("x" * 50_000)) + b"\n"
+
+    response = await post(app, body())
+    assert response.text == "50000\n" * 10
