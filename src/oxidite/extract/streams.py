@@ -1,6 +1,7 @@
 """Streams in a signature: what a handler yields, what it reads line by line, where it goes on.
 
-``streamed`` reads a return annotation, for the route that calls the handler and for documents.
+``streamed(route.plan.returns)`` has the type of one item and the media type: for the route that
+calls the handler, and for documents.
 """
 
 from __future__ import annotations

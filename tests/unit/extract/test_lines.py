@@ -289,6 +289,11 @@ class TestLastEventID:
                 response = await client.get("/", headers=[(b"last-event-id", sent)])
                 assert response.json() == [got, got]
 
+    def test_it_is_text(self) -> None:
+        async def show(last: LastEventID | int) -> None: ...
+
+        assert "'last' is the id of an event, which is text" in refusal(show, "get")
+
     def test_it_is_described_as_a_header(self) -> None:
         app = Oxidite()
 

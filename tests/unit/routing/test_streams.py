@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import pytest
 from msgspec import Struct
+from pydantic import BaseModel
 
 from oxidite import (
     Controller,
@@ -37,6 +38,10 @@ BOUND = 3.0  # seconds until a wait counts as a hang
 
 
 class Tick(Struct):
+    number: int
+
+
+class Model(BaseModel):
     number: int
 
 
@@ -187,6 +192,19 @@ class TestForms:
 
         async with Client(app) as client:
             assert (await client.get("/")).text == "a\r\n1\r\n2\r\n"
+
+    async def test_so_have_rows_that_can_only_be_written(self) -> None:
+        class Holder(Struct):
+            model: Model
+
+        app = Oxidite()
+
+        @app.get("/")
+        async def some() -> Rows[Holder]:
+            yield Holder(Model(number=1))
+
+        async with Client(app) as client:
+            assert (await client.get("/")).text == 'model\r\n"{""number"":1}"\r\n'
 
     async def test_head_is_answered_without_the_stream(self) -> None:
         app, ended = Oxidite(), list[str]()
