@@ -15,7 +15,8 @@ from oxidite.encoding import codec_for
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.extract.lines import BodyLines
 from oxidite.extract.params import is_scalar, without_none
-from oxidite.http.events import Event, EventStream
+from oxidite.http.events import Event
+from oxidite.http.eventstream import EventStream
 from oxidite.http.lines import JSONLines
 from oxidite.http.request import Request
 from oxidite.http.response import StreamingResponse
@@ -51,7 +52,7 @@ def streamed(returns: object) -> Streamed | None:
             marker = get_args(extra)[-1] if get_origin(extra) is Annotated else extra
             if isinstance(marker, StreamFormat):
                 item = (*get_args(type_), object)[0]
-                return Streamed(_data(item), marker.response.media_type, marker)
+                return Streamed(_data(item), marker.media_type, marker)
         return streamed(type_)
     type_ = origin or returns
     if isinstance(type_, type) and issubclass(type_, EventStream | JSONLines | CSVStream):
@@ -69,30 +70,32 @@ def _data(item: object) -> object:
     return get_args(item)[0] if origin is Event else item
 
 
-@dataclass(frozen=True, slots=True)
 class StreamFormat:
-    """The marker in ``Events``, ``Lines`` and ``Rows``."""
+    """The marker in ``Events``, ``Lines`` and ``Rows``: makes the response of what a handler yields."""
 
-    response: type[EventStream[object] | JSONLines[object] | CSVStream[object]]
+    def __init__(
+        self, response: type[EventStream[object] | JSONLines[object] | CSVStream[object]]
+    ) -> None:
+        self._response = response
+        self.media_type: str = response.media_type
 
     def respond(self, items: AsyncIterable[object], item: object) -> StreamingResponse:
         """Make the response of ``items``, which are of the type ``item``."""
-        if self.response is CSVStream:
-            return CSVStream(items, columns=_columns(item))
-        return self.response(items)
+        return self._response(items)
 
-    def refuse_item(self, item: object) -> str:
-        """Say why ``item`` cannot be streamed in this format; nothing if it can."""
-        if self.response is CSVStream and is_scalar(item):
-            return "a row of CSV is a Struct, a dataclass, a model or a mapping"
+    def problem(self, item: object) -> str:
+        """Say why items of that type cannot be sent so; nothing if they can."""
         return ""
 
     def bind(self, parameter: Parameter) -> Extractor[object]:
-        """Return what reads the lines of the body."""
-        if self.response is not JSONLines:
-            raise parameter.refuse(
-                "is marked with what a handler returns. Lines[...] is what it can read."
-            )
+        """Make the extractor of a parameter that is marked so."""
+        raise parameter.refuse(
+            "is marked with what a handler returns. Lines[...] is what it can read."
+        )
+
+
+class _LinesFormat(StreamFormat):
+    def bind(self, parameter: Parameter) -> Extractor[object]:
         if not parameter.context.has_body:
             raise parameter.refuse(
                 "reads the request body, but requests of this method have none. Use post, put or patch."
@@ -102,6 +105,16 @@ class StreamFormat:
                 "is read while it arrives: write Lines[...] and nothing around it."
             )
         return BodyLines(parameter, get_args(parameter.type)[0])
+
+
+class _RowsFormat(StreamFormat):
+    def respond(self, items: AsyncIterable[object], item: object) -> StreamingResponse:
+        return CSVStream(items, columns=_columns(item))
+
+    def problem(self, item: object) -> str:
+        if is_scalar(item):
+            return "a row of CSV is a Struct, a dataclass, a model or a mapping"
+        return ""
 
 
 def _columns(item: object) -> list[str] | None:
@@ -115,10 +128,10 @@ def _columns(item: object) -> list[str] | None:
 Events = Annotated[AsyncIterator[T], StreamFormat(EventStream)]
 """What a handler yields, sent as server-sent events: the items themselves, or an ``Event`` each."""
 
-Lines = Annotated[AsyncIterator[T], StreamFormat(JSONLines)]
+Lines = Annotated[AsyncIterator[T], _LinesFormat(JSONLines)]
 """What a handler yields, sent as JSON Lines; as a parameter, those of the body, read as they arrive."""
 
-Rows = Annotated[AsyncIterator[T], StreamFormat(CSVStream)]
+Rows = Annotated[AsyncIterator[T], _RowsFormat(CSVStream)]
 """What a handler yields, sent as CSV with a header row."""
 
 

@@ -2,7 +2,8 @@
 
 from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
-from oxidite.http.events import Event, EventStream
+from oxidite.http.events import Event
+from oxidite.http.eventstream import EventStream
 from oxidite.http.headers import Headers, MutableHeaders
 from oxidite.http.lines import JSONLines
 from oxidite.http.middleware import complete, ordered

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 from oxidite.clock import perf, sleep
 from oxidite.errors import PayloadTooLargeError
 from oxidite.http.body import ClientDisconnectError, content_length, limited, read_all
-from oxidite.http.events import stopping
+from oxidite.http.eventstream import stopping
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request

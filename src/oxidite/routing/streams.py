@@ -14,7 +14,7 @@ from oxidite.errors import RouteError
 from oxidite.extract.base import location
 from oxidite.extract.plan import Plan
 from oxidite.extract.streams import Streamed, streamed
-from oxidite.http.events import EventStream
+from oxidite.http.eventstream import EventStream
 from oxidite.http.feed import Feed, finished
 from oxidite.http.request import Request
 from oxidite.http.response import Response
@@ -40,7 +40,7 @@ def check_stream(plan: Plan) -> None:
                 "sent. Write Events[T] for server-sent events, Lines[T] for JSON Lines or Rows[T] for "
                 "CSV: `-> Lines[Item]`, with the type of one item."
             )
-    elif problem := found.format.refuse_item(found.item):
+    elif problem := found.format.problem(found.item):
         name = getattr(found.item, "__name__", repr(found.item))
         raise RouteError(f"{location(plan.function)} yields {name}, but {problem}.")
 
