@@ -79,6 +79,7 @@ NAMES: dict[str, list[str]] = {
         "BackgroundTasks",
         "ThreadPool",
         "call",
+        "finished",
     ],
     "oxidite.config": [
         "Dotenv",
@@ -174,10 +175,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.http": [
         "ASGIApp",
         "Address",
-        "CSVStream",
         "ClientDisconnectError",
-        "Event",
-        "EventStream",
         "FormData",
         "FormLimits",
         "FormValue",
@@ -185,7 +183,6 @@ NAMES: dict[str, list[str]] = {
         "Handler",
         "Headers",
         "InvalidJSONError",
-        "JSONLines",
         "JSONResponse",
         "MatchedRoute",
         "Middleware",
@@ -206,6 +203,12 @@ NAMES: dict[str, list[str]] = {
         "complete",
         "ordered",
         "to_response",
+    ],
+    "oxidite.http.streams": [
+        "CSVStream",
+        "Event",
+        "EventStream",
+        "JSONLines",
     ],
     "oxidite.instrument": [
         "Listener",

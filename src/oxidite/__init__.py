@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         State,
     )
     from oxidite.http import (
-        Event,
         FormData,
         Handler,
         HTMLResponse,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
         TextResponse,
         Upload,
     )
+    from oxidite.http.streams import Event
     from oxidite.routing import Controller, Router
 
 __version__ = "0.1.0"
@@ -125,7 +125,6 @@ _HOMES = {
         "State",
     ),
     "oxidite.http": (
-        "Event",
         "FormData",
         "Handler",
         "HTMLResponse",
@@ -138,6 +137,7 @@ _HOMES = {
         "TextResponse",
         "Upload",
     ),
+    "oxidite.http.streams": ("Event",),
     "oxidite.routing": (
         "Controller",
         "Router",

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from oxidite import Event, Events, Lines, Oxidite, Response, Rows
 from oxidite.extract import LastEventID, MaxLine
-from oxidite.http import CSVStream, EventStream, JSONLines
+from oxidite.http.streams import CSVStream, EventStream, JSONLines
 from oxidite.testing import Client, ReceivedEvent
 
 

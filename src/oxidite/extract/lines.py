@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for
 from oxidite.errors import FieldError, UnsupportedMediaTypeError, ValidationError
 from oxidite.extract.base import Description, Parameter
-from oxidite.http.lines import LINES_TYPES, split_lines
 from oxidite.http.request import DEFAULT_MAX_BODY, InvalidJSONError, Request
+from oxidite.http.response import LINES
 
-__all__ = ["BodyLines", "MaxLine"]
+__all__ = ["LINES_TYPES", "BodyLines", "MaxLine"]
+
+LINES_TYPES = (LINES, "application/x-ndjson", "application/ndjson")
+"""The names that JSON Lines go by; none is registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class BodyLines:
         return items
 
     async def _items(self, request: Request) -> AsyncGenerator[object]:
+        from oxidite.http.streams.lines import split_lines
+
         async for number, line in split_lines(request.stream(), self._max_line):
             yield self._decoded(number, line)
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, TypeVar, Union, get_args, get_origin
+from typing import Annotated, ClassVar, TypeVar, Union, get_args, get_origin
 
 from oxidite.encoding import codec_for
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.extract.lines import BodyLines
 from oxidite.extract.params import is_scalar, without_none
-from oxidite.http.events import Event
-from oxidite.http.eventstream import EventStream
-from oxidite.http.lines import JSONLines
 from oxidite.http.request import Request
-from oxidite.http.response import StreamingResponse
-from oxidite.http.rows import CSVStream
+from oxidite.http.response import CSV, EVENTS, LINES, StreamingResponse
 
 __all__ = ["Events", "LastEventID", "Lines", "Rows", "StreamFormat", "Streamed", "streamed"]
 
@@ -55,13 +51,15 @@ def streamed(returns: object) -> Streamed | None:
                 return Streamed(_data(item), marker.media_type, marker)
         return streamed(type_)
     type_ = origin or returns
-    if isinstance(type_, type) and issubclass(type_, EventStream | JSONLines | CSVStream):
-        return Streamed(_data((*get_args(returns), object)[0]), type_.media_type)
+    if isinstance(type_, type) and issubclass(type_, StreamingResponse) and type_.item_format:
+        return Streamed(_data((*get_args(returns), object)[0]), type_.item_format)
     return None
 
 
 def _data(item: object) -> object:
     """``Event[Tick]`` → ``Tick``, in unions too."""
+    from oxidite.http.streams.events import Event
+
     origin = get_origin(item)
     if origin in (Union, UnionType):
         return Union[tuple(map(_data, get_args(item)))]  # noqa: UP007 - made at run time
@@ -71,17 +69,18 @@ def _data(item: object) -> object:
 
 
 class StreamFormat:
-    """The marker in ``Events``, ``Lines`` and ``Rows``: makes the response of what a handler yields."""
+    """The marker in ``Events``, ``Lines`` and ``Rows``: makes the response of what a handler yields.
 
-    def __init__(
-        self, response: type[EventStream[object] | JSONLines[object] | CSVStream[object]]
-    ) -> None:
-        self._response = response
-        self.media_type: str = response.media_type
+    ``waits`` says that the response begins with the first item. Before it, a failure still has an
+    answer of its own. Events are not waited for: the client is to know that it is connected.
+    """
+
+    media_type: ClassVar[str]
+    waits: ClassVar[bool] = True
 
     def respond(self, items: AsyncIterable[object], item: object) -> StreamingResponse:
         """Make the response of ``items``, which are of the type ``item``."""
-        return self._response(items)
+        raise NotImplementedError
 
     def problem(self, item: object) -> str:
         """Say why items of that type cannot be sent so; nothing if they can."""
@@ -94,7 +93,24 @@ class StreamFormat:
         )
 
 
+class _EventsFormat(StreamFormat):
+    media_type = EVENTS
+    waits = False
+
+    def respond(self, items: AsyncIterable[object], item: object) -> StreamingResponse:
+        from oxidite.http.streams.eventstream import EventStream
+
+        return EventStream(items)
+
+
 class _LinesFormat(StreamFormat):
+    media_type = LINES
+
+    def respond(self, items: AsyncIterable[object], item: object) -> StreamingResponse:
+        from oxidite.http.streams.lines import JSONLines
+
+        return JSONLines(items)
+
     def bind(self, parameter: Parameter) -> Extractor[object]:
         if not parameter.context.has_body:
             raise parameter.refuse(
@@ -108,7 +124,11 @@ class _LinesFormat(StreamFormat):
 
 
 class _RowsFormat(StreamFormat):
+    media_type = CSV
+
     def respond(self, items: AsyncIterable[object], item: object) -> StreamingResponse:
+        from oxidite.http.streams.rows import CSVStream
+
         return CSVStream(items, columns=_columns(item))
 
     def problem(self, item: object) -> str:
@@ -125,13 +145,13 @@ def _columns(item: object) -> list[str] | None:
     return None if fields is None else [field.key for field in fields]
 
 
-Events = Annotated[AsyncIterator[T], StreamFormat(EventStream)]
+Events = Annotated[AsyncIterator[T], _EventsFormat()]
 """What a handler yields, sent as server-sent events: the items themselves, or an ``Event`` each."""
 
-Lines = Annotated[AsyncIterator[T], _LinesFormat(JSONLines)]
+Lines = Annotated[AsyncIterator[T], _LinesFormat()]
 """What a handler yields, sent as JSON Lines; as a parameter, those of the body, read as they arrive."""
 
-Rows = Annotated[AsyncIterator[T], _RowsFormat(CSVStream)]
+Rows = Annotated[AsyncIterator[T], _RowsFormat()]
 """What a handler yields, sent as CSV with a header row."""
 
 

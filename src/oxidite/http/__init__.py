@@ -2,10 +2,7 @@
 
 from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
-from oxidite.http.events import Event
-from oxidite.http.eventstream import EventStream
 from oxidite.http.headers import Headers, MutableHeaders
-from oxidite.http.lines import JSONLines
 from oxidite.http.middleware import complete, ordered
 from oxidite.http.multipart import FormData, FormLimits, FormValue, Spool, Upload
 from oxidite.http.request import Address, InvalidJSONError, MatchedRoute, Request, Scopes
@@ -20,7 +17,6 @@ from oxidite.http.response import (
     TextResponse,
     to_response,
 )
-from oxidite.http.rows import CSVStream
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.url import URL, QueryParams, URLParts
 
@@ -28,10 +24,7 @@ __all__ = [
     "URL",
     "ASGIApp",
     "Address",
-    "CSVStream",
     "ClientDisconnectError",
-    "Event",
-    "EventStream",
     "FormData",
     "FormLimits",
     "FormValue",
@@ -39,7 +32,6 @@ __all__ = [
     "Handler",
     "Headers",
     "InvalidJSONError",
-    "JSONLines",
     "JSONResponse",
     "MatchedRoute",
     "Middleware",

@@ -7,6 +7,7 @@ in ``protocols/`` only. ``to_response`` makes a response of whatever a handler r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -16,6 +17,7 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -33,6 +35,7 @@ __all__ = [
     "StreamingResponse",
     "TextResponse",
     "iterate",
+    "stopping",
     "to_response",
 ]
 
@@ -42,6 +45,9 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 BYTES = "application/octet-stream"
+EVENTS = "text/event-stream"
+LINES = "application/jsonl"
+CSV = "text/csv"
 
 
 class Response:
@@ -209,6 +215,8 @@ class StreamingResponse(Response):
     __slots__ = ("content",)
 
     complete: ClassVar[bool] = False
+    item_format: ClassVar[str | None] = None
+    """The media type in which a subclass sends items of one type, if it does."""
 
     content: AsyncIterable[bytes | str]
 
@@ -222,6 +230,13 @@ class StreamingResponse(Response):
     ) -> None:
         super().__init__(b"", status, content_type=content_type, headers=headers)
         self.content = content if isinstance(content, AsyncIterable) else iterate(content)
+
+
+stopping: ContextVar[asyncio.Event | None] = ContextVar("stopping", default=None)
+"""For the protocols: the event that is set when the server begins to stop.
+
+The content of a stream finds it so, whatever a middleware has wrapped around it.
+"""
 
 
 async def iterate(content: Iterable[T]) -> AsyncIterator[T]:

@@ -13,11 +13,10 @@ from typing import Any, TypeAlias, cast
 from oxidite.clock import perf, sleep
 from oxidite.errors import PayloadTooLargeError
 from oxidite.http.body import ClientDisconnectError, content_length, limited, read_all
-from oxidite.http.eventstream import stopping
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
-from oxidite.http.response import MountedResponse, Response, StreamingResponse
+from oxidite.http.response import MountedResponse, Response, StreamingResponse, stopping
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish
 from oxidite.protocols.inflight import InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead

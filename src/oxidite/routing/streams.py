@@ -9,13 +9,11 @@ import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
-from oxidite.concurrency import ThreadPool
+from oxidite.concurrency import ThreadPool, finished
 from oxidite.errors import RouteError
 from oxidite.extract.base import location
 from oxidite.extract.plan import Plan
 from oxidite.extract.streams import Streamed, streamed
-from oxidite.http.eventstream import EventStream
-from oxidite.http.feed import Feed, finished
 from oxidite.http.request import Request
 from oxidite.http.response import Response
 
@@ -90,6 +88,8 @@ def _iterable(plan: Plan, items: object, threads: ThreadPool) -> AsyncIterable[o
 async def _respond(
     request: Request, found: Streamed, items: AsyncIterable[object], status: int
 ) -> Response:
+    from oxidite.http.streams.feed import Feed
+
     assert found.format is not None  # noqa: S101 - `stream_call` has looked
     response = found.format.respond(items, found.item)
     response.status = status
@@ -97,9 +97,7 @@ async def _respond(
     # The handler runs on until the stream ends, and so does what was made for its call.
     scopes.request.push_async_exit(scopes.handler.pop_all())
     feed = response.content
-    if isinstance(feed, Feed) and not isinstance(response, EventStream):
-        # Until the first item, a failure still has an answer of its own. Events are not waited for:
-        # the client is to know that it is connected.
+    if found.format.waits and isinstance(feed, Feed):
         scopes.request.push_async_callback(feed.aclose)
         await feed.first()
     return response

@@ -19,7 +19,7 @@ import httpx2
 
 from oxidite.app import Oxidite
 from oxidite.encoding import codec_for
-from oxidite.http.lines import LINES_TYPES
+from oxidite.extract.lines import LINES_TYPES
 from oxidite.http.request import Request
 from oxidite.testing.events import Received, ReceivedEvent, read_events, read_lines
 

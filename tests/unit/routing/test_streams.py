@@ -29,7 +29,8 @@ from oxidite import (
 )
 from oxidite.errors import RouteError
 from oxidite.extract import Streamed, streamed
-from oxidite.http import CSVStream, EventStream, Handler, JSONLines
+from oxidite.http import Handler
+from oxidite.http.streams import CSVStream, EventStream, JSONLines
 from oxidite.protocols import inflight
 from oxidite.servers.interface import choose_interface
 from oxidite.testing import Client

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from oxidite import Event, Events, Lines, NotFoundError, Oxidite, Request, Response
 from oxidite.encoding import MismatchError
-from oxidite.http.events import encode_event
+from oxidite.http.streams.events import encode_event
 from oxidite.protocols import inflight
 from oxidite.testing import Client, ReceivedEvent
 from oxidite.testing.events import read_events, read_lines

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from oxidite.encoding import encode_json, to_plain
-from oxidite.http.disposition import attachment
-from oxidite.http.feed import Feed
-from oxidite.http.response import StreamingResponse
+from oxidite.http.response import CSV, StreamingResponse
+from oxidite.http.streams.disposition import attachment
+from oxidite.http.streams.feed import Feed
 
 __all__ = ["CSVStream"]
 
@@ -32,7 +32,7 @@ class CSVStream(StreamingResponse, Generic[T]):
 
     __slots__ = ()
 
-    media_type: ClassVar[str] = "text/csv"
+    item_format: ClassVar[str | None] = CSV
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class CSVStream(StreamingResponse, Generic[T]):
         table = _Table(columns, header=header, escape=escape_formulas)
         feed = Feed(items, table.row, closing=table.end)
         parameter = "present" if header else "absent"
-        kind = f"{self.media_type}; charset=utf-8; header={parameter}"
+        kind = f"{CSV}; charset=utf-8; header={parameter}"
         super().__init__(feed, status, content_type=kind, headers=headers)
         if download is not None:
             self.headers["content-disposition"] = attachment(download)

@@ -10,15 +10,13 @@ from typing import ClassVar, Generic, TypeVar
 
 from oxidite.encoding import encode_json
 from oxidite.errors import PayloadTooLargeError
-from oxidite.http.disposition import attachment
-from oxidite.http.feed import Feed
-from oxidite.http.response import StreamingResponse
+from oxidite.http.response import LINES, StreamingResponse
+from oxidite.http.streams.disposition import attachment
+from oxidite.http.streams.feed import Feed
 
-__all__ = ["LINES_TYPES", "JSONLines", "split_lines"]
+__all__ = ["JSONLines", "split_lines"]
 
 T = TypeVar("T")
-
-LINES_TYPES = ("application/jsonl", "application/x-ndjson", "application/ndjson")
 
 
 class JSONLines(StreamingResponse, Generic[T]):
@@ -30,7 +28,7 @@ class JSONLines(StreamingResponse, Generic[T]):
 
     __slots__ = ()
 
-    media_type: ClassVar[str] = LINES_TYPES[0]
+    item_format: ClassVar[str | None] = LINES
 
     def __init__(
         self,
@@ -41,7 +39,7 @@ class JSONLines(StreamingResponse, Generic[T]):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         feed = Feed(items, _line)
-        super().__init__(feed, status, content_type=self.media_type, headers=headers)
+        super().__init__(feed, status, content_type=LINES, headers=headers)
         if download is not None:
             self.headers["content-disposition"] = attachment(download)
 

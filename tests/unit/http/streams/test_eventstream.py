@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from oxidite.http import Event, EventStream, Response
-from oxidite.http.eventstream import stopping
+from oxidite.http import Response
+from oxidite.http.response import stopping
+from oxidite.http.streams import Event, EventStream
 
 BOUND = 3.0  # seconds until a wait counts as a hang
 SOON = 0.001  # seconds between two keep-alive comments, where a test waits for one

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from oxidite.http import Event
-from oxidite.http.events import encode_event
+from oxidite.http.streams import Event
+from oxidite.http.streams.events import encode_event
 from oxidite.testing import ReceivedEvent
 from oxidite.testing.events import read_events
 

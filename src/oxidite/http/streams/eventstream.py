@@ -8,22 +8,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from contextvars import ContextVar
 from typing import ClassVar, Generic, TypeVar
 
-from oxidite.http.events import Event, checked_retry, encode_event, retry_field
-from oxidite.http.feed import Feed
-from oxidite.http.response import StreamingResponse
+from oxidite.http.response import EVENTS, StreamingResponse, stopping
+from oxidite.http.streams.events import Event, checked_retry, encode_event, retry_field
+from oxidite.http.streams.feed import Feed
 
-__all__ = ["EventStream", "stopping"]
+__all__ = ["EventStream"]
 
 T = TypeVar("T")
-
-stopping: ContextVar[asyncio.Event | None] = ContextVar("stopping", default=None)
-"""For the protocols: the event that is set when the server begins to stop.
-
-The content of a response finds it so, whatever a middleware has wrapped around it.
-"""
 
 _KEEP_ALIVE = b":\n\n"
 _BACK = (1.0, 3.0)
@@ -45,7 +38,7 @@ class EventStream(StreamingResponse, Generic[T]):
 
     __slots__ = ()
 
-    media_type: ClassVar[str] = "text/event-stream"
+    item_format: ClassVar[str | None] = EVENTS
 
     def __init__(
         self,
@@ -61,7 +54,7 @@ class EventStream(StreamingResponse, Generic[T]):
         feed = _EventFeed(events, keep_alive, checked_retry(retry), on_error)
         # Proxies buffer, unless they are told: nginx by the second field, most others by the first.
         fields = {"cache-control": "no-store", "x-accel-buffering": "no", **(headers or {})}
-        super().__init__(feed, content_type=self.media_type, headers=fields)
+        super().__init__(feed, content_type=EVENTS, headers=fields)
 
 
 class _EventFeed(Feed[object]):

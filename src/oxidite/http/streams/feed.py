@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Generic, TypeVar
 
+from oxidite.concurrency import finished
 from oxidite.http.response import iterate
 
-__all__ = ["Feed", "finished"]
+__all__ = ["Feed"]
 
 T = TypeVar("T")
 
@@ -120,23 +121,6 @@ class Feed(Generic[T]):
         self._size = 0
         self._room.set()
         return data
-
-
-async def finished(task: asyncio.Task[T], *, cancel: bool) -> None:
-    """Wait until a task is done, also through cancellations, and raise the last one then.
-
-    ``cancel`` hands them on to the task. What it uses is not taken from it before it has ended.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-            if cancel:
-                task.cancel()
-    if cancelled is not None:
-        raise cancelled
 
 
 async def _close(items: object) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oxidite.http.disposition import attachment
+from oxidite.http.streams.disposition import attachment
 
 
 @pytest.mark.parametrize(

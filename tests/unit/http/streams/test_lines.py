@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from oxidite.errors import PayloadTooLargeError
-from oxidite.http import JSONLines
-from oxidite.http.lines import split_lines
+from oxidite.http.streams import JSONLines
+from oxidite.http.streams.lines import split_lines
 
 
 class Tick(Struct):

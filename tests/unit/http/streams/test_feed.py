@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oxidite.http.feed import Feed
+from oxidite.http.streams.feed import Feed
 
 BOUND = 3.0  # seconds until a wait counts as a hang
 

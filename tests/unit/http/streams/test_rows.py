@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec import Struct, field
 from pydantic import BaseModel
 
-from oxidite.http import CSVStream
+from oxidite.http.streams import CSVStream
 
 
 class Colour(Enum):
