@@ -26,6 +26,7 @@ from oxidite import (
     Response,
     Router,
     Rows,
+    StreamingResponse,
 )
 from oxidite.errors import RouteError
 from oxidite.extract import Streamed, streamed
@@ -359,6 +360,40 @@ class TestCleanUp:
             *("open stream", "open request", "open handler"),
             *("handler ends", "close handler", "close request", "close stream"),
         ]
+
+    @pytest.mark.parametrize("kind", ["response", "handler"])
+    async def test_a_clean_up_is_not_interrupted_by_the_news_that_the_client_left(
+        self, kind: str
+    ) -> None:
+        app, log = Oxidite(), list[str]()
+        ended = asyncio.Event()
+
+        async def endless() -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield "x"
+                    await asyncio.sleep(0)
+            finally:
+                try:
+                    await asyncio.sleep(20 * inflight.SWEEP)  # in which everybody has heard of it
+                    log.append("clean")
+                finally:
+                    ended.set()
+
+        @app.get("/response")
+        async def response() -> StreamingResponse:
+            return StreamingResponse(endless())
+
+        @app.get("/handler")
+        async def handler() -> Lines[str]:
+            return endless()
+
+        async with Client(app) as client:
+            async with client.stream("GET", f"/{kind}") as got:
+                async for _ in got.aiter_bytes():
+                    break
+            await settled(ended)
+        assert log == ["clean"]
 
     async def test_a_stream_that_ends_closes_them_in_the_same_order(self) -> None:
         app, log = Oxidite(), list[str]()
