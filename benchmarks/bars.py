@@ -13,6 +13,8 @@ from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN, Tar
 
 _LATENCY_US = 1000
 _IDLE_BYTES = 20_000
+_STREAM_SHARE = 0.8
+_STREAM_BYTES = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def judge(results: Results, peers: Collection[str]) -> list[Verdict]:
     """Every bar of what was run."""
     done = {(m.comparison.set, c.workload) for m in results.measured for c in m.comparison.cells}
     judged = [_judged(b, results) for b in bars(peers) if (b.set, b.ours.workload) in done]
-    return [*judged, *_latency(results), *_idle(results)]
+    return [*judged, *_latency(results), *_stream(results), *_idle(results)]
 
 
 def _judged(bar: Bar, results: Results) -> Verdict:
@@ -72,6 +74,30 @@ def _latency(results: Results) -> Iterator[Verdict]:
                     f"{spread.text(0)} µs",
                     passes=spread.median < _LATENCY_US,
                 )
+
+
+def _stream(results: Results) -> Iterator[Verdict]:
+    """A stream against the bare callable on the same server, and the memory it takes."""
+    for target in TARGETS.values():
+        found = results.streamed(target.label)
+        if target.peer != OURS or not found:
+            continue
+        ratio = results.stream_ratio(f"raw@{target.server}", target.label)
+        size = f"{found[0].size / 1e6:,.0f} MB"
+        yield Verdict(
+            f"a stream of {size} on {target.server}, against `raw`",
+            f"{_STREAM_SHARE:.2f}",
+            ratio.text() if ratio else "not measured",
+            f"raw@{target.server}",
+            passes=ratio.median >= _STREAM_SHARE if ratio else None,
+        )
+        most = max(stream.memory for stream in found)
+        yield Verdict(
+            f"memory that a stream of {size} takes, {target.label}",
+            f"{_STREAM_BYTES / 1e6:.0f} MB at most",
+            f"{most / 1e6:.1f} MB",
+            passes=most < _STREAM_BYTES,
+        )
 
 
 def _idle(results: Results) -> Iterator[Verdict]:

@@ -102,7 +102,18 @@ MIDDLEWARE = Workload(
     _JSON_REPLY,
     reply_header=("access-control-allow-origin", frozenset({"*", ORIGIN})),
 )
-WORKLOADS = {w.name: w for w in (PLAINTEXT, JSON, USERS, ITEMS, ROUTES, ROUTE_ALONE, MIDDLEWARE)}
+STREAM_PIECE = 65_536
+"""Bytes of each piece of a stream; `/stream/{pieces}` has so many of them."""
+STREAM = Workload(
+    "stream",
+    "stream",
+    Exchange("GET", "/stream/2"),
+    "application/octet-stream",
+    b"x" * (2 * STREAM_PIECE),
+    refused=(Exchange("GET", "/stream/x"),),
+)
+IN_ONE_PIECE = {w.name: w for w in (PLAINTEXT, JSON, USERS, ITEMS, ROUTES, ROUTE_ALONE, MIDDLEWARE)}
+WORKLOADS = {**IN_ONE_PIECE, STREAM.name: STREAM}
 DESCRIPTIONS = {
     "plaintext": "`GET /plaintext`: 13 bytes of text",
     "json": "`GET /json`: an object of one field",
@@ -110,6 +121,7 @@ DESCRIPTIONS = {
     "items": f"`POST /items`: {len(ITEM)} bytes of JSON, six fields with a nested list, validated",
     "routes": "`GET /r299/7/x`: the last of 300 routes, each with an integer in the path",
     "route-alone": "`GET /r299/7/x`: the same route as the only one",
+    "stream": "`GET /stream/N`: N times 64 KiB, made while they are sent",
     "mw": "`GET /json` behind five middlewares that do nothing, and CORS",
 }
 

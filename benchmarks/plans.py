@@ -18,10 +18,23 @@ SETS = {
     "mw": "Five middlewares and CORS",
     "peers": "Peers",
     "latency": "One connection",
+    "stream": "A stream",
     "idle": "Idle connections",
 }
-PAIRED = tuple(name for name in SETS if name != "idle")
+PAIRED = tuple(name for name in SETS if name not in ("stream", "idle"))
 IDLE_TARGETS = (f"raw@{GRANIAN_RSGI}", BEST, f"raw@{UVICORN}", f"{OURS}@{UVICORN}")
+STREAM_SERVERS = (GRANIAN_ASGI, UVICORN)
+STREAM_PEERS = ("fastapi", "starlette", "litestar")
+
+
+def stream_targets(peers: Collection[str]) -> list[str]:
+    """Who streams: the bare callable, ourselves, and peers, over ASGI."""
+    streaming = {OURS, *STREAM_PEERS} & {OURS, *peers}
+    return [
+        t.label
+        for t in TARGETS.values()
+        if t.server in STREAM_SERVERS and (t.peer in streaming or t.label.startswith("raw@"))
+    ]
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,7 +22,21 @@ if TYPE_CHECKING:
         UnauthorizedError,
         ValidationError,
     )
-    from oxidite.extract import Body, Cookie, Depends, Form, Header, Json, Name, Path, Query, State
+    from oxidite.extract import (
+        Body,
+        Cookie,
+        Depends,
+        Events,
+        Form,
+        Header,
+        Json,
+        Lines,
+        Name,
+        Path,
+        Query,
+        Rows,
+        State,
+    )
     from oxidite.http import (
         FormData,
         Handler,
@@ -36,6 +50,7 @@ if TYPE_CHECKING:
         TextResponse,
         Upload,
     )
+    from oxidite.http.streams import Event
     from oxidite.routing import Controller, Router
 
 __version__ = "0.1.0"
@@ -47,6 +62,8 @@ __all__ = [
     "Controller",
     "Cookie",
     "Depends",
+    "Event",
+    "Events",
     "FieldError",
     "ForbiddenError",
     "Form",
@@ -57,6 +74,7 @@ __all__ = [
     "Header",
     "JSONResponse",
     "Json",
+    "Lines",
     "Middleware",
     "Name",
     "NotFoundError",
@@ -68,6 +86,7 @@ __all__ = [
     "Request",
     "Response",
     "Router",
+    "Rows",
     "State",
     "StreamingResponse",
     "TextResponse",
@@ -94,12 +113,15 @@ _HOMES = {
         "Body",
         "Cookie",
         "Depends",
+        "Events",
         "Form",
         "Header",
         "Json",
+        "Lines",
         "Name",
         "Path",
         "Query",
+        "Rows",
         "State",
     ),
     "oxidite.http": (
@@ -115,6 +137,7 @@ _HOMES = {
         "TextResponse",
         "Upload",
     ),
+    "oxidite.http.streams": ("Event",),
     "oxidite.routing": (
         "Controller",
         "Router",

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from oxidite import (
+    Events,
     ForbiddenError,
     HTMLResponse,
     Json,
+    Lines,
     Oxidite,
     Query,
     Request,
@@ -213,6 +215,57 @@ async def breaks() -> StreamingResponse:
         raise RuntimeError("hidden detail")
 
     return StreamingResponse(half())
+
+
+@app.get("/quiet")
+async def quiet(journal: Journal) -> Events[str]:
+    try:
+        await asyncio.Event().wait()
+        yield "never"
+    finally:
+        journal.write("events ended")
+
+
+@app.get("/large-events")
+async def large_events(producer: Producer) -> Events[str]:
+    async for piece in producer.pieces():
+        yield piece.decode()
+
+
+@app.get("/large-lines")
+async def large_lines(producer: Producer) -> Lines[str]:
+    async for piece in producer.pieces():
+        yield piece.decode()
+
+
+@app.get("/broken-lines")
+async def broken_lines() -> Lines[str]:
+    yield "half"
+    await asyncio.sleep(0.01)
+    raise RuntimeError("hidden detail of lines")
+
+
+@app.post("/titles", max_body=10**9)
+async def titles(posts: Lines[NewPost]) -> Lines[str]:
+    async for post in posts:
+        yield post.title
+
+
+going_on = asyncio.Event()
+
+
+@app.post("/count", max_body=10**9)
+async def count(posts: Lines[NewPost]) -> int:
+    found = 0
+    async for _ in posts:
+        await going_on.wait()
+        found += 1
+    return found
+
+
+@app.post("/go-on")
+async def go_on() -> None:
+    going_on.set()
 
 
 async def wait_for_ever(journal: Journal) -> None:

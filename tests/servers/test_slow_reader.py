@@ -166,9 +166,37 @@ async def test_the_slowest_reader_costs_a_bounded_buffer(
     memory: Memory,
     eventually: Eventually,
 ) -> None:
+    await read_slowly(server, reader, "/large", client, memory, eventually)
+
+
+@pytest.mark.parametrize("path", ["/large-events", "/large-lines"])
+@pytest.mark.parametrize(
+    ("server", "reader"),
+    [("uvicorn-httptools", Reader), ("granian-asgi", Reader), ("hypercorn", HTTP2Reader)],
+    indirect=["server"],
+)
+async def test_so_it_does_of_typed_items(
+    path: str,
+    server: Running,
+    reader: type[Reader],
+    client: httpx2.Client,
+    memory: Memory,
+    eventually: Eventually,
+) -> None:
+    await read_slowly(server, reader, path, client, memory, eventually)
+
+
+async def read_slowly(
+    server: Running,
+    reader: type[Reader],
+    path: str,
+    client: httpx2.Client,
+    memory: Memory,
+    eventually: Eventually,
+) -> None:
     async with (
         httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=PATIENCE) as other,
-        reader(server.port, "/large") as slow,
+        reader(server.port, path) as slow,
     ):
         for _ in range(BITES):
             assert 0 < await slow.bite() <= BITE

@@ -34,8 +34,22 @@ async def rsgi(scope, proto):
     proto.response_bytes(200, headers, body)
 
 
+STREAM_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"application/octet-stream")],
+}
+PIECE = {"type": "http.response.body", "body": b"x" * 65_536, "more_body": True}
+
+
 async def asgi(scope, receive, send):
     if scope["type"] != "http":
+        return
+    if MODE == "stream":
+        await send(STREAM_START)
+        for _ in range(int(scope["path"].rpartition("/")[2])):
+            await send(PIECE)
+        await send({"type": "http.response.body", "body": b""})
         return
     if scope["method"] == "POST":
         while (await receive()).get("more_body"):

@@ -1,10 +1,11 @@
 """Oxidite, as its documentation writes it."""
 
 import os
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from oxidite import Json, Oxidite, Request, Response
+from oxidite import Json, Oxidite, Request, Response, StreamingResponse
 from oxidite.http.types import Handler
 
 MODE = os.environ.get("WORKLOAD", "main")
@@ -81,6 +82,18 @@ if MODE in ("main", "mw"):
     @app.post("/items")
     async def create(item: Json[Item]) -> Created:
         return Created(item.name, item.quantity + sum(part.count for part in item.parts))
+
+
+if MODE == "stream":
+
+    async def pieces(count: int) -> AsyncIterator[bytes]:
+        piece = b"x" * 65_536
+        for _ in range(count):
+            yield piece
+
+    @app.get("/stream/{count:int}")
+    async def stream(count: int) -> StreamingResponse:
+        return StreamingResponse(pieces(count))
 
 
 if MODE == "routes300":

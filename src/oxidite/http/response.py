@@ -7,9 +7,19 @@ in ``protocols/`` only. ``to_response`` makes a response of whatever a handler r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, MutableMapping
+import asyncio
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+)
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from oxidite.encoding import encode_json
@@ -24,13 +34,20 @@ __all__ = [
     "Response",
     "StreamingResponse",
     "TextResponse",
+    "iterate",
+    "stopping",
     "to_response",
 ]
+
+T = TypeVar("T")
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 BYTES = "application/octet-stream"
+EVENTS = "text/event-stream"
+LINES = "application/jsonl"
+CSV = "text/csv"
 
 
 class Response:
@@ -198,6 +215,8 @@ class StreamingResponse(Response):
     __slots__ = ("content",)
 
     complete: ClassVar[bool] = False
+    item_format: ClassVar[str | None] = None
+    """The media type in which a subclass sends items of one type, if it does."""
 
     content: AsyncIterable[bytes | str]
 
@@ -210,10 +229,18 @@ class StreamingResponse(Response):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(b"", status, content_type=content_type, headers=headers)
-        self.content = content if isinstance(content, AsyncIterable) else _iterate(content)
+        self.content = content if isinstance(content, AsyncIterable) else iterate(content)
 
 
-async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:
+stopping: ContextVar[asyncio.Event | None] = ContextVar("stopping", default=None)
+"""For the protocols: the event that is set when the server begins to stop.
+
+The content of a stream finds it so, whatever a middleware has wrapped around it.
+"""
+
+
+async def iterate(content: Iterable[T]) -> AsyncIterator[T]:
+    """Yield what an iterable yields, in the event loop, and close it."""
     try:
         for chunk in content:
             yield chunk

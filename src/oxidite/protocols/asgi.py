@@ -16,7 +16,7 @@ from oxidite.http.body import ClientDisconnectError, content_length, limited, re
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
-from oxidite.http.response import MountedResponse, Response, StreamingResponse
+from oxidite.http.response import MountedResponse, Response, StreamingResponse, stopping
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish
 from oxidite.protocols.inflight import InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
@@ -204,7 +204,7 @@ class ASGIRequest(Request):
     def read_ahead(self) -> None:
         """Have whoever reads the body from now on read what the watcher has read."""
         if not self._consumed and self._has_body():
-            self._source = ReadAhead(self._source)
+            self._source = ReadAhead(self._source, has_reader=self._streamed)
 
     async def wait_gone(self) -> None:
         """Return when the client has gone away."""
@@ -362,6 +362,7 @@ async def _stream(
     in_flight: InFlight, request: ASGIRequest, response: StreamingResponse, send: Send
 ) -> None:
     request.streaming = True
+    stopping.set(in_flight.stopping)
     # What is iterated is what must be closed: an iterable may make a generator.
     content = aiter(response.content)
     status, fields = response.status, _fields(response, None)
@@ -385,6 +386,9 @@ async def _stream(
         in_flight.forget(request)
         await _write(request, send, {"type": "http.response.body", "body": b""})
     finally:
+        # Whoever has left is not to be told of again, in the middle of the clean-up.
+        in_flight.young.discard(request)
+        in_flight.forget(request)
         close = getattr(content, "aclose", None)
         if close is not None:
             await close()

@@ -15,6 +15,7 @@ from oxidite.errors import NotAcceptableError, RouteError, ValidationError
 from oxidite.extract.base import Context, Marker, Parameter, location
 from oxidite.extract.depends import dependencies_of, forget, path_parameters
 from oxidite.extract.plan import Plan, resolve_hints
+from oxidite.extract.streams import streamed
 from oxidite.http.negotiation import best_match, etag_matches
 from oxidite.http.request import Request, Scopes
 from oxidite.http.response import (
@@ -27,6 +28,7 @@ from oxidite.http.response import (
 )
 from oxidite.http.types import Handler, Middleware
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
+from oxidite.routing.streams import check_stream, stream_call
 
 __all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
 
@@ -130,6 +132,7 @@ class Definition:
         pattern = pattern.typed(_declared_types(pattern, plan))
         if pattern.types() != types:
             plan = read(pattern.types())
+        check_stream(plan)
         return pattern if pattern.segments else _ROOT, plan
 
 
@@ -238,13 +241,18 @@ class Route:
         declared = self.definition.options.get("complete")
         if declared is not None:
             return declared
-        return not _may_stream(self.plan.returns)
+        return streamed(self.plan.returns) is None and not _may_stream(self.plan.returns)
 
     def fold(self, render: RenderError) -> None:
         """Make ``handle``."""
         options = self.definition.options
         status = options.get("status", 200)
         offers = _offers(options.get("produces"), self.where)
+        if offers and streamed(self.plan.returns):
+            raise RouteError(
+                f"{self.where}: a stream has one form, which its annotation names. Leave produces= out, "
+                "or write a route for each form."
+            )
         handler = _endpoint(self.plan, status, offers, render)
         etag = options.get("etag")
         if etag is not None:
@@ -327,7 +335,7 @@ def _encoded(value: object, status: int, media_type: str, encode: Encoder) -> Re
 def _endpoint(
     plan: Plan, status: int, offers: Mapping[str, Encoder], render: RenderError
 ) -> Handler:
-    call = plan.call
+    call = stream_call(plan, status) or plan.call
 
     async def endpoint(request: Request) -> Response:
         called = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -264,11 +263,6 @@ def _define(
     if not verbs or not all(map(_METHOD.fullmatch, verbs)):
         raise RouteError(
             f"{where}: methods={list(verbs)!r} are no methods, such as ['GET', 'POST']."
-        )
-    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-        raise RouteError(
-            f"{where} is a generator, which is no answer. Call it in a handler: "
-            f"return StreamingResponse({handler.__name__}())."
         )
     for name in options.keys() - RouteOptions.__annotations__.keys():
         close = get_close_matches(name, RouteOptions.__annotations__, n=1)
