@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         TextResponse,
         Upload,
     )
+    from oxidite.http.files import FileResponse
     from oxidite.routing import Controller, Router
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ __all__ = [
     "Cookie",
     "Depends",
     "FieldError",
+    "FileResponse",
     "ForbiddenError",
     "Form",
     "FormData",
@@ -115,6 +117,7 @@ _HOMES = {
         "TextResponse",
         "Upload",
     ),
+    "oxidite.http.files": ("FileResponse",),
     "oxidite.routing": (
         "Controller",
         "Router",

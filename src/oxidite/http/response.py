@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from oxidite.encoding import encode_json
 from oxidite.http.cookies import SameSite, format_delete_cookie, format_set_cookie
 from oxidite.http.headers import MutableHeaders, content_headers, header_value
+from oxidite.http.request import Request
 
 __all__ = [
     "HTMLResponse",
@@ -43,6 +44,9 @@ class Response:
 
     complete: ClassVar[bool] = True
     """Whether the whole body is there, so that any protocol can carry it in one piece."""
+
+    carried: ClassVar[bool] = False
+    """Whether, if it is not complete, a server can send it without holding it in memory."""
 
     body: bytes
     status: int
@@ -91,6 +95,14 @@ class Response:
     @content_type.setter
     def content_type(self, value: str) -> None:
         self.headers["content-type"] = value
+
+    async def prepare(self, request: Request) -> Response:
+        """Return what answers ``request``: this one, or another in its place.
+
+        Called for what is not complete, once the handler has returned and before any middleware sees
+        it. What it raises is answered like an error of the handler.
+        """
+        return self
 
     def set_cookie(
         self,
@@ -188,6 +200,20 @@ class RedirectResponse(Response):
         self.headers["location"] = quote(url, safe="%/:=&?~#+!$,;'@()*[]")
 
 
+class FilePart(NamedTuple):
+    """Bytes of a file of ``size``, from ``start`` up to and without ``stop``."""
+
+    path: str
+    start: int
+    stop: int
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.start == 0 and self.stop == self.size
+
+
 class StreamingResponse(Response):
     """A body made while it is sent; the slowest reader sets the pace.
 
@@ -211,6 +237,11 @@ class StreamingResponse(Response):
     ) -> None:
         super().__init__(b"", status, content_type=content_type, headers=headers)
         self.content = content if isinstance(content, AsyncIterable) else _iterate(content)
+
+    @property
+    def file_part(self) -> FilePart | None:
+        """For the protocols: the part of a file that is the body, where it is just that."""
+        return None
 
 
 async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:

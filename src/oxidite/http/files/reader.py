@@ -1,0 +1,92 @@
+"""The bytes of a file, read in threads while they are sent."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import AsyncIterator
+
+from oxidite.concurrency import ThreadPool
+from oxidite.errors import NotFoundError, OxiditeError
+from oxidite.http.files.file import StoredFile, open_regular
+from oxidite.http.files.ranges import Segments
+
+__all__ = ["FileChangedError", "read"]
+
+CHUNK = 256 * 1024
+"""Bytes read and sent at a time."""
+
+
+class FileChangedError(OxiditeError):
+    """A file was replaced or cut short while it was sent; the connection is closed."""
+
+    code = "file_changed"
+
+
+async def read(file: StoredFile, segments: Segments, threads: ThreadPool) -> AsyncIterator[bytes]:
+    """Yield a body piece by piece.
+
+    Raises:
+        FileChangedError: it is another file by now, or a shorter one.
+    """
+    reader = _Reader(file)
+    try:
+        for segment in segments:
+            if isinstance(segment, bytes):
+                yield segment
+                continue
+            at, stop = segment
+            while at < stop:
+                data = await threads.run(reader.read, at, min(CHUNK, stop - at))
+                at += len(data)
+                yield data
+    finally:
+        reader.close()
+
+
+class _Reader:
+    """Opens a file when it is first read; closed from anywhere, also while a thread still reads."""
+
+    def __init__(self, file: StoredFile) -> None:
+        self._file = file
+        self._handle: io.FileIO | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def read(self, start: int, size: int) -> bytes:
+        with self._lock:
+            data = b"" if self._closed else self._read(start, size)
+        if self._closed:
+            self.close()  # whoever wanted that could not wait for us
+        return data
+
+    def close(self) -> None:
+        """Close the file now, or have the thread do it that reads just now."""
+        self._closed = True
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._handle is not None:
+                    self._handle.close()
+            finally:
+                self._lock.release()
+
+    def _read(self, start: int, size: int) -> bytes:
+        if self._handle is None:
+            self._handle = _open_again(self._file)
+        data = os.pread(self._handle.fileno(), size, start)
+        if not data:
+            raise FileChangedError(f"{self._file.path} ended at byte {start} while it was sent.")
+        return data
+
+
+def _open_again(file: StoredFile) -> io.FileIO:
+    try:
+        handle = open_regular(file.path)
+    except (OSError, NotFoundError) as exc:
+        raise FileChangedError(f"{file.path} cannot be opened any more: {exc}") from exc
+    found = os.fstat(handle.fileno())
+    if (found.st_dev, found.st_ino) != file.identity:
+        handle.close()
+        raise FileChangedError(f"{file.path} was replaced before it was sent.")
+    return handle
