@@ -19,7 +19,7 @@ of a large one for each reader."""
 
 _NANO = 1_000_000_000
 # Not waiting for the other end of a pipe, not becoming the terminal of this process.
-FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,14 @@ def open_regular(path: str) -> io.FileIO:
         OSError: it cannot be opened.
         NotFoundError: it is a directory, a pipe or a device.
     """
-    file = io.FileIO(os.open(path, FLAGS), "rb")
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
+    number = os.open(path, _FLAGS)
+    try:
+        if stat.S_ISREG(os.fstat(number).st_mode):
+            return io.FileIO(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+    os.close(number)
     raise NotFoundError
 
 

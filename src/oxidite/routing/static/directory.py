@@ -6,14 +6,13 @@ import contextlib
 import errno
 import io
 import os
-import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oxidite.errors import ConfigError, NotFoundError
-from oxidite.http.files.file import FLAGS, StoredFile, stored
+from oxidite.http.files.file import StoredFile, open_regular, stored
 from oxidite.routing.static.names import is_servable
 
 __all__ = ["Directory", "Found", "IsDirectoryError"]
@@ -93,21 +92,21 @@ class Directory:
 
     @contextlib.contextmanager
     def _open(self, path: str) -> Iterator[tuple[str, io.FileIO]]:
+        """Open a file; where it is, is asked of what is open, not of a name that may change."""
         try:
-            file = io.FileIO(os.open(f"{self.root}/{path}", FLAGS), "rb")
+            file = open_regular(f"{self.root}/{path}")
+        except NotFoundError:
+            folder = Path(self.root, path).resolve()
+            if folder.is_dir() and self._is_inside(str(folder)):
+                raise IsDirectoryError from None
+            raise
         except OSError as exc:
             if exc.errno in _NOT_THERE:
                 raise NotFoundError from None
             raise
         with file:
             real = _path_of(file)
-            # Of what is open, not of what a name led to a moment ago: a link may have been changed.
             if not self._is_inside(real):
-                raise NotFoundError
-            mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISDIR(mode):
-                raise IsDirectoryError
-            if not stat.S_ISREG(mode):
                 raise NotFoundError
             yield real, file
 
