@@ -243,6 +243,13 @@ class StreamingResponse(Response):
         """For the protocols: the part of a file that is the body, where it is just that."""
         return None
 
+    def whole_file(self) -> FilePart | None:
+        """Give up several parts of a file for all of it, which is then the body, and return it.
+
+        For a protocol that cannot send them; ranges may be ignored (RFC 9110 section 14.2).
+        """
+        return None
+
 
 async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:
     try:

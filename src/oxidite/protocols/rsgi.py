@@ -315,10 +315,12 @@ async def _carried(
 ) -> Response | None:
     """Have the server send a file, which it reads as its reader takes it; else return an answer."""
     response = await prepared(app, request, response)
-    part = response.file_part if isinstance(response, StreamingResponse) else None
+    if response.complete:
+        return response
+    part = None
+    if isinstance(response, StreamingResponse):
+        part = response.file_part or response.whole_file()
     if part is None:
-        if response.complete:
-            return response
         return await app.render_error(request, _undeclared(request, response))
     fields = response.headers.multi_items()
     if part.is_whole:

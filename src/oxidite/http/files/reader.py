@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from oxidite.concurrency import ThreadPool
 from oxidite.errors import NotFoundError, OxiditeError
 from oxidite.http.files.file import StoredFile, open_regular
-from oxidite.http.files.ranges import Segments
+from oxidite.http.files.ranges import Range, Segments
 
-__all__ = ["FileChangedError", "read"]
+__all__ = ["FileChangedError", "cut", "read", "read_all"]
 
 CHUNK = 256 * 1024
 """Bytes read and sent at a time."""
@@ -45,6 +45,30 @@ async def read(file: StoredFile, segments: Segments, threads: ThreadPool) -> Asy
         reader.close()
 
 
+def read_all(file: StoredFile, segments: Segments) -> bytes:
+    """Return a body that is small. To be called in a thread.
+
+    Raises:
+        FileChangedError: as ``read``.
+    """
+    reader = _Reader(file)
+    try:
+        return b"".join(
+            each if isinstance(each, bytes) else reader.read_range(each) for each in segments
+        )
+    finally:
+        reader.close()
+
+
+def cut(segments: Segments, content: bytes) -> bytes:
+    """Return a body of a file that was read whole."""
+    if len(segments) == 1 and segments[0] == (0, len(content)):
+        return content
+    return b"".join(
+        each if isinstance(each, bytes) else content[each.start : each.stop] for each in segments
+    )
+
+
 class _Reader:
     """Opens a file when it is first read; closed from anywhere, also while a thread still reads."""
 
@@ -60,6 +84,13 @@ class _Reader:
         if self._closed:
             self.close()  # whoever wanted that could not wait for us
         return data
+
+    def read_range(self, wanted: Range) -> bytes:
+        pieces, at = [], wanted.start
+        while at < wanted.stop:
+            pieces.append(self.read(at, wanted.stop - at))
+            at += len(pieces[-1])
+        return b"".join(pieces)
 
     def close(self) -> None:
         """Close the file now, or have the thread do it that reads just now."""

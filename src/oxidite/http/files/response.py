@@ -14,10 +14,10 @@ from oxidite.errors import NotFoundError
 from oxidite.http.conditional import Validators, not_modified
 from oxidite.http.dates import format_timestamp
 from oxidite.http.files.disposition import content_disposition
-from oxidite.http.files.file import StoredFile, look
+from oxidite.http.files.file import SMALL, StoredFile, look
 from oxidite.http.files.media_types import media_type_of
 from oxidite.http.files.ranges import Range, Segments, length, multipart, parse_ranges
-from oxidite.http.files.reader import read
+from oxidite.http.files.reader import cut, read, read_all
 from oxidite.http.request import Request
 from oxidite.http.response import FilePart, Response, StreamingResponse
 
@@ -40,7 +40,7 @@ class FileResponse(StreamingResponse):
     size and type. A middleware that sets ``content`` sends that instead.
     """
 
-    __slots__ = ("_etag", "_file", "_segments", "_threads", "path")
+    __slots__ = ("_etag", "_file", "_segments", "_threads", "_type", "path")
 
     carried: ClassVar[bool] = True
 
@@ -58,9 +58,8 @@ class FileResponse(StreamingResponse):
     ) -> None:
         self.path = os.fspath(path)
         name = Path(self.path).name
-        super().__init__(
-            (), status, content_type=content_type or media_type_of(name), headers=headers
-        )
+        self._type = content_type or media_type_of(name)
+        super().__init__((), status, content_type=self._type, headers=headers)
         if download:
             value = content_disposition(name if download is True else download)
             self.headers["content-disposition"] = value
@@ -81,6 +80,17 @@ class FileResponse(StreamingResponse):
             return None
         return FilePart(file.path, segment.start, segment.stop, file.size)
 
+    def whole_file(self) -> FilePart | None:
+        """Send all of the file instead of several parts."""
+        file = self._file
+        if file is None or type(self.content) is not _Body:
+            return None
+        self._segments = (Range(0, file.size),)
+        self.status = 200
+        self.content_type = self._type
+        self.headers["content-length"] = str(file.size)
+        return self.file_part
+
     async def prepare(self, request: Request) -> Response:
         """Look at the file and answer the request's conditions and ranges.
 
@@ -91,23 +101,36 @@ class FileResponse(StreamingResponse):
         """
         if self._file is not None:
             return self
-        self._threads = request.resources.get(ThreadPool)
-        return self.of(await self._threads.run(found, self.path), request)
+        threads = request.resources.get(ThreadPool)
+        return await self.of(await threads.run(found, self.path), request, threads)
 
-    def of(self, file: StoredFile, request: Request) -> Response:
-        """Return the answer to ``request`` from a file that was looked at: this one, or a complete one."""
-        self._file = file
-        self._threads = request.resources.get(ThreadPool)
+    async def of(self, file: StoredFile, request: Request, threads: ThreadPool) -> Response:
+        """Return the answer from a file that was looked at: this one, or a complete one.
+
+        Raises:
+            PreconditionFailedError: a condition does not hold.
+            RangeNotSatisfiableError: none of the bytes that were asked for exist.
+        """
+        self._file, self._threads = file, threads
         validators = self._describe(file)
-        self._segments = (Range(0, file.size),)
-        method, headers = request.method, request.headers
-        if self.status == 200 and method in ("GET", "HEAD"):
-            if validators.check(method, headers) == "same":
-                return not_modified(self)
-            asked = headers.get("range")
-            if asked is not None and method == "GET" and validators.allow_range(headers):
-                self._choose(parse_ranges(asked, file.size))
-        return self._finished(head=method == "HEAD")
+        method = request.method
+        is_read = self.status == 200 and method in ("GET", "HEAD")
+        if is_read and validators.check(method, request.headers) == "same":
+            return not_modified(self)
+        asked = request.headers.get("range") if is_read and method == "GET" else None
+        if asked is not None and not validators.allow_range(request.headers):
+            asked = None
+        segments = self._segments = self._choose(asked, file.size)
+        size = length(segments)
+        if method == "HEAD":
+            self.headers["content-length"] = str(size)
+            return self._complete(b"")
+        if file.content is not None:
+            return self._complete(cut(segments, file.content))
+        if len(segments) > 1 and size <= SMALL:
+            return self._complete(await threads.run(read_all, file, segments))
+        self.headers["content-length"] = str(size)
+        return self
 
     def _describe(self, file: StoredFile) -> Validators:
         validators = file.validators()
@@ -118,28 +141,20 @@ class FileResponse(StreamingResponse):
         headers["accept-ranges"] = "bytes"
         return Validators(headers.get("etag"), validators.modified, validators.settled)
 
-    def _choose(self, ranges: list[Range]) -> None:
-        """Send only these parts; the whole if there are none."""
-        assert self._file is not None  # noqa: S101 - whoever calls this has set it
-        size = self._file.size
+    def _choose(self, asked: str | None, size: int) -> Segments:
+        """Return what to send of so many bytes, and say so in the header fields."""
+        ranges = [] if asked is None else parse_ranges(asked, size)
         if not ranges:
-            return
+            return (Range(0, size),)
         self.status = 206
         if len(ranges) == 1:
             self.headers["content-range"] = ranges[0].content_range(size)
-            self._segments = tuple(ranges)
-            return
-        self.content_type, self._segments = multipart(ranges, size, self.content_type or "")
+            return tuple(ranges)
+        self.content_type, segments = multipart(ranges, size, self._type)
+        return segments
 
-    def _finished(self, *, head: bool) -> Response:
-        """Return a complete response if the whole body is small, or is not sent."""
-        assert self._file is not None  # noqa: S101 - as above
-        size, content = length(self._segments), self._file.content
-        if content is None or head:
-            self.headers["content-length"] = str(size)
-            if not head:
-                return self
-        answer = Response(b"" if head or content is None else _cut(self._segments, content))
+    def _complete(self, body: bytes) -> Response:
+        answer = Response(body)
         answer.status, answer.error, answer.made_headers = self.status, self.error, self.headers
         return answer
 
@@ -175,11 +190,3 @@ def found(path: str) -> StoredFile:
     except ValueError:  # a NUL in it
         pass
     raise NotFoundError
-
-
-def _cut(segments: Segments, content: bytes) -> bytes:
-    if len(segments) == 1 and segments[0] == (0, len(content)):
-        return content
-    return b"".join(
-        each if isinstance(each, bytes) else content[each.start : each.stop] for each in segments
-    )

@@ -104,7 +104,7 @@ class Site:
             return await self._find(key, request)
         if request.method == "GET" and not _is_special(request):
             return kept.response()
-        return self._answer(path, kept.found, request)
+        return await self._answer(path, kept.found, request)
 
     async def _find(self, key: tuple[str, Sequence[str]], request: Request) -> Response:
         path, codings = key
@@ -117,10 +117,10 @@ class Site:
             if self._page is None or not self._wants_page(request):
                 raise
             found = await threads.run(self.directory.find, self._page, codings)
-            return self._answer(self._page, found, request)
+            return await self._answer(self._page, found, request)
         if PARAMETER not in request.params:
             return _to_directory(request)
-        response = self._answer(path, found, request)
+        response = await self._answer(path, found, request)
         if response.complete and response.status == 200 and request.method == "GET":
             immutable = self._cache_control_of(path) == IMMUTABLE
             self._memory.keep(key, found, response, ttl=math.inf if immutable else _TTL)
@@ -147,7 +147,7 @@ class Site:
         except IsDirectoryError:
             raise NotFoundError from None
 
-    def _answer(self, path: str, found: Found, request: Request) -> Response:
+    async def _answer(self, path: str, found: Found, request: Request) -> Response:
         method = request.method
         if method not in ("GET", "HEAD"):
             if method == "OPTIONS":
@@ -162,7 +162,7 @@ class Site:
             headers["content-encoding"] = found.coding
             # Bytes of another coding must not be taken for these (RFC 9110 section 8.8.3).
             headers["etag"] = str(found.file.validators(f"-{found.coding}").etag)
-        return response.of(found.file, request)
+        return await response.of(found.file, request, request.resources.get(ThreadPool))
 
     def _cache_control_of(self, path: str) -> str:
         if self.assets is None:
