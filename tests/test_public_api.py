@@ -25,6 +25,7 @@ NAMES: dict[str, list[str]] = {
         "Cookie",
         "Depends",
         "FieldError",
+        "FileResponse",
         "ForbiddenError",
         "Form",
         "FormData",
@@ -162,6 +163,7 @@ NAMES: dict[str, list[str]] = {
         "ASGIApp",
         "Address",
         "ClientDisconnectError",
+        "FilePart",
         "FormData",
         "FormLimits",
         "FormValue",
@@ -189,6 +191,13 @@ NAMES: dict[str, list[str]] = {
         "complete",
         "ordered",
         "to_response",
+    ],
+    "oxidite.http.files": [
+        "FileChangedError",
+        "FileResponse",
+        "RangeNotSatisfiableError",
+        "StoredFile",
+        "Validators",
     ],
     "oxidite.instrument": [
         "Listener",
@@ -247,6 +256,9 @@ NAMES: dict[str, list[str]] = {
         "Router",
         "TrailingSlash",
         "URLs",
+    ],
+    "oxidite.routing.static": [
+        "Assets",
     ],
     "oxidite.security": [
         "BadSignatureError",

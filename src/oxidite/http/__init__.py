@@ -8,6 +8,7 @@ from oxidite.http.multipart import FormData, FormLimits, FormValue, Spool, Uploa
 from oxidite.http.request import Address, InvalidJSONError, MatchedRoute, Request, Scopes
 from oxidite.http.response import (
     ASGIApp,
+    FilePart,
     HTMLResponse,
     JSONResponse,
     MountedResponse,
@@ -25,6 +26,7 @@ __all__ = [
     "ASGIApp",
     "Address",
     "ClientDisconnectError",
+    "FilePart",
     "FormData",
     "FormLimits",
     "FormValue",

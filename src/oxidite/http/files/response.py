@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,7 +44,9 @@ class FileResponse(StreamingResponse):
 
     carried: ClassVar[bool] = True
 
+    content: AsyncIterable[bytes | str]
     path: str
+    status: int
 
     def __init__(
         self,
@@ -102,9 +104,9 @@ class FileResponse(StreamingResponse):
         if self._file is not None:
             return self
         threads = request.resources.get(ThreadPool)
-        return await self.of(await threads.run(found, self.path), request, threads)
+        return await self.answer(await threads.run(found, self.path), request, threads)
 
-    async def of(self, file: StoredFile, request: Request, threads: ThreadPool) -> Response:
+    async def answer(self, file: StoredFile, request: Request, threads: ThreadPool) -> Response:
         """Return the answer from a file that was looked at: this one, or a complete one.
 
         Raises:

@@ -45,8 +45,8 @@ class Directory:
     """A directory whose files may be public."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()
-        self.root = str(self.path)
+        self.path: Path = Path(path).absolute()
+        self.root: str = str(self.path)
         """The directory after all links."""
 
     def check(self, where: str) -> None:

@@ -49,8 +49,8 @@ class Site:
         cache_control: str | None,
         precompressed: bool,
     ) -> None:
-        self.assets = directory if isinstance(directory, Assets) else None
-        self.directory = Directory(directory)
+        self.assets: Assets | None = directory if isinstance(directory, Assets) else None
+        self.directory: Directory = Directory(directory)
         self._index = index
         self._page = (index or "index.html") if spa is True else spa or None
         self._immutable = immutable
@@ -58,7 +58,7 @@ class Site:
         self._codings = _CODINGS if precompressed else ()
         # In development a file is changed and looked at within a second.
         self._memory = Memory(0 if environment() == "development" else _MEMORY)
-        self._territory = Territory(())
+        self._territory = Territory(Pattern(()), ())
 
     def definitions(
         self, prefix: str, *, name: str, middleware: Sequence[Middleware]
@@ -88,11 +88,13 @@ class Site:
         Raises:
             ConfigError: the directory, or the manifest of its assets, is not there.
         """
-        prefix = str(Pattern(route.pattern.segments[:-1])).rstrip("/")
-        self.directory.check(prefix or "/")
-        self._territory = Territory(each.pattern for each in routes if each.handler != self.serve)
+        pattern = Pattern(route.pattern.segments[:-1])
+        prefix = str(pattern)
+        self.directory.check(prefix)
+        others = [each.pattern for each in routes if each.handler != self.serve]
+        self._territory = Territory(pattern, others)
         if self.assets is not None:
-            self.assets.placed(prefix)
+            self.assets.placed(prefix.rstrip("/"))
 
     async def serve(self, request: Request) -> Response:
         """Answer with the file that the rest of the path names."""
@@ -114,7 +116,7 @@ class Site:
         except IsDirectoryError:
             return _to_directory(request)
         except NotFoundError:
-            if self._page is None or not self._wants_page(request):
+            if self._page is None or self._territory.has(path) or not _wants_page(request):
                 raise
             found = await threads.run(self.directory.find, self._page, codings)
             return await self._answer(self._page, found, request)
@@ -162,7 +164,7 @@ class Site:
             headers["content-encoding"] = found.coding
             # Bytes of another coding must not be taken for these (RFC 9110 section 8.8.3).
             headers["etag"] = str(found.file.validators(f"-{found.coding}").etag)
-        return await response.of(found.file, request, request.resources.get(ThreadPool))
+        return await response.answer(found.file, request, request.resources.get(ThreadPool))
 
     def _cache_control_of(self, path: str) -> str:
         if self.assets is None:
@@ -171,17 +173,17 @@ class Site:
             return REVALIDATED if is_page and self._immutable else self._cache_control
         return IMMUTABLE if self.assets.is_immutable(path) else REVALIDATED
 
-    def _wants_page(self, request: Request) -> bool:
-        """Tell whether a browser goes to a page, and not to a place of another route."""
-        if request.method not in ("GET", "HEAD"):
-            return False
-        headers = request.headers
-        if headers.get("sec-fetch-mode", "navigate") != "navigate":
-            return False
-        accept = headers.get("accept", "")
-        # Named, not covered by "*/*": a program that accepts anything wants to be told the truth.
-        named = "text/html" in accept and best_match(accept, ("text/html",)) is not None
-        return named and not self._territory.has(request.path)
+
+def _wants_page(request: Request) -> bool:
+    """Tell whether a browser goes to a page."""
+    if request.method not in ("GET", "HEAD"):
+        return False
+    headers = request.headers
+    if headers.get("sec-fetch-mode", "navigate") != "navigate":
+        return False
+    accept = headers.get("accept", "")
+    # Named, not covered by "*/*": a program that accepts anything wants to be told the truth.
+    return "text/html" in accept and best_match(accept, ("text/html",)) is not None
 
 
 def _is_special(request: Request) -> bool:

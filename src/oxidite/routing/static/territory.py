@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from oxidite.routing.pattern import Pattern
 
@@ -10,30 +10,21 @@ __all__ = ["Territory"]
 
 
 class Territory:
-    """What lies below the fixed parts of some patterns.
+    """What lies below the first segment of other routes, among those below ``prefix``.
 
-    ``/api/posts/{id}`` has what is below ``/api/posts``, and ``/api/health`` what is below ``/api``:
-    who mistypes a path there has mistyped the path of an interface. A pattern of one segment has
-    itself alone, and that is the router's to see.
+    ``/api/posts/{id}`` has all that is below ``/api``: who mistypes a path there has mistyped that of an
+    interface. A pattern of one segment has itself alone, and that is the router's to see.
     """
 
-    def __init__(self, patterns: Iterable[Pattern]) -> None:
-        self.prefixes: tuple[str, ...] = tuple(sorted(set(filter(None, map(_fixed, patterns)))))
+    def __init__(self, prefix: Pattern, patterns: Iterable[Pattern]) -> None:
+        depth = len(prefix.segments)
+        self.names: frozenset[str] = frozenset(
+            name
+            for pattern in patterns
+            if pattern.segments[:depth] == prefix.segments and len(pattern.segments) > depth + 1
+            if isinstance(name := pattern.segments[depth], str)
+        )
 
     def has(self, path: str) -> bool:
-        """Tell whether a path lies in it."""
-        return any(path == prefix or path.startswith(prefix + "/") for prefix in self.prefixes)
-
-
-def _fixed(pattern: Pattern) -> str:
-    texts = list(_leading(pattern))
-    if len(texts) == len(pattern.segments):
-        texts = texts[:-1]
-    return "".join(f"/{text}" for text in texts)
-
-
-def _leading(pattern: Pattern) -> Iterator[str]:
-    for segment in pattern.segments:
-        if not isinstance(segment, str):
-            return
-        yield segment
+        """Tell whether a path, relative to the prefix, lies in it."""
+        return path.partition("/")[0] in self.names

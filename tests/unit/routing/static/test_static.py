@@ -327,6 +327,7 @@ async def test_a_page_of_an_application_answers_a_browser_anywhere(app: Oxidite)
     ("path", "status"),
     [
         ("/api/typo", 404),
+        ("/api/typo/deep/down", 404),
         ("/api/posts/seven", 404),
         ("/api", 404),
         ("/api/posts", 405),
@@ -373,6 +374,23 @@ async def test_routes_go_before_files(app: Oxidite, root: Path) -> None:
         assert (await client.get("/health")).text == "well"
         assert (await client.get("/app.js")).text == "let a = 1"
         assert (await client.post("/settings", headers=PAGE)).status_code == 404
+
+
+async def test_below_a_prefix_the_page_answers_beside_an_interface(root: Path) -> None:
+    app = Oxidite()
+    app.static("/app", root, spa=True)
+
+    @app.get("/app/api/posts/{id:int}")
+    async def show(id: int) -> int:
+        return id
+
+    async with Client(app) as client:
+        answers = [
+            await client.get(path, headers=PAGE)
+            for path in ("/app/settings", "/app/api/psts", "/app/api/posts/1", "/elsewhere")
+        ]
+
+    assert [each.status_code for each in answers] == [200, 404, 200, 404]
 
 
 async def test_the_page_may_be_another_file(root: Path) -> None:
