@@ -83,6 +83,8 @@ if MODE in ("main", "mw"):
         return Created(item.name, item.quantity + sum(part.count for part in item.parts))
 
 
+if MODE == "files":
+    app.static("/files", os.environ["FILES"])
 if MODE == "routes300":
     for n in range(300):
         numbered(n)

@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 MODE = os.environ.get("WORKLOAD", "main")
 
@@ -81,6 +82,8 @@ ROUTES = {
     "routes300": [numbered(n) for n in range(300)],
     "routes1": [numbered(299)],
 }
+if MODE == "files":
+    ROUTES["files"] = [Mount("/files", StaticFiles(directory=os.environ["FILES"]))]
 CORS = Middleware(CORSMiddleware, allow_origins=["https://example.com"])
 app = Starlette(
     routes=ROUTES[MODE],

@@ -59,7 +59,7 @@ class FileResponse(StreamingResponse):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.path = os.fspath(path)
-        name = Path(self.path).name
+        name = self.path.rpartition("/")[2]
         self._type = content_type or media_type_of(name)
         super().__init__((), status, content_type=self._type, headers=headers)
         if download:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from oxidite.concurrency import ThreadPool
-from oxidite.config import environment
 from oxidite.errors import MethodNotAllowedError, NotFoundError
 from oxidite.http.conditional import is_conditional
 from oxidite.http.files import FileResponse
@@ -32,7 +30,6 @@ REVALIDATED = "no-cache"
 _CODINGS = tuple(SUFFIXES)
 _METHODS = ("GET", "HEAD", "OPTIONS")
 _MEMORY = 16 * 1024 * 1024
-_TTL = 1.0
 PARAMETER = "file_path"
 
 
@@ -56,8 +53,7 @@ class Site:
         self._immutable = immutable
         self._cache_control = cache_control or (IMMUTABLE if immutable else REVALIDATED)
         self._codings = _CODINGS if precompressed else ()
-        # In development a file is changed and looked at within a second.
-        self._memory = Memory(0 if environment() == "development" else _MEMORY)
+        self._memory = Memory(_MEMORY)
         self._territory = Territory(Pattern(()), ())
 
     def definitions(
@@ -105,7 +101,9 @@ class Site:
         if kept is None:
             return await self._find(key, request)
         if request.method == "GET" and not _is_special(request):
-            return kept.response()
+            response = kept.response()
+            if response is not None:
+                return response
         return await self._answer(path, kept.found, request)
 
     async def _find(self, key: tuple[str, Sequence[str]], request: Request) -> Response:
@@ -123,9 +121,9 @@ class Site:
         if PARAMETER not in request.params:
             return _to_directory(request)
         response = await self._answer(path, found, request)
-        if response.complete and response.status == 200 and request.method == "GET":
+        if response.status == 200 and request.method == "GET":
             immutable = self._cache_control_of(path) == IMMUTABLE
-            self._memory.keep(key, found, response, ttl=math.inf if immutable else _TTL)
+            self._memory.keep(key, found, response, immutable=immutable)
         return response
 
     def _look(self, path: str, codings: Sequence[str]) -> Found:

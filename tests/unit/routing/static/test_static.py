@@ -562,19 +562,46 @@ async def test_how_long_it_is_kept_may_be_said(root: Path) -> None:
     assert answers == [IMMUTABLE, "no-cache", "no-cache", "no-cache"]
 
 
-async def test_a_small_file_is_taken_from_memory_for_a_second(
-    root: Path, clock: TravelClock
-) -> None:
+async def test_a_change_is_seen_at_once(root: Path) -> None:
     async with serving(root) as client:
         first = await client.get("/assets/app.js")
         write(root / "app.js", "let a = 2", mtime=LONG_AGO + 1)
-        kept = await client.get("/assets/app.js")
-        await clock.advance(1.0)
-        new = await client.get("/assets/app.js")
+        changed = await client.get("/assets/app.js")
+        write(root / "new", "let a = 3", mtime=LONG_AGO + 1).replace(root / "app.js")
+        replaced = await client.get("/assets/app.js")
+        (root / "app.js").unlink()
+        gone = await client.get("/assets/app.js")
 
-    assert (kept.text, kept.headers["etag"]) == ("let a = 1", first.headers["etag"])
-    assert new.text == "let a = 2"
-    assert new.headers["etag"] != first.headers["etag"]
+    assert [each.text for each in (first, changed, replaced)] == [f"let a = {n}" for n in (1, 2, 3)]
+    assert first.headers["etag"] != changed.headers["etag"]
+    assert gone.status_code == 404
+
+
+async def test_what_was_asked_for_a_moment_ago_is_not_read_again(
+    root: Path, clock: TravelClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root / "large.bin", bytes(200_000))
+    opened: list[str] = []
+    real = os.open
+
+    def counting(path: str, *rest: Any) -> int:
+        opened.append(path.rpartition("/")[2])
+        return real(path, *rest)
+
+    async with serving(root, precompressed=False) as client:
+        monkeypatch.setattr(os, "open", counting)
+        for _ in range(3):
+            assert (await client.get("/assets/app.js")).text == "let a = 1"
+            assert (await client.head("/assets/large.bin")).status_code == 200
+            assert len((await client.get("/assets/large.bin")).content) == 200_000
+        in_a_moment = opened.copy()
+        await clock.advance(1.0)
+        await client.get("/assets/app.js")
+
+    # The large one is looked at twice, for HEAD keeps nothing, and read three times.
+    assert in_a_moment.count("app.js") == 1
+    assert in_a_moment.count("large.bin") == 5
+    assert opened.count("app.js") == 2
 
 
 async def test_an_immutable_file_is_taken_from_memory_for_ever(
@@ -586,18 +613,6 @@ async def test_an_immutable_file_is_taken_from_memory_for_ever(
         await clock.advance(1e9)
 
         assert (await client.get("/assets/app.js")).text == "let a = 1"
-
-
-async def test_in_development_a_change_is_seen_at_once(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OXIDITE_ENV", "development")
-
-    async with serving(root) as client:
-        await client.get("/assets/app.js")
-        write(root / "app.js", "let a = 2", mtime=LONG_AGO + 1)
-
-        assert (await client.get("/assets/app.js")).text == "let a = 2"
 
 
 async def test_what_is_kept_is_not_changed_by_what_is_done_to_an_answer(root: Path) -> None:
@@ -622,7 +637,7 @@ async def test_memory_is_bounded(root: Path) -> None:
     found = site.directory.find("app.js")
 
     for number in range(100):
-        memory.keep(number, found, Response(bytes(10_000)), ttl=60)
+        memory.keep(number, found, Response(bytes(10_000)), immutable=True)
 
     kept = [number for number in range(100) if memory.get(number) is not None]
     assert kept == [96, 97, 98, 99]
@@ -633,6 +648,6 @@ async def test_a_file_larger_than_the_memory_is_not_kept(root: Path) -> None:
         root, index=None, spa=False, immutable=True, cache_control=None, precompressed=False
     )
     memory = Memory(limit=0)
-    memory.keep("a", site.directory.find("app.js"), Response(b"x"), ttl=60)
+    memory.keep("a", site.directory.find("app.js"), Response(b"x"), immutable=True)
 
     assert memory.get("a") is None
