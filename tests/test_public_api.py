@@ -183,6 +183,7 @@ NAMES: dict[str, list[str]] = {
         "SameSite",
         "Scopes",
         "Spool",
+        "StoredResponse",
         "StreamingResponse",
         "TextResponse",
         "URL",

@@ -1,7 +1,7 @@
 """Responses: what a handler, or the framework for it, answers.
 
 A ``Response`` holds complete bytes; a ``StreamingResponse`` makes them while it is sent; a
-``MountedResponse`` lets another ASGI application answer. How each is written to the wire is known
+``StoredResponse`` has them in a file (``FileResponse``); a ``MountedResponse`` lets another ASGI application answer. How each is written to the wire is known
 in ``protocols/`` only. ``to_response`` makes a response of whatever a handler returned.
 """
 
@@ -18,11 +18,13 @@ from oxidite.http.headers import MutableHeaders, content_headers, header_value
 from oxidite.http.request import Request
 
 __all__ = [
+    "FilePart",
     "HTMLResponse",
     "JSONResponse",
     "MountedResponse",
     "RedirectResponse",
     "Response",
+    "StoredResponse",
     "StreamingResponse",
     "TextResponse",
     "to_response",
@@ -44,9 +46,6 @@ class Response:
 
     complete: ClassVar[bool] = True
     """Whether the whole body is there, so that any protocol can carry it in one piece."""
-
-    carried: ClassVar[bool] = False
-    """Whether, if it is not complete, a server can send it without holding it in memory."""
 
     body: bytes
     status: int
@@ -200,20 +199,6 @@ class RedirectResponse(Response):
         self.headers["location"] = quote(url, safe="%/:=&?~#+!$,;'@()*[]")
 
 
-class FilePart(NamedTuple):
-    """Bytes of a file of ``size``, from ``start`` up to and without ``stop``."""
-
-    path: str
-    start: int
-    stop: int
-    size: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is all of the file."""
-        return self.start == 0 and self.stop == self.size
-
-
 class StreamingResponse(Response):
     """A body made while it is sent; the slowest reader sets the pace.
 
@@ -238,6 +223,45 @@ class StreamingResponse(Response):
         super().__init__(b"", status, content_type=content_type, headers=headers)
         self.content = content if isinstance(content, AsyncIterable) else _iterate(content)
 
+
+async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:
+    try:
+        for chunk in content:
+            yield chunk
+    finally:
+        # A generator or a file that somebody else holds too would stay open.
+        close = getattr(content, "close", None)
+        if close is not None:
+            close()
+
+
+class FilePart(NamedTuple):
+    """Bytes of a file of ``size``, from ``start`` up to and without ``stop``."""
+
+    path: str
+    start: int
+    stop: int
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.start == 0 and self.stop == self.size
+
+
+class StoredResponse(Response):
+    """A body that is in a file, so that a server may read it by itself as its reader takes it.
+
+    ``content`` is the body in pieces, for servers that do not. Not a ``StreamingResponse``: what makes
+    another stream of a stream leaves this alone, because not every interface has streams.
+    """
+
+    __slots__ = ("content",)
+
+    complete: ClassVar[bool] = False
+
+    content: AsyncIterable[bytes | str]
+
     @property
     def file_part(self) -> FilePart | None:
         """For the protocols: the part of a file that is the body, where it is just that."""
@@ -249,17 +273,6 @@ class StreamingResponse(Response):
         For a protocol that cannot send them; ranges may be ignored (RFC 9110 section 14.2).
         """
         return None
-
-
-async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:
-    try:
-        for chunk in content:
-            yield chunk
-    finally:
-        # A generator or a file that somebody else holds too would stay open.
-        close = getattr(content, "close", None)
-        if close is not None:
-            close()
 
 
 ASGIApp: TypeAlias = Callable[

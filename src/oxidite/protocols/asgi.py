@@ -16,7 +16,7 @@ from oxidite.http.body import ClientDisconnectError, content_length, limited, re
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
-from oxidite.http.response import MountedResponse, Response, StreamingResponse
+from oxidite.http.response import MountedResponse, Response, StoredResponse, StreamingResponse
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
 from oxidite.protocols.inflight import InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
@@ -278,7 +278,9 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
             if response.complete:
                 await _answer(response, send, head=request.method == "HEAD")
             else:
-                await _stream(in_flight, request, cast("StreamingResponse", response), send)
+                await _stream(
+                    in_flight, request, cast("StreamingResponse | StoredResponse", response), send
+                )
     except BaseException as exc:  # noqa: BLE001 - raised again in `_failed` unless it is dealt with
         error = exc
         await _failed(app, request, response, exc, send)
@@ -366,10 +368,13 @@ def _content_type(value: str) -> tuple[bytes, bytes]:
 
 
 async def _stream(
-    in_flight: InFlight, request: ASGIRequest, response: StreamingResponse, send: Send
+    in_flight: InFlight,
+    request: ASGIRequest,
+    response: StreamingResponse | StoredResponse,
+    send: Send,
 ) -> None:
     request.streaming = True
-    part = response.file_part
+    part = response.file_part if isinstance(response, StoredResponse) else None
     if part is not None and part.is_whole and _sends_files(request):
         await _send_file(in_flight, request, response, part.path, send)
         return

@@ -18,7 +18,7 @@ from oxidite.http.body import ClientDisconnectError, content_length
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
-from oxidite.http.response import Response, StreamingResponse
+from oxidite.http.response import Response, StoredResponse
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
 from oxidite.protocols.inflight import current_task
 
@@ -318,7 +318,7 @@ async def _carried(
     if response.complete:
         return response
     part = None
-    if isinstance(response, StreamingResponse):
+    if isinstance(response, StoredResponse):
         part = response.file_part or response.whole_file()
     if part is None:
         return await app.render_error(request, _undeclared(request, response))

@@ -28,6 +28,7 @@ from oxidite.http.response import (
     JSONResponse,
     RedirectResponse,
     Response,
+    StoredResponse,
     TextResponse,
     to_response,
 )
@@ -266,7 +267,7 @@ class Route:
 
 def _may_stream(type_: object) -> bool:
     """Tell whether a value of this annotation may be a stream: only values and known kinds are not."""
-    return _may_be(type_, lambda kind: not (issubclass(kind, _COMPLETE_KINDS) or kind.carried))
+    return _may_be(type_, lambda kind: not issubclass(kind, (*_COMPLETE_KINDS, StoredResponse)))
 
 
 def _may_be_incomplete(type_: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oxidite.clock import timestamp
 from oxidite.errors import NotFoundError
@@ -31,7 +31,7 @@ class StoredFile:
     mtime_ns: int
     identity: tuple[int, int]
     """Device and number on it: another file under the same name has another."""
-    content: bytes | None = None
+    content: bytes | None = field(default=None, repr=False)
 
     def is_current(self) -> bool:
         """Tell whether the same file is still there, unchanged as far as its times tell."""

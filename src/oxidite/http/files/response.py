@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from pathlib import Path
-from typing import ClassVar
 
 from oxidite.concurrency import ThreadPool
 from oxidite.errors import NotFoundError
@@ -19,7 +18,7 @@ from oxidite.http.files.media_types import media_type_of
 from oxidite.http.files.ranges import Range, Segments, length, multipart, parse_ranges
 from oxidite.http.files.reader import cut, read, read_all
 from oxidite.http.request import Request
-from oxidite.http.response import FilePart, Response, StreamingResponse
+from oxidite.http.response import FilePart, Response, StoredResponse
 
 __all__ = ["FileResponse"]
 
@@ -28,7 +27,7 @@ _logger = logging.getLogger("oxidite")
 _MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO))
 
 
-class FileResponse(StreamingResponse):
+class FileResponse(StoredResponse):
     """A file, with what belongs to it: its size, entity tag, last change, conditions and ranges.
 
     The content type comes from the name unless it is given. ``download`` has it saved rather than
@@ -41,8 +40,6 @@ class FileResponse(StreamingResponse):
     """
 
     __slots__ = ("_etag", "_file", "_segments", "_threads", "_type", "path")
-
-    carried: ClassVar[bool] = True
 
     content: AsyncIterable[bytes | str]
     path: str
@@ -61,7 +58,7 @@ class FileResponse(StreamingResponse):
         self.path = os.fspath(path)
         name = self.path.rpartition("/")[2]
         self._type = content_type or media_type_of(name)
-        super().__init__((), status, content_type=self._type, headers=headers)
+        super().__init__(b"", status, content_type=self._type, headers=headers)
         if download:
             value = content_disposition(name if download is True else download)
             self.headers["content-disposition"] = value
@@ -77,9 +74,8 @@ class FileResponse(StreamingResponse):
         file = self._file
         if file is None or type(self.content) is not _Body or len(self._segments) != 1:
             return None
-        segment = self._segments[0]
-        if isinstance(segment, bytes):
-            return None
+        [segment] = self._segments
+        assert isinstance(segment, Range)  # noqa: S101 - ready bytes are only between several
         return FilePart(file.path, segment.start, segment.stop, file.size)
 
     def whole_file(self) -> FilePart | None:
@@ -101,10 +97,20 @@ class FileResponse(StreamingResponse):
             PreconditionFailedError: a condition does not hold.
             RangeNotSatisfiableError: none of the bytes that were asked for exist.
         """
-        if self._file is not None:
+        if self._file is not None or type(self.content) is not _Body:
             return self
         threads = request.resources.get(ThreadPool)
-        return await self.answer(await threads.run(found, self.path), request, threads)
+        file = await threads.run(found, self.path)
+        # One of its own for each request: the handler may keep this one, and return it again.
+        answer = FileResponse(
+            self.path,
+            self.status,
+            content_type=self.content_type,
+            etag=self._etag,
+            headers=self.headers,
+        )
+        answer.error = self.error
+        return await answer.answer(file, request, threads)
 
     async def answer(self, file: StoredFile, request: Request, threads: ThreadPool) -> Response:
         """Return the answer from a file that was looked at: this one, or a complete one.

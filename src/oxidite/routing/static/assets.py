@@ -113,7 +113,12 @@ class Assets(os.PathLike[str]):
             self._digest(name)
 
     def original(self, path: str) -> str:
-        """Return the path of the file that is asked for by ``path``."""
+        """Return the path of the file that is asked for by ``path``. To be called in a thread."""
+        name = self._originals.get(path)
+        if name is None:
+            return path
+        # It may have been changed where it stands: nothing new may be kept under the old digest.
+        self._digest(name)
         return self._originals.get(path, path)
 
     def is_immutable(self, path: str) -> bool:

@@ -121,7 +121,7 @@ class Site:
         if PARAMETER not in request.params:
             return _to_directory(request)
         response = await self._answer(path, found, request)
-        if response.status == 200 and request.method == "GET":
+        if response.status == 200 and request.method == "GET" and _is_settled(response):
             immutable = self._cache_control_of(path) == IMMUTABLE
             self._memory.keep(key, found, response, immutable=immutable)
         return response
@@ -182,6 +182,11 @@ def _wants_page(request: Request) -> bool:
     accept = headers.get("accept", "")
     # Named, not covered by "*/*": a program that accepts anything wants to be told the truth.
     return "text/html" in accept and best_match(accept, ("text/html",)) is not None
+
+
+def _is_settled(response: Response) -> bool:
+    # A weak tag becomes a strong one in a second; kept for ever it would never.
+    return not response.headers.get("etag", "").startswith("W/")
 
 
 def _is_special(request: Request) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from oxidite import FileResponse, Oxidite, Request, Response, StreamingResponse
+from oxidite import FileResponse, Oxidite, Request, Response
 from oxidite.clock import TravelClock
 from oxidite.concurrency import ThreadPool
 from oxidite.http import Handler
@@ -534,7 +534,7 @@ async def test_middleware_sees_what_will_be_sent(file: Path) -> None:
 async def test_middleware_may_send_something_else_of_it(large: Path) -> None:
     async def shouting(request: Request, call_next: Handler) -> Response:
         response = await call_next(request)
-        assert isinstance(response, StreamingResponse)
+        assert isinstance(response, FileResponse)
         content = response.content
 
         async def changed() -> AsyncIterator[bytes | str]:
@@ -578,6 +578,25 @@ async def test_a_middleware_or_an_error_handler_may_answer_with_a_file(file: Pat
     assert all(each.content == file.read_bytes() for each in answers)
     assert answers[0].headers["retry-after"] == "10"
     assert head.headers["content-length"] == str(file.stat().st_size)
+
+
+async def test_a_response_that_the_handler_keeps_can_be_returned_again(file: Path) -> None:
+    kept = FileResponse(file, download=True)
+    kept.set_cookie("a", "1")
+    kept.headers.add("set-cookie", "b=2")
+
+    async with serving(lambda: kept) as client:
+        part = await client.get("/", headers={"range": "bytes=0-1"})
+        whole = await client.get("/")
+        again = await client.get("/", headers={"if-none-match": whole.headers["etag"]})
+        write(file, b"new")
+        new = await client.get("/")
+
+    assert [each.status_code for each in (part, whole, again, new)] == [206, 200, 304, 200]
+    assert len(whole.content) == int(whole.headers["content-length"])
+    assert "content-range" not in whole.headers
+    assert len(whole.headers.get_list("set-cookie")) == 2
+    assert new.content == b"new"
 
 
 async def test_a_file_that_nobody_looked_at_cannot_be_iterated(small: Path) -> None:

@@ -152,6 +152,20 @@ async def test_in_development_a_change_has_a_new_url_and_the_old_one_is_gone(
             assets.url("app.css")
 
 
+async def test_a_file_that_was_changed_in_place_is_not_served_under_the_old_digest(
+    app: Oxidite, assets: Assets, root: Path
+) -> None:
+    async with Client(app) as client:
+        before = assets.url("app.css")
+        write(root / "app.css", "changed in place")
+        stale = await client.get(before)
+        after = assets.url("app.css")
+
+        assert stale.status_code == 404
+        assert after != before
+        assert (await client.get(after)).text == "changed in place"
+
+
 async def test_assets_of_a_router_have_its_prefix(root: Path) -> None:
     assets = Assets(root)
     router = Router("/site")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,26 @@ async def test_without_an_index_directories_are_not_found(root: Path) -> None:
         answers = [await client.get(f"/assets{path}") for path in ("", "/", "/docs", "/docs/")]
 
     assert [each.status_code for each in answers] == [404] * 4
+
+
+async def test_a_directory_that_is_called_like_an_index_is_none(root: Path) -> None:
+    (root / "empty" / "index.html").mkdir()
+
+    async with serving(root) as client:
+        assert (await client.get("/assets/empty/")).status_code == 404
+
+
+async def test_a_disk_that_fails_is_not_a_missing_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with serving(root) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", fail)
+            assert (await client.get("/assets/app.js")).status_code == 500
+        assert (await client.get("/assets/app.js")).status_code == 200
 
 
 async def test_a_file_is_not_a_directory(root: Path) -> None:
