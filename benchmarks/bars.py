@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from benchmarks.contract import FILES
 from benchmarks.environments import OURS
 from benchmarks.measure import Spread
 from benchmarks.plans import BEST, COMPARED, Cell
@@ -129,6 +130,7 @@ def bars(peers: Collection[str]) -> list[Bar]:
     return [
         *_above_controls(),
         *_against_itself(),
+        *_files(),
         *_best_interface(compared),
         *_same_server(compared),
     ]
@@ -171,6 +173,26 @@ def _against_itself() -> list[Bar]:
             bar(server, "routes", "route-alone", "300 routes within 5 % of the route alone", 1.05),
             bar(server, "routes", "json", "300 routes within 10 % of json", 1.10),
             bar(server, "mw", "json", "five middlewares within 10 % of json", 1.10),
+        )
+    ]
+
+
+def _files() -> list[Bar]:
+    def bar(workload: str, server: str, other: str, at_least: float, text: str) -> Bar:
+        ours = Cell(f"{OURS}@{server}", workload)
+        others = (Cell(other, workload),)
+        return Bar(
+            f"file of {workload} on {server}, against {text}", "files", ours, others, at_least
+        )
+
+    return [
+        made
+        for workload in (each.name for each in FILES)
+        for made in (
+            bar(workload, GRANIAN_RSGI, f"raw@{GRANIAN_RSGI}", 0.8, "`raw`, which only names it"),
+            bar(workload, GRANIAN_ASGI, f"raw@{GRANIAN_ASGI}", 0.8, "`raw`, which only names it"),
+            bar(workload, GRANIAN_ASGI, f"starlette@{GRANIAN_ASGI}", 1.0, "Starlette on it"),
+            bar(workload, UVICORN, f"starlette@{UVICORN}", 1.0, "Starlette on it"),
         )
     ]
 

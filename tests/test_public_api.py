@@ -27,6 +27,7 @@ NAMES: dict[str, list[str]] = {
         "Event",
         "Events",
         "FieldError",
+        "FileResponse",
         "ForbiddenError",
         "Form",
         "FormData",
@@ -176,6 +177,7 @@ NAMES: dict[str, list[str]] = {
         "ASGIApp",
         "Address",
         "ClientDisconnectError",
+        "FilePart",
         "FormData",
         "FormLimits",
         "FormValue",
@@ -195,6 +197,7 @@ NAMES: dict[str, list[str]] = {
         "SameSite",
         "Scopes",
         "Spool",
+        "StoredResponse",
         "StreamingResponse",
         "TextResponse",
         "URL",
@@ -209,6 +212,13 @@ NAMES: dict[str, list[str]] = {
         "Event",
         "EventStream",
         "JSONLines",
+    ],
+    "oxidite.http.files": [
+        "FileChangedError",
+        "FileResponse",
+        "RangeNotSatisfiableError",
+        "StoredFile",
+        "Validators",
     ],
     "oxidite.instrument": [
         "Listener",
@@ -267,6 +277,9 @@ NAMES: dict[str, list[str]] = {
         "Router",
         "TrailingSlash",
         "URLs",
+    ],
+    "oxidite.routing.static": [
+        "Assets",
     ],
     "oxidite.security": [
         "BadSignatureError",

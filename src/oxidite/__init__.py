@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         TextResponse,
         Upload,
     )
+    from oxidite.http.files import FileResponse
     from oxidite.http.streams import Event
     from oxidite.routing import Controller, Router
 
@@ -65,6 +66,7 @@ __all__ = [
     "Event",
     "Events",
     "FieldError",
+    "FileResponse",
     "ForbiddenError",
     "Form",
     "FormData",
@@ -137,6 +139,7 @@ _HOMES = {
         "TextResponse",
         "Upload",
     ),
+    "oxidite.http.files": ("FileResponse",),
     "oxidite.http.streams": ("Event",),
     "oxidite.routing": (
         "Controller",

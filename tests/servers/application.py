@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from oxidite import (
     Events,
+    FileResponse,
     ForbiddenError,
     HTMLResponse,
     Json,
@@ -85,7 +88,59 @@ class Producer:
             self.ended = True
 
 
-app = Oxidite(resources=[Journal(), Producer()], max_body=100_000)
+class Shelf:
+    """Files of known content; the large one takes no space."""
+
+    async def __aenter__(self) -> Shelf:
+        self._directory = tempfile.TemporaryDirectory()
+        self.path = Path(self._directory.name)
+        self.middle = self.path / "middle.bin"
+        self.middle.write_bytes(bytes(range(256)) * 4096)
+        self.large = self.path / "large.bin"
+        self.large.touch()
+        os.truncate(self.large, PIECE * PIECES)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._directory.cleanup()
+
+
+app = Oxidite(resources=[Journal(), Producer(), Shelf()], max_body=100_000)
+app.static("/public", Path(__file__).with_name("public"), spa=True)
+
+
+@app.get("/file/middle")
+async def middle_file(shelf: Shelf) -> FileResponse:
+    return FileResponse(shelf.middle, download="naïve.bin")
+
+
+@app.get("/file/large")
+async def large_file(shelf: Shelf) -> FileResponse:
+    return FileResponse(shelf.large)
+
+
+@app.get("/file/missing")
+async def missing_file(shelf: Shelf) -> FileResponse:
+    return FileResponse(shelf.path / "missing")
+
+
+@app.get("/file/short")
+async def short_file(shelf: Shelf) -> FileResponse:
+    """A file of which a part goes missing between the look at it and the sending."""
+    path = shelf.path / "short.bin"
+    path.write_bytes(b"x" * 1_000_000)
+    response = ShortFile(path)
+    response.on_prepared = lambda: os.truncate(path, 600_000)
+    return response
+
+
+class ShortFile(FileResponse):
+    on_prepared: Callable[[], None]
+
+    async def prepare(self, request: Request) -> Response:
+        response = await super().prepare(request)
+        self.on_prepared()
+        return response
 
 
 @app.get("/")

@@ -215,6 +215,34 @@ async def read_slowly(
 
 @pytest.mark.parametrize(
     ("server", "reader"),
+    [
+        ("uvicorn-h11", Reader),
+        ("uvicorn-httptools", Reader),
+        ("granian-asgi", Reader),
+        ("granian-asgi", HTTP2Reader),
+        ("granian-rsgi", Reader),
+        ("granian-rsgi", HTTP2Reader),
+        ("hypercorn", Reader),
+        ("hypercorn", HTTP2Reader),
+    ],
+    indirect=["server"],
+)
+async def test_a_file_costs_its_slowest_reader_a_bounded_buffer(
+    server: Running, reader: type[Reader], memory: Memory
+) -> None:
+    async with (
+        httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=PATIENCE) as other,
+        reader(server.port, "/file/large") as slow,
+    ):
+        for _ in range(BITES // 3):
+            assert 0 < await slow.bite() <= BITE
+            assert (await other.get("/")).text == "hello"
+
+    assert memory.peak < BOUND
+
+
+@pytest.mark.parametrize(
+    ("server", "reader"),
     [("granian-asgi", HTTP2Reader), ("hypercorn", HTTP2Reader)],
     indirect=["server"],
 )

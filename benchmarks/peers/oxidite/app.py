@@ -96,6 +96,8 @@ if MODE == "stream":
         return StreamingResponse(pieces(count))
 
 
+if MODE == "files":
+    app.static("/files", os.environ["FILES"])
 if MODE == "routes300":
     for n in range(300):
         numbered(n)

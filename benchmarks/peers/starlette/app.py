@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 MODE = os.environ.get("WORKLOAD", "main")
 
@@ -93,6 +94,8 @@ ROUTES = {
     "routes1": [numbered(299)],
     "stream": [Route("/stream/{count:int}", stream)],
 }
+if MODE == "files":
+    ROUTES["files"] = [Mount("/files", StaticFiles(directory=os.environ["FILES"]))]
 CORS = Middleware(CORSMiddleware, allow_origins=["https://example.com"])
 app = Starlette(
     routes=ROUTES[MODE],

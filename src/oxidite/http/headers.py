@@ -207,6 +207,14 @@ def content_headers(content_type: str | None) -> MutableHeaders:
     return headers
 
 
+def checked_headers(items: Iterable[tuple[str, str]]) -> MutableHeaders:
+    """Make the header fields of a response from fields that another had, without looking at them."""
+    headers = _new(MutableHeaders)
+    headers._items = list(items)  # noqa: SLF001
+    headers._first = None  # noqa: SLF001
+    return headers
+
+
 _new = object.__new__
 
 

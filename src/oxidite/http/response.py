@@ -1,7 +1,7 @@
 """Responses: what a handler, or the framework for it, answers.
 
 A ``Response`` holds complete bytes; a ``StreamingResponse`` makes them while it is sent; a
-``MountedResponse`` lets another ASGI application answer. How each is written to the wire is known
+``StoredResponse`` has them in a file (``FileResponse``); a ``MountedResponse`` lets another ASGI application answer. How each is written to the wire is known
 in ``protocols/`` only. ``to_response`` makes a response of whatever a handler returned.
 """
 
@@ -19,19 +19,22 @@ from collections.abc import (
 )
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from oxidite.encoding import encode_json
 from oxidite.http.cookies import SameSite, format_delete_cookie, format_set_cookie
 from oxidite.http.headers import MutableHeaders, content_headers, header_value
+from oxidite.http.request import Request
 
 __all__ = [
+    "FilePart",
     "HTMLResponse",
     "JSONResponse",
     "MountedResponse",
     "RedirectResponse",
     "Response",
+    "StoredResponse",
     "StreamingResponse",
     "TextResponse",
     "iterate",
@@ -108,6 +111,14 @@ class Response:
     @content_type.setter
     def content_type(self, value: str) -> None:
         self.headers["content-type"] = value
+
+    async def prepare(self, request: Request) -> Response:
+        """Return what answers ``request``: this one, or another in its place.
+
+        Called for what is not complete, once the handler has returned and before any middleware sees
+        it. What it raises is answered like an error of the handler.
+        """
+        return self
 
     def set_cookie(
         self,
@@ -249,6 +260,46 @@ async def iterate(content: Iterable[T]) -> AsyncIterator[T]:
         close = getattr(content, "close", None)
         if close is not None:
             close()
+
+
+class FilePart(NamedTuple):
+    """Bytes of a file of ``size``, from ``start`` up to and without ``stop``."""
+
+    path: str
+    start: int
+    stop: int
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.start == 0 and self.stop == self.size
+
+
+class StoredResponse(Response):
+    """A body that is in a file, so that a server may read it by itself as its reader takes it.
+
+    ``content`` is the body in pieces, for servers that do not. Not a ``StreamingResponse``: what makes
+    another stream of a stream leaves this alone, because not every interface has streams.
+    """
+
+    __slots__ = ("content",)
+
+    complete: ClassVar[bool] = False
+
+    content: AsyncIterable[bytes | str]
+
+    @property
+    def file_part(self) -> FilePart | None:
+        """For the protocols: the part of a file that is the body, where it is just that."""
+        return None
+
+    def whole_file(self) -> FilePart | None:
+        """Give up several parts of a file for all of it, which is then the body, and return it.
+
+        For a protocol that cannot send them; ranges may be ignored (RFC 9110 section 14.2).
+        """
+        return None
 
 
 ASGIApp: TypeAlias = Callable[

@@ -86,7 +86,7 @@ class ErrorRenderer:
                 if inspect.isawaitable(answer):
                     answer = await answer
                 if isinstance(answer, Response):
-                    return answer
+                    return answer if answer.complete else await answer.prepare(request)
                 name = getattr(handler, "__qualname__", repr(handler))
                 raise TypeError(
                     f"the error handler {name} returned a {type(answer).__name__}, not a Response"

@@ -16,8 +16,14 @@ from oxidite.http.body import ClientDisconnectError, content_length, limited, re
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
-from oxidite.http.response import MountedResponse, Response, StreamingResponse, stopping
-from oxidite.protocols.base import Application, cancelled_elsewhere, finish
+from oxidite.http.response import (
+    MountedResponse,
+    Response,
+    StoredResponse,
+    StreamingResponse,
+    stopping,
+)
+from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
 from oxidite.protocols.inflight import InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
 
@@ -274,7 +280,13 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
         elif isinstance(response, MountedResponse):
             await _run_mounted(app, request, response, send)
         else:
-            await _stream(in_flight, request, cast("StreamingResponse", response), send)
+            response = await prepared(app, request, response)
+            if response.complete:
+                await _answer(response, send, head=request.method == "HEAD")
+            else:
+                await _stream(
+                    in_flight, request, cast("StreamingResponse | StoredResponse", response), send
+                )
     except BaseException as exc:  # noqa: BLE001 - raised again in `_failed` unless it is dealt with
         error = exc
         await _failed(app, request, response, exc, send)
@@ -326,11 +338,14 @@ async def _failed(
         await _answer(await app.render_error(request, failure), send)
 
 
-async def _answer(response: Response, send: Send, extra: Fields = ()) -> None:
-    """Send the answer to a failure that came from outside the handler."""
+async def _answer(
+    response: Response, send: Send, extra: Fields = (), *, head: bool = False
+) -> None:
+    """Send a complete answer that did not come out of the application as one."""
     fields = [*_fields(response, len(response.body)), *extra]
+    body = b"" if head or response.status in _NO_BODY else response.body
     await send({"type": "http.response.start", "status": response.status, "headers": fields})
-    await send({"type": "http.response.body", "body": response.body})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _fields(response: Response, size: int | None) -> list[tuple[bytes, bytes]]:
@@ -359,10 +374,17 @@ def _content_type(value: str) -> tuple[bytes, bytes]:
 
 
 async def _stream(
-    in_flight: InFlight, request: ASGIRequest, response: StreamingResponse, send: Send
+    in_flight: InFlight,
+    request: ASGIRequest,
+    response: StreamingResponse | StoredResponse,
+    send: Send,
 ) -> None:
     request.streaming = True
     stopping.set(in_flight.stopping)
+    part = response.file_part if isinstance(response, StoredResponse) else None
+    if part is not None and part.is_whole and _sends_files(request):
+        await _send_file(in_flight, request, response, part.path, send)
+        return
     # What is iterated is what must be closed: an iterable may make a generator.
     content = aiter(response.content)
     status, fields = response.status, _fields(response, None)
@@ -392,6 +414,27 @@ async def _stream(
         close = getattr(content, "aclose", None)
         if close is not None:
             await close()
+
+
+def _sends_files(request: ASGIRequest) -> bool:
+    extensions = request._scope.get("extensions")  # noqa: SLF001 - the scope is this file's
+    return extensions is not None and "http.response.pathsend" in extensions
+
+
+async def _send_file(
+    in_flight: InFlight, request: ASGIRequest, response: Response, path: str, send: Send
+) -> None:
+    """Have the server send a whole file; it reads it as its reader takes it.
+
+    https://asgi.readthedocs.io/en/stable/extensions.html#path-send
+    """
+    in_flight.young.discard(request)
+    in_flight.forget(request)
+    status, fields = response.status, _fields(response, None)
+    await _write(
+        request, send, {"type": "http.response.start", "status": status, "headers": fields}
+    )
+    await _write(request, send, {"type": "http.response.pathsend", "path": path})
 
 
 async def _write(request: ASGIRequest, send: Send, message: Message) -> None:

@@ -18,8 +18,8 @@ from oxidite.http.body import ClientDisconnectError, content_length
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
-from oxidite.http.response import Response
-from oxidite.protocols.base import Application, cancelled_elsewhere, finish
+from oxidite.http.response import Response, StoredResponse
+from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
 from oxidite.protocols.inflight import current_task
 
 __all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
@@ -83,6 +83,16 @@ class HTTPProtocol(Protocol):
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         """Answer."""
+        ...
+
+    def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None:
+        """Answer with a file."""
+        ...
+
+    def response_file_range(
+        self, status: int, headers: list[tuple[str, str]], file: str, start: int, end: int
+    ) -> None:
+        """Answer with a part of a file."""
         ...
 
 
@@ -245,7 +255,10 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
     try:
         response = await app.handle(request)
         if not response.complete:
-            response = await app.render_error(request, _undeclared(request, response))
+            answer = await _carried(app, request, response, protocol)
+            if answer is None:
+                return
+            response = answer
         kind, body, status = response.bare_type, response.body, response.status
         if (
             kind
@@ -295,6 +308,26 @@ def _write(request: RSGIRequest, response: Response, protocol: HTTPProtocol) -> 
     if request.method == "HEAD" and status not in _NO_BODY and not _has_length(fields):
         fields = [*fields, ("content-length", str(len(body)))]
     protocol.response_empty(status, fields)
+
+
+async def _carried(
+    app: Application, request: RSGIRequest, response: Response, protocol: HTTPProtocol
+) -> Response | None:
+    """Have the server send a file, which it reads as its reader takes it; else return an answer."""
+    response = await prepared(app, request, response)
+    if response.complete:
+        return response
+    part = None
+    if isinstance(response, StoredResponse):
+        part = response.file_part or response.whole_file()
+    if part is None:
+        return await app.render_error(request, _undeclared(request, response))
+    fields = response.headers.multi_items()
+    if part.is_whole:
+        protocol.response_file(response.status, fields, part.path)
+    else:
+        protocol.response_file_range(response.status, fields, part.path, part.start, part.stop)
+    return None
 
 
 def _has_length(fields: list[tuple[str, str]]) -> bool:

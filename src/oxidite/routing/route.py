@@ -11,18 +11,25 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_args, get_origin
 
 from oxidite.encoding import encode_json, encode_msgpack
-from oxidite.errors import NotAcceptableError, RouteError, ValidationError
+from oxidite.errors import (
+    NotAcceptableError,
+    PreconditionFailedError,
+    RouteError,
+    ValidationError,
+)
 from oxidite.extract.base import Context, Marker, Parameter, location
 from oxidite.extract.depends import dependencies_of, forget, path_parameters
 from oxidite.extract.plan import Plan, resolve_hints
 from oxidite.extract.streams import streamed
-from oxidite.http.negotiation import best_match, etag_matches
+from oxidite.http.conditional import Validators, not_modified
+from oxidite.http.negotiation import best_match
 from oxidite.http.request import Request, Scopes
 from oxidite.http.response import (
     HTMLResponse,
     JSONResponse,
     RedirectResponse,
     Response,
+    StoredResponse,
     TextResponse,
     to_response,
 )
@@ -86,6 +93,8 @@ class Definition:
     handler: Callable[..., object]
     options: RouteOptions
     localns: Mapping[str, object] = field(repr=False)
+    placed: Callable[[Route, Sequence[Route]], None] | None = field(default=None, repr=False)
+    """Told at the start of the application as which of its routes this will answer."""
     _plans: dict[object, tuple[Pattern, Plan]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -256,7 +265,7 @@ class Route:
         handler = _endpoint(self.plan, status, offers, render)
         etag = options.get("etag")
         if etag is not None:
-            handler = _with_etag(handler, weak=etag == "weak")
+            handler = _with_etag(handler, render, weak=etag == "weak")
         for middleware in reversed(self.middleware):
             handler = wrap(handler, middleware, render)
         if dependencies_of(self.plan):
@@ -266,17 +275,27 @@ class Route:
 
 def _may_stream(type_: object) -> bool:
     """Tell whether a value of this annotation may be a stream: only values and known kinds are not."""
+    return _may_be(type_, lambda kind: not issubclass(kind, (*_COMPLETE_KINDS, StoredResponse)))
+
+
+def _may_be_incomplete(type_: object) -> bool:
+    """Tell whether a value of this annotation may be more than complete bytes."""
+    return _may_be(type_, lambda kind: not issubclass(kind, _COMPLETE_KINDS))
+
+
+def _may_be(type_: object, test: Callable[[type[Response]], bool]) -> bool:
+    """Tell whether a value of this annotation may be a stream, or a response that passes ``test``."""
     origin = get_origin(type_)
     if origin is Annotated:
-        return _may_stream(get_args(type_)[0])
+        return _may_be(get_args(type_)[0], test)
     if origin in (Union, UnionType):
-        return any(map(_may_stream, get_args(type_)))
+        return any(_may_be(each, test) for each in get_args(type_))
     type_ = origin or type_
     if type_ in (inspect.Parameter.empty, Any, object):
         return True
     if isinstance(type_, type):
         if issubclass(type_, Response):
-            return not issubclass(type_, _COMPLETE_KINDS)
+            return test(type_)
         return hasattr(type_, "__aiter__")
     return False
 
@@ -332,10 +351,11 @@ def _encoded(value: object, status: int, media_type: str, encode: Encoder) -> Re
     return response
 
 
-def _endpoint(
+def _endpoint(  # noqa: C901 - one frame for every request
     plan: Plan, status: int, offers: Mapping[str, Encoder], render: RenderError
 ) -> Handler:
     call = stream_call(plan, status) or plan.call
+    may_be_incomplete = _may_be_incomplete(plan.returns)
 
     async def endpoint(request: Request) -> Response:
         called = None
@@ -348,6 +368,8 @@ def _endpoint(
             else:
                 called = call(request)
                 response = to_response(await called, status)
+            if may_be_incomplete and not response.complete:
+                response = await response.prepare(request)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             if called is None and isinstance(exc, ValidationError):
                 exc = await _with_others(plan, exc, request)
@@ -425,25 +447,17 @@ async def _abandon(scopes: Scopes, exc: BaseException) -> None:
                 raise
 
 
-def _with_etag(handler: Handler, *, weak: bool) -> Handler:
+def _with_etag(handler: Handler, render: RenderError, *, weak: bool) -> Handler:
     async def conditional(request: Request) -> Response:
         response = await handler(request)
         if not (response.complete and response.status == 200 and request.method in _SAFE_METHODS):
             return response
         digest = hashlib.blake2b(response.body, digest_size=16).hexdigest()
         etag = response.headers.setdefault("etag", f'W/"{digest}"' if weak else f'"{digest}"')
-        wanted = request.headers.get("if-none-match")
-        if wanted is not None and etag_matches(wanted, etag):
-            return _not_modified(response)
-        return response
+        try:
+            answer = Validators(etag).check(request.method, request.headers)
+        except PreconditionFailedError as exc:
+            return await render(request, exc)
+        return not_modified(response) if answer == "same" else response
 
     return conditional
-
-
-def _not_modified(response: Response) -> Response:
-    # A response of its own: the handler may keep the other and return it again.
-    answer = Response(status=304)
-    for name, value in response.headers.multi_items():
-        if not name.startswith("content-") or name == "content-location":
-            answer.headers.add(name, value)
-    return answer

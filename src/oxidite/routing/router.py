@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -186,6 +187,40 @@ class Router:
                 f"{app!r} cannot be mounted at {prefix!r}: it is not an ASGI application."
             )
         self._add(Mount(pattern, app))
+
+    def static(
+        self,
+        prefix: str,
+        directory: str | os.PathLike[str],
+        *,
+        index: str | None = "index.html",
+        spa: bool | str = False,
+        immutable: bool = False,
+        cache_control: str | None = None,
+        precompressed: bool = True,
+        name: str = "",
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        """Serve the files of a directory, which may be ``Assets``, under ``prefix``.
+
+        It must be there when the application starts. ``index`` is the page of a directory. With ``spa``, that page (or another, by its path below the
+        directory) answers a browser that goes where there is no file and no other route. ``immutable``
+        promises that a file never changes under its name. ``precompressed`` sends ``app.js.br``, ``.zst``
+        or ``.gz`` for ``app.js`` to who accepts it.
+        """
+        # An application without files needs none of it.
+        from oxidite.routing.static.site import Site
+
+        site = Site(
+            directory,
+            index=index,
+            spa=spa,
+            immutable=immutable,
+            cache_control=cache_control,
+            precompressed=precompressed,
+        )
+        for each in site.definitions(prefix, name=name, middleware=middleware):
+            self._add(each)
 
     def _register(
         self,

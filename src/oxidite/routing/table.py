@@ -45,6 +45,9 @@ class RouteTable:
         for route in self.routes:
             route.fold(render)
             self._add(route)
+        for route in self.routes:
+            if route.definition.placed is not None:
+                route.definition.placed(route, self.routes)
         # What can be told by the path alone; by nothing, where hosts matter too.
         straight = Tree[Route]() if self._by_host else self._tree
         self._statics = straight.statics

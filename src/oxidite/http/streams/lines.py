@@ -10,8 +10,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from oxidite.encoding import encode_json
 from oxidite.errors import PayloadTooLargeError
+from oxidite.http.disposition import content_disposition
 from oxidite.http.response import LINES, StreamingResponse
-from oxidite.http.streams.disposition import attachment
 from oxidite.http.streams.feed import Feed
 
 __all__ = ["JSONLines", "split_lines"]
@@ -41,7 +41,7 @@ class JSONLines(StreamingResponse, Generic[T]):
         feed = Feed(items, _line)
         super().__init__(feed, status, content_type=LINES, headers=headers)
         if download is not None:
-            self.headers["content-disposition"] = attachment(download)
+            self.headers["content-disposition"] = content_disposition(download)
 
 
 def _line(item: object) -> bytes:

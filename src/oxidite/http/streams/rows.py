@@ -7,8 +7,8 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from oxidite.encoding import encode_json, to_plain
+from oxidite.http.disposition import content_disposition
 from oxidite.http.response import CSV, StreamingResponse
-from oxidite.http.streams.disposition import attachment
 from oxidite.http.streams.feed import Feed
 
 __all__ = ["CSVStream"]
@@ -51,7 +51,7 @@ class CSVStream(StreamingResponse, Generic[T]):
         kind = f"{CSV}; charset=utf-8; header={parameter}"
         super().__init__(feed, status, content_type=kind, headers=headers)
         if download is not None:
-            self.headers["content-disposition"] = attachment(download)
+            self.headers["content-disposition"] = content_disposition(download)
 
 
 class _Table:
