@@ -135,7 +135,7 @@ def _shown(request: Request, error: Exception, public: HTTPError, problem: Probl
     # Imported only now: it is of no use in production.
     from oxidite.middleware.debug import debug_markdown, debug_page
     from oxidite.middleware.debug.printable import printable
-    from oxidite.middleware.debug.redact import scrub
+    from oxidite.security.redact import scrub
 
     error_id = str(problem["error_id"])
     if _wants_html(request):

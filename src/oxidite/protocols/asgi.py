@@ -18,6 +18,7 @@ from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import MountedResponse, Response, StreamingResponse
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish
+from oxidite.protocols.forwarded import PROXIES, forwarded
 from oxidite.protocols.inflight import InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
 
@@ -151,6 +152,18 @@ class ASGIRequest(Request):
         if value is None or value == "application/json":
             return value
         return parse_content_type(value)[0]
+
+    @property
+    def proxies(self) -> tuple[Address, ...]:
+        """The trusted proxies that it came through, the nearest first."""
+        return cast("tuple[Address, ...]", self._scope.get(PROXIES, ()))
+
+    def forward(
+        self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
+    ) -> None:
+        """Be the request that ``client`` sent, for mounted applications too."""
+        self._scope = forwarded(self._scope, client, scheme, host, proxies)
+        self._headers = self._fields = None
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""

@@ -20,6 +20,7 @@ from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import Response
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish
+from oxidite.protocols.forwarded import ForwardedScope
 from oxidite.protocols.inflight import current_task
 
 __all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
@@ -153,6 +154,18 @@ class RSGIRequest(Request):
         if value is None or value == "application/json":
             return value
         return parse_content_type(value)[0]
+
+    @property
+    def proxies(self) -> tuple[Address, ...]:
+        """The trusted proxies that it came through, the nearest first."""
+        return cast("tuple[Address, ...]", getattr(self._scope, "proxies", ()))
+
+    def forward(
+        self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
+    ) -> None:
+        """Be the request that ``client`` sent."""
+        self._scope = ForwardedScope(self._scope, client, scheme, host, proxies)
+        self._headers = None
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""
