@@ -1,13 +1,17 @@
 """Middleware: what runs around handlers. One file each.
 
-The names are imported when they are first asked for (PEP 562): who uses one does not wait for all.
+The names are imported when they are first asked for (PEP 562): an application pays for those that it
+uses. A file is called otherwise than the function in it, or it would stand in that one's place.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from oxidite.middleware.errors import ErrorHandler, ErrorRenderer, Problem
+
 if TYPE_CHECKING:
-    from oxidite.middleware.errors import ErrorHandler, ErrorRenderer, Problem
+    from oxidite.middleware.hosts import HostNotAllowedError, Hosts, allowed_hosts
+    from oxidite.middleware.https import hsts, https_redirect
     from oxidite.middleware.identity import (
         Identity,
         IdentityFilter,
@@ -20,18 +24,24 @@ if TYPE_CHECKING:
 __all__ = [
     "ErrorHandler",
     "ErrorRenderer",
+    "HostNotAllowedError",
+    "Hosts",
     "Identity",
     "IdentityFilter",
     "Problem",
     "RequestID",
     "Trace",
+    "allowed_hosts",
     "current_identity",
+    "hsts",
+    "https_redirect",
     "request_id",
 ]
 
 _HOMES = {
-    "errors": ("ErrorHandler", "ErrorRenderer", "Problem"),
-    "identity": (
+    "oxidite.middleware.hosts": ("HostNotAllowedError", "Hosts", "allowed_hosts"),
+    "oxidite.middleware.https": ("hsts", "https_redirect"),
+    "oxidite.middleware.identity": (
         "Identity",
         "IdentityFilter",
         "RequestID",
@@ -40,7 +50,6 @@ _HOMES = {
         "request_id",
     ),
 }
-# No file has the name of something in it: once imported, it would stand here instead.
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
@@ -48,7 +57,7 @@ def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'oxidite.middleware' has no attribute {name!r}")
-    value: object = getattr(import_module(f"oxidite.middleware.{home}"), name)
+    value: object = getattr(import_module(home), name)
     globals()[name] = value
     return value
 
