@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer, Problem
 
 if TYPE_CHECKING:
+    from oxidite.middleware.csp import CSP, NONCE, CSPDirectives, CSPNonce, csp_nonce
+    from oxidite.middleware.fields import (
+        EmbedderPolicy,
+        FrameOptions,
+        OpenerPolicy,
+        ReferrerPolicy,
+        ResourcePolicy,
+        security_headers,
+    )
     from oxidite.middleware.hosts import HostNotAllowedError, Hosts, allowed_hosts
     from oxidite.middleware.https import hsts, https_redirect
     from oxidite.middleware.identity import (
@@ -20,25 +29,61 @@ if TYPE_CHECKING:
         current_identity,
         request_id,
     )
+    from oxidite.middleware.reports import (
+        BrowserReport,
+        InvalidReportError,
+        ReportHandler,
+        collect_reports,
+    )
 
 __all__ = [
+    "CSP",
+    "NONCE",
+    "BrowserReport",
+    "CSPDirectives",
+    "CSPNonce",
+    "EmbedderPolicy",
     "ErrorHandler",
     "ErrorRenderer",
+    "FrameOptions",
     "HostNotAllowedError",
     "Hosts",
     "Identity",
     "IdentityFilter",
+    "InvalidReportError",
+    "OpenerPolicy",
     "Problem",
+    "ReferrerPolicy",
+    "ReportHandler",
     "RequestID",
+    "ResourcePolicy",
     "Trace",
     "allowed_hosts",
+    "collect_reports",
+    "csp_nonce",
     "current_identity",
     "hsts",
     "https_redirect",
     "request_id",
+    "security_headers",
 ]
 
 _HOMES = {
+    "oxidite.middleware.csp": ("CSP", "NONCE", "CSPDirectives", "CSPNonce", "csp_nonce"),
+    "oxidite.middleware.fields": (
+        "EmbedderPolicy",
+        "FrameOptions",
+        "OpenerPolicy",
+        "ReferrerPolicy",
+        "ResourcePolicy",
+        "security_headers",
+    ),
+    "oxidite.middleware.reports": (
+        "BrowserReport",
+        "InvalidReportError",
+        "ReportHandler",
+        "collect_reports",
+    ),
     "oxidite.middleware.hosts": ("HostNotAllowedError", "Hosts", "allowed_hosts"),
     "oxidite.middleware.https": ("hsts", "https_redirect"),
     "oxidite.middleware.identity": (
