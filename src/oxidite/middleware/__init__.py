@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer, Problem
 
 if TYPE_CHECKING:
+    from oxidite.middleware.access import AccessFormat, access_log
+    from oxidite.middleware.accessentry import AccessEntry, Outcome
     from oxidite.middleware.csp import CSP, NONCE, CSPDirectives, CSPNonce, csp_nonce
     from oxidite.middleware.fields import (
         EmbedderPolicy,
@@ -35,10 +37,14 @@ if TYPE_CHECKING:
         ReportHandler,
         collect_reports,
     )
+    from oxidite.middleware.timeouts import StreamTimeoutError, timeout
+    from oxidite.middleware.timings import server_timing
 
 __all__ = [
     "CSP",
     "NONCE",
+    "AccessEntry",
+    "AccessFormat",
     "BrowserReport",
     "CSPDirectives",
     "CSPNonce",
@@ -52,12 +58,15 @@ __all__ = [
     "IdentityFilter",
     "InvalidReportError",
     "OpenerPolicy",
+    "Outcome",
     "Problem",
     "ReferrerPolicy",
     "ReportHandler",
     "RequestID",
     "ResourcePolicy",
+    "StreamTimeoutError",
     "Trace",
+    "access_log",
     "allowed_hosts",
     "collect_reports",
     "csp_nonce",
@@ -66,9 +75,15 @@ __all__ = [
     "https_redirect",
     "request_id",
     "security_headers",
+    "server_timing",
+    "timeout",
 ]
 
 _HOMES = {
+    "oxidite.middleware.timeouts": ("StreamTimeoutError", "timeout"),
+    "oxidite.middleware.timings": ("server_timing",),
+    "oxidite.middleware.access": ("AccessFormat", "access_log"),
+    "oxidite.middleware.accessentry": ("AccessEntry", "Outcome"),
     "oxidite.middleware.csp": ("CSP", "NONCE", "CSPDirectives", "CSPNonce", "csp_nonce"),
     "oxidite.middleware.fields": (
         "EmbedderPolicy",
