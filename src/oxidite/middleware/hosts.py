@@ -54,7 +54,8 @@ class Hosts:
             raise ConfigError("No host is allowed: name one, or '*' for any.")
         self._exact = frozenset(self.patterns)
         self._below = tuple(each[1:] for each in self.patterns if each.startswith("*."))
-        self._known: dict[str, URL] = {}
+        self.known: dict[str, URL] = {}
+        """Host fields that were found to be allowed."""
 
     def find(self, host: str) -> URL:
         """Return a URL of ``host``, which is a Host field as it came.
@@ -63,13 +64,13 @@ class Hosts:
             InvalidHostError: it is not the name of a host.
             HostNotAllowedError: no pattern is for it.
         """
-        url = self._known.get(host)
+        url = self.known.get(host)
         if url is None:
             url = self._look_up(host)
             # Only what is allowed is kept, so nobody pushes it out with inventions; below a "*." there
             # is no end of names, though.
-            if len(self._known) < _KEPT:
-                self._known[host] = url
+            if len(self.known) < _KEPT:
+                self.known[host] = url
         return url
 
     def _look_up(self, host: str) -> URL:
@@ -96,11 +97,16 @@ def allowed_hosts(patterns: str | Iterable[str]) -> Middleware:
         ConfigError: a pattern is not a host, or there is none.
     """
     hosts = Hosts(patterns)
-    find = hosts.find
+    known, find = hosts.known, hosts.find
 
     @complete
     def middleware(request: Request, call_next: Handler) -> Awaitable[Response]:
-        find(request.host)
+        # Not all servers refuse two of them, and a cache in front may believe the other one.
+        given = request.headers.get_all("host")
+        if len(given) > 1:
+            raise InvalidHostError("The request says for two hosts that it is for them.")
+        if not given or given[0] not in known:
+            find(given[0] if given else "")
         return call_next(request)
 
     return middleware

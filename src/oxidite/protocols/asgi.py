@@ -74,6 +74,11 @@ class ASGIHeaders(Headers):
         value = self._first_of.get(_wire_name(name) if key is None else key)
         return default if value is None else value.decode("latin-1")
 
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, in order; an empty list without one."""
+        key = _wire_names.get(name) or _wire_name(name)
+        return [value.decode("latin-1") for field, value in self._raw if field == key]
+
 
 _wire_names: dict[str, bytes] = {}
 

@@ -60,6 +60,10 @@ class _Headers:
         value: str | None = self._host if name == "host" else self._fields.get(name, default)
         return value
 
+    def get_all(self, name: str) -> list[str]:
+        values: list[str] = [self._host] if name == "host" else self._fields.get_all(name)
+        return values
+
     def items(self) -> list[tuple[str, str]]:
         others = [pair for pair in self._fields.items() if pair[0] != "host"]
         return [("host", self._host), *others]

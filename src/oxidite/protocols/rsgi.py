@@ -41,6 +41,10 @@ class RSGIHeaders(Protocol):
         """Return one value."""
         ...
 
+    def get_all(self, key: str) -> list[str]:
+        """Return every value."""
+        ...
+
     def items(self) -> list[tuple[str, str]]:
         """Return all fields."""
         ...
@@ -109,6 +113,10 @@ class LazyHeaders(Headers):
         # PERF: middleware looks at one field and never at the others; benchmark `mw`.
         value = self._fields.get(name if name.islower() else name.lower())
         return default if value is None else value
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, in order; an empty list without one."""
+        return self._fields.get_all(name if name.islower() else name.lower())
 
 
 class RSGIRequest(Request):

@@ -89,6 +89,12 @@ async def test_a_request_without_a_host_is_refused() -> None:
     assert b"does not say for which host" in response.body
 
 
+async def test_a_request_for_two_hosts_is_refused() -> None:
+    async with Client(application("*")) as client:
+        headers = [("host", "a.example"), ("host", "a.example")]
+        assert (await client.get("/", headers=headers)).status_code == 400
+
+
 async def test_a_star_is_for_every_host_that_is_one() -> None:
     async with Client(application("*")) as client:
         assert (await client.get("/", headers={"host": "whatever.example:9"})).status_code == 200
@@ -135,4 +141,4 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(5000):
         assert hosts.find(f"h{number}.example.com").host == f"h{number}.example.com"
 
-    assert len(hosts._known) <= 1024
+    assert len(hosts.known) <= 1024

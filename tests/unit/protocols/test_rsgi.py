@@ -24,6 +24,9 @@ class Headers:
     def get(self, key: str, default: str | None = None) -> str | None:
         return dict(self._fields).get(key, default)
 
+    def get_all(self, key: str) -> list[str]:
+        return [value for name, value in self._fields if name == key]
+
     def items(self) -> list[tuple[str, str]]:
         return self._fields
 
