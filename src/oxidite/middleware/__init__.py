@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer, Problem
 
 if TYPE_CHECKING:
+    from oxidite.http.trace import TraceContext
     from oxidite.middleware.access import AccessFormat, access_log
     from oxidite.middleware.accessentry import AccessEntry, Outcome
     from oxidite.middleware.csp import CSP, NONCE, CSPDirectives, CSPNonce, csp_nonce
@@ -66,6 +67,7 @@ __all__ = [
     "ResourcePolicy",
     "StreamTimeoutError",
     "Trace",
+    "TraceContext",
     "access_log",
     "allowed_hosts",
     "collect_reports",
@@ -80,11 +82,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "oxidite.middleware.timeouts": ("StreamTimeoutError", "timeout"),
-    "oxidite.middleware.timings": ("server_timing",),
-    "oxidite.middleware.access": ("AccessFormat", "access_log"),
-    "oxidite.middleware.accessentry": ("AccessEntry", "Outcome"),
-    "oxidite.middleware.csp": ("CSP", "NONCE", "CSPDirectives", "CSPNonce", "csp_nonce"),
+    "oxidite.http.trace": ("TraceContext",),
+    "oxidite.middleware.access": (
+        "AccessFormat",
+        "access_log",
+    ),
+    "oxidite.middleware.accessentry": (
+        "AccessEntry",
+        "Outcome",
+    ),
+    "oxidite.middleware.csp": (
+        "CSP",
+        "CSPDirectives",
+        "CSPNonce",
+        "NONCE",
+        "csp_nonce",
+    ),
     "oxidite.middleware.fields": (
         "EmbedderPolicy",
         "FrameOptions",
@@ -93,14 +106,15 @@ _HOMES = {
         "ResourcePolicy",
         "security_headers",
     ),
-    "oxidite.middleware.reports": (
-        "BrowserReport",
-        "InvalidReportError",
-        "ReportHandler",
-        "collect_reports",
+    "oxidite.middleware.hosts": (
+        "HostNotAllowedError",
+        "Hosts",
+        "allowed_hosts",
     ),
-    "oxidite.middleware.hosts": ("HostNotAllowedError", "Hosts", "allowed_hosts"),
-    "oxidite.middleware.https": ("hsts", "https_redirect"),
+    "oxidite.middleware.https": (
+        "hsts",
+        "https_redirect",
+    ),
     "oxidite.middleware.identity": (
         "Identity",
         "IdentityFilter",
@@ -109,6 +123,17 @@ _HOMES = {
         "current_identity",
         "request_id",
     ),
+    "oxidite.middleware.reports": (
+        "BrowserReport",
+        "InvalidReportError",
+        "ReportHandler",
+        "collect_reports",
+    ),
+    "oxidite.middleware.timeouts": (
+        "StreamTimeoutError",
+        "timeout",
+    ),
+    "oxidite.middleware.timings": ("server_timing",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -87,7 +87,8 @@ class CSP:
     def extended(self, name: str, *sources: str) -> CSP:
         """Return a copy that has the directive ``name``, unless it is there already."""
         policy = CSP()
-        policy.directives = {name: sources, **self.directives}
+        policy.directives = dict(self.directives)
+        policy.directives.setdefault(name, sources)
         policy.has_nonce = self.has_nonce
         return policy
 
