@@ -42,10 +42,10 @@ class ForwardedScope:
         proxies: tuple[Address, ...],
     ) -> None:
         self._scope = scope
-        self.client = f"[{client.host}]:{client.port}"
+        self.client: str = f"[{client.host}]:{client.port}"
         self.scheme: str = scheme or scope.scheme
         self.headers: Any = scope.headers if host is None else _Headers(scope.headers, host)
-        self.proxies = proxies
+        self.proxies: tuple[Address, ...] = proxies
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._scope, name)
