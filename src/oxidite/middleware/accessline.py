@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
-from oxidite.middleware.accessentry import AccessEntry
+from msgspec import Struct, to_builtins
+
+from oxidite.encoding import encode_json
+from oxidite.middleware.accessentry import AccessEntry, Outcome
 from oxidite.security.redact import MASK, is_sensitive, scrub
 
 __all__ = ["json_line", "lost_json", "lost_text", "text_line"]
@@ -15,45 +19,72 @@ __all__ = ["json_line", "lost_json", "lost_text", "text_line"]
 
 def json_line(entry: AccessEntry, redact: Collection[str]) -> str:
     """Return the entry as one line of JSON in ASCII; what is not known is left out."""
-    members: dict[str, object] = {
-        "time": _time(entry.when),
-        "client": entry.client or None,
-        "method": entry.method,
-        "path": _path(entry, redact),
-        "query": masked_query(entry.query, redact) or None,
-        "version": entry.http_version,
-        "status": entry.status,
-        "bytes": entry.size,
-        "duration": round(entry.duration, 6),
-        "outcome": entry.outcome,
-        "route": entry.route,
-        "error": entry.error,
-        "request_id": entry.request_id,
-        "trace_id": entry.trace_id,
-        "headers": dict(_fields(entry, redact)) or None,
-    }
-    known = {name: value for name, value in members.items() if value is not None}
-    return json.dumps(known).replace("\x7f", "\\u007f")
+    line = _Line(
+        _time(entry.when),
+        entry.client,
+        entry.method,
+        _path(entry, redact),
+        masked_query(entry.query, redact),
+        entry.http_version,
+        entry.status,
+        entry.size,
+        round(entry.duration, 6),
+        entry.outcome,
+        entry.route,
+        entry.error,
+        entry.request_id,
+        entry.trace_id,
+        dict(_fields(entry, redact)) if entry.headers else None,
+    )
+    # PERF: ten times as fast as `json`, and nearly always good enough; benchmark `micro layers`.
+    try:
+        data = encode_json(line)
+    except UnicodeEncodeError:
+        data = b"\x7f"
+    if data.isascii() and b"\x7f" not in data:
+        return data.decode()
+    return json.dumps(to_builtins(line)).replace("\x7f", "\\u007f")
+
+
+class _Line(Struct, omit_defaults=True, rename={"size": "bytes"}, gc=False):
+    time: str
+    client: str
+    method: str
+    path: str
+    query: str = ""
+    version: str = ""
+    status: int | None = None
+    size: int | None = None
+    duration: float = -1
+    outcome: Outcome | None = None
+    route: str | None = None
+    error: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+    headers: Mapping[str, str] | None = None
 
 
 def text_line(entry: AccessEntry, redact: Collection[str]) -> str:
     """Return the entry as one line for a person."""
     query = masked_query(entry.query, redact)
-    target = _path(entry, redact) + (f"?{query}" if query else "")
-    parts = [
-        _time(entry.when),
-        _plain(entry.client or "-"),
-        f'"{_plain(entry.method)} {_plain(target)} HTTP/{_plain(entry.http_version)}"',
-        "-" if entry.status is None else str(entry.status),
-        "-" if entry.size is None else f"{entry.size}B",
-        f"{entry.duration * 1000:.1f}ms",
-        *([] if entry.outcome == "complete" else [entry.outcome]),
-        *([] if entry.route is None else [f"route={_plain(entry.route)}"]),
-        *([] if entry.error is None else [f"error={_plain(entry.error)}"]),
-        *([] if entry.request_id is None else [f"id={_plain(entry.request_id)}"]),
-    ]
-    parts += [f'{name}="{_plain(value)}"' for name, value in _fields(entry, redact)]
-    return " ".join(parts)
+    target = f"{_path(entry, redact)}?{query}" if query else _path(entry, redact)
+    line = (
+        f"{_time(entry.when)} {_plain(entry.client or '-')} "
+        f'"{_plain(entry.method)} {_plain(target)} HTTP/{_plain(entry.http_version)}" '
+        f"{'-' if entry.status is None else entry.status} "
+        f"{'-' if entry.size is None else f'{entry.size}B'} {entry.duration * 1000:.1f}ms"
+    )
+    if entry.outcome != "complete":
+        line += f" {entry.outcome}"
+    if entry.route is not None:
+        line += f" route={_plain(entry.route)}"
+    if entry.error is not None:
+        line += f" error={_plain(entry.error)}"
+    if entry.request_id is not None:
+        line += f" id={_plain(entry.request_id)}"
+    if entry.headers:
+        line += "".join(f' {name}="{_plain(value)}"' for name, value in _fields(entry, redact))
+    return line
 
 
 def lost_json(count: int) -> str:
@@ -75,17 +106,26 @@ def masked_query(query: str, redact: Collection[str]) -> str:
 
 def _pair(pair: str, redact: Collection[str]) -> str:
     name, equals, _ = pair.partition("=")
-    return f"{name}={MASK}" if equals and _is_secret(unquote_plus(name), redact) else pair
+    return f"{name}={MASK}" if equals and _is_secret(_decoded(name), redact) else pair
+
+
+def _decoded(name: str) -> str:
+    return unquote_plus(name) if "%" in name or "+" in name else name
 
 
 def _is_secret(name: str, redact: Collection[str]) -> bool:
-    return name.lower() in redact or is_sensitive(name)
+    return name.lower() in redact or (_known if len(name) < 64 else is_sensitive)(name)
+
+
+# The same names come again and again.
+_known = lru_cache(maxsize=1024)(is_sensitive)
 
 
 def _path(entry: AccessEntry, redact: Collection[str]) -> str:
     # Which part of it is the secret one is not known any more; the pattern says enough.
-    if entry.route is not None and any(_is_secret(each, redact) for each in entry.params):
-        return entry.route
+    for each in entry.params:
+        if entry.route is not None and _is_secret(each, redact):
+            return entry.route
     return entry.path
 
 
@@ -96,7 +136,13 @@ def _fields(entry: AccessEntry, redact: Collection[str]) -> Iterator[tuple[str, 
 
 
 def _time(when: float) -> str:
-    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    milliseconds = int(when * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def _plain(text: str) -> str:
