@@ -473,7 +473,7 @@ async def _serve_websocket(app: Application, scope: Message, receive: Receive, s
     try:
         response = await app.handle(request)
         if isinstance(response, MountedResponse):
-            request._scope = scope  # noqa: SLF001 - as above
+            del request._scope["method"]  # noqa: SLF001 - as above
             await _run_mounted(app, request, response, send)
             return
         await receive()

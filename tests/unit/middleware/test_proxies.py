@@ -322,6 +322,41 @@ async def test_a_mounted_application_sees_the_client_too() -> None:
     assert scope["root_path"] == "/shop/other"
 
 
+async def test_a_mounted_application_sees_the_client_of_a_websocket() -> None:
+    seen: list[Message] = []
+
+    async def other(scope: Message, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+
+    mounted: ASGIApp = other
+    app = Oxidite(trusted_proxies=ALL)
+    app.mount("/other", mounted)
+    fields = {"x-forwarded-for": "1.2.3.4", "x-forwarded-proto": "https", "host": "example.com"}
+    scope: Message = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/other/chat",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
+        "client": ("10.0.0.1", 1),
+    }
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError
+
+    await app(scope, receive, send)
+
+    assert [(each["type"], each["client"], each["scheme"]) for each in seen] == [
+        ("websocket", ("1.2.3.4", 0), "wss")
+    ]
+    assert "method" not in seen[0]
+
+
 async def test_a_redirect_to_the_other_slash_is_relative_whatever_proxies_say() -> None:
     app = Oxidite(trusted_proxies=ALL, trailing_slash="redirect")
 
