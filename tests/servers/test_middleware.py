@@ -95,6 +95,18 @@ def test_a_request_for_no_host_or_for_two_is_refused(protected: Running, fields:
     assert answer.startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.parametrize("protected", ["granian-asgi", "granian-rsgi", "hypercorn"], indirect=True)
+def test_over_http_2_the_host_is_the_authority(protected: Running) -> None:
+    pytest.importorskip("h2")
+    with httpx2.Client(base_url=protected.url, http1=False, http2=True, trust_env=False) as client:
+        ours = client.get("/plain/seen", headers={"host": "example.com:81"})
+        theirs = client.get("/plain/seen", headers={"host": "evil.example"})
+
+    assert ours.http_version == "HTTP/2"
+    assert ours.json()["url"] == "http://example.com:81/plain/seen"
+    assert theirs.status_code == 421
+
+
 def test_browsers_are_told_over_https(client: httpx2.Client) -> None:
     response = client.get("/seen", headers={"x-forwarded-proto": "https"})
 

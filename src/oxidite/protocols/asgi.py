@@ -38,6 +38,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _NO_BODY = frozenset((204, 304))
+_LISTS = frozenset((b"link", b"server-timing", b"set-cookie", b"vary", b"www-authenticate"))
+"""Fields of which a response may have several."""
 # PERF: the fields of almost every response, encoded once; benchmark `json`.
 _LENGTHS = tuple((b"content-length", b"%d" % size) for size in range(4096))
 _types: dict[str, tuple[bytes, bytes]] = {}
@@ -438,7 +440,7 @@ async def _run_mounted(
         if message["type"] == "http.response.start":
             response.status = message["status"]
             if extra:
-                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+                message = {**message, "headers": _merged(message.get("headers", ()), extra)}
         await send(message)
 
     try:
@@ -449,6 +451,13 @@ async def _run_mounted(
         answer = await app.render_error(request, exc)
         response.status, response.error = answer.status, exc
         await _answer(answer, send, extra)
+
+
+def _merged(own: Iterable[tuple[bytes, bytes]], extra: Fields) -> list[tuple[bytes, bytes]]:
+    """Add fields to those of the other application, which stay where there can be one only."""
+    fields = list(own)
+    names = {name.lower() for name, _ in fields} - _LISTS
+    return fields + [pair for pair in extra if pair[0] not in names]
 
 
 def _replayed(request: ASGIRequest) -> Receive:

@@ -60,6 +60,8 @@ class Scope(Protocol):
     method: str
     path: str
     query_string: str
+    authority: str | None
+    """The host, over HTTP/2."""
 
     @property
     def headers(self) -> RSGIHeaders:
@@ -95,10 +97,14 @@ _new = object.__new__
 
 
 class LazyHeaders(Headers):
-    """Header fields that stay with Granian until somebody asks for all of them."""
+    """Header fields that stay with Granian until somebody asks for all of them.
 
-    __slots__ = ("_fields",)
+    Over HTTP/2 it has the host apart from them (RFC 9113 section 8.3.1).
+    """
+
+    __slots__ = ("_fields", "_scope")
     _fields: RSGIHeaders
+    _scope: Scope
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Return all fields as they came, repeated ones included. Not a copy: do not change it."""
@@ -106,17 +112,27 @@ class LazyHeaders(Headers):
             return self._items
         except AttributeError:
             self._items = self._fields.items()
+            if self._fields.get("host") is None and (host := self._authority()) is not None:
+                self._items = [("host", host), *self._items]
             return self._items
 
     def get(self, name: str, default: Any = None, /) -> Any:  # typed by the overloads above it
         """Return the first value of ``name``, or ``default``."""
         # PERF: middleware looks at one field and never at the others; benchmark `mw`.
         value = self._fields.get(name if name.islower() else name.lower())
+        if value is None and name.lower() == "host":
+            value = self._authority()
         return default if value is None else value
+
+    def _authority(self) -> str | None:
+        return self._scope.authority if self._scope.http_version == "2" else None
 
     def get_all(self, name: str) -> list[str]:
         """Return every value of ``name``, in order; an empty list without one."""
-        return self._fields.get_all(name if name.islower() else name.lower())
+        values = self._fields.get_all(name if name.islower() else name.lower())
+        if not values and (host := self.get(name)) is not None:
+            return [host]
+        return values
 
 
 class RSGIRequest(Request):
@@ -129,6 +145,7 @@ class RSGIRequest(Request):
         if headers is None:
             # PERF: without a constructor; benchmark `mw`.
             lazy = _new(LazyHeaders)
+            lazy._scope = self._scope  # noqa: SLF001 - made here
             lazy._fields = self._scope.headers
             headers = self._headers = lazy
         return headers

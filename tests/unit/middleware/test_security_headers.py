@@ -93,6 +93,29 @@ async def test_what_the_handler_sets_itself_stays() -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
+async def test_what_a_mounted_application_sets_itself_stays() -> None:
+    inner = Oxidite()
+
+    @inner.get("/")
+    async def framed() -> Response:
+        return Response("x", headers={"X-Frame-Options": "SAMEORIGIN", "Vary": "accept"})
+
+    async def vary(request: Request, call_next: Handler) -> Response:
+        response = await call_next(request)
+        response.headers.add_vary("origin")
+        return response
+
+    app = application(security_headers(), vary)
+    app.mount("/inner", inner)
+
+    async with Client(app) as client:
+        headers = (await client.get("/inner/")).headers
+
+    assert headers.get_list("x-frame-options") == ["SAMEORIGIN"]
+    assert headers.get_list("vary") == ["accept", "origin"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
 async def test_the_innermost_alone_decides() -> None:
     app = application(security_headers(csp=CSP(default_src="'self'")))
 
