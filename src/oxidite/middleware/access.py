@@ -20,7 +20,7 @@ from oxidite.http.request import Request
 from oxidite.http.response import Response, StreamingResponse
 from oxidite.http.types import Handler, Middleware
 from oxidite.middleware.accessentry import AccessEntry, Outcome
-from oxidite.middleware.accessline import json_line, lost_json, lost_text, text_line
+from oxidite.middleware.accessline import json_line, lost_json, lost_text, one_line, text_line
 from oxidite.middleware.contents import PassedContent
 from oxidite.middleware.identity import current_identity
 from oxidite.middleware.lines import LineWriter
@@ -63,7 +63,7 @@ def access_log(
     lifespans = log.writer.lifespans
 
     @complete
-    @ordered(outside=["timeout", "compress"], inside=["request_id"])
+    @ordered(outside=["compression", "timeout"], inside=["request_id"])
     async def middleware(request: Request, call_next: Handler) -> Response:
         path, method = request.path, request.method
         if path in excluded:
@@ -97,7 +97,7 @@ def _writer(
         return LineWriter(to, lambda entry: text_line(entry, redact), lost_text, size=queue)
     if not callable(form):
         raise ConfigError(f"access_log: format={form!r} is neither 'text', 'json' nor a function.")
-    return LineWriter(to, form, lost_text, size=queue)
+    return LineWriter(to, lambda entry: one_line(form(entry)), lost_text, size=queue)
 
 
 class _Log:

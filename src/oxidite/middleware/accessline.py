@@ -14,7 +14,10 @@ from oxidite.encoding import encode_json
 from oxidite.middleware.accessentry import AccessEntry, Outcome
 from oxidite.security.redact import MASK, is_sensitive, scrub
 
-__all__ = ["json_line", "lost_json", "lost_text", "text_line"]
+__all__ = ["json_line", "lost_json", "lost_text", "one_line", "text_line"]
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_CONTROLS |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
 
 
 def json_line(entry: AccessEntry, redact: Collection[str]) -> str:
@@ -85,6 +88,11 @@ def text_line(entry: AccessEntry, redact: Collection[str]) -> str:
     if entry.headers:
         line += "".join(f' {name}="{_plain(value)}"' for name, value in _fields(entry, redact))
     return line
+
+
+def one_line(text: str) -> str:
+    """Return a line that somebody else made without what begins another or moves a cursor."""
+    return text if text.isprintable() else text.translate(_CONTROLS)
 
 
 def lost_json(count: int) -> str:

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TextIO, TypeVar
 
@@ -119,19 +119,29 @@ class LineWriter(Generic[T]):
             self._write(items)
 
     def _write(self, items: list[T]) -> None:
-        lines = []
+        lines = list(self._lines(items))
         untold = self._dropped + self._failed - self._told
         if untold:
-            lines.append(self._lost(untold))
+            lines.insert(0, self._lost(untold))
         try:
-            lines += map(self._line, items)
             self._sink.write("".join(f"{each}\n" for each in lines))
         except Exception as exc:  # noqa: BLE001 - a log that cannot be written must not end the program
-            if not self._failed:
-                _logger.error("the access log cannot be written: %s", exc)
-            self._failed += len(items)
+            self._fail("the access log cannot be written: %s", exc, len(items))
         else:
             self._told += untold
+
+    def _lines(self, items: list[T]) -> Iterator[str]:
+        for item in items:
+            try:
+                yield self._line(item)
+            except Exception as exc:  # noqa: BLE001 - one that cannot be told does not keep the others
+                self._fail("a line of the access log cannot be made: %r", exc, 1)
+
+    def _fail(self, message: str, exc: Exception, count: int) -> None:
+        if not self._failed:
+            # Once: to tell of each is to fill another log.
+            _logger.error(message, exc)
+        self._failed += count
 
 
 class _Stream:

@@ -448,17 +448,34 @@ async def test_a_disk_that_is_full_breaks_nothing_and_what_is_lost_is_said(
     assert "No space left on device" in caplog.text
 
 
-async def test_a_function_that_fails_loses_its_lines_only(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_line_that_cannot_be_made_takes_no_other_with_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def line(entry: AccessEntry) -> str:
-        raise LookupError(entry.path)
+        if entry.path == "/posts/1":
+            raise LookupError(entry.path)
+        return entry.path
 
     log = Log()
 
     async with Client(application(access_log(line, to=log))) as client:
-        assert (await client.get("/health")).status_code == 200
+        for path in ("/health", "/posts/1", "/posts/2"):
+            assert (await client.get(path)).status_code == 200
 
-    assert log.getvalue() == ""
-    assert "the access log cannot be written" in caplog.text
+    assert sorted(log.getvalue().splitlines()) == ["(1 line was lost here)", "/health", "/posts/2"]
+    assert "a line of the access log cannot be made: LookupError('/posts/1')" in caplog.text
+
+
+async def test_a_line_that_one_makes_oneself_is_one_line() -> None:
+    log = Log()
+
+    def line(entry: AccessEntry) -> str:
+        return f"{entry.path} é"
+
+    async with Client(application(access_log(line, to=log))) as client:
+        await client.get("/a%0Aforged%1B[2J%E2%80%A8%7F")
+
+    assert log.getvalue() == "/a\\x0aforged\\x1b[2J\\u2028\\x7f é\n"
 
 
 async def test_standard_output_is_where_it_goes_unless_said(
