@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import (
     AsyncIterator,
     Awaitable,
+    Callable,
     Iterable,
     Mapping,
     Sequence,
@@ -68,7 +69,7 @@ class Oxidite(Router):
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
-        self._proxies = _read_proxies(trusted_proxies) if trusted_proxies else None
+        self._before = _before_proxies(trusted_proxies) if trusted_proxies else None
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight: InFlight = InFlight()
@@ -131,14 +132,13 @@ class Oxidite(Router):
         return self._handler(request)
 
     def _first(self, request: Request) -> Awaitable[Response]:
-        handler: Handler = self.table.dispatch
-        if self._proxies is not None:
-            from oxidite.middleware.proxies import believe_proxies
+        self._handler = self._behind_proxies(self.table.dispatch)
+        return self._handler(request)
 
-            # Before everything: hosts are routed, and clients are counted, by what proxies say.
-            handler = believe_proxies(handler, self._proxies, self.render_error)
-        self._handler = handler
-        return handler(request)
+    def _behind_proxies(self, handler: Handler) -> Handler:
+        """Return ``handler`` for requests as their clients sent them, if proxies are believed."""
+        # Before everything: hosts are routed, and clients are counted, by what proxies say.
+        return handler if self._before is None else self._before(handler, self.render_error)
 
     def _unfold(self) -> None:
         self._table = None
@@ -201,8 +201,10 @@ class Oxidite(Router):
             self._running.stop(loop)
 
 
-def _read_proxies(networks: str | Sequence[str] | TrustedProxies) -> TrustedProxies | None:
+def _before_proxies(
+    networks: str | Sequence[str] | TrustedProxies,
+) -> Callable[[Handler, ErrorRenderer], Handler] | None:
     # Imported only where somebody trusts any.
-    from oxidite.middleware.proxies import read_networks
+    from oxidite.middleware.proxies import before_proxies
 
-    return read_networks(networks)
+    return before_proxies(networks)

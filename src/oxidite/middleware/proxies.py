@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TypeAlias
 
 from oxidite.errors import ConfigError, HTTPError
 from oxidite.http.forwarded import (
@@ -23,15 +24,21 @@ from oxidite.http.response import Response
 from oxidite.http.types import Handler
 from oxidite.http.url import URL
 
-__all__ = ["believe_proxies", "read_networks"]
+__all__ = ["before_proxies"]
 
 UNIX = "unix"
 _KEPT = 4096
+RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+"""Makes the response of an exception."""
+
+Before: TypeAlias = Callable[[Handler, RenderError], Handler]
+"""Returns a handler that is to be asked before the other."""
+
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
-def read_networks(networks: str | Sequence[str] | TrustedProxies) -> TrustedProxies | None:
-    """Return what an application was told of its proxies; ``None`` if there are none.
+def before_proxies(networks: str | Sequence[str] | TrustedProxies) -> Before | None:
+    """Return what makes of requests what their clients sent; ``None`` if there are no ``networks``.
 
     Text is a list with commas, as it stands in an environment variable.
 
@@ -39,14 +46,11 @@ def read_networks(networks: str | Sequence[str] | TrustedProxies) -> TrustedProx
         ConfigError: an entry is not a network.
     """
     if isinstance(networks, TrustedProxies):
-        found = networks
+        trusted = networks
     else:
         parts = networks.split(",") if isinstance(networks, str) else networks
-        found = TrustedProxies(networks=[part for each in parts if (part := each.strip())])
-    for each in found.networks:
-        if each != UNIX:
-            _network(each)
-    return found if found.networks else None
+        trusted = TrustedProxies(networks=[part for each in parts if (part := each.strip())])
+    return _Proxies(trusted).before if trusted.networks else None
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
@@ -60,30 +64,24 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         ) from None
 
 
-def believe_proxies(
-    handler: Handler,
-    trusted: TrustedProxies,
-    render: Callable[[Request, Exception], Awaitable[Response]],
-) -> Handler:
-    """Return what makes of a request what its client sent, and has ``handler`` answer that."""
-    proxies = _Proxies(trusted)
-
-    def answer(request: Request) -> Awaitable[Response]:
-        try:
-            proxies.read(request)
-        except HTTPError as exc:
-            return render(request, exc)
-        return handler(request)
-
-    return answer
-
-
 class _Proxies:
     def __init__(self, trusted: TrustedProxies) -> None:
         self._trusted = trusted
         self._unix = UNIX in trusted.networks
         self._networks = [_network(each) for each in trusted.networks if each != UNIX]
         self._known: dict[str, bool] = {}
+
+    def before(self, handler: Handler, render: RenderError) -> Handler:
+        """Return what believes the proxies, and has ``handler`` answer then."""
+
+        def answer(request: Request) -> Awaitable[Response]:
+            try:
+                self.read(request)
+            except HTTPError as exc:
+                return render(request, exc)
+            return handler(request)
+
+        return answer
 
     def read(self, request: Request) -> None:
         """Believe what the peer says, if it is one to be believed."""
