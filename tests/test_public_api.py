@@ -243,6 +243,12 @@ NAMES: dict[str, list[str]] = {
         "server_timing",
         "timeout",
     ],
+    "oxidite.middleware.access": [
+        "AccessEntry",
+        "AccessFormat",
+        "Outcome",
+        "access_log",
+    ],
     "oxidite.middleware.debug": [
         "debug_markdown",
         "debug_page",

@@ -11,8 +11,7 @@ from oxidite.middleware.errors import ErrorHandler, ErrorRenderer, Problem
 
 if TYPE_CHECKING:
     from oxidite.http.trace import TraceContext
-    from oxidite.middleware.access import AccessFormat, access_log
-    from oxidite.middleware.accessentry import AccessEntry, Outcome
+    from oxidite.middleware.access import AccessEntry, AccessFormat, Outcome, access_log
     from oxidite.middleware.csp import CSP, NONCE, CSPDirectives, CSPNonce, csp_nonce
     from oxidite.middleware.fields import (
         EmbedderPolicy,
@@ -83,14 +82,7 @@ __all__ = [
 
 _HOMES = {
     "oxidite.http.trace": ("TraceContext",),
-    "oxidite.middleware.access": (
-        "AccessFormat",
-        "access_log",
-    ),
-    "oxidite.middleware.accessentry": (
-        "AccessEntry",
-        "Outcome",
-    ),
+    "oxidite.middleware.access": ("AccessEntry", "AccessFormat", "Outcome", "access_log"),
     "oxidite.middleware.csp": (
         "CSP",
         "CSPDirectives",

@@ -21,8 +21,8 @@ from oxidite.clock import TravelClock, use
 from oxidite.errors import ConfigError
 from oxidite.http import Handler, Middleware
 from oxidite.middleware import AccessEntry, access_log, request_id
-from oxidite.middleware.accessline import json_line, masked_query, text_line
-from oxidite.middleware.lines import LineWriter
+from oxidite.middleware.access.line import json_line, masked_query, text_line
+from oxidite.middleware.access.writer import LineWriter
 from oxidite.testing import Client
 
 
@@ -404,7 +404,7 @@ async def test_a_log_that_nobody_reads_holds_no_request_up_and_says_what_is_miss
 async def test_a_log_that_takes_nothing_any_more_does_not_keep_the_application_from_stopping(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oxidite.middleware.lines._LAST_GRACE", 0.05)
+    monkeypatch.setattr("oxidite.middleware.access.writer._LAST_GRACE", 0.05)
     log = Blocked()
 
     async with Client(application(access_log(to=log))) as client:

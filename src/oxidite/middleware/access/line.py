@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 from msgspec import Struct, to_builtins
 
 from oxidite.encoding import encode_json
-from oxidite.middleware.accessentry import AccessEntry, Outcome
+from oxidite.middleware.access.entry import AccessEntry, Outcome
 from oxidite.security.redact import MASK, is_sensitive, scrub
 
 __all__ = ["json_line", "lost_json", "lost_text", "one_line", "text_line"]

@@ -19,11 +19,11 @@ from oxidite.http.middleware import complete, ordered
 from oxidite.http.request import Request
 from oxidite.http.response import Response, StreamingResponse
 from oxidite.http.types import Handler, Middleware
-from oxidite.middleware.accessentry import AccessEntry, Outcome
-from oxidite.middleware.accessline import json_line, lost_json, lost_text, one_line, text_line
+from oxidite.middleware.access.entry import AccessEntry, Outcome
+from oxidite.middleware.access.line import json_line, lost_json, lost_text, one_line, text_line
+from oxidite.middleware.access.writer import LineWriter
 from oxidite.middleware.contents import PassedContent
 from oxidite.middleware.identity import current_identity
-from oxidite.middleware.lines import LineWriter
 from oxidite.middleware.paths import Paths
 
 __all__ = ["AccessFormat", "access_log"]
