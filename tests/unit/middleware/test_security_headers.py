@@ -5,11 +5,14 @@ import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oxidite import HTMLResponse, Oxidite, Request, Response, StreamingResponse
+from oxidite.cli.dev.policy import hash_source
+from oxidite.cli.dev.wrapper import DevApp
 from oxidite.errors import ConfigError
 from oxidite.http import Handler, Middleware
 from oxidite.middleware import CSP, NONCE, CSPNonce, csp_nonce, security_headers
@@ -368,3 +371,17 @@ async def test_pages_of_errors_look_as_they_should_under_any_policy(debug: bool,
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in policy
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_overlay_of_oxidite_dev_is_let_in_by_any_policy() -> None:
+    app = application(security_headers(csp=NONCES))
+    dev = DevApp(app)
+    dev.failure = "SyntaxError"
+
+    async with app.running(), httpx2.AsyncClient(transport=httpx2.ASGITransport(dev)) as client:
+        response = await client.get("http://testserver/page")
+
+    [policy] = response.headers.get_list(POLICY)
+    [style] = styles(response.text)
+    assert "SyntaxError" in response.text
+    assert f"style-src 'nonce-{response.text.split(chr(34))[1]}' {hash_source(style)}" in policy
