@@ -3,12 +3,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from tests.unit.protocols.test_rsgi import Headers
 
 from oxidite.http import Address
 from oxidite.protocols.forwarded import PROXIES, ForwardedScope, forwarded
 
 PROXY = (Address("10.0.0.1", 1),)
+
+
+class Headers:
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self._fields = fields
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        return dict(self._fields).get(key, default)
+
+    def get_all(self, key: str) -> list[str]:
+        return [value for name, value in self._fields if name == key]
+
+    def items(self) -> list[tuple[str, str]]:
+        return self._fields
 
 
 @dataclass
