@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import (
     AsyncIterator,
     Awaitable,
+    Callable,
     Iterable,
     Mapping,
     Sequence,
@@ -20,6 +21,7 @@ from oxidite.errors import ConfigError
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
 from oxidite.http.middleware import check_order
+from oxidite.http.proxies import TrustedProxies
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
 from oxidite.http.response import Response
 from oxidite.http.types import Handler, Middleware
@@ -46,7 +48,8 @@ class Oxidite(Router):
     them by type. ``middleware`` runs around everything, the first one outermost. ``error_handlers``
     answer for an exception class or a status. ``debug`` shows the whole of an error to the client: it
     is on in development and off everywhere else, unless said. ``secret`` signs URLs and cookies;
-    ``max_body`` is the largest request body accepted, in bytes.
+    ``max_body`` is the largest request body accepted, in bytes. ``trusted_proxies`` are the networks of
+    those whose word counts on where a request came from: of nobody, unless said.
     """
 
     def __init__(
@@ -60,11 +63,13 @@ class Oxidite(Router):
         secret: SecretLike | Sequence[SecretLike] | None = None,
         trailing_slash: TrailingSlash = "strict",
         max_body: int = DEFAULT_MAX_BODY,
+        trusted_proxies: str | Sequence[str] | TrustedProxies = (),
     ) -> None:
         super().__init__(middleware=middleware)
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
+        self._before = _before_proxies(trusted_proxies) if trusted_proxies else None
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight: InFlight = InFlight()
@@ -127,8 +132,13 @@ class Oxidite(Router):
         return self._handler(request)
 
     def _first(self, request: Request) -> Awaitable[Response]:
-        self._handler = self.table.dispatch
+        self._handler = self._behind_proxies(self.table.dispatch)
         return self._handler(request)
+
+    def _behind_proxies(self, handler: Handler) -> Handler:
+        """Return ``handler`` for requests as their clients sent them, if proxies are believed."""
+        # Before everything: hosts are routed, and clients are counted, by what proxies say.
+        return handler if self._before is None else self._before(handler, self.render_error)
 
     def _unfold(self) -> None:
         self._table = None
@@ -189,3 +199,12 @@ class Oxidite(Router):
         """Close the resources when a server speaks RSGI."""
         if self._running is not None:
             self._running.stop(loop)
+
+
+def _before_proxies(
+    networks: str | Sequence[str] | TrustedProxies,
+) -> Callable[[Handler, ErrorRenderer], Handler] | None:
+    # Imported only where somebody trusts any.
+    from oxidite.middleware.proxies import before_proxies
+
+    return before_proxies(networks)

@@ -5,6 +5,7 @@ from oxidite.http.cookies import SameSite
 from oxidite.http.headers import Headers, MutableHeaders
 from oxidite.http.middleware import complete, ordered
 from oxidite.http.multipart import FormData, FormLimits, FormValue, Spool, Upload
+from oxidite.http.proxies import TrustedProxies
 from oxidite.http.request import Address, InvalidJSONError, MatchedRoute, Request, Scopes
 from oxidite.http.response import (
     ASGIApp,
@@ -50,6 +51,7 @@ __all__ = [
     "StoredResponse",
     "StreamingResponse",
     "TextResponse",
+    "TrustedProxies",
     "URLParts",
     "Upload",
     "complete",

@@ -193,9 +193,30 @@ class Request(Struct, eq=False, weakref=True):
         return None
 
     @property
+    def host(self) -> str:
+        """The name, and the port if it is not the usual one, by which the client asks; maybe empty.
+
+        As it came, so anything: ``request.url.host`` is checked.
+        """
+        return self.headers.get("host") or ""
+
+    @property
+    def proxies(self) -> tuple[Address, ...]:
+        """The trusted proxies that it came through, the nearest first."""
+        return ()
+
+    @property
     def http_version(self) -> str:
         """``1.0``, ``1.1``, ``2`` or ``3``."""
         return "1.1"
+
+    def forward(
+        self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
+    ) -> None:
+        """Be the request that ``client`` sent to ``proxies``, which told its scheme and host.
+
+        Does nothing here: what is in memory came from nobody else.
+        """
 
     async def _receive(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; called once at most."""

@@ -24,6 +24,7 @@ from oxidite.http.response import (
     stopping,
 )
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
+from oxidite.protocols.forwarded import PROXIES, forwarded
 from oxidite.protocols.inflight import InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
 
@@ -43,6 +44,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _NO_BODY = frozenset((204, 304))
+_LISTS = frozenset((b"link", b"server-timing", b"set-cookie", b"vary", b"www-authenticate"))
+"""Fields of which a response may have several."""
 # PERF: the fields of almost every response, encoded once; benchmark `json`.
 _LENGTHS = tuple((b"content-length", b"%d" % size) for size in range(4096))
 _types: dict[str, tuple[bytes, bytes]] = {}
@@ -78,6 +81,11 @@ class ASGIHeaders(Headers):
         key = _wire_names.get(name)
         value = self._first_of.get(_wire_name(name) if key is None else key)
         return default if value is None else value.decode("latin-1")
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, in order; an empty list without one."""
+        key = _wire_names.get(name) or _wire_name(name)
+        return [value.decode("latin-1") for field, value in self._raw if field == key]
 
 
 _wire_names: dict[str, bytes] = {}
@@ -157,6 +165,18 @@ class ASGIRequest(Request):
         if value is None or value == "application/json":
             return value
         return parse_content_type(value)[0]
+
+    @property
+    def proxies(self) -> tuple[Address, ...]:
+        """The trusted proxies that it came through, the nearest first."""
+        return cast("tuple[Address, ...]", self._scope.get(PROXIES, ()))
+
+    def forward(
+        self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
+    ) -> None:
+        """Be the request that ``client`` sent, for mounted applications too."""
+        self._scope = forwarded(self._scope, client, scheme, host, proxies)
+        self._headers = self._fields = None
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""
@@ -467,7 +487,7 @@ async def _run_mounted(
         if message["type"] == "http.response.start":
             response.status = message["status"]
             if extra:
-                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+                message = {**message, "headers": _merged(message.get("headers", ()), extra)}
         await send(message)
 
     try:
@@ -478,6 +498,13 @@ async def _run_mounted(
         answer = await app.render_error(request, exc)
         response.status, response.error = answer.status, exc
         await _answer(answer, send, extra)
+
+
+def _merged(own: Iterable[tuple[bytes, bytes]], extra: Fields) -> list[tuple[bytes, bytes]]:
+    """Add fields to those of the other application, which stay where there can be one only."""
+    fields = list(own)
+    names = {name.lower() for name, _ in fields} - _LISTS
+    return fields + [pair for pair in extra if pair[0] not in names]
 
 
 def _replayed(request: ASGIRequest) -> Receive:
@@ -502,7 +529,7 @@ async def _serve_websocket(app: Application, scope: Message, receive: Receive, s
     try:
         response = await app.handle(request)
         if isinstance(response, MountedResponse):
-            request._scope = scope  # noqa: SLF001 - as above
+            del request._scope["method"]  # noqa: SLF001 - as above
             await _run_mounted(app, request, response, send)
             return
         await receive()

@@ -20,6 +20,7 @@ from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import Response, StoredResponse
 from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
+from oxidite.protocols.forwarded import ForwardedScope
 from oxidite.protocols.inflight import current_task
 
 __all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
@@ -40,6 +41,10 @@ class RSGIHeaders(Protocol):
         """Return one value."""
         ...
 
+    def get_all(self, key: str) -> list[str]:
+        """Return every value."""
+        ...
+
     def items(self) -> list[tuple[str, str]]:
         """Return all fields."""
         ...
@@ -55,6 +60,8 @@ class Scope(Protocol):
     method: str
     path: str
     query_string: str
+    authority: str | None
+    """The host, over HTTP/2."""
 
     @property
     def headers(self) -> RSGIHeaders:
@@ -100,10 +107,14 @@ _new = object.__new__
 
 
 class LazyHeaders(Headers):
-    """Header fields that stay with Granian until somebody asks for all of them."""
+    """Header fields that stay with Granian until somebody asks for all of them.
 
-    __slots__ = ("_fields",)
+    Over HTTP/2 it has the host apart from them (RFC 9113 section 8.3.1).
+    """
+
+    __slots__ = ("_fields", "_scope")
     _fields: RSGIHeaders
+    _scope: Scope
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Return all fields as they came, repeated ones included. Not a copy: do not change it."""
@@ -111,13 +122,27 @@ class LazyHeaders(Headers):
             return self._items
         except AttributeError:
             self._items = self._fields.items()
+            if self._fields.get("host") is None and (host := self._authority()) is not None:
+                self._items = [("host", host), *self._items]
             return self._items
 
     def get(self, name: str, default: Any = None, /) -> Any:  # typed by the overloads above it
         """Return the first value of ``name``, or ``default``."""
         # PERF: middleware looks at one field and never at the others; benchmark `mw`.
         value = self._fields.get(name if name.islower() else name.lower())
+        if value is None and name.lower() == "host":
+            value = self._authority()
         return default if value is None else value
+
+    def _authority(self) -> str | None:
+        return self._scope.authority if self._scope.http_version == "2" else None
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, in order; an empty list without one."""
+        values = self._fields.get_all(name if name.islower() else name.lower())
+        if not values and (host := self.get(name)) is not None:
+            return [host]
+        return values
 
 
 class RSGIRequest(Request):
@@ -130,6 +155,7 @@ class RSGIRequest(Request):
         if headers is None:
             # PERF: without a constructor; benchmark `mw`.
             lazy = _new(LazyHeaders)
+            lazy._scope = self._scope  # noqa: SLF001 - made here
             lazy._fields = self._scope.headers
             headers = self._headers = lazy
         return headers
@@ -163,6 +189,18 @@ class RSGIRequest(Request):
         if value is None or value == "application/json":
             return value
         return parse_content_type(value)[0]
+
+    @property
+    def proxies(self) -> tuple[Address, ...]:
+        """The trusted proxies that it came through, the nearest first."""
+        return cast("tuple[Address, ...]", getattr(self._scope, "proxies", ()))
+
+    def forward(
+        self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
+    ) -> None:
+        """Be the request that ``client`` sent."""
+        self._scope = ForwardedScope(self._scope, client, scheme, host, proxies)
+        self._headers = None
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""

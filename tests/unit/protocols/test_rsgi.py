@@ -26,6 +26,9 @@ class Headers:
     def get(self, key: str, default: str | None = None) -> str | None:
         return dict(self._fields).get(key, default)
 
+    def get_all(self, key: str) -> list[str]:
+        return [value for name, value in self._fields if name == key]
+
     def items(self) -> list[tuple[str, str]]:
         return self._fields
 
@@ -39,6 +42,7 @@ class Scope:
     http_version: str = "1.1"
     client: str = "127.0.0.1:4711"
     scheme: str = "http"
+    authority: str | None = None
     fields: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -158,6 +162,26 @@ async def test_a_request_tells_what_granian_tells() -> None:
         "scheme": "http",
         "agent": "test",
     }
+
+
+async def test_over_http_2_the_authority_is_the_host() -> None:
+    seen: list[object] = []
+    app = Oxidite()
+
+    @app.get("/")
+    async def index(request: Request) -> None:
+        seen.extend((request.host, request.headers.get_all("Host"), "host" in request.headers))
+        seen.append(request.headers.multi_items())
+
+    await ask(app, Scope(http_version="2", authority="a.example", fields=[("x", "1")]))
+    await ask(app, Scope(http_version="1.1", authority="a.example", fields=[("host", "b.example")]))
+    await ask(app, Scope(http_version="1.1", authority="a.example"))
+
+    assert seen == [
+        *("a.example", ["a.example"], True, [("host", "a.example"), ("x", "1")]),
+        *("b.example", ["b.example"], True, [("host", "b.example")]),
+        *("", [], False, []),
+    ]
 
 
 async def test_a_body_is_read_and_decoded() -> None:
