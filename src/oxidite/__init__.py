@@ -22,7 +22,19 @@ if TYPE_CHECKING:
         UnauthorizedError,
         ValidationError,
     )
-    from oxidite.extract import Body, Cookie, Depends, Form, Header, Json, Name, Path, Query, State
+    from oxidite.extract import (
+        Body,
+        Cookie,
+        Depends,
+        File,
+        Form,
+        Header,
+        Json,
+        Name,
+        Path,
+        Query,
+        State,
+    )
     from oxidite.http import (
         FormData,
         Handler,
@@ -48,6 +60,7 @@ __all__ = [
     "Cookie",
     "Depends",
     "FieldError",
+    "File",
     "ForbiddenError",
     "Form",
     "FormData",
@@ -94,6 +107,7 @@ _HOMES = {
         "Body",
         "Cookie",
         "Depends",
+        "File",
         "Form",
         "Header",
         "Json",

@@ -19,6 +19,7 @@ from oxidite.config import environment
 from oxidite.errors import ConfigError
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
+from oxidite.http.limits import FormLimits
 from oxidite.http.middleware import check_order
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
 from oxidite.http.response import Response
@@ -46,7 +47,7 @@ class Oxidite(Router):
     them by type. ``middleware`` runs around everything, the first one outermost. ``error_handlers``
     answer for an exception class or a status. ``debug`` shows the whole of an error to the client: it
     is on in development and off everywhere else, unless said. ``secret`` signs URLs and cookies;
-    ``max_body`` is the largest request body accepted, in bytes.
+    ``max_body`` is the largest request body accepted, in bytes; ``form_limits`` what a form may have.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class Oxidite(Router):
         secret: SecretLike | Sequence[SecretLike] | None = None,
         trailing_slash: TrailingSlash = "strict",
         max_body: int = DEFAULT_MAX_BODY,
+        form_limits: FormLimits | None = None,
     ) -> None:
         super().__init__(middleware=middleware)
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
+        self.form_limits: FormLimits = form_limits or FormLimits()
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight: InFlight = InFlight()
@@ -105,8 +108,11 @@ class Oxidite(Router):
             RouteError: a route cannot work, or two hide each other.
         """
         if self._table is None:
+            routes = tuple(self.resolve())
+            for route in routes:
+                route.inherit(max_body=self.max_body, form_limits=self.form_limits)
             self._table = RouteTable(
-                self.resolve(),
+                routes,
                 trailing_slash=self.trailing_slash,
                 render=self.render_error,
                 middleware=self.middleware,

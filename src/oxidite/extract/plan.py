@@ -39,11 +39,15 @@ from oxidite.extract.base import (
     location,
 )
 from oxidite.extract.body import Json
+from oxidite.extract.files import File, file_rule
 from oxidite.extract.params import Path, Query, is_text, without_none
 from oxidite.extract.state import RequestItself, State
-from oxidite.http.request import Request
+from oxidite.http.request import FORM_TYPES, Request
 
 __all__ = ["Plan", "Step", "UnresolvedHintError", "resolve_hints"]
+
+
+_FORMS = frozenset(FORM_TYPES)
 
 
 class UnresolvedHintError(RouteError):
@@ -347,6 +351,8 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
         raise parameter.refuse("has no annotation, so nothing says where it comes from.")
     if isinstance(type_, type) and issubclass(type_, Request):
         return RequestItself()
+    if file_rule(type_) is not None:
+        return File().bind(parameter)
     if is_text(type_):
         return _marker(Query).bind(parameter)
     bare = without_none(type_)
@@ -390,8 +396,10 @@ def _name(type_: object) -> str:
 
 
 def _check(function: Callable[..., object], steps: list[Step], context: Context) -> None:
-    bodies = [step.parameter.name for step in steps if step.extractor.describe().source == "body"]
-    if len(bodies) > 1:
+    described = {step.parameter.name: step.extractor.describe() for step in steps}
+    bodies = {name: each for name, each in described.items() if each.source == "body"}
+    # A form may be read by several: each takes its fields or files out of it.
+    if len(bodies) > 1 and any(not set(each.media_types) <= _FORMS for each in bodies.values()):
         raise RouteError(
             f"{location(function)}: {' and '.join(map(repr, bodies))} both read the request body. "
             "Join them in one Struct."

@@ -14,7 +14,9 @@ from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import NotAcceptableError, RouteError, ValidationError
 from oxidite.extract.base import Context, Marker, Parameter, location
 from oxidite.extract.depends import dependencies_of, forget, path_parameters
+from oxidite.extract.files import TakesFiles
 from oxidite.extract.plan import Plan, resolve_hints
+from oxidite.http.limits import FileRule, FormLimits
 from oxidite.http.negotiation import best_match, etag_matches
 from oxidite.http.request import Request, Scopes
 from oxidite.http.response import (
@@ -47,7 +49,7 @@ class RouteOptions(TypedDict, total=False):
 
     ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
     of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
-    client goes away (only safe methods, unless said); ``etag`` computes one and answers 304;
+    client goes away (only safe methods, unless said); ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
     ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
     ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
     without it, and their encoders for others than JSON and MessagePack; ``meta`` is for middleware
@@ -60,6 +62,7 @@ class RouteOptions(TypedDict, total=False):
     middleware: Sequence[Middleware]
     meta: Mapping[str, object]
     max_body: int
+    form_limits: FormLimits
     cancel: bool
     etag: Literal["weak", "strong"]
     complete: bool
@@ -201,6 +204,10 @@ class Route:
     """The pattern as text."""
     max_body: int | None = field(init=False)
     """Bytes of a request body accepted here, where that differs from the application's."""
+    form_limits: FormLimits = field(init=False)
+    """What a form may have."""
+    files: Mapping[str, FileRule] = field(init=False, repr=False)
+    """The rules for the files of a form, by the names of their fields."""
     cancel: bool = field(init=False)
     """Whether the handler is cancelled when the client goes away."""
     handle: Handler = field(init=False, repr=False)
@@ -210,6 +217,8 @@ class Route:
         options = self.definition.options
         self.path = str(self.pattern)
         self.max_body = options.get("max_body")
+        self.form_limits = options.get("form_limits", FormLimits())
+        self.files = _file_rules(self.plan)
         self.cancel = options.get("cancel", set(self.methods) <= _SAFE_METHODS)
 
     @property
@@ -240,6 +249,14 @@ class Route:
             return declared
         return not _may_stream(self.plan.returns)
 
+    def inherit(self, *, max_body: int, form_limits: FormLimits) -> None:
+        """Take from the application what the route does not say: it has room for its files."""
+        options = self.definition.options
+        self.form_limits = options.get("form_limits", form_limits)
+        if "max_body" not in options:
+            of_files = _size_of(self.files, self.form_limits)
+            self.max_body = None if of_files is None else max_body + of_files
+
     def fold(self, render: RenderError) -> None:
         """Make ``handle``."""
         options = self.definition.options
@@ -254,6 +271,27 @@ class Route:
         if dependencies_of(self.plan):
             handler = _ending_scope(handler, render)
         self.handle = handler
+
+
+def _file_rules(plan: Plan) -> Mapping[str, FileRule]:
+    plans = (*(each.plan for each in dependencies_of(plan)), plan)
+    extractors = [step.extractor for each in plans for step in each.steps]
+    return {
+        name: rule
+        for extractor in extractors
+        if isinstance(extractor, TakesFiles)
+        for name, rule in extractor.files.items()
+    }
+
+
+def _size_of(files: Mapping[str, FileRule], limits: FormLimits) -> int | None:
+    """Return the bytes that all files may have together; ``None`` if that is not said."""
+    size = 0
+    for rule in files.values():
+        if rule.max_size is None:
+            return None
+        size += rule.max_size * (limits.max_files if rule.max_files is None else rule.max_files)
+    return size or None
 
 
 def _may_stream(type_: object) -> bool:
