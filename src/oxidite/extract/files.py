@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Annotated, Protocol, Union, get_args, get_origin, runtime_checkable
@@ -34,6 +34,8 @@ class File(FileRule):
     or ranges such as ``image/*``; they are compared with the content. What goes over them is answered
     with 413 or 415 while it arrives, before it is kept.
     """
+
+    types: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         for name, value in (("max_size", self.max_size), ("max_files", self.max_files)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oxidite.encoding.explain import pointer_of
@@ -40,7 +40,7 @@ class FormLimitError(PayloadTooLargeError):
         if pointer is not None:
             error = FieldError("body", message, pointer=pointer, code="too_large")
             extra["errors"] = [error.to_dict()]
-        self.extra = extra
+        self.extra: Mapping[str, object] = extra
 
 
 class UnsupportedFileError(HTTPError):
