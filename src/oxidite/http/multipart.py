@@ -24,7 +24,7 @@ from oxidite.http.limits import (
     fields_too_large,
     too_many,
 )
-from oxidite.http.multipart_events import Events, MultipartSegment, boundary_of
+from oxidite.http.multipart_events import Events, Head, boundary_of
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.newfile import NewFile, new_file
 from oxidite.http.sniff import HEAD, sniff
@@ -212,15 +212,15 @@ class _Reading:
                 async for _ in self.current:
                     pass
             event = await self.events.next()
-            if not isinstance(event, MultipartSegment):
+            if not isinstance(event, Head):
                 return None
             part = self._field(event) if event.filename is None else await self._file(event)
             if part is not None:
                 return part
 
-    def _field(self, segment: MultipartSegment) -> Part:
-        _refuse_nested(segment)
-        name, limits = _checked(segment.name or ""), self._limits
+    def _field(self, head: Head) -> Part:
+        _refuse_nested(head)
+        name, limits = _checked(head.name), self._limits
         self._fields += 1
         if self._fields > limits.max_fields:
             raise too_many("fields", limits.max_fields)
@@ -232,11 +232,11 @@ class _Reading:
             self._add_to_fields(more)
 
         self.current = _Content(self, name, check)
-        media_type = parse_content_type(segment.content_type or "")[0] or "text/plain"
+        media_type = parse_content_type(head.content_type)[0] or "text/plain"
         return Part(name, None, media_type, self.current, pointer=pointer_of(name[:100]))
 
-    async def _file(self, segment: MultipartSegment) -> Part | None:
-        name, limits = _checked(segment.name or ""), self._limits
+    async def _file(self, head: Head) -> Part | None:
+        name, limits = _checked(head.name), self._limits
         self._files += 1
         if self._files > limits.max_files:
             raise too_many("files", limits.max_files)
@@ -245,7 +245,7 @@ class _Reading:
         rule.check_count(name, count)
         index = () if rule is _ANY_FILE or rule.max_files == 1 else (count - 1,)
         pointer = pointer_of(name[:100], *index)
-        raw_filename = segment.filename or ""
+        raw_filename = head.filename or ""
         filename = safe_filename(raw_filename)
 
         def check(size: int, _: int) -> None:
@@ -255,7 +255,7 @@ class _Reading:
         sniffed = sniff(await content.head())
         if not raw_filename and not content.size:
             return None  # an input of a page that was left empty
-        claimed = parse_content_type(segment.content_type or "")[0] or "application/octet-stream"
+        claimed = parse_content_type(head.content_type)[0] or "application/octet-stream"
         rule.check_type(filename, sniffed=sniffed, claimed=claimed, field=name, pointer=pointer)
         return Part(name, raw_filename, claimed, content, sniffed=sniffed, pointer=pointer)
 
@@ -327,11 +327,11 @@ class _Blocks:
         await asyncio.to_thread(self._file.write, block)
 
 
-def _refuse_nested(segment: MultipartSegment) -> None:
-    if (segment.content_type or "").startswith("multipart/"):
+def _refuse_nested(head: Head) -> None:
+    if head.content_type.startswith("multipart/"):
         # RFC 7578 section 4.3 has done away with it.
         raise InvalidFormError(
-            f"The form field {(segment.name or '')[:100]!r} is a form itself. Send each file as a part of "
+            f"The form field {(head.name or '')[:100]!r} is a form itself. Send each file as a part of "
             "its own, all with the same name."
         )
 

@@ -11,7 +11,7 @@ import copy
 import re
 from collections.abc import AsyncIterable, Iterator
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
@@ -19,7 +19,7 @@ from oxidite.errors import UnsupportedMediaTypeError
 from oxidite.http.limits import FormLimitError, FormLimits, InvalidFormError
 from oxidite.http.negotiation import parse_content_type
 
-__all__ = ["End", "Event", "Events", "MultipartSegment", "boundary_of"]
+__all__ = ["End", "Event", "Events", "Head", "boundary_of"]
 
 _MAX_EPILOGUE = 1024  # bytes after the last boundary; what is well-formed has two
 
@@ -33,7 +33,15 @@ class End(Enum):
     FORM = 1
 
 
-Event: TypeAlias = MultipartSegment | bytes | None
+class Head(NamedTuple):
+    """The header of a part, as it was sent."""
+
+    name: str
+    filename: str | None
+    content_type: str
+
+
+Event: TypeAlias = Head | bytes | None
 """The header of a part, some of its content, or ``None`` for its end."""
 
 
@@ -50,7 +58,7 @@ class Events:
             max_header_count=limits.max_headers,
             strict=True,
         )
-        self._parsed: Iterator[Event] = iter(())
+        self._parsed: Iterator[MultipartSegment | bytes | None] = iter(())
         self._start = b""  # what has arrived of the first boundary; the parser gets it whole
         self._started = False
         self._between_parts = True
@@ -69,6 +77,8 @@ class Events:
         except MultipartError as exc:
             raise InvalidFormError(f"The form is not valid: {exc.args[0]}.") from None
         self._between_parts = event is None
+        if isinstance(event, MultipartSegment):
+            return Head(event.name or "", event.filename, event.content_type or "")
         return event
 
     async def _receive(self) -> bool:
