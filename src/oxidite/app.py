@@ -35,6 +35,8 @@ from oxidite.routing.route import Route
 from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
+from oxidite.routing.version_table import VersionedTable, versioned_table
+from oxidite.routing.versioning import Versioning
 from oxidite.security.signing import SecretLike, Signer, development_secret
 
 __all__ = ["Oxidite"]
@@ -48,6 +50,7 @@ class Oxidite(Router):
     answer for an exception class or a status. ``debug`` shows the whole of an error to the client: it
     is on in development and off everywhere else, unless said. ``secret`` signs URLs and cookies;
     ``max_body`` is the largest request body accepted, in bytes; ``form_limits`` what a form may have.
+    ``versioning`` lists the versions of its API.
     """
 
     def __init__(
@@ -62,8 +65,9 @@ class Oxidite(Router):
         trailing_slash: TrailingSlash = "strict",
         max_body: int = DEFAULT_MAX_BODY,
         form_limits: FormLimits | None = None,
+        versioning: Versioning | None = None,
     ) -> None:
-        super().__init__(middleware=middleware)
+        super().__init__(middleware=middleware, versioning=versioning)
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
@@ -77,7 +81,7 @@ class Oxidite(Router):
         self.lifespan.offer(self.url)
         self.render_error: ErrorRenderer = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
-        self._table: RouteTable | None = None
+        self._table: RouteTable | VersionedTable | None = None
         self._handler: Handler = self._first
         self._running: Running | None = None
         for plugin in plugins:
@@ -101,7 +105,7 @@ class Oxidite(Router):
     # Routes.
 
     @property
-    def table(self) -> RouteTable:
+    def table(self) -> RouteTable | VersionedTable:
         """The routes, ready to answer.
 
         Raises:
@@ -111,7 +115,8 @@ class Oxidite(Router):
             routes = tuple(self.resolve())
             for route in routes:
                 route.inherit(max_body=self.max_body, form_limits=self.form_limits)
-            self._table = RouteTable(
+            is_plain = all(route.version is None for route in routes)
+            self._table = (RouteTable if is_plain else versioned_table)(
                 routes,
                 trailing_slash=self.trailing_slash,
                 render=self.render_error,
@@ -161,7 +166,7 @@ class Oxidite(Router):
             await stack.enter_async_context(self.background)
             yield
 
-    def _check_resources(self, table: RouteTable) -> None:
+    def _check_resources(self, table: RouteTable | VersionedTable) -> None:
         for route in table.routes:
             for plan in (route.plan, *(each.plan for each in dependencies_of(route.plan))):
                 self._check_plan(plan)

@@ -41,8 +41,9 @@ from oxidite.extract.base import (
 from oxidite.extract.body import Json
 from oxidite.extract.files import File, file_rule
 from oxidite.extract.params import Path, Query, is_text, without_none
-from oxidite.extract.state import RequestItself, State
+from oxidite.extract.state import RequestItself, State, VersionItself
 from oxidite.http.request import FORM_TYPES, Request
+from oxidite.http.version import Version
 
 __all__ = ["Plan", "Step", "UnresolvedHintError", "resolve_hints"]
 
@@ -349,10 +350,8 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
         return _marker(Path).bind(parameter)
     if type_ is inspect.Parameter.empty:
         raise parameter.refuse("has no annotation, so nothing says where it comes from.")
-    if isinstance(type_, type) and issubclass(type_, Request):
-        return RequestItself()
-    if file_rule(type_) is not None:
-        return File().bind(parameter)
+    if (known := _of_known_type(parameter)) is not None:
+        return known
     if is_text(type_):
         return _marker(Query).bind(parameter)
     bare = without_none(type_)
@@ -368,6 +367,16 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
     if isinstance(bare, type):
         return _marker(State).bind(parameter)
     raise parameter.refuse(f"cannot be made from a request: {type_!r}. Add a marker or a default.")
+
+
+def _of_known_type(parameter: Parameter) -> Extractor[object] | None:
+    """Choose for a type that can come from one place only."""
+    type_ = parameter.type
+    if isinstance(type_, type) and issubclass(type_, Request):
+        return RequestItself()
+    if without_none(type_) is Version:
+        return VersionItself(parameter)
+    return None if file_rule(type_) is None else File().bind(parameter)
 
 
 def _marker(alias: object) -> Marker:

@@ -28,6 +28,7 @@ from oxidite.http.response import (
 from oxidite.http.spool import Spool, Upload
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.url import URL, QueryParams, URLParts
+from oxidite.http.version import Version
 
 __all__ = [
     "URL",
@@ -64,6 +65,7 @@ __all__ = [
     "URLParts",
     "UnsupportedFileError",
     "Upload",
+    "Version",
     "complete",
     "ordered",
     "to_response",

@@ -24,6 +24,7 @@ from oxidite.http.limits import FileRule, FormLimits
 from oxidite.http.multipart import Parts
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.url import URL, QueryParams, first_values
+from oxidite.http.version import Version
 from oxidite.lifespan import Lifespan
 
 __all__ = ["Address", "InvalidJSONError", "MatchedRoute", "Request", "Scopes"]
@@ -76,6 +77,11 @@ class MatchedRoute(Protocol):
     @property
     def cancel(self) -> bool:
         """Whether the handler is cancelled when the client goes away."""
+        ...
+
+    @property
+    def version(self) -> Version | None:
+        """The version of the API that it belongs to; ``None`` for all of them."""
         ...
 
     @property
@@ -253,6 +259,11 @@ class Request(Struct, eq=False, weakref=True):
         """The media type of the body, lower case and without parameters; ``None`` without one."""
         value = self.headers.get("content-type")
         return None if value is None else parse_content_type(value)[0]
+
+    @property
+    def version(self) -> Version | None:
+        """The version of the API that answers; ``None`` if the route belongs to none."""
+        return None if self.route is None else self.route.version
 
     @property
     def state(self) -> dict[str, object]:

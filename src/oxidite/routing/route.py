@@ -28,7 +28,9 @@ from oxidite.http.response import (
     to_response,
 )
 from oxidite.http.types import Handler, Middleware
+from oxidite.http.version import Version
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
+from oxidite.routing.versioning import Versioning, VersionSpec
 
 __all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
 
@@ -49,7 +51,7 @@ class RouteOptions(TypedDict, total=False):
 
     ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
     of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
-    client goes away (only safe methods, unless said); ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
+    client goes away (only safe methods, unless said); ``versions`` the versions it is in; ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
     ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
     ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
     without it, and their encoders for others than JSON and MessagePack; ``meta`` is for middleware
@@ -63,6 +65,7 @@ class RouteOptions(TypedDict, total=False):
     meta: Mapping[str, object]
     max_body: int
     form_limits: FormLimits
+    versions: VersionSpec
     cancel: bool
     etag: Literal["weak", "strong"]
     complete: bool
@@ -200,6 +203,12 @@ class Route:
     name: str
     tags: tuple[str, ...]
     middleware: tuple[Middleware, ...]
+    version: Version | None = None
+    """The version of the API that it belongs to; ``None`` for all of them."""
+    versioning: Versioning | None = None
+    """What lists that version."""
+    version_at: str | None = None
+    """The path before the version; ``None`` if that is not in the path."""
     path: str = field(init=False)
     """The pattern as text."""
     max_body: int | None = field(init=False)
@@ -225,6 +234,11 @@ class Route:
     def methods(self) -> tuple[str, ...]:
         """The methods it was registered for; HEAD and OPTIONS come by themselves."""
         return self.definition.methods
+
+    @property
+    def selected(self) -> bool:
+        """Whether something beside the path has to ask for its version."""
+        return self.version is not None and self.version_at is None
 
     @property
     def handler(self) -> Callable[..., object]:
