@@ -51,7 +51,9 @@ class _Decoder:
         self._form = FORM_TYPES[0] in accepted
         self._msgpack = MSGPACK_TYPES[0] in accepted
         rules = {field.key: file_rule(field.type) for field in fields if self._form}
-        self.files: Mapping[str, FileRule] = {name: rule for name, rule in rules.items() if rule}
+        self.file_rules: Mapping[str, FileRule] = {
+            name: rule for name, rule in rules.items() if rule
+        }
 
     async def extract(self, request: Request) -> object:
         media_type = request.content_type
@@ -61,7 +63,7 @@ class _Decoder:
                 return self._codec.decode_json(await request.body())
             if self._form and media_type in FORM_TYPES:
                 form = await request.form()
-                check_files(form, self.files)
+                check_files(form, self.file_rules)
                 return self._codec.convert(self._collect(form), strict=False)
             if self._msgpack and media_type in MSGPACK_TYPES:
                 return self._codec.decode_msgpack(await request.body())

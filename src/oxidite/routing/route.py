@@ -14,7 +14,7 @@ from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import NotAcceptableError, RouteError, ValidationError
 from oxidite.extract.base import Context, Marker, Parameter, location
 from oxidite.extract.depends import dependencies_of, forget, path_parameters
-from oxidite.extract.files import TakesFiles
+from oxidite.extract.files import takes_files
 from oxidite.extract.plan import Plan, resolve_hints
 from oxidite.http.limits import FileRule, FormLimits
 from oxidite.http.negotiation import best_match, etag_matches
@@ -293,8 +293,8 @@ def _file_rules(plan: Plan) -> Mapping[str, FileRule]:
     return {
         name: rule
         for extractor in extractors
-        if isinstance(extractor, TakesFiles)
-        for name, rule in extractor.files.items()
+        if takes_files(extractor)
+        for name, rule in extractor.file_rules.items()
     }
 
 
