@@ -550,3 +550,30 @@ def test_routes_are_checked_at_the_start() -> None:
 
 def test_an_application_without_versions_imports_nothing_of_them() -> None:
     assert type(Oxidite().table).__name__ == "RouteTable"
+
+
+ANY_VERSIONS = shop(
+    path=True, header="v", query="q", media_type="application/vnd.shop.{version}+json"
+)
+said = st.sampled_from(["1", "2", "9", "", "1, 2", "%31", "%ff"]) | st.text(
+    st.characters(min_codepoint=33, max_codepoint=126), max_size=6
+)
+
+
+@given(
+    st.sampled_from(
+        ["/all", "/posts/7", "/old", "/health", "/v1/all", "/v9/all", "/v1", "/", "/x"]
+    ),
+    st.sampled_from(["GET", "POST", "OPTIONS", "BREW"]),
+    st.none() | said,
+    st.none() | said,
+    st.none() | said.map(lambda name: f"application/vnd.shop.{name}+json") | said,
+)
+async def test_whatever_a_request_says_is_answered(
+    path: str, method: str, header: str | None, query: str | None, accept: str | None
+) -> None:
+    headers = {name: value for name, value in (("v", header), ("accept", accept)) if value}
+    target = path if query is None else f"{path}?q={query}"
+    request = Request.of(method, target, headers=headers, resources=ANY_VERSIONS.lifespan)
+    response = await ANY_VERSIONS.handle(request)
+    assert response.status in {200, 204, 400, 404, 405, 406, 422}
