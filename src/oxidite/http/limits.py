@@ -62,8 +62,8 @@ class FormLimits:
     """What a form may have; sizes are in bytes.
 
     ``max_field_size`` is for each field that is not a file, ``max_fields_total`` for all of them
-    with their names. ``max_file_size`` is for each file; without one only the limit of the body
-    counts. ``max_header_size`` and ``max_headers`` are for the header of one part. Files take
+    with their names. ``max_file_size`` is for each file whose ``File`` says nothing; without one only the
+    limit of the body counts. ``max_header_size`` and ``max_headers`` are for the header of one part. Files take
     ``spool_size`` bytes of memory together; what is more goes to a temporary file.
     """
 

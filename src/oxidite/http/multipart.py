@@ -178,43 +178,27 @@ class Parts:
         *,
         files: Mapping[str, FileRule] | None = None,
     ) -> None:
-        limits = limits or FormLimits()
-        events = Events(chunks, boundary_of(content_type), limits)
-        self._reading = _Reading(events, limits, files or {})
-
-    def __aiter__(self) -> AsyncIterator[Part]:
-        return self
-
-    async def __anext__(self) -> Part:
-        part = await self._reading.part()
-        if part is None:
-            raise StopAsyncIteration
-        return part
-
-
-class _Reading:
-    """How far a form has been read, and how much of what is allowed it has taken."""
-
-    def __init__(self, events: Events, limits: FormLimits, rules: Mapping[str, FileRule]) -> None:
-        self.events = events
-        self.current: _Content | None = None
-        self._limits = limits
-        self._rules = rules
+        self._limits = limits or FormLimits()
+        self._rules = files or {}
+        self._events = Events(chunks, boundary_of(content_type), self._limits)
+        self._current: _Content | None = None
         self._fields = 0
         self._fields_size = 0
         self._files = 0
         self._files_of: dict[str, int] = {}
 
-    async def part(self) -> Part | None:
-        """Go to the next part, past what is left of this one; ``None`` at the end of the form."""
+    def __aiter__(self) -> AsyncIterator[Part]:
+        return self
+
+    async def __anext__(self) -> Part:
         while True:
-            if self.current is not None:
-                async for _ in self.current:
-                    pass
-            event = await self.events.next()
-            if not isinstance(event, Head):
-                return None
-            part = self._field(event) if event.filename is None else await self._file(event)
+            if self._current is not None:
+                await self._current.leave()
+                self._current = None
+            head = await self._events.next()
+            if not isinstance(head, Head):
+                raise StopAsyncIteration
+            part = self._field(head) if head.filename is None else await self._file(head)
             if part is not None:
                 return part
 
@@ -231,9 +215,9 @@ class _Reading:
                 raise field_too_large(name, limits)
             self._add_to_fields(more)
 
-        self.current = _Content(self, name, check)
+        self._current = _Content(self._events, name, check)
         media_type = parse_content_type(head.content_type)[0] or "text/plain"
-        return Part(name, None, media_type, self.current, pointer=pointer_of(name[:100]))
+        return Part(name, None, media_type, self._current, pointer=pointer_of(name[:100]))
 
     async def _file(self, head: Head) -> Part | None:
         name, limits = _checked(head.name), self._limits
@@ -251,7 +235,7 @@ class _Reading:
         def check(size: int, _: int) -> None:
             rule.check_size(filename, size, pointer=pointer, otherwise=limits.max_file_size)
 
-        content = self.current = _Content(self, name, check)
+        content = self._current = _Content(self._events, name, check)
         sniffed = sniff(await content.head())
         if not raw_filename and not content.size:
             return None  # an input of a page that was left empty
@@ -271,20 +255,28 @@ class _Content:
     ``check`` is called with the size of the part and of what was added to it.
     """
 
-    def __init__(self, reading: _Reading, name: str, check: Callable[[int, int], None]) -> None:
+    def __init__(self, events: Events, name: str, check: Callable[[int, int], None]) -> None:
         self.size = 0
         """Bytes that have arrived."""
-        self._reading = reading
+        self._events = events
         self._name = name
         self._check = check
         self._ahead: deque[bytes] = deque()  # arrived, and not handed out yet
         self._ended = False
+        self._left = False
 
     async def head(self) -> bytes:
         """Wait for the first bytes, and return them; they will be handed out too."""
         while self.size < HEAD and (piece := await self._pull()) is not None:
             self._ahead.append(piece)
         return b"".join(self._ahead)
+
+    async def leave(self) -> None:
+        """Read what is left, and refuse to be read from now on."""
+        self._ahead.clear()
+        while await self._pull() is not None:
+            pass
+        self._left = True
 
     def __aiter__(self) -> Self:
         return self
@@ -296,12 +288,12 @@ class _Content:
         return piece
 
     async def _pull(self) -> bytes | None:
-        if self._reading.current is not self:
+        if self._left:
             raise RuntimeError(
                 f"The part {self._name[:100]!r} was left behind: parts are read in the order in which "
                 "they come, each before the next one is asked for."
             )
-        event = None if self._ended else await self._reading.events.next()
+        event = None if self._ended else await self._events.next()
         if not isinstance(event, bytes):
             self._ended = True
             return None

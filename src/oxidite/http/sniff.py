@@ -32,28 +32,31 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"PK\3\4", "application/zip"),
     (b"PK\5\6", "application/zip"),  # an empty one
     (b"\x1f\x8b\x08", "application/gzip"),
-    (b"BZh", "application/x-bzip2"),
     (b"\xfd7zXZ\0", "application/x-xz"),
     (b"(\xb5/\xfd", "application/zstd"),
     (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
     (b"Rar!\x1a\7", "application/vnd.rar"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
     (b"SQLite format 3\0", "application/vnd.sqlite3"),
-    (b"PAR1", "application/vnd.apache.parquet"),
     (b"\0asm", "application/wasm"),
     (b"\x7fELF", "application/x-elf"),
+    (b"\0\1\0\0", "font/ttf"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"\xff\xf3", "audio/mpeg"),
+    (b"\xff\xf2", "audio/mpeg"),
+    (b"MThd\0\0\0\6", "audio/midi"),
+    (b"OggS\0", "application/ogg"),
+)
+# Text may begin like that too, so these count only where it is none.
+_WORDS: tuple[tuple[bytes, str], ...] = (
+    (b"BZh", "application/x-bzip2"),
+    (b"PAR1", "application/vnd.apache.parquet"),
     (b"MZ", "application/vnd.microsoft.portable-executable"),
     (b"wOFF", "font/woff"),
     (b"wOF2", "font/woff2"),
     (b"OTTO", "font/otf"),
-    (b"\0\1\0\0", "font/ttf"),
     (b"ID3", "audio/mpeg"),
-    (b"\xff\xfb", "audio/mpeg"),
-    (b"\xff\xf3", "audio/mpeg"),
-    (b"\xff\xf2", "audio/mpeg"),
     (b"fLaC", "audio/flac"),
-    (b"MThd\0\0\0\6", "audio/midi"),
-    (b"OggS\0", "application/ogg"),
 )
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _BRANDS = {  # of the ISO base media format: the four bytes after "ftyp"
@@ -109,6 +112,10 @@ def sniff(head: bytes) -> str | None:
     for signature, type_ in _SIGNATURES:
         if head.startswith(signature):
             return type_
+    if _NOT_TEXT.search(head):
+        for word, type_ in _WORDS:
+            if head.startswith(word):
+                return type_
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12])
     if head[4:8] == b"ftyp":
@@ -160,7 +167,7 @@ def could_be(type_: str, *, sniffed: str | None, claimed: str) -> bool:
 
 
 _KNOWN = {
-    *(type_ for _, type_ in _SIGNATURES),
+    *(type_ for _, type_ in (*_SIGNATURES, *_WORDS)),
     *_RIFF.values(),
     *_BRANDS.values(),
     *("image/bmp", "video/mp4", "video/webm", "video/x-matroska", "application/x-tar"),

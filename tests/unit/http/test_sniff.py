@@ -50,6 +50,10 @@ class TestSniff:
             (tape(), "application/x-tar"),
             (b"\x7fELF\2\1\1", "application/x-elf"),
             (b"MZ\x90\0", "application/vnd.microsoft.portable-executable"),
+            (b"MZ,PAR1\n1,2\n", "text/plain"),
+            (b"ID3 is a kind of tag", "text/plain"),
+            (b"ID3\4\0\0\0\0", "audio/mpeg"),
+            (b"wOF2\0\1\0\0", "font/woff2"),
             (b"plain text\n", "text/plain"),
             ("größe".encode(), "text/plain"),
             ("größe".encode()[:-2], "text/plain"),  # half a character at the end
