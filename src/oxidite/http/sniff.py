@@ -109,24 +109,24 @@ def sniff(head: bytes) -> str | None:
     ``HEAD`` bytes are enough. Text is ``text/html``, ``text/xml`` or ``text/plain``.
     """
     head = head[:HEAD]
-    for signature, type_ in _SIGNATURES:
+    signatures = (*_SIGNATURES, *_WORDS) if _NOT_TEXT.search(head) else _SIGNATURES
+    for signature, type_ in signatures:
         if head.startswith(signature):
             return type_
-    if _NOT_TEXT.search(head):
-        for word, type_ in _WORDS:
-            if head.startswith(word):
-                return type_
-    if head.startswith(b"RIFF"):
-        return _RIFF.get(head[8:12])
+    return _deeper(head) or _text(head)
+
+
+def _deeper(head: bytes) -> str | None:
+    """Return the type of what is not told by its first bytes alone."""
+    if head.startswith(b"RIFF") and head[8:12] in _RIFF:
+        return _RIFF[head[8:12]]
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], "video/mp4")
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BITMAP_HEADERS:
         return "image/bmp"
     if head.startswith(b"\x1aE\xdf\xa3"):
         return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
-    if head[257:262] == b"ustar":
-        return "application/x-tar"
-    return _text(head)
+    return "application/x-tar" if head[257:262] == b"ustar" else None
 
 
 def _text(head: bytes) -> str | None:
