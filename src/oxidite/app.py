@@ -20,6 +20,7 @@ from oxidite.config import environment
 from oxidite.errors import ConfigError
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
+from oxidite.http.limits import FormLimits
 from oxidite.http.middleware import check_order
 from oxidite.http.proxies import TrustedProxies
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
@@ -36,6 +37,8 @@ from oxidite.routing.route import Route
 from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
+from oxidite.routing.version_table import VersionedTable, versioned_table
+from oxidite.routing.versioning import Versioning
 from oxidite.security.signing import SecretLike, Signer, development_secret
 
 __all__ = ["Oxidite"]
@@ -48,8 +51,9 @@ class Oxidite(Router):
     them by type. ``middleware`` runs around everything, the first one outermost. ``error_handlers``
     answer for an exception class or a status. ``debug`` shows the whole of an error to the client: it
     is on in development and off everywhere else, unless said. ``secret`` signs URLs and cookies;
-    ``max_body`` is the largest request body accepted, in bytes. ``trusted_proxies`` are the networks of
-    those whose word counts on where a request came from: of nobody, unless said.
+    ``max_body`` is the largest request body accepted, in bytes; ``form_limits`` what a form may have.
+    ``trusted_proxies`` are the networks of those whose word counts on where a request came from: of
+    nobody, unless said. ``versioning`` lists the versions of its API.
     """
 
     def __init__(
@@ -64,12 +68,15 @@ class Oxidite(Router):
         trailing_slash: TrailingSlash = "strict",
         max_body: int = DEFAULT_MAX_BODY,
         trusted_proxies: str | Sequence[str] | TrustedProxies = (),
+        form_limits: FormLimits | None = None,
+        versioning: Versioning | None = None,
     ) -> None:
-        super().__init__(middleware=middleware)
+        super().__init__(middleware=middleware, versioning=versioning)
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
         self._before = _before_proxies(trusted_proxies) if trusted_proxies else None
+        self.form_limits: FormLimits = form_limits or FormLimits()
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight: InFlight = InFlight()
@@ -79,7 +86,7 @@ class Oxidite(Router):
         self.lifespan.offer(self.url)
         self.render_error: ErrorRenderer = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
-        self._table: RouteTable | None = None
+        self._table: RouteTable | VersionedTable | None = None
         self._handler: Handler = self._first
         self._running: Running | None = None
         for plugin in plugins:
@@ -103,15 +110,19 @@ class Oxidite(Router):
     # Routes.
 
     @property
-    def table(self) -> RouteTable:
+    def table(self) -> RouteTable | VersionedTable:
         """The routes, ready to answer.
 
         Raises:
             RouteError: a route cannot work, or two hide each other.
         """
         if self._table is None:
-            self._table = RouteTable(
-                self.resolve(),
+            routes = tuple(self.resolve())
+            for route in routes:
+                route.inherit(max_body=self.max_body, form_limits=self.form_limits)
+            is_plain = all(route.version is None for route in routes)
+            self._table = (RouteTable if is_plain else versioned_table)(
+                routes,
                 trailing_slash=self.trailing_slash,
                 render=self.render_error,
                 middleware=self.middleware,
@@ -165,7 +176,7 @@ class Oxidite(Router):
             await stack.enter_async_context(self.background)
             yield
 
-    def _check_resources(self, table: RouteTable) -> None:
+    def _check_resources(self, table: RouteTable | VersionedTable) -> None:
         for route in table.routes:
             for plan in (route.plan, *(each.plan for each in dependencies_of(route.plan))):
                 self._check_plan(plan)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from oxidite import (
     Events,
+    File,
     FileResponse,
     ForbiddenError,
     HTMLResponse,
@@ -23,6 +24,7 @@ from oxidite import (
     Request,
     Response,
     StreamingResponse,
+    Upload,
 )
 
 Message = MutableMapping[str, Any]
@@ -181,6 +183,28 @@ async def echo(request: Request) -> StreamingResponse:
 @app.post("/size")
 async def size(request: Request) -> int:
     return len(await request.body())
+
+
+@app.post("/parts", max_body=100_000_000)
+async def parts(request: Request) -> dict[str, object]:
+    names, size, before, peak = [], 0, resident(), 0
+    async for part in request.parts():
+        names.append(f"{part.name} {part.filename} {part.sniffed}")
+        async for chunk in part:
+            size += len(chunk)
+            peak = max(peak, resident())
+    return {"names": names, "size": size, "grown": peak - before}
+
+
+@app.post("/picture")
+async def picture(file: Annotated[Upload, File(max_size=5_000_000, types=["image/png"])]) -> int:
+    return file.size
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process has."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @app.get("/seen")

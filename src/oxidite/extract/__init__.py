@@ -3,6 +3,7 @@
 from oxidite.extract.base import Context, Description, Extractor, Marker, Parameter
 from oxidite.extract.body import Body, Form, InvalidBodyError, Json
 from oxidite.extract.depends import Depends, Scope
+from oxidite.extract.files import File
 from oxidite.extract.lines import MaxLine
 from oxidite.extract.params import Cookie, Header, Name, Path, Query
 from oxidite.extract.plan import Plan, Step
@@ -25,6 +26,7 @@ __all__ = [
     "Description",
     "Events",
     "Extractor",
+    "File",
     "Form",
     "Header",
     "InvalidBodyError",

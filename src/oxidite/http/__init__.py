@@ -2,9 +2,17 @@
 
 from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
+from oxidite.http.form import FormData, FormValue
 from oxidite.http.headers import Headers, MutableHeaders
+from oxidite.http.limits import (
+    FileRule,
+    FormLimitError,
+    FormLimits,
+    InvalidFormError,
+    UnsupportedFileError,
+)
 from oxidite.http.middleware import complete, ordered
-from oxidite.http.multipart import FormData, FormLimits, FormValue, Spool, Upload
+from oxidite.http.multipart import Part, Parts, Sink
 from oxidite.http.proxies import TrustedProxies
 from oxidite.http.request import Address, InvalidJSONError, MatchedRoute, Request, Scopes
 from oxidite.http.response import (
@@ -20,8 +28,10 @@ from oxidite.http.response import (
     TextResponse,
     to_response,
 )
+from oxidite.http.spool import Spool, Upload
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.url import URL, QueryParams, URLParts
+from oxidite.http.version import Version
 
 __all__ = [
     "URL",
@@ -29,31 +39,39 @@ __all__ = [
     "Address",
     "ClientDisconnectError",
     "FilePart",
+    "FileRule",
     "FormData",
+    "FormLimitError",
     "FormLimits",
     "FormValue",
     "HTMLResponse",
     "Handler",
     "Headers",
+    "InvalidFormError",
     "InvalidJSONError",
     "JSONResponse",
     "MatchedRoute",
     "Middleware",
     "MountedResponse",
     "MutableHeaders",
+    "Part",
+    "Parts",
     "QueryParams",
     "RedirectResponse",
     "Request",
     "Response",
     "SameSite",
     "Scopes",
+    "Sink",
     "Spool",
     "StoredResponse",
     "StreamingResponse",
     "TextResponse",
     "TrustedProxies",
     "URLParts",
+    "UnsupportedFileError",
     "Upload",
+    "Version",
     "complete",
     "ordered",
     "to_response",

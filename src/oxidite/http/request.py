@@ -18,10 +18,13 @@ from oxidite.encoding import DecodeError, codec_for
 from oxidite.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
 from oxidite.http.body import content_length, limited, read_all
 from oxidite.http.cookies import parse_cookies
+from oxidite.http.form import FormData, parse_multipart, parse_urlencoded
 from oxidite.http.headers import Headers
-from oxidite.http.multipart import FormData, FormLimits, parse_multipart, parse_urlencoded
+from oxidite.http.limits import FileRule, FormLimits
+from oxidite.http.multipart import Parts
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.url import URL, QueryParams, first_values
+from oxidite.http.version import Version
 from oxidite.lifespan import Lifespan
 
 __all__ = ["Address", "InvalidJSONError", "MatchedRoute", "Request", "Scopes"]
@@ -74,6 +77,21 @@ class MatchedRoute(Protocol):
     @property
     def cancel(self) -> bool:
         """Whether the handler is cancelled when the client goes away."""
+        ...
+
+    @property
+    def version(self) -> Version | None:
+        """The version of the API that it belongs to; ``None`` for all of them."""
+        ...
+
+    @property
+    def form_limits(self) -> FormLimits:
+        """What a form may have."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, FileRule]:
+        """The rules for the files of a form, by the names of their fields."""
         ...
 
 
@@ -264,6 +282,11 @@ class Request(Struct, eq=False, weakref=True):
         return None if value is None else parse_content_type(value)[0]
 
     @property
+    def version(self) -> Version | None:
+        """The version of the API that answers; ``None`` if the route belongs to none."""
+        return None if self.route is None else self.route.version
+
+    @property
     def state(self) -> dict[str, object]:
         """What middleware leaves for those that come after it."""
         if self._state is None:
@@ -342,19 +365,22 @@ class Request(Struct, eq=False, weakref=True):
     async def form(self, limits: FormLimits | None = None) -> FormData:
         """Return the fields and files of a form, URL-encoded or multipart.
 
-        Files are closed when the request ends.
+        ``limits`` are those of the route or the application unless given. Files are closed when the
+        request ends.
 
         Raises:
             UnsupportedMediaTypeError: it is no form.
             InvalidFormError: it is a malformed one.
-            PayloadTooLargeError: it goes over one of ``limits``.
+            FormLimitError: it goes over one of ``limits``, or what the route's files may have.
+            UnsupportedFileError: a file is not what the route accepts.
         """
         if self._form is None:
-            limits = limits or FormLimits()
+            limits = limits or self._form_limits()
             header = self.headers.get("content-type", "")
             kind = parse_content_type(header)[0]
             if kind == "multipart/form-data":
-                form = await parse_multipart(header, self.stream(), limits)
+                files = self.route.files if self.route else None
+                form = await parse_multipart(header, self.stream(), limits, files=files)
                 self.scopes.stream.push_async_callback(form.aclose)
             elif kind == "application/x-www-form-urlencoded":
                 form = parse_urlencoded(await self.body(), limits)
@@ -362,6 +388,21 @@ class Request(Struct, eq=False, weakref=True):
                 raise UnsupportedMediaTypeError(header or None, FORM_TYPES)
             self._form = form
         return self._form
+
+    def parts(self, limits: FormLimits | None = None) -> Parts:
+        """Return the parts of a multipart form, as they arrive; nothing of them is kept.
+
+        ``limits`` are those of the route or the application unless given.
+
+        Raises:
+            UnsupportedMediaTypeError: it is no multipart form.
+            InvalidFormError: it has no usable boundary; later: it is malformed.
+        """
+        header = self.headers.get("content-type", "")
+        return Parts(header, self.stream(), limits or self._form_limits())
+
+    def _form_limits(self) -> FormLimits:
+        return FormLimits() if self.route is None else self.route.form_limits
 
     def __repr__(self) -> str:
         # Without the query string: it may carry tokens, and a repr ends in logs.

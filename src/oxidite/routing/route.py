@@ -19,9 +19,11 @@ from oxidite.errors import (
 )
 from oxidite.extract.base import Context, Marker, Parameter, location
 from oxidite.extract.depends import dependencies_of, forget, path_parameters
+from oxidite.extract.files import takes_files
 from oxidite.extract.plan import Plan, resolve_hints
 from oxidite.extract.streams import streamed
 from oxidite.http.conditional import Validators, not_modified
+from oxidite.http.limits import FileRule, FormLimits
 from oxidite.http.negotiation import best_match
 from oxidite.http.request import Request, Scopes
 from oxidite.http.response import (
@@ -34,8 +36,10 @@ from oxidite.http.response import (
     to_response,
 )
 from oxidite.http.types import Handler, Middleware
+from oxidite.http.version import Version
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 from oxidite.routing.streams import check_stream, stream_call
+from oxidite.routing.versioning import Versioning, VersionSpec
 
 __all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
 
@@ -56,7 +60,7 @@ class RouteOptions(TypedDict, total=False):
 
     ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
     of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
-    client goes away (only safe methods, unless said); ``etag`` computes one and answers 304;
+    client goes away (only safe methods, unless said); ``versions`` the versions it is in; ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
     ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
     ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
     without it, and their encoders for others than JSON and MessagePack; ``meta`` is for middleware
@@ -69,6 +73,8 @@ class RouteOptions(TypedDict, total=False):
     middleware: Sequence[Middleware]
     meta: Mapping[str, object]
     max_body: int
+    form_limits: FormLimits
+    versions: VersionSpec
     cancel: bool
     etag: Literal["weak", "strong"]
     complete: bool
@@ -209,10 +215,20 @@ class Route:
     name: str
     tags: tuple[str, ...]
     middleware: tuple[Middleware, ...]
+    version: Version | None = None
+    """The version of the API that it belongs to; ``None`` for all of them."""
+    versioning: Versioning | None = None
+    """What lists that version."""
+    version_at: str | None = None
+    """The path before the version; ``None`` if that is not in the path."""
     path: str = field(init=False)
     """The pattern as text."""
     max_body: int | None = field(init=False)
     """Bytes of a request body accepted here, where that differs from the application's."""
+    form_limits: FormLimits = field(init=False)
+    """What a form may have."""
+    files: Mapping[str, FileRule] = field(init=False, repr=False)
+    """The rules for the files of a form, by the names of their fields."""
     cancel: bool = field(init=False)
     """Whether the handler is cancelled when the client goes away."""
     handle: Handler = field(init=False, repr=False)
@@ -222,12 +238,19 @@ class Route:
         options = self.definition.options
         self.path = str(self.pattern)
         self.max_body = options.get("max_body")
+        self.form_limits = options.get("form_limits", FormLimits())
+        self.files = _file_rules(self.plan)
         self.cancel = options.get("cancel", set(self.methods) <= _SAFE_METHODS)
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods it was registered for; HEAD and OPTIONS come by themselves."""
         return self.definition.methods
+
+    @property
+    def selected(self) -> bool:
+        """Whether something beside the path has to ask for its version."""
+        return self.version is not None and self.version_at is None
 
     @property
     def handler(self) -> Callable[..., object]:
@@ -252,6 +275,14 @@ class Route:
             return declared
         return streamed(self.plan.returns) is None and not _may_stream(self.plan.returns)
 
+    def inherit(self, *, max_body: int, form_limits: FormLimits) -> None:
+        """Take from the application what the route does not say: it has room for its files."""
+        options = self.definition.options
+        self.form_limits = options.get("form_limits", form_limits)
+        if "max_body" not in options:
+            of_files = _size_of(self.files, self.form_limits)
+            self.max_body = None if of_files is None else max_body + of_files
+
     def fold(self, render: RenderError) -> None:
         """Make ``handle``."""
         options = self.definition.options
@@ -271,6 +302,27 @@ class Route:
         if dependencies_of(self.plan):
             handler = _ending_scope(handler, render)
         self.handle = handler
+
+
+def _file_rules(plan: Plan) -> Mapping[str, FileRule]:
+    plans = (*(each.plan for each in dependencies_of(plan)), plan)
+    extractors = [step.extractor for each in plans for step in each.steps]
+    return {
+        name: rule
+        for extractor in extractors
+        if takes_files(extractor)
+        for name, rule in extractor.file_rules.items()
+    }
+
+
+def _size_of(files: Mapping[str, FileRule], limits: FormLimits) -> int | None:
+    """Return the bytes that all files may have together; ``None`` if that is not said."""
+    size = 0
+    for rule in files.values():
+        if rule.max_size is None:
+            return None
+        size += rule.max_size * (limits.max_files if rule.max_files is None else rule.max_files)
+    return size or None
 
 
 def _may_stream(type_: object) -> bool:

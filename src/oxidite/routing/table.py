@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
@@ -24,7 +24,8 @@ class RouteTable:
     """Answers requests with the route of their host, path and method.
 
     Routes of a host are asked before those of any host. ``middleware`` runs around all of it, the first
-    one outermost, and sees which route was found. The table does not change once made.
+    one outermost, and sees which route was found. ``missing`` may say more of a path that has no route
+    than that it is not found. The table does not change once made.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class RouteTable:
         trailing_slash: TrailingSlash,
         render: RenderError,
         middleware: Sequence[Middleware] = (),
+        missing: Callable[[Request], Exception | None] | None = None,
     ) -> None:
         self.routes: tuple[Route, ...] = tuple(routes)
         self._trailing_slash = trailing_slash
         self._render = render
+        self._missing = missing
         self._tree: Tree[Route] = Tree()
         self._by_host: dict[str, Tree[Route]] = {}
         # Host names are matched like paths, label by label.
@@ -108,6 +111,11 @@ class RouteTable:
             request.max_body = route.max_body
         return (around or route.handle)(request)
 
+    def has(self, request: Request) -> bool:
+        """Tell whether there is a route for the path of a request, whatever its method."""
+        match = self._match(request, request.path)
+        return match.route is not None or bool(match.allowed)
+
     def _around_any(self, request: Request, around: Handler) -> Awaitable[Response]:
         limit = request.max_body
         request.found = (self._find(request), request.path, request.method, limit)
@@ -142,6 +150,8 @@ class RouteTable:
                 match = self._other_slash(request, match)
             route = match.route
             if route is None:
+                if self._missing is not None and not match.allowed:
+                    raise self._missing(request) or NotFoundError()
                 return _without_route(request, match.allowed)
         except _Redirect as redirect:
             return RedirectResponse(redirect.url, 308)
