@@ -205,7 +205,7 @@ class _Single:
 
     def describe(self) -> Description:
         p = self._parameter
-        return Description(self._source.kind, p.type, self._key, p.required)
+        return Description(self._source.kind, p.type, self._key, p.required, default=p.default)
 
 
 class _Repeated:
@@ -228,7 +228,7 @@ class _Repeated:
 
     def describe(self) -> Description:
         p = self._parameter
-        return Description(self._source.kind, p.type, self._key, p.required)
+        return Description(self._source.kind, p.type, self._key, p.required, default=p.default)
 
 
 class _Whole:

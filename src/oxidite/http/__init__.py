@@ -2,6 +2,7 @@
 
 from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
+from oxidite.http.declared import Declared, SecurityScheme, declared_by, declares
 from oxidite.http.headers import Headers, MutableHeaders
 from oxidite.http.middleware import complete, ordered
 from oxidite.http.multipart import FormData, FormLimits, FormValue, Spool, Upload
@@ -25,6 +26,7 @@ __all__ = [
     "ASGIApp",
     "Address",
     "ClientDisconnectError",
+    "Declared",
     "FormData",
     "FormLimits",
     "FormValue",
@@ -43,12 +45,15 @@ __all__ = [
     "Response",
     "SameSite",
     "Scopes",
+    "SecurityScheme",
     "Spool",
     "StreamingResponse",
     "TextResponse",
     "URLParts",
     "Upload",
     "complete",
+    "declared_by",
+    "declares",
     "ordered",
     "to_response",
 ]

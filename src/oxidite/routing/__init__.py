@@ -1,5 +1,6 @@
 """From a request to its handler, and from a handler to its URL."""
 
+from oxidite.routing.documented import Documented
 from oxidite.routing.pattern import Converter, Param, Pattern
 from oxidite.routing.route import Definition, Encoder, RenderError, Route, RouteOptions
 from oxidite.routing.router import Controller, Entry, Included, Mount, Router
@@ -10,6 +11,7 @@ __all__ = [
     "Controller",
     "Converter",
     "Definition",
+    "Documented",
     "Encoder",
     "Entry",
     "Included",

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_args, get_origin
 
 from oxidite.encoding import encode_json, encode_msgpack
-from oxidite.errors import NotAcceptableError, RouteError, ValidationError
+from oxidite.errors import HTTPError, NotAcceptableError, RouteError, ValidationError
 from oxidite.extract.base import Context, Marker, Parameter, location
 from oxidite.extract.depends import dependencies_of, forget, path_parameters
 from oxidite.extract.plan import Plan, resolve_hints
@@ -26,6 +26,7 @@ from oxidite.http.response import (
     to_response,
 )
 from oxidite.http.types import Handler, Middleware
+from oxidite.routing.documented import Documented
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 
 __all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
@@ -50,8 +51,9 @@ class RouteOptions(TypedDict, total=False):
     client goes away (only safe methods, unless said); ``etag`` computes one and answers 304;
     ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
     ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
-    without it, and their encoders for others than JSON and MessagePack; ``meta`` is for middleware
-    and policies.
+    without it, and their encoders for others than JSON and MessagePack; ``raises`` has the errors
+    that the handler raises and ``openapi`` more for documents; ``meta`` is for middleware and
+    policies.
     """
 
     name: str
@@ -64,6 +66,8 @@ class RouteOptions(TypedDict, total=False):
     etag: Literal["weak", "strong"]
     complete: bool
     produces: Sequence[str] | Mapping[str, Encoder]
+    raises: Sequence[type[HTTPError]]
+    openapi: Documented
 
 
 Encoder: TypeAlias = Callable[[object], bytes]
