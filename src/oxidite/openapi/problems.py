@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 
 from oxidite.errors import (
-    BadRequestError,
     HTTPError,
     InvalidPathError,
     NotAcceptableError,
@@ -17,9 +16,12 @@ from oxidite.errors import (
     ValidationError,
 )
 from oxidite.extract.body import InvalidBodyError
+from oxidite.http.cookies import TooManyCookiesError
 from oxidite.http.declared import declared_by
+from oxidite.http.multipart import InvalidFormError
 from oxidite.http.request import FORM_TYPES, InvalidJSONError
 from oxidite.http.types import Middleware
+from oxidite.http.url import InvalidQueryError
 from oxidite.openapi.arguments import Arguments, descriptions_of
 from oxidite.openapi.base import JSON, ref
 from oxidite.openapi.components import Components
@@ -78,14 +80,19 @@ def _of_requests(route: Route, arguments: Arguments) -> Iterator[type[HTTPError]
     if route.pattern.params:
         yield InvalidPathError
         yield NotFoundError
-    if any(each["in"] == "query" for each in arguments.parameters):
-        yield BadRequestError
+    sources = {each["in"] for each in arguments.parameters}
+    if "query" in sources:
+        yield InvalidQueryError
+    if "cookie" in sources:
+        yield TooManyCookiesError
     if arguments.body is not None:
         media_types = set(arguments.body["content"])
         if "application/json" in media_types:
             yield InvalidJSONError
-        if media_types - {"application/json"}:
-            yield InvalidBodyError if media_types - {*FORM_TYPES} else BadRequestError
+        if media_types & {*FORM_TYPES}:
+            yield InvalidFormError
+        if media_types - {"application/json", *FORM_TYPES}:
+            yield InvalidBodyError
         yield PayloadTooLargeError
         yield UnsupportedMediaTypeError
     if arguments.may_not_fit:
