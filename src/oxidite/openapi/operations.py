@@ -92,7 +92,7 @@ class Operations:
         needed = [declared_by(route.handler).security]
         needed += [each.declared.security for each in descriptions_of(route)]
         needed += [declared_by(each).security for each in middleware]
-        needed = list(dict.fromkeys(each for each in needed if each))
+        needed = [each for i, each in enumerate(needed) if each and each not in needed[:i]]
         if not needed:
             return
         # One of each: every combination is a way in.

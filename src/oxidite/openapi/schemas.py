@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import PurePath
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -33,7 +34,6 @@ _FLAT: dict[type[mi.Type], JSON] = {
     mi.DateType: {"type": "string", "format": "date"},
     mi.TimeDeltaType: {"type": "string", "format": "duration"},
     mi.UUIDType: {"type": "string", "format": "uuid"},
-    mi.DecimalType: {"type": "string", "format": "decimal", "pattern": DECIMAL},
 }
 _NUMBERS = (
     ("ge", "minimum"),
@@ -114,6 +114,11 @@ class Schemas:
         if t.tz is False:
             return {"type": "string", "description": "A date and a time without a zone, ISO 8601."}
         return {"type": "string", "format": "date-time"}
+
+    def _decimal(self, t: mi.DecimalType, direction: Direction) -> JSON:
+        # Answered as text, so that no digit is lost; a number is taken, too.
+        kinds = "string" if direction == "output" else ["string", "number"]
+        return {"type": kinds, "format": "decimal", "pattern": DECIMAL}
 
     def _literal(self, t: mi.LiteralType, direction: Direction) -> JSON:
         return _choice(t.values)
@@ -229,6 +234,7 @@ _MAKERS: dict[type[mi.Type], Callable[..., JSON]] = {
     mi.ByteArrayType: Schemas._bytes,  # noqa: SLF001
     mi.MemoryViewType: Schemas._bytes,  # noqa: SLF001
     mi.ExtType: Schemas._bytes,  # noqa: SLF001
+    mi.DecimalType: Schemas._decimal,  # noqa: SLF001
     mi.DateTimeType: Schemas._datetime,  # noqa: SLF001
     mi.LiteralType: Schemas._literal,  # noqa: SLF001
     mi.CustomType: Schemas._custom,  # noqa: SLF001
@@ -306,11 +312,15 @@ def _always_present(cls: Any) -> set[str]:
     if isinstance(origin, type) and issubclass(origin, msgspec.Struct):
         if origin.__struct_config__.omit_defaults:
             return set()
-        fields = msgspec.structs.fields(cls)
-        return {field.name for field in fields if not _may_be_unset(field.type)}
+        found = msgspec.structs.fields(cls)
+        return {field.name for field in found if not _may_be_unset(field.type)}
     if getattr(origin, "__total__", None) is not None and issubclass(origin, dict):
         return set()  # what a TypedDict does not require may be missing
-    return {field.name for field in fields_of(cls) or () if not _may_be_unset(field.type)}
+    names = {field.name for field in fields_of(cls) or () if not _may_be_unset(field.type)}
+    if is_dataclass(origin) and "__slots__" not in vars(origin):
+        # msgspec leaves a default where it is, in the class, and writes what is in the object.
+        names -= {field.name for field in fields(origin) if field.default is not MISSING}
+    return names
 
 
 def _may_be_unset(type_: object) -> bool:
