@@ -18,7 +18,9 @@ from oxidite.http.response import (
     TextResponse,
 )
 from oxidite.openapi.base import JSON, OpenAPIError
-from oxidite.openapi.schemas import Schemas, any_of, check_example, is_nothing
+from oxidite.openapi.examples import check_example
+from oxidite.openapi.keywords import any_of
+from oxidite.openapi.schemas import Schemas
 from oxidite.routing.route import Route
 
 __all__ = ["answers_of"]
@@ -70,7 +72,7 @@ class _Answers:
             self._add_members(get_args(type_))
         elif (stream := _stream_of(type_)) is not None:
             self._add_stream(*stream)
-        elif is_nothing(type_):
+        elif _is_nothing(type_):
             self._response(204 if self._status == 200 else self._status)
         elif isinstance(kind := _class_of(type_), type) and issubclass(kind, Response):
             self._add_response(kind)
@@ -86,7 +88,7 @@ class _Answers:
         for member in members:
             kind = _class_of(member)
             is_response = isinstance(kind, type) and issubclass(kind, Response)
-            if is_nothing(member) or is_response or _stream_of(member) or kind in (str, bytes):
+            if _is_nothing(member) or is_response or _stream_of(member) or kind in (str, bytes):
                 self.add(member)
             else:
                 data.append(member)
@@ -135,7 +137,7 @@ class _Answers:
         """Add a response that was declared."""
         if not (isinstance(status, int) and 200 <= status <= 599):
             raise OpenAPIError(f"{self._route.where}: responses={{{status!r}: …}} is no status.")
-        if is_nothing(type_):
+        if _is_nothing(type_):
             self._response(status)
         else:
             self._content(status, {_JSON: {"schema": self._schemas.of(type_, "output")}})
@@ -152,6 +154,10 @@ class _Answers:
             self._found["200"]["headers"] = {"ETag": dict(_ETAG)}
             self._response(304)["headers"] = {"ETag": dict(_ETAG)}
         return dict(sorted(self._found.items()))
+
+
+def _is_nothing(type_: object) -> bool:
+    return type_ is None or type_ is type(None)
 
 
 def _class_of(type_: object) -> object:

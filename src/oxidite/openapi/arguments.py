@@ -14,7 +14,9 @@ from oxidite.http.multipart import FormData, Upload
 from oxidite.http.request import FORM_TYPES
 from oxidite.openapi.base import JSON
 from oxidite.openapi.docstrings import Docstring
-from oxidite.openapi.schemas import NULL, Schemas, check_example, plain
+from oxidite.openapi.examples import check_example, plain
+from oxidite.openapi.keywords import without_null
+from oxidite.openapi.schemas import Schemas
 from oxidite.routing.pattern import Pattern
 from oxidite.routing.route import Route
 
@@ -113,7 +115,7 @@ class _Reader:
     def _single(self, d: Description, name: str) -> Iterator[JSON]:
         if d.source == "header" and name.lower() in _OF_HTTP:
             return
-        schema = _without_null(self._schemas.of(without_none(d.type), "input"))
+        schema = without_null(self._schemas.of(without_none(d.type), "input"))
         if d.default not in (_EMPTY, None):
             schema = {**schema, "default": plain(d.default)}
         for example in schema.get("examples", ()):
@@ -127,7 +129,7 @@ class _Reader:
         for key, schema in structure.get("properties", {}).items():
             name = key.replace("_", "-").lower() if d.source == "header" else key
             if not (d.source == "header" and name in _OF_HTTP):
-                yield self._parameter(d.source, name, _without_null(schema), required=key in needed)
+                yield self._parameter(d.source, name, without_null(schema), required=key in needed)
 
     def _parameter(self, source: str, name: str, schema: JSON, *, required: bool) -> JSON:
         parameter: JSON = {"name": name, "in": source}
@@ -176,22 +178,3 @@ def _is_file(type_: Any) -> bool:
     if isinstance(type_, type):
         return issubclass(type_, Upload)
     return any(map(_is_file, getattr(type_, "__args__", ())))
-
-
-def _without_null(schema: JSON) -> JSON:
-    """Take ``null`` away: in a URL a value is there or it is not."""
-    schema = dict(schema)
-    if schema.get("default", 0) is None:
-        del schema["default"]
-    kinds = schema.get("type")
-    if isinstance(kinds, list):
-        kinds = [kind for kind in kinds if kind != "null"]
-        schema["type"] = kinds[0] if len(kinds) == 1 else kinds
-    members = schema.get("anyOf")
-    if isinstance(members, list) and NULL in members:
-        members = [member for member in members if member != NULL]
-        if len(members) > 1:
-            return {**schema, "anyOf": members}
-        del schema["anyOf"]
-        schema.update(members[0])
-    return schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from oxidite.routing.pattern import Param
@@ -47,16 +48,11 @@ class OperationIds:
         several = f"{name}_{method.lower()}"
         candidates = [several] if len(route.methods) > 1 else [name, several]
         candidates.append(f"{several}_{_words(route.path.partition(':')[0])}")
-        for candidate in candidates:
-            if candidate not in self._taken:
-                break
-        else:
-            number = 2
-            while f"{candidate}_{number}" in self._taken:
-                number += 1
-            candidate = f"{candidate}_{number}"
-        self._taken.add(candidate)
-        return candidate
+        numbered = (f"{candidates[-1]}_{number}" for number in itertools.count(2))
+        every = itertools.chain(candidates, numbered)
+        chosen = next(each for each in every if each not in self._taken)
+        self._taken.add(chosen)
+        return chosen
 
 
 def _words(text: str) -> str:

@@ -120,7 +120,7 @@ def _document(
 def _file(request: Request, name: str) -> Response:
     try:
         if name in _OURS:
-            content = (resources.files(__package__) / "page" / name).read_bytes()
+            content = (resources.files("oxidite.openapi") / "page" / name).read_bytes()
             return _answer(content, _OURS[name])
         files = resources.files("oxidite_docs_ui") / "static"
         if name in _THEIRS:
