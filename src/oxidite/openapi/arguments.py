@@ -12,7 +12,7 @@ from oxidite.extract.base import Description
 from oxidite.extract.params import without_none
 from oxidite.http.multipart import FormData, Upload
 from oxidite.http.request import FORM_TYPES
-from oxidite.openapi.base import JSON
+from oxidite.openapi.base import JSON, Direction
 from oxidite.openapi.docstrings import Docstring
 from oxidite.openapi.examples import check_example, plain
 from oxidite.openapi.keywords import without_null
@@ -53,10 +53,10 @@ class Arguments:
     """Whether a request can be refused because of its values."""
 
     @classmethod
-    def of(cls, route: Route, schemas: Schemas, docs: Docstring) -> Arguments:
-        """Read them."""
+    def of(cls, route: Route, schemas: Schemas, docs: Docstring, direction: Direction) -> Arguments:
+        """Read them; the body of a webhook goes out, so its ``direction`` is ``output``."""
         found = list(descriptions_of(route))
-        reader = _Reader(route, schemas, docs)
+        reader = _Reader(route, schemas, docs, direction)
         parameters = {(each["in"], each["name"]): each for each in reader.path_parameters(found)}
         for each in found:
             if each.source in _SOURCES[1:]:
@@ -85,7 +85,10 @@ def _constrained(type_: object) -> bool:
 
 
 class _Reader:
-    def __init__(self, route: Route, schemas: Schemas, docs: Docstring) -> None:
+    def __init__(
+        self, route: Route, schemas: Schemas, docs: Docstring, direction: Direction
+    ) -> None:
+        self._direction: Direction = direction
         self._route = route
         self._schemas = schemas
         self._docs = docs
@@ -151,7 +154,7 @@ class _Reader:
         if has_files and _MULTIPART in media_types:
             media_types = [each for each in media_types if each not in FORM_TYPES]
             media_types.append(_MULTIPART)
-        schema = self._schemas.of(d.type, "input")
+        schema = self._schemas.of(d.type, self._direction)
         content: JSON = {"schema": schema} if schema else {}
         examples = self._route.definition.options.get("openapi", {}).get("request_examples")
         if examples:

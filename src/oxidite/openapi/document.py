@@ -76,7 +76,7 @@ def build(
     paths = _Paths(operations, about.spec, middleware)
     for route in routes:
         paths.add(route, template_of(route))
-    hooks = _Paths(operations, about.spec, ())
+    hooks = _Paths(operations, about.spec, (), is_webhook=True)
     for route in webhooks:
         hooks.add(route, route.name)
     content: JSON = {"openapi": _VERSIONS[about.spec], "info": _info(about)}
@@ -132,7 +132,15 @@ def _tag(tag: Tag, spec: Spec) -> JSON:
 class _Paths:
     """Operations by path; and why one is not there."""
 
-    def __init__(self, operations: Operations, spec: Spec, around: Sequence[Middleware]) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        spec: Spec,
+        around: Sequence[Middleware],
+        *,
+        is_webhook: bool = False,
+    ) -> None:
+        self._is_webhook = is_webhook
         self.items: dict[str, JSON] = {}
         self.tags: dict[str, None] = {}
         self.left_out: list[str] = []
@@ -157,7 +165,9 @@ class _Paths:
             if key in where:
                 self._leave_out(route, f"{method} {path} is {where[key]['operationId']} already")
             else:
-                where[key] = self._operations.of(route, method, self._around)
+                where[key] = self._operations.of(
+                    route, method, self._around, is_webhook=self._is_webhook
+                )
                 self.tags.update(dict.fromkeys(route.tags))
 
     def _places(self, route: Route) -> Iterator[tuple[str, str, str | None]]:

@@ -13,7 +13,7 @@ from oxidite.openapi.base import JSON, OpenAPIError
 from oxidite.openapi.components import Components
 from oxidite.openapi.docstrings import Docstring, title_of
 from oxidite.openapi.names import OperationIds, host_of
-from oxidite.openapi.problems import Problems, errors_of
+from oxidite.openapi.problems import Problems, declared_errors, errors_of
 from oxidite.openapi.schemas import Schemas
 from oxidite.routing.documented import Documented
 from oxidite.routing.route import Route
@@ -32,8 +32,17 @@ class Operations:
         self.problems: Problems = Problems(schemas.components)
         self.security_schemes: dict[str, JSON] = {}
 
-    def of(self, route: Route, method: str, around: Sequence[Middleware]) -> JSON:
+    def of(
+        self,
+        route: Route,
+        method: str,
+        around: Sequence[Middleware],
+        *,
+        is_webhook: bool = False,
+    ) -> JSON:
         """Return the operation of one method of a route; ``around`` is the application's middleware.
+
+        A webhook goes the other way: what its errors are, is up to those who get it.
 
         Raises:
             OpenAPIError: what was said of the route cannot be.
@@ -44,7 +53,7 @@ class Operations:
             raise OpenAPIError(f"{route.where}: openapi has no {unknown[0]!r}. Known: {known}.")
         docs = Docstring.of(route.handler)
         middleware = (*around, *route.middleware)
-        arguments = Arguments.of(route, self._schemas, docs)
+        arguments = Arguments.of(route, self._schemas, docs, "output" if is_webhook else "input")
         operation: JSON = {
             "operationId": said.get("id") or self._ids.take(route, method),
             "summary": said.get("summary") or docs.summary or title_of(route.handler.__name__),
@@ -62,7 +71,11 @@ class Operations:
             operation["parameters"] = parameters
         if arguments.body is not None:
             operation["requestBody"] = arguments.body
-        errors = errors_of(route, arguments, middleware)
+        errors = (
+            list(declared_errors(route, middleware))
+            if is_webhook
+            else errors_of(route, arguments, middleware)
+        )
         answers = answers_of(route, self._schemas, self._spec)
         problems = self.problems.responses_of(errors)
         operation["responses"] = dict(sorted({**problems, **answers}.items()))

@@ -27,7 +27,7 @@ from oxidite.openapi.base import JSON, ref
 from oxidite.openapi.components import Components
 from oxidite.routing.route import Route
 
-__all__ = ["Problems", "errors_of"]
+__all__ = ["Problems", "declared_errors", "errors_of"]
 
 _TYPE = "application/problem+json"
 _IDENTITY = "problem document"
@@ -70,7 +70,7 @@ def errors_of(
     route: Route, arguments: Arguments, around: Sequence[Middleware]
 ) -> list[type[HTTPError]]:
     """Return the errors a route is known to raise, each once; ``around`` is all its middleware."""
-    found = dict.fromkeys((*_of_requests(route, arguments), *_declared(route, around)))
+    found = dict.fromkeys((*_of_requests(route, arguments), *declared_errors(route, around)))
     return list(found)
 
 
@@ -101,7 +101,12 @@ def _of_requests(route: Route, arguments: Arguments) -> Iterator[type[HTTPError]
         yield NotAcceptableError
 
 
-def _declared(route: Route, around: Sequence[Middleware]) -> Iterator[type[HTTPError]]:
+def declared_errors(route: Route, around: Sequence[Middleware]) -> Iterator[type[HTTPError]]:
+    """Yield the errors that somebody says are raised.
+
+    Raises:
+        RouteError: one of them is none.
+    """
     for error in route.definition.options.get("raises", ()):
         if not (isinstance(error, type) and issubclass(error, HTTPError)):
             raise RouteError(f"{route.where}: raises=[{error!r}] is no subclass of HTTPError.")
