@@ -152,7 +152,10 @@ class Problems:
             else "\n".join(f"- `{code}`: {texts[code]}" for code in codes)
         )
         schema = self._schema(codes, with_fields=any(e is ValidationError for e in errors))
-        return {"description": description, "content": {_TYPE: {"schema": schema}}}
+        media: JSON = {"schema": schema}
+        if examples := {e.code: {"value": _example(e)} for e in errors if e is not ValidationError}:
+            media["examples"] = examples
+        return {"description": description, "content": {_TYPE: media}}
 
     def _schema(self, codes: list[str], *, with_fields: bool) -> JSON:
         if with_fields and len(codes) == 1:
@@ -181,6 +184,20 @@ class Problems:
                 ]
             },
         )
+
+
+def _example(error: type[HTTPError]) -> JSON:
+    try:
+        title = error.__new__(error).title  # without a message, which its constructor may want
+    except ValueError:  # a status that has no name
+        title = error.__name__.removesuffix("Error")
+    return {
+        "type": error.type,
+        "title": title,
+        "status": error.status,
+        "detail": _text(error),
+        "code": error.code,
+    }
 
 
 def _text(error: type[HTTPError]) -> str:

@@ -35,19 +35,24 @@ class SchemaDiff:
         # Of what is sent, every old form must still be understood; of what is answered, every new
         # form must be one that is known.
         must, may = (olds, news) if side == "input" else (news, olds)
-        matched: list[JSON] = []
-        for variant in must:
-            other = _match(variant, may)
+        matches = [(variant, _match(variant, may)) for variant in must]
+        for variant, other in matches:
             if other is None:
                 yield self._lost(variant, may, side, where)
             else:
-                matched.append(other)
                 was, now = (variant, other) if side == "input" else (other, variant)
                 yield from self._same_kind(was, now, side, where)
-        for variant in may:
-            if not any(variant is other for other in matched):
-                verb = "is accepted too" if side == "input" else "is not answered any more"
-                yield Change(where, "type-widened", f"{_kind(variant)} {verb}", breaking=False)
+        found = [other for _, other in matches]
+        if None not in found:
+            for variant in may:
+                if not any(variant is other for other in found):
+                    yield self._more(variant, side, where)
+
+    def _more(self, variant: JSON, side: Side, where: str) -> Change:
+        if side == "input":
+            return Change(where, "type-widened", f"{_kind(variant)} is accepted too", breaking=False)
+        message = f"{_kind(variant)} is not answered any more"
+        return Change(where, "type-narrowed", message, breaking=False)
 
     def _lost(self, variant: JSON, may: list[JSON], side: Side, where: str) -> Change:
         known = " or ".join(map(_kind, may))
