@@ -43,6 +43,7 @@ NEVER = {
     "oxidite.cli",
     "oxidite.encoding.models",
     "oxidite.middleware.debug",
+    "oxidite.openapi",
     "oxidite.protocols.wsgi",
     "oxidite.servers",
     "oxidite.testing",

@@ -3,11 +3,12 @@
 ``Oxidite(plugins=[OpenAPI(title="Shop", version="1.4")])`` serves ``/openapi.json`` and ``/docs``.
 """
 
-from oxidite.openapi.base import OpenAPIError
+from oxidite.openapi.base import JSON, OpenAPIError
 from oxidite.openapi.document import About, Built, Spec, Tag, build
 from oxidite.openapi.plugin import Choose, OpenAPI, documents_of
 
 __all__ = [
+    "JSON",
     "About",
     "Built",
     "Choose",

@@ -8,7 +8,8 @@ from oxidite.errors import ConfigError
 
 __all__ = ["JSON", "Direction", "OpenAPIError", "ref"]
 
-JSON: TypeAlias = dict[str, Any]  # a JSON object is open, and is built here from many sides
+JSON: TypeAlias = dict[str, Any]  # it is open, and is built here from many sides
+"""A JSON object."""
 
 Direction: TypeAlias = Literal["input", "output"]
 """Whether a schema is of what a client sends or of what it gets."""

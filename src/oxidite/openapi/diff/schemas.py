@@ -50,7 +50,9 @@ class SchemaDiff:
 
     def _more(self, variant: JSON, side: Side, where: str) -> Change:
         if side == "input":
-            return Change(where, "type-widened", f"{_kind(variant)} is accepted too", breaking=False)
+            return Change(
+                where, "type-widened", f"{_kind(variant)} is accepted too", breaking=False
+            )
         message = f"{_kind(variant)} is not answered any more"
         return Change(where, "type-narrowed", message, breaking=False)
 
