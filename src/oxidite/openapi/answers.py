@@ -42,13 +42,13 @@ _LOCATION: JSON = {
 }
 
 
-def answers_of(route: Route, schemas: Schemas, spec: str) -> dict[str, JSON]:
-    """Return the responses by status; ``spec`` is the version of OpenAPI.
+def answers_of(route: Route, schemas: Schemas) -> dict[str, JSON]:
+    """Return the responses by status.
 
     Raises:
         OpenAPIError: an example does not fit.
     """
-    answers = _Answers(route, schemas, spec)
+    answers = _Answers(route, schemas)
     answers.add(route.plan.returns)
     options = route.definition.options
     for status, type_ in options.get("openapi", {}).get("responses", {}).items():
@@ -57,10 +57,9 @@ def answers_of(route: Route, schemas: Schemas, spec: str) -> dict[str, JSON]:
 
 
 class _Answers:
-    def __init__(self, route: Route, schemas: Schemas, spec: str) -> None:
+    def __init__(self, route: Route, schemas: Schemas) -> None:
         self._route = route
         self._schemas = schemas
-        self._spec = spec
         options = route.definition.options
         self._status = options.get("status", 200)
         self._produces = tuple(options.get("produces", ())) or (_JSON,)
@@ -114,14 +113,8 @@ class _Answers:
         )
 
     def _add_stream(self, item: object, media_type: str) -> None:
-        schema = self._schemas.of(item, "output")
-        if self._spec == "3.2":
-            self._content(self._status, {media_type: {"itemSchema": schema}})
-        else:
-            # 3.1 has no word for it. A tool that knows this one can make use of it.
-            text = "A stream; `x-item-schema` is the schema of each of its items."
-            media = {"schema": {"type": "string", "description": text}, "x-item-schema": schema}
-            self._content(self._status, {media_type: media})
+        media = self._schemas.stream(item, "output")
+        self._content(self._status, {media_type: media})
 
     def _add_response(self, kind: type[Response]) -> None:
         if issubclass(kind, RedirectResponse):

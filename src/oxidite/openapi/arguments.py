@@ -5,14 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from oxidite.encoding import codec_for
 from oxidite.extract.base import Description
 from oxidite.extract.params import without_none
-from oxidite.http.multipart import FormData, Upload
-from oxidite.http.request import FORM_TYPES
 from oxidite.openapi.base import JSON, Direction
+from oxidite.openapi.bodies import body_of
 from oxidite.openapi.docstrings import Docstring
 from oxidite.openapi.examples import check_example, plain
 from oxidite.openapi.keywords import without_null
@@ -24,11 +21,8 @@ __all__ = ["Arguments", "descriptions_of"]
 
 _EMPTY = inspect.Parameter.empty
 _SOURCES = ("path", "query", "header", "cookie")
-_MULTIPART = "multipart/form-data"
 # What OpenAPI says by other means, and would ignore as parameters.
 _OF_HTTP = ("accept", "content-type", "authorization")
-# Other names for the same; one is enough to tell.
-_ALIASES = ("application/vnd.msgpack", "application/x-msgpack")
 
 
 def descriptions_of(route: Route) -> Iterator[Description]:
@@ -56,7 +50,7 @@ class Arguments:
     def of(cls, route: Route, schemas: Schemas, docs: Docstring, direction: Direction) -> Arguments:
         """Read them; the body of a webhook goes out, so its ``direction`` is ``output``."""
         found = list(descriptions_of(route))
-        reader = _Reader(route, schemas, docs, direction)
+        reader = _Reader(route, schemas, docs)
         parameters = {(each["in"], each["name"]): each for each in reader.path_parameters(found)}
         for each in found:
             if each.source in _SOURCES[1:]:
@@ -66,8 +60,7 @@ class Arguments:
                     if key not in parameters or parameter.get("required"):
                         parameters[key] = parameter
         bodies = [each for each in found if each.source == "body"]
-        body = reader.body(bodies[0]) if bodies else None
-        # The handler's own body says more than one that a dependency looks at, too.
+        body = body_of(route, bodies, schemas, direction)
         may_not_fit = bool(bodies) or any(map(_can_fail, found))
         return cls(list(parameters.values()), body, may_not_fit)
 
@@ -85,10 +78,7 @@ def _constrained(type_: object) -> bool:
 
 
 class _Reader:
-    def __init__(
-        self, route: Route, schemas: Schemas, docs: Docstring, direction: Direction
-    ) -> None:
-        self._direction: Direction = direction
+    def __init__(self, route: Route, schemas: Schemas, docs: Docstring) -> None:
         self._route = route
         self._schemas = schemas
         self._docs = docs
@@ -146,38 +136,3 @@ class _Reader:
             parameter["required"] = True
         parameter["schema"] = schema
         return parameter
-
-    def body(self, d: Description) -> JSON:
-        """Return the body: one schema for all formats it may come in."""
-        has_files = d.type is FormData or _has_files(d.type)
-        media_types = [each for each in d.media_types if each not in _ALIASES] or ["*/*"]
-        if has_files and _MULTIPART in media_types:
-            media_types = [each for each in media_types if each not in FORM_TYPES]
-            media_types.append(_MULTIPART)
-        schema = self._schemas.of(d.type, self._direction)
-        content: JSON = {"schema": schema} if schema else {}
-        examples = self._route.definition.options.get("openapi", {}).get("request_examples")
-        if examples:
-            where = f"{self._route.where}: request_examples"
-            content["examples"] = {
-                name: {"value": check_example(d.type, value, f"{where}[{name!r}]")}
-                for name, value in examples.items()
-            }
-        body: JSON = {"content": {each: dict(content) for each in media_types}}
-        if d.required:
-            body["required"] = True
-        return body
-
-
-def _has_files(type_: object) -> bool:
-    try:
-        fields = codec_for(type_).fields() or ()
-    except TypeError:
-        return False
-    return any(_is_file(field.type) for field in fields)
-
-
-def _is_file(type_: Any) -> bool:
-    if isinstance(type_, type):
-        return issubclass(type_, Upload)
-    return any(map(_is_file, getattr(type_, "__args__", ())))

@@ -72,7 +72,7 @@ def build(
     Raises:
         OpenAPIError: something said of a route cannot be.
     """
-    operations = Operations(Schemas(Components()), about.spec)
+    operations = Operations(Schemas(Components(), about.spec))
     paths = _Paths(operations, about.spec, middleware)
     for route in routes:
         paths.add(route, template_of(route))

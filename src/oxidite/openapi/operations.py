@@ -24,9 +24,8 @@ __all__ = ["Operations"]
 class Operations:
     """Makes operations, and collects what they share."""
 
-    def __init__(self, schemas: Schemas, spec: str) -> None:
+    def __init__(self, schemas: Schemas) -> None:
         self._schemas = schemas
-        self._spec = spec
         self._ids = OperationIds()
         self.components: Components = schemas.components
         self.problems: Problems = Problems(schemas.components)
@@ -76,7 +75,7 @@ class Operations:
             if is_webhook
             else errors_of(route, arguments, middleware)
         )
-        answers = answers_of(route, self._schemas, self._spec)
+        answers = answers_of(route, self._schemas)
         problems = self.problems.responses_of(errors)
         operation["responses"] = dict(sorted({**problems, **answers}.items()))
         self._add_security(operation, route, middleware)

@@ -15,6 +15,7 @@ from oxidite.encoding.fields import fields_of
 from oxidite.openapi.base import JSON, Direction
 from oxidite.openapi.docstrings import field_docs, own_docstring
 from oxidite.openapi.examples import check_field_examples, plain
+from oxidite.openapi.files import file_fields, limit_file
 from oxidite.openapi.keywords import choice, fixed
 
 __all__ = ["Structure", "enum_schema", "structure_schema"]
@@ -47,6 +48,8 @@ def structure_schema(
         if field.required or field.name in present:
             required.append(field.encode_name)
     check_field_examples(t.cls, properties)
+    for name, type_ in file_fields(t.cls):
+        properties[name] = limit_file(properties[name], type_)
     if getattr(t, "array_like", False) or isinstance(t, mi.NamedTupleType):
         return _described(cls, fixed(list(properties.values()), at_least=len(required)))
     schema: JSON = {"type": "object", "properties": properties}

@@ -6,7 +6,7 @@ import json
 from typing import Protocol
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # its types are a package of their own
+import yaml
 
 
 class Done(Protocol):
