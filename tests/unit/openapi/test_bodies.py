@@ -35,7 +35,7 @@ class Taken:
 
     def describe(self) -> Description:
         p = self._parameter
-        type_ = Annotated[p.type, *p.metadata]  # type: ignore[name-defined]  # made at run time
+        type_: object = Annotated[(p.type, *p.metadata)]
         types = ("multipart/form-data",)
         return Description("body", type_, p.name, p.required, media_types=types)
 
