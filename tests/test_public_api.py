@@ -223,6 +223,7 @@ NAMES: dict[str, list[str]] = {
         "JSON",
         "OpenAPI",
         "OpenAPIError",
+        "PageHeaders",
         "Spec",
         "Tag",
         "build",

@@ -5,6 +5,7 @@
 
 from oxidite.openapi.base import JSON, OpenAPIError
 from oxidite.openapi.document import About, Built, Spec, Tag, build
+from oxidite.openapi.pages import PageHeaders
 from oxidite.openapi.plugin import Choose, OpenAPI, documents_of
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Choose",
     "OpenAPI",
     "OpenAPIError",
+    "PageHeaders",
     "Spec",
     "Tag",
     "build",

@@ -113,7 +113,7 @@ class _Answers:
         )
 
     def _add_stream(self, item: object, media_type: str) -> None:
-        media = self._schemas.stream(item, "output")
+        media = self._schemas.stream(item, "output", media_type)
         self._content(self._status, {media_type: media})
 
     def _add_response(self, kind: type[Response]) -> None:

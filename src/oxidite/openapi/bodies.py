@@ -36,11 +36,13 @@ def body_of(
     files = {name: each.type for name, each in parts.items()}
     for whole in wholes:
         files |= dict(file_fields(whole.type))
-    media = _media(wholes, list(parts.values()), schemas, direction)
-    _add_examples(media, route, wholes)
-    content: JSON = {
-        each: dict(media) for each in _media_types(found, wholes, has_files=bool(files))
-    }
+    media_types = _media_types(found, wholes, has_files=bool(files))
+    if wholes and (item := _item_of(wholes[0].type)) is not None:
+        content = {each: schemas.stream(item, direction, each) for each in media_types}
+    else:
+        media = _media(wholes, list(parts.values()), schemas, direction)
+        _add_examples(media, route, wholes)
+        content = {each: dict(media) for each in media_types}
     if _MULTIPART in content and (encodings := encodings_of(files)):
         content[_MULTIPART]["encoding"] = encodings
     body: JSON = {"content": content}
@@ -65,8 +67,6 @@ def _media(
     schemas: Schemas,
     direction: Direction,
 ) -> JSON:
-    if wholes and (item := _item_of(wholes[0].type)) is not None:
-        return schemas.stream(item, direction)
     members = [schemas.of(each.type, direction) for each in wholes[:1]]
     if parts:
         members.append(_form_of(parts, schemas, direction))

@@ -16,6 +16,7 @@ __all__ = [
     "any_of",
     "choice",
     "constraints",
+    "event_of",
     "fixed",
     "without_null",
 ]
@@ -93,4 +94,19 @@ def fixed(items: list[JSON], *, at_least: int | None = None) -> JSON:
         "items": False,
         "minItems": len(items) if at_least is None else at_least,
         "maxItems": len(items),
+    }
+
+
+def event_of(data: JSON) -> JSON:
+    """Return the schema of a server-sent event whose data is JSON (OpenAPI 3.2, section 4.14.4)."""
+    text: JSON = {"type": "string", "contentMediaType": "application/json"}
+    return {
+        "type": "object",
+        "properties": {
+            "data": {**text, "contentSchema": data} if data else {"type": "string"},
+            "event": {"type": "string"},
+            "id": {"type": "string"},
+            "retry": {"type": "integer", "minimum": 0},
+        },
+        "required": ["data"],
     }

@@ -7,20 +7,25 @@ that allows no inline script.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from posixpath import basename, dirname, relpath
+from typing import TypeAlias
 
 from oxidite.app import Oxidite
+from oxidite.encoding import encode_json
 from oxidite.errors import NotFoundError
 from oxidite.http.request import Request
 from oxidite.http.response import HTMLResponse, Response
 from oxidite.http.types import Middleware
 
-__all__ = ["POLICY", "Page"]
+__all__ = ["POLICY", "Page", "PageHeaders"]
+
+PageHeaders: TypeAlias = Callable[[Request], Mapping[str, str]]
+"""Makes header fields for the unsafe requests of a page, when the page is made."""
 
 PACKAGE = "oxidite-docs-ui"
 
@@ -36,6 +41,7 @@ _OURS = {"page.js": _JS, "page.css": _CSS}
 _THEIRS = {"swagger-ui-bundle.js": _JS, "swagger-ui.css": _CSS}
 _PNG = {"favicon-32x32.png": "image/png"}
 _HEADERS = {
+    "cache-control": "no-store",  # it may have a token in it
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -47,20 +53,20 @@ _FOREVER = "public, max-age=31536000, immutable"
 class Page:
     """The page at ``path`` that shows the document at ``document``.
 
-    ``csrf`` has the names of the cookie and of the header field that carry a token, if one is needed.
+    ``headers`` makes the fields that unsafe requests of the page carry, such as a token against CSRF.
     """
 
     title: str
     path: str
     document: str
-    csrf: tuple[str, str] | None
+    headers: PageHeaders | None
     middleware: tuple[Middleware, ...]
 
     def add_to(self, app: Oxidite, name: str) -> None:
         """Add the page and its files."""
 
-        def docs() -> HTMLResponse:
-            return HTMLResponse(self.html(), headers=_HEADERS)
+        def docs(request: Request) -> HTMLResponse:
+            return HTMLResponse(self.html(request), headers=_HEADERS)
 
         def docs_file(request: Request, file: str) -> Response:
             return _file(request, file)
@@ -75,7 +81,7 @@ class Page:
                 openapi={"include": False},
             )(handler)
 
-    def html(self) -> str:
+    def html(self, request: Request) -> str:
         """Return the page; without the files, what to install."""
         # Relative, so that it holds behind a proxy's prefix: from where the page is.
         files = basename(self.path)
@@ -90,13 +96,14 @@ class Page:
             f'<link rel="icon" href="{files}/favicon-32x32.png?{stamp}">',
             f'<div id="reference"></div><script src="{files}/swagger-ui-bundle.js?{stamp}"></script>'
             f'<script src="{files}/page.js?{stamp}"></script>',
-            {"document": relpath(self.document, dirname(self.path)), **self._csrf()},
+            {
+                "document": relpath(self.document, dirname(self.path)),
+                "headers": self._fields(request),
+            },
         )
 
-    def _csrf(self) -> Mapping[str, str]:
-        if self.csrf is None:
-            return {}
-        return dict(zip(("csrf-cookie", "csrf-header"), self.csrf, strict=True))
+    def _fields(self, request: Request) -> str:
+        return encode_json({} if self.headers is None else self.headers(request)).decode()
 
 
 _MISSING = (

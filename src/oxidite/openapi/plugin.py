@@ -15,7 +15,7 @@ from oxidite.http.response import Response
 from oxidite.http.types import Middleware
 from oxidite.openapi.base import JSON
 from oxidite.openapi.document import About, Built, Spec, Tag, build
-from oxidite.openapi.pages import Page
+from oxidite.openapi.pages import Page, PageHeaders
 from oxidite.routing.route import Route
 from oxidite.routing.router import Router
 
@@ -40,8 +40,8 @@ class OpenAPI:
 
     ``webhooks`` is a router with what the application sends to others: each route is one, called as
     its handler is, which is never called. ``security_schemes`` are those that no route declares.
-    ``info`` are further members of the document's ``info``, ``extra`` of the whole. ``csrf`` has the
-    names of the cookie and of the header field of a token that unsafe requests of the page carry.
+    ``info`` are further members of the document's ``info``, ``extra`` of the whole. ``page_headers`` makes
+    header fields that unsafe requests of the page carry, such as a token against CSRF.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class OpenAPI:
         info: Mapping[str, object] | None = None,
         extra: Mapping[str, object] | None = None,
         middleware: Sequence[Middleware] = (),
-        csrf: tuple[str, str] | None = None,
+        page_headers: PageHeaders | None = None,
     ) -> None:
         if spec not in ("3.1", "3.2"):
             raise ConfigError(f"OpenAPI(spec={spec!r}): use '3.1' or '3.2'.")
@@ -72,7 +72,7 @@ class OpenAPI:
         self.path = path
         self.docs = docs
         self.middleware: tuple[Middleware, ...] = tuple(middleware)
-        self._csrf = csrf
+        self._page_headers = page_headers
         self._only = only
         self._webhooks = webhooks
         self.about: About = About(
@@ -113,7 +113,7 @@ class OpenAPI:
             openapi={"include": False},
         )(openapi)
         if self.docs is not None:
-            page = Page(self.about.title, self.docs, self.path, self._csrf, self.middleware)
+            page = Page(self.about.title, self.docs, self.path, self._page_headers, self.middleware)
             page.add_to(app, f"{self.name}-docs")
 
     def build(self, app: Oxidite) -> Built:

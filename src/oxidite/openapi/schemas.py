@@ -17,6 +17,7 @@ from oxidite.openapi.keywords import (
     ITEMS,
     any_of,
     constraints,
+    event_of,
     fixed,
 )
 from oxidite.openapi.scalars import scalar_schema
@@ -59,14 +60,13 @@ class Schemas:
         pointer = schema.get("$ref")
         return self.components.find(pointer) if isinstance(pointer, Pointer) else schema
 
-    def stream(self, item: object, direction: Direction) -> JSON:
+    def stream(self, item: object, direction: Direction, media_type: str) -> JSON:
         """Return the Media Type Object of a stream, whose items are of the type ``item``."""
         schema = self.of(item, direction)
-        if self.spec != "3.1":
-            return {"itemSchema": schema}
-        # 3.1 has no word for it. A tool that knows this one can make use of it.
-        text = "A stream; `x-item-schema` is the schema of each of its items."
-        return {"schema": {"type": "string", "description": text}, "x-item-schema": schema}
+        if media_type == "text/event-stream":
+            schema = event_of(schema)
+        # 3.1 has no word for it. A `schema` would be of the whole to some tools, of an item to others.
+        return {"x-item-schema" if self.spec == "3.1" else "itemSchema": schema}
 
     def _loosely(self, type_: object, direction: Direction) -> JSON:
         origin, arguments = get_origin(type_), get_args(type_)

@@ -633,7 +633,33 @@ def test_a_stream_says_what_its_items_are() -> None:
         content = operation(app, path, spec="3.2")["responses"]["200"]["content"]
         assert content == {"application/jsonl": {"itemSchema": point}}
         media = operation(app, path)["responses"]["200"]["content"]["application/jsonl"]
-        assert media["x-item-schema"] == point
+        assert media == {"x-item-schema": point}
+
+
+def test_an_event_holds_its_data_as_text_that_is_json() -> None:
+    app = Oxidite()
+
+    @app.get("/")
+    async def typed() -> Annotated[AsyncIterator[Point], Lines("text/event-stream")]:
+        raise NotImplementedError
+
+    @app.get("/any")
+    async def untyped() -> Annotated[AsyncIterator[Any], Lines("text/event-stream")]:
+        raise NotImplementedError
+
+    def data(path: str) -> JSON:
+        content = operation(app, path, spec="3.2")["responses"]["200"]["content"]
+        event = content["text/event-stream"]["itemSchema"]
+        assert sorted(event["properties"]) == ["data", "event", "id", "retry"]
+        found: JSON = event["properties"]["data"]
+        return found
+
+    assert data("/") == {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": "#/components/schemas/Point"},
+    }
+    assert data("/any") == {"type": "string"}
 
 
 # Errors.

@@ -111,17 +111,16 @@ async def test_a_mistake_is_an_error_of_the_document_alone() -> None:
 
 
 async def test_the_page_and_its_files() -> None:
-    async with Client(shop(csrf=("a", 'b"'))) as client:
+    async with Client(shop(page_headers=lambda request: {"x-path": f'"{request.path}'})) as client:
         page = await client.get("/docs")
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         policy = page.headers["content-security-policy"]
         assert policy == pages.POLICY
         assert "script-src 'self';" in policy
         assert "<script>" not in page.text
-        assert (
-            'data-document="openapi.json" data-csrf-cookie="a" data-csrf-header="b&quot;"'
-            in page.text
-        )
+        assert page.headers["cache-control"] == "no-store"
+        assert 'data-document="openapi.json"' in page.text
+        assert 'data-headers="{&quot;x-path&quot;:&quot;\\&quot;/docs&quot;}"' in page.text
 
         script = await client.get("/docs/swagger-ui-bundle.js")
         assert script.headers["content-encoding"] == "gzip"
