@@ -10,7 +10,7 @@ from oxidite.openapi.keywords import NULL, NUMBERS, STRINGS, choice, constraints
 
 __all__ = ["scalar_schema"]
 
-DECIMAL = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+DECIMAL = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?$"
 
 # The lengths of bytes are of the bytes, not of their text, so nothing can be said of them.
 _BYTES: JSON = {"type": "string", "contentEncoding": "base64"}

@@ -151,6 +151,8 @@ def test_decimals_are_answered_as_text_and_taken_as_either() -> None:
         assert accepts(Decimal, text)
         assert codec_for(Decimal).decode_json(encode_json(text)) == Decimal(text)
     assert accepts(Decimal, 1.5)
+    # An exponent that no Decimal can have.
+    assert not accepts(Decimal, "1E+9999999999")
     assert not accepts(Decimal, "one")
 
 
