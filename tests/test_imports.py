@@ -51,6 +51,7 @@ NEVER = {
     "oxidite.middleware.identity",
     "oxidite.middleware.proxies",
     "oxidite.middleware.timeouts",
+    "oxidite.openapi",
     "oxidite.protocols.wsgi",
     "oxidite.servers",
     "oxidite.testing",

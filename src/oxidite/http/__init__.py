@@ -2,6 +2,7 @@
 
 from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
+from oxidite.http.declared import Declared, SecurityScheme, declared_by, declares
 from oxidite.http.form import FormData, FormValue
 from oxidite.http.headers import Headers, MutableHeaders
 from oxidite.http.limits import (
@@ -38,6 +39,7 @@ __all__ = [
     "ASGIApp",
     "Address",
     "ClientDisconnectError",
+    "Declared",
     "FilePart",
     "FileRule",
     "FormData",
@@ -62,6 +64,7 @@ __all__ = [
     "Response",
     "SameSite",
     "Scopes",
+    "SecurityScheme",
     "Sink",
     "Spool",
     "StoredResponse",
@@ -73,6 +76,8 @@ __all__ = [
     "Upload",
     "Version",
     "complete",
+    "declared_by",
+    "declares",
     "ordered",
     "to_response",
 ]

@@ -1,6 +1,7 @@
 """From a request to its handler, and from a handler to its URL."""
 
 from oxidite.http.version import Version
+from oxidite.routing.documented import Documented
 from oxidite.routing.pattern import Converter, Param, Pattern
 from oxidite.routing.route import Definition, Encoder, RenderError, Route, RouteOptions
 from oxidite.routing.router import (
@@ -22,6 +23,7 @@ __all__ = [
     "Controller",
     "Converter",
     "Definition",
+    "Documented",
     "Encoder",
     "Entry",
     "Included",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_arg
 
 from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import (
+    HTTPError,
     NotAcceptableError,
     PreconditionFailedError,
     RouteError,
@@ -37,6 +38,7 @@ from oxidite.http.response import (
 )
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.version import Version
+from oxidite.routing.documented import Documented
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 from oxidite.routing.streams import check_stream, stream_call
 from oxidite.routing.versioning import Versioning, VersionSpec
@@ -60,11 +62,13 @@ class RouteOptions(TypedDict, total=False):
 
     ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
     of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
-    client goes away (only safe methods, unless said); ``versions`` the versions it is in; ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
+    client goes away (only safe methods, unless said); ``versions`` the versions it is in;
+    ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
     ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
     ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
-    without it, and their encoders for others than JSON and MessagePack; ``meta`` is for middleware
-    and policies.
+    without it, and their encoders for others than JSON and MessagePack; ``raises`` has the errors
+    that the handler raises and ``openapi`` more for documents; ``meta`` is for middleware and
+    policies.
     """
 
     name: str
@@ -79,6 +83,8 @@ class RouteOptions(TypedDict, total=False):
     etag: Literal["weak", "strong"]
     complete: bool
     produces: Sequence[str] | Mapping[str, Encoder]
+    raises: Sequence[type[HTTPError]]
+    openapi: Documented
 
 
 Encoder: TypeAlias = Callable[[object], bytes]
