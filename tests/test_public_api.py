@@ -206,7 +206,10 @@ NAMES: dict[str, list[str]] = {
     "oxidite.middleware": [
         "ErrorHandler",
         "ErrorRenderer",
+        "OriginLike",
+        "OriginNotAllowedError",
         "Problem",
+        "cors",
     ],
     "oxidite.middleware.debug": [
         "debug_markdown",
@@ -253,6 +256,7 @@ NAMES: dict[str, list[str]] = {
         "ExpiredSignatureError",
         "SecretLike",
         "Signer",
+        "Signers",
         "development_secret",
     ],
     "oxidite.servers": [

@@ -19,6 +19,7 @@ from oxidite.config import environment
 from oxidite.errors import ConfigError
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
+from oxidite.http.methods import PathMethods
 from oxidite.http.middleware import check_order
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
 from oxidite.http.response import Response
@@ -34,7 +35,7 @@ from oxidite.routing.route import Route
 from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
-from oxidite.security.signing import SecretLike, Signer, development_secret
+from oxidite.security.signing import SecretLike, Signer, Signers, development_secret
 
 __all__ = ["Oxidite"]
 
@@ -72,6 +73,9 @@ class Oxidite(Router):
         """Makes URLs: ``app.url(show, id=3)``. A handler may also ask for it: ``url: URLs``."""
         self.lifespan.offer(self)
         self.lifespan.offer(self.url)
+        # Asked for each time: the table is made later, and anew.
+        self.lifespan.offer(PathMethods(lambda request: self.table.methods(request)))  # noqa: PLW0108
+        self.lifespan.offer(Signers(self.signer))
         self.render_error: ErrorRenderer = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
         self._table: RouteTable | None = None

@@ -181,6 +181,10 @@ class MutableHeaders(Headers):
 
     def add_vary(self, *names: str) -> None:
         """Name request headers that this response depends on (RFC 9110 section 12.5.5)."""
+        # PERF: most responses depend on nothing yet; benchmark `protection`.
+        if len(names) == 1 and not any(item[0] == "vary" for item in self._items):
+            self.add("vary", names[0])
+            return
         present = [part.strip() for value in self.get_all("vary") for part in value.split(",")]
         if "*" in present:
             return

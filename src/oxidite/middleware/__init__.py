@@ -1,5 +1,42 @@
-"""Middleware: what runs around handlers. One file each."""
+"""Middleware: what runs around handlers. One file each.
+
+The names are imported when they are first asked for (PEP 562): an application pays for those that it
+uses. A file is called otherwise than the function in it, or it would stand in that one's place.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer, Problem
 
-__all__ = ["ErrorHandler", "ErrorRenderer", "Problem"]
+if TYPE_CHECKING:
+    from oxidite.middleware.cross_origin import OriginNotAllowedError, cors
+    from oxidite.middleware.origins import OriginLike
+
+__all__ = [
+    "ErrorHandler",
+    "ErrorRenderer",
+    "OriginLike",
+    "OriginNotAllowedError",
+    "Problem",
+    "cors",
+]
+
+_HOMES = {
+    "oxidite.middleware.cross_origin": ("OriginNotAllowedError", "cors"),
+    "oxidite.middleware.origins": ("OriginLike",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'oxidite.middleware' has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])
