@@ -204,11 +204,13 @@ NAMES: dict[str, list[str]] = {
         "Resource",
     ],
     "oxidite.middleware": [
+        "Coding",
         "ErrorHandler",
         "ErrorRenderer",
         "OriginLike",
         "OriginNotAllowedError",
         "Problem",
+        "compression",
         "cors",
     ],
     "oxidite.middleware.debug": [

@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer, Problem
 
 if TYPE_CHECKING:
+    from oxidite.middleware.codings import Coding
+    from oxidite.middleware.compress import compression
     from oxidite.middleware.cross_origin import OriginNotAllowedError, cors
     from oxidite.middleware.origins import OriginLike
 
 __all__ = [
+    "Coding",
     "ErrorHandler",
     "ErrorRenderer",
     "OriginLike",
     "OriginNotAllowedError",
     "Problem",
+    "compression",
     "cors",
 ]
 
 _HOMES = {
+    "oxidite.middleware.codings": ("Coding",),
+    "oxidite.middleware.compress": ("compression",),
     "oxidite.middleware.cross_origin": ("OriginNotAllowedError", "cors"),
     "oxidite.middleware.origins": ("OriginLike",),
 }
