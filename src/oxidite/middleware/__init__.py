@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oxidite.middleware.compress import compression
     from oxidite.middleware.cross_origin import OriginNotAllowedError, cors
     from oxidite.middleware.origins import OriginLike
+    from oxidite.middleware.ratelimit import limit, rate_limit
 
 __all__ = [
     "Coding",
@@ -24,6 +25,8 @@ __all__ = [
     "Problem",
     "compression",
     "cors",
+    "limit",
+    "rate_limit",
 ]
 
 _HOMES = {
@@ -31,6 +34,7 @@ _HOMES = {
     "oxidite.middleware.compress": ("compression",),
     "oxidite.middleware.cross_origin": ("OriginNotAllowedError", "cors"),
     "oxidite.middleware.origins": ("OriginLike",),
+    "oxidite.middleware.ratelimit": ("limit", "rate_limit"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
