@@ -20,7 +20,7 @@ from functools import partial
 from statistics import median
 from types import ModuleType
 
-from benchmarks import fresh
+from benchmarks import fresh, protection
 from benchmarks.contract import WORKLOADS, Workload
 from benchmarks.environments import CONTROLS, OURS, PEERS, site_packages
 from benchmarks.fakes import AsgiServer, RsgiServer, first_reply, lifespan
@@ -41,7 +41,7 @@ _CONTESTANTS = {
     ),
 }
 _BATCH_SECONDS = 0.004
-_PARTS = ("calls", "pieces", "register", "start")
+_PARTS = ("calls", "middleware", "pieces", "register", "start")
 _modules: dict[tuple[str, str, str, str], ModuleType] = {}
 
 
@@ -62,6 +62,8 @@ def main(arguments: list[str]) -> int:
         if "calls" in parts:
             for interface in _CONTESTANTS:
                 _calls(loop, interface, options.workloads, options.rounds)
+        if "middleware" in parts:
+            protection.show(loop, options.rounds, _in_turn, _row)
         if "pieces" in parts:
             _pieces(options.rounds)
         if "register" in parts:

@@ -61,14 +61,14 @@ def cors(
         fixed.append(("access-control-allow-credentials", "true"))
     answer = _Preflight(methods, headers, max_age, fixed, private_network=private_network)
     to_read = [*fixed, ("access-control-expose-headers", exposed)] if exposed else fixed
-    everyone = allowed.everyone
+    everyone, exact = allowed.everyone, allowed.exact
 
     # What these refuse has to be readable for the page, too.
     @complete
     @ordered(outside=["rate_limit", "csrf", "decompression", "idempotency"])
     async def middleware(request: Request, call_next: Handler) -> Response:
         origin = request.headers.get("origin")
-        is_allowed = origin is not None and origin in allowed
+        is_allowed = origin is not None and (origin in exact or origin in allowed)
         if origin is not None and request.method == "OPTIONS":
             asked = request.headers.get("access-control-request-method")
             found = None if asked is None else answer.methods(request, asked)
