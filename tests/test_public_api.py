@@ -204,6 +204,8 @@ NAMES: dict[str, list[str]] = {
         "Resource",
     ],
     "oxidite.middleware": [
+        "CSRFError",
+        "CSRFToken",
         "Coding",
         "ErrorHandler",
         "ErrorRenderer",
@@ -212,6 +214,8 @@ NAMES: dict[str, list[str]] = {
         "Problem",
         "compression",
         "cors",
+        "csrf",
+        "csrf_token",
         "limit",
         "rate_limit",
     ],

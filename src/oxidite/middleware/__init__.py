@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from oxidite.middleware.codings import Coding
     from oxidite.middleware.compress import compression
     from oxidite.middleware.cross_origin import OriginNotAllowedError, cors
+    from oxidite.middleware.forgery import CSRFError, CSRFToken, csrf, csrf_token
     from oxidite.middleware.origins import OriginLike
     from oxidite.middleware.ratelimit import limit, rate_limit
 
 __all__ = [
+    "CSRFError",
+    "CSRFToken",
     "Coding",
     "ErrorHandler",
     "ErrorRenderer",
@@ -25,6 +28,8 @@ __all__ = [
     "Problem",
     "compression",
     "cors",
+    "csrf",
+    "csrf_token",
     "limit",
     "rate_limit",
 ]
@@ -33,6 +38,7 @@ _HOMES = {
     "oxidite.middleware.codings": ("Coding",),
     "oxidite.middleware.compress": ("compression",),
     "oxidite.middleware.cross_origin": ("OriginNotAllowedError", "cors"),
+    "oxidite.middleware.forgery": ("CSRFError", "CSRFToken", "csrf", "csrf_token"),
     "oxidite.middleware.origins": ("OriginLike",),
     "oxidite.middleware.ratelimit": ("limit", "rate_limit"),
 }
