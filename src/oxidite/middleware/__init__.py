@@ -14,22 +14,37 @@ if TYPE_CHECKING:
     from oxidite.middleware.compress import compression
     from oxidite.middleware.cross_origin import OriginNotAllowedError, cors
     from oxidite.middleware.forgery import CSRFError, CSRFToken, csrf, csrf_token
+    from oxidite.middleware.idempotent import (
+        IdempotencyConflictError,
+        IdempotencyKeyError,
+        IdempotencyMismatchError,
+        idempotency,
+    )
     from oxidite.middleware.origins import OriginLike
     from oxidite.middleware.ratelimit import limit, rate_limit
+    from oxidite.middleware.replies import Attempt, MemoryReplies, Reply, ReplyStore
 
 __all__ = [
+    "Attempt",
     "CSRFError",
     "CSRFToken",
     "Coding",
     "ErrorHandler",
     "ErrorRenderer",
+    "IdempotencyConflictError",
+    "IdempotencyKeyError",
+    "IdempotencyMismatchError",
+    "MemoryReplies",
     "OriginLike",
     "OriginNotAllowedError",
     "Problem",
+    "Reply",
+    "ReplyStore",
     "compression",
     "cors",
     "csrf",
     "csrf_token",
+    "idempotency",
     "limit",
     "rate_limit",
 ]
@@ -39,8 +54,15 @@ _HOMES = {
     "oxidite.middleware.compress": ("compression",),
     "oxidite.middleware.cross_origin": ("OriginNotAllowedError", "cors"),
     "oxidite.middleware.forgery": ("CSRFError", "CSRFToken", "csrf", "csrf_token"),
+    "oxidite.middleware.idempotent": (
+        "IdempotencyConflictError",
+        "IdempotencyKeyError",
+        "IdempotencyMismatchError",
+        "idempotency",
+    ),
     "oxidite.middleware.origins": ("OriginLike",),
     "oxidite.middleware.ratelimit": ("limit", "rate_limit"),
+    "oxidite.middleware.replies": ("Attempt", "MemoryReplies", "Reply", "ReplyStore"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

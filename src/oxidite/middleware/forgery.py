@@ -32,15 +32,17 @@ _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{22}")
 _LONGEST = 256  # characters of a token; ours have about 100
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
-Reason = Literal["cross_site", "token_missing", "cookie_missing", "token_invalid"]
-
 
 class CSRFError(ForbiddenError):
-    """The request may not come from a page of this site."""
+    """The request may not come from a page of this site.
+
+    The problem document has a ``reason``: ``cross_site``, ``token_missing``, ``cookie_missing`` or
+    ``token_invalid``.
+    """
 
     code = "csrf"
 
-    def __init__(self, message: str, reason: Reason) -> None:
+    def __init__(self, message: str, reason: str) -> None:
         super().__init__(message, extra={"reason": reason})
 
 
