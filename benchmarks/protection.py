@@ -48,7 +48,14 @@ def show(
 
 
 def _stacks() -> dict[str, tuple[list[Any], Exchange]]:
-    from oxidite.middleware import compression, cors, rate_limit
+    from oxidite.middleware import (
+        compression,
+        cors,
+        csrf,
+        decompression,
+        idempotency,
+        rate_limit,
+    )
     from oxidite.middleware.ratelimit import Rule
 
     async def noop(request: Any, call_next: Any) -> Any:
@@ -68,6 +75,9 @@ def _stacks() -> dict[str, tuple[list[Any], Exchange]]:
         "two limits": ([rate_limit(often, often)], _ASKED),
         "together": (together, _ASKED),
         "bare POST": ([], _POSTED),
+        "csrf": ([csrf()], _POSTED),
+        "idempotency": ([idempotency()], _POSTED),
+        "decompression": ([decompression()], _POSTED),
     }
 
 

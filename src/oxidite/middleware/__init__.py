@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from oxidite.middleware.codings import Coding
     from oxidite.middleware.compress import compression
     from oxidite.middleware.cross_origin import OriginNotAllowedError, cors
+    from oxidite.middleware.decode import InvalidContentCodingError
+    from oxidite.middleware.decompress import UnsupportedContentCodingError, decompression
     from oxidite.middleware.forgery import CSRFError, CSRFToken, csrf, csrf_token
     from oxidite.middleware.idempotent import (
         IdempotencyConflictError,
@@ -34,16 +36,19 @@ __all__ = [
     "IdempotencyConflictError",
     "IdempotencyKeyError",
     "IdempotencyMismatchError",
+    "InvalidContentCodingError",
     "MemoryReplies",
     "OriginLike",
     "OriginNotAllowedError",
     "Problem",
     "Reply",
     "ReplyStore",
+    "UnsupportedContentCodingError",
     "compression",
     "cors",
     "csrf",
     "csrf_token",
+    "decompression",
     "idempotency",
     "limit",
     "rate_limit",
@@ -53,6 +58,8 @@ _HOMES = {
     "oxidite.middleware.codings": ("Coding",),
     "oxidite.middleware.compress": ("compression",),
     "oxidite.middleware.cross_origin": ("OriginNotAllowedError", "cors"),
+    "oxidite.middleware.decode": ("InvalidContentCodingError",),
+    "oxidite.middleware.decompress": ("UnsupportedContentCodingError", "decompression"),
     "oxidite.middleware.forgery": ("CSRFError", "CSRFToken", "csrf", "csrf_token"),
     "oxidite.middleware.idempotent": (
         "IdempotencyConflictError",
