@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from array import array
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from oxidite.middleware.ratelimit.rules import Algorithm, Rule
 
 __all__ = ["Meter", "meter_of"]
 
-_EXACT = 64
+_EXACT = 100
 """Requests of a key that are remembered one by one; of a larger quota, so many parts of the window."""
 
 _ROUNDING = 1e-6  # of one token: sums of floats are not exact
@@ -73,28 +73,31 @@ class FixedWindow:
 class SlidingWindow:
     """Remembers when what was taken comes back: never more than the quota in any window.
 
-    Exact for quotas up to 64. Of larger ones what was taken in a 64th of the window comes back
+    Exact for quotas up to 100. Of larger ones what was taken in a 100th of the window comes back
     together, when the last of it would: so it is still never more, and at most that much later.
     """
 
-    __slots__ = ("_ends", "_rule", "_step", "_used")
+    __slots__ = ("_amounts", "_ends", "_rule", "_step", "_used")
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._used = 0
         self._step = 0.0 if rule.quota <= _EXACT else rule.window / _EXACT
-        self._ends: deque[tuple[float, int]] = deque()
+        # When something comes back, in order, and how much. Arrays take a fifth of the memory of lists.
+        self._ends = array("d")
+        self._amounts = array("q")
 
     def wait(self, now: float, cost: int) -> float:
         """Return the seconds until ``cost`` can be taken."""
         ends = self._ends
-        while ends and ends[0][0] <= now:
-            self._used -= ends.popleft()[1]
+        while ends and ends[0] <= now:
+            del ends[0]
+            self._used -= self._amounts.pop(0)
         missing = self._used + cost - self._rule.quota
         if missing <= 0:
             return 0.0
-        for end, taken in ends:
-            missing -= taken
+        for end, amount in zip(ends, self._amounts, strict=True):
+            missing -= amount
             if missing <= 0:
                 return end - now
         return self._rule.window  # more than there ever is
@@ -103,23 +106,22 @@ class SlidingWindow:
         """Take ``cost``."""
         end = now + self._rule.window
         if self._step:
-            # To the next multiple of the step; one further where rounding fell short of the end.
-            parts = math.ceil(end / self._step)
-            end = max(parts * self._step, end)
+            # To the next multiple of the step; no less where rounding falls short of the end.
+            end = max(math.ceil(end / self._step) * self._step, end)
         self._used += cost
-        if self._ends and self._ends[-1][0] >= end:
-            last, taken = self._ends.pop()
-            self._ends.append((last, taken + cost))
+        if self._ends and self._ends[-1] >= end:
+            self._amounts[-1] += cost
         else:
-            self._ends.append((end, cost))
+            self._ends.append(end)
+            self._amounts.append(cost)
 
     def left(self, now: float) -> tuple[int, float]:
         """Return what is left."""
-        return self._rule.quota - self._used, self._ends[0][0] - now if self._ends else 0.0
+        return self._rule.quota - self._used, self._ends[0] - now if self._ends else 0.0
 
     def is_idle(self, now: float) -> bool:
         """Tell whether everything has come back."""
-        return not self._ends or self._ends[-1][0] <= now
+        return not self._ends or self._ends[-1] <= now
 
 
 class Bucket:
