@@ -10,6 +10,7 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
@@ -53,19 +54,13 @@ class Encoder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class Encoding:
     """A content coding at a level: ``encode`` for a whole body, ``encoder`` for a stream."""
 
-    __slots__ = ("encode", "encoder", "name")
-
     name: Coding
-
-    def __init__(
-        self, name: Coding, encode: Callable[[bytes], bytes], encoder: Callable[[], Encoder]
-    ) -> None:
-        self.name = name
-        self.encode = encode
-        self.encoder = encoder
+    encode: Callable[[bytes], bytes]
+    encoder: Callable[[], Encoder]
 
 
 def available() -> tuple[Coding, ...]:

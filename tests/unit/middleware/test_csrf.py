@@ -140,6 +140,32 @@ async def test_each_token_is_another_one_and_all_are_good() -> None:
         assert [await reason(client, x_csrf_token=each) for each in tokens] == [None] * 5
 
 
+async def test_a_page_may_have_two_forms_and_one_cookie() -> None:
+    app = application()
+
+    @app.get("/two")
+    async def two(first: CSRFToken, second: CSRFToken) -> list[str]:
+        return [first, second]
+
+    async with client_of(app) as client:
+        response = await client.get("/two")
+        tokens: list[str] = response.json()
+
+        assert len(set(tokens)) == 2
+        assert len(response.headers.get_list("set-cookie")) == 1
+        assert [await reason(client, x_csrf_token=each) for each in tokens] == [None, None]
+
+
+async def test_without_a_host_there_is_no_origin_of_ours() -> None:
+    fields = {"cookie": "id=1", "origin": "https://"}
+    app = application()
+    async with app.running():
+        request = Request.of("DELETE", "/", headers=fields, resources=app.lifespan)
+        response = await app.handle(request)
+
+    assert b"cross_site" in response.body
+
+
 async def test_a_token_can_be_made_in_any_layer() -> None:
     async def in_header(request: Request, call_next: Handler) -> Response:
         response = await call_next(request)

@@ -165,7 +165,7 @@ class Concurrency:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
-        self.inside = 0
+        self.inside: int = 0
 
     def wait(self, now: float, cost: int) -> float:
         """Return the seconds until ``cost`` can be taken: a guess, for nobody knows."""

@@ -90,9 +90,9 @@ class Plan:
         scope: str,
         style: FieldStyle,
     ) -> None:
-        self.rules = (*outer, *own)
-        self.holds = any(rule.algorithm == "concurrency" for rule in self.rules)
-        self.writer = Writer(self.rules, style)
+        self.rules: tuple[Rule, ...] = (*outer, *own)
+        self.holds: bool = any(rule.algorithm == "concurrency" for rule in self.rules)
+        self.writer: Writer = Writer(self.rules, style)
         self._scoped = [(rule, "") for rule in outer] + [(rule, scope) for rule in own]
         self._cost = cost
 
