@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from oxidite.errors import ConfigError, ForbiddenError
 from oxidite.extract.base import Description
 from oxidite.http.headers import header_name
+from oxidite.http.methods import PathMethods
 from oxidite.http.middleware import complete, ordered
 from oxidite.http.request import FORM_TYPES, Request
 from oxidite.http.response import Response
@@ -30,6 +31,7 @@ _MADE = "oxidite.csrf.made"
 _COOKIE = "csrf"
 _COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{22}")
 _LONGEST = 256  # characters of a token; ours have about 100
+_MULTIPART = "multipart/form-data"
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -184,7 +186,7 @@ class _Guard:
 
     async def _check_token(self, request: Request) -> None:
         token = request.headers.get(self.header)
-        if token is None and request.content_type in FORM_TYPES:
+        if token is None and _is_form(request):
             value = (await request.form()).get(self.field)
             token = value if isinstance(value, str) else None
         if not token:
@@ -238,6 +240,15 @@ class _Guard:
             return f"session {cookies[self.session]}"
         own = cookies.get(_cookie_name(request), "")
         return f"cookie {own}" if _COOKIE_VALUE.fullmatch(own) else None
+
+
+def _is_form(request: Request) -> bool:
+    """Tell whether there is a form that whoever comes after this can still read."""
+    kind = request.content_type
+    if kind != _MULTIPART:
+        return kind in FORM_TYPES
+    # Its parts are not kept as they came, and a mounted application reads them by itself.
+    return "*" not in request.resources.get(PathMethods)(request)
 
 
 def _cookie_name(request: Request) -> str:

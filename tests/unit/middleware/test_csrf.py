@@ -97,6 +97,21 @@ async def test_a_form_with_a_file_is_accepted() -> None:
     assert other.json()["reason"] == "token_missing"
 
 
+async def test_a_mounted_application_gets_its_forms_whole() -> None:
+    outer = application()
+    outer.mount("/inner", application(csrf(token="fallback")))
+    async with client_of(outer) as client:
+        token = await token_from(client)
+        path, fields = "/inner/form", {**OWN, "x-csrf-token": token}
+        plain = await client.post(path, data={"csrf_token": token, "a": "1"}, headers=OWN)
+        files = await client.post(path, files={"file": b"content"}, headers=fields)
+        without = await client.post(path, data={"csrf_token": token}, files={"f": b""}, headers=OWN)
+
+    assert plain.json() == ["a", "csrf_token"]
+    assert files.json() == ["file"]
+    assert without.json()["reason"] == "token_missing"
+
+
 async def test_a_script_sends_the_token_in_a_header() -> None:
     async with client_of() as client:
         token = await token_from(client)
