@@ -72,7 +72,7 @@ def compression(
         elif not isinstance(response, StreamingResponse):
             return response  # a file, or another application's: theirs to compress
         if response.status == 304:
-            return _same_as_before(request, response, names)
+            return _same_as_before(request, response)
         if not _may_change(request, response):
             return response
         chosen = choose(request.headers.get("accept-encoding"), names)
@@ -141,15 +141,16 @@ def _may_leak(request: Request) -> bool:
     return headers.get("sec-fetch-site") not in ("same-origin", "none")
 
 
-def _same_as_before(request: Request, response: Response, names: tuple[Coding, ...]) -> Response:
-    """Give a 304 the fields that the 200 had (RFC 9110 section 15.4.5)."""
+def _same_as_before(request: Request, response: Response) -> Response:
+    """Give a 304 the fields of the 200 that the client has (RFC 9110 section 15.4.5)."""
     made = response.made_headers
-    if (
-        made is not None
-        and "etag" in made
-        and choose(request.headers.get("accept-encoding"), names)
-    ):
-        made["etag"] = _weak(made["etag"])
+    etag = None if made is None else made.get("etag")
+    if made is not None and etag is not None:
+        weak = _weak(etag)
+        # It was compressed if that is what the client knows it by. What was not, keeps its tag.
+        if weak != etag and weak in request.headers.get("if-none-match", ""):
+            made["etag"] = weak
+            made.add_vary("accept-encoding")
     return response
 
 

@@ -5,6 +5,7 @@ import gzip
 import os
 import sys
 import threading
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
@@ -262,10 +263,13 @@ async def test_a_strong_etag_becomes_weak_also_in_the_304() -> None:
         first = await raw(client, "/")
         plain = await raw(client, "/", None)
         again = await raw(client, "/", if_none_match=first.headers["etag"])
+        other = await raw(client, "/", if_none_match=plain.headers["etag"])
 
     assert first.headers["etag"] == "W/" + plain.headers["etag"]
-    assert again.status == 304
-    assert again.headers["etag"] == first.headers["etag"]
+    assert (again.status, again.headers["etag"]) == (304, first.headers["etag"])
+    assert again.headers["vary"] == "accept-encoding"
+    # Who has it uncompressed may ask for ranges of it, for which the tag must stay strong.
+    assert (other.status, other.headers["etag"]) == (304, plain.headers["etag"])
 
 
 async def test_ranges_and_a_length_that_hold_no_more_are_taken_out() -> None:
@@ -396,6 +400,35 @@ async def test_an_event_arrives_before_the_next_one_is_made(coding: Coding) -> N
         assert read(await anext(pieces)) == b"data: first\n\n"
         go_on.set()
         assert read(await anext(pieces)) == b"data: second\n\n"
+
+
+@pytest.mark.parametrize("coding", ALL)
+async def test_a_long_stream_costs_a_bounded_memory(coding: Coding) -> None:
+    app = Oxidite(middleware=[compression()])
+    piece = os.urandom(32_000).hex()
+
+    async def content() -> AsyncIterator[str]:
+        for _ in range(400):
+            yield piece
+
+    @app.get("/")
+    async def home() -> StreamingResponse:
+        return StreamingResponse(content(), content_type="text/plain")
+
+    size = 0
+    async with Client(app) as client:
+        tracemalloc.start()
+        try:
+            headers = {"accept-encoding": coding}
+            async with client.stream("GET", "/", headers=headers) as response:
+                async for chunk in response.aiter_raw():
+                    size += len(chunk)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert size > 30_000
+    assert peak < 3_000_000  # of 25 MB
 
 
 async def test_a_client_that_leaves_ends_the_stream_below() -> None:

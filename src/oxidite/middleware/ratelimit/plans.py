@@ -119,7 +119,7 @@ class Plan:
         headers = {"retry-after": str(seconds)}
         self.writer.write(request, headers, verdicts)
         return RateLimitedError(
-            f"Allowed are {' and '.join(map(str, violated))}. Try again in "
+            f"At most {' and '.join(map(str, violated))}. Try again in "
             f"{seconds} second{'' if seconds == 1 else 's'}.",
             headers=headers,
             extra={"violated-policies": [rule.name for rule in violated]},

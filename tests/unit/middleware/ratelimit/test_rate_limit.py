@@ -95,7 +95,7 @@ async def test_who_is_refused_is_told_why_and_when_to_come_again() -> None:
     assert problem["type"] == "https://iana.org/assignments/http-problem-types#quota-exceeded"
     assert problem["code"] == "rate_limited"
     assert problem["violated-policies"] == ["1-per-minute"]
-    assert problem["detail"] == "Allowed are 1 in 60 seconds. Try again in 50 seconds."
+    assert problem["detail"] == "At most 1 in 60 seconds. Try again in 50 seconds."
 
 
 async def test_a_page_of_another_origin_may_read_that_too() -> None:
