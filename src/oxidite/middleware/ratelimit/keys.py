@@ -21,7 +21,7 @@ _NETWORK = 64  # bits of an IPv6 address: one customer has at least all of the r
 _LONGEST = 64  # characters of a key that are kept as they are
 
 
-def by_address(request: Request) -> str | None:
+def by_address(request: Request) -> str:
     """Name the address of the client: an IPv4 address, or the /64 network of an IPv6 one.
 
     Behind a proxy that is the proxy, unless the application was told to trust what it says.

@@ -107,7 +107,7 @@ class Plan:
             return ()
         name = key(request)
         kind = "ip:" if name is None or key is by_address else "key:"
-        who = prefix + stored(kind, (by_address(request) or "") if name is None else name)
+        who = prefix + stored(kind, by_address(request) if name is None else name)
         token = secrets.token_hex(8) if self.holds else ""
         return [Claim(scope + who, rule, cost, token) for rule, scope in self._scoped]
 
