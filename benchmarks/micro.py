@@ -20,7 +20,7 @@ from functools import partial
 from statistics import median
 from types import ModuleType
 
-from benchmarks import fresh, yielding
+from benchmarks import fresh, protection, yielding
 from benchmarks.contract import IN_ONE_PIECE, Workload
 from benchmarks.environments import CONTROLS, OURS, PEERS, site_packages
 from benchmarks.fakes import AsgiServer, RsgiServer, first_reply, lifespan
@@ -41,7 +41,7 @@ _CONTESTANTS = {
     ),
 }
 _BATCH_SECONDS = 0.004
-_PARTS = ("calls", "layers", "pieces", "register", "yielding", "start")
+_PARTS = ("calls", "layers", "protection", "pieces", "register", "yielding", "start")
 _modules: dict[tuple[str, str, str, str], ModuleType] = {}
 
 
@@ -64,6 +64,8 @@ def main(arguments: list[str]) -> int:
                 _calls(loop, interface, options.workloads, options.rounds)
         if "layers" in parts:
             loop.run_until_complete(_layers(options.rounds))
+        if "protection" in parts:
+            protection.show(loop, options.rounds, _in_turn, _row)
         if "pieces" in parts:
             _pieces(options.rounds)
         if "register" in parts:

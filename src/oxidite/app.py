@@ -21,6 +21,7 @@ from oxidite.errors import ConfigError
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
 from oxidite.http.limits import FormLimits
+from oxidite.http.methods import PathMethods
 from oxidite.http.middleware import check_order
 from oxidite.http.proxies import TrustedProxies
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
@@ -39,7 +40,7 @@ from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
 from oxidite.routing.version_table import VersionedTable, versioned_table
 from oxidite.routing.versioning import Versioning
-from oxidite.security.signing import SecretLike, Signer, development_secret
+from oxidite.security.signing import SecretLike, Signer, Signers, development_secret
 
 __all__ = ["Oxidite"]
 
@@ -84,6 +85,9 @@ class Oxidite(Router):
         """Makes URLs: ``app.url(show, id=3)``. A handler may also ask for it: ``url: URLs``."""
         self.lifespan.offer(self)
         self.lifespan.offer(self.url)
+        # Asked for each time: the table is made later, and anew.
+        self.lifespan.offer(PathMethods(lambda request: self.table.methods(request)))  # noqa: PLW0108
+        self.lifespan.offer(Signers(self.signer))
         self.render_error: ErrorRenderer = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
         self._table: RouteTable | VersionedTable | None = None

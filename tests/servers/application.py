@@ -26,6 +26,7 @@ from oxidite import (
     StreamingResponse,
     Upload,
 )
+from oxidite.middleware import compression, cors, decompression, idempotency, limit, rate_limit
 
 Message = MutableMapping[str, Any]
 
@@ -401,6 +402,42 @@ async def cookie(value: str) -> Response:
     response = Response("ok")
     response.set_cookie("c", value)
     return response
+
+
+protected = app.group(
+    "/protected",
+    middleware=[
+        cors(["https://example.com"], expose=["ratelimit"]),
+        rate_limit("1000/minute"),
+        compression(),
+        decompression(max_size=100_000),
+        idempotency(),
+    ],
+)
+
+
+@protected.get("/text")
+async def protected_text() -> str:
+    return "again and again " * 1000
+
+
+@protected.get("/stream")
+async def protected_stream() -> StreamingResponse:
+    async def pieces() -> AsyncIterator[str]:
+        for _ in range(10):
+            yield "again and again " * 100
+
+    return StreamingResponse(pieces(), content_type="text/plain")
+
+
+@protected.post("/size")
+async def protected_size(request: Request) -> int:
+    return len(await request.body())
+
+
+@protected.get("/once", meta=limit("1/hour"))
+async def protected_once() -> str:
+    return "once"
 
 
 async def mounted(

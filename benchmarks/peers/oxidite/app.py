@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from oxidite import Json, Oxidite, Request, Response, StreamingResponse
 from oxidite.http.types import Handler
+from oxidite.middleware import cors
 
 MODE = os.environ.get("WORKLOAD", "main")
 
@@ -49,14 +50,7 @@ async def noop(request: Request, call_next: Handler) -> Response:
     return await call_next(request)
 
 
-async def cors_like(request: Request, call_next: Handler) -> Response:
-    response = await call_next(request)
-    if request.headers.get("origin") == "https://example.com":
-        response.headers["access-control-allow-origin"] = "https://example.com"
-    return response
-
-
-app = Oxidite(middleware=[cors_like, *[noop] * 5] if MODE == "mw" else [])
+app = Oxidite(middleware=[cors(["https://example.com"]), *[noop] * 5] if MODE == "mw" else [])
 
 
 def numbered(number: int) -> None:

@@ -188,6 +188,15 @@ class MutableHeaders(Headers):
 
     def add_vary(self, *names: str) -> None:
         """Name request headers that this response depends on (RFC 9110 section 12.5.5)."""
+        # PERF: most responses depend on nothing yet; benchmark `protection`.
+        if len(names) == 1:
+            for item in self._items:
+                if item[0] == "vary":
+                    break
+            else:
+                self._items.append(("vary", header_value(names[0])))
+                self._first = None
+                return
         present = [part.strip() for value in self.get_all("vary") for part in value.split(",")]
         if "*" in present:
             return

@@ -7,7 +7,7 @@ structures only when somebody asks: most requests need their method, their path 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import MappingProxyType
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
@@ -344,6 +344,16 @@ class Request(Struct, eq=False, weakref=True):
         if self._body is None:
             self._body = await read_all(self.stream())
         return self._body
+
+    def replace_body(self, body: bytes, *, without: Collection[str] = ()) -> None:
+        """Have whoever reads the body after this read ``body``; for middleware that has read it.
+
+        ``without`` are header fields, in lower case, that were about the body as it came.
+        """
+        self._body = body
+        self._headers = Headers(
+            item for item in self.headers.multi_items() if item[0] not in without
+        )
 
     @overload
     async def json(self) -> Any: ...  # whatever the client sent

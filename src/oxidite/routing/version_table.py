@@ -93,12 +93,20 @@ class VersionedTable:
         """Answer a request."""
         return self._tables[self._select(request)].dispatch(request)
 
+    def methods(self, request: Request) -> frozenset[str]:
+        """Return the methods that the path of a request has in its version."""
+        return self._tables[self._select(request)].methods(request)
+
     def _select(self, request: Request) -> str | None:
         try:
             name = self._versioning.select(request)
         except Exception:  # noqa: BLE001 - a query that is malformed: `_missing` raises it again
             return None
-        return name if name in self._tables else None
+        chosen = name if name in self._tables else None
+        if request.method == "OPTIONS" and not self._tables[chosen].methods(request):
+            # A browser that asks before it sends (CORS) does not say the version yet.
+            return next((n for n, t in self._tables.items() if t.methods(request)), chosen)
+        return chosen
 
     def _missing(self, request: Request) -> Exception | None:
         """Return what to say of a path that the table of the request's version does not have."""

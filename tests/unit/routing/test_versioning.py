@@ -13,6 +13,7 @@ from oxidite.clock import TravelClock, use
 from oxidite.errors import ConfigError, RouteError
 from oxidite.http.types import Handler
 from oxidite.instrument import Span, listen
+from oxidite.middleware import cors
 from oxidite.routing import Version, Versioning, based_on, routes_of
 from oxidite.testing import Client
 
@@ -205,6 +206,15 @@ class TestSelected:
                 204,
                 "GET, HEAD, OPTIONS, POST",
             )
+
+    async def test_a_browser_may_ask_before_it_says_the_version(self) -> None:
+        app = shop(header="v", default="3")
+        app.middleware = (*app.middleware, cors(origins=["https://shop.example"]))
+        asks = {"origin": "https://shop.example", "access-control-request-method": "GET"}
+        async with Client(app, headers=asks) as client:
+            answer = await client.options("/old")
+            assert answer.status_code == 204
+            assert answer.headers["access-control-allow-methods"] == "GET, HEAD"
 
     async def test_middleware_sees_the_route_and_its_version(self) -> None:
         seen: list[str] = []

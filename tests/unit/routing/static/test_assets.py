@@ -26,7 +26,6 @@ def write(path: Path, content: str) -> Path:
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "web"
     write(root / "app.css", "body { background: url(logo.svg) }")
-    write(root / "app.css.br", "compressed")
     write(root / "logo.svg", "<svg/>")
     write(root / "js" / "app.min.js", "let a = 1")
     write(root / "LICENSE", "free")
@@ -86,7 +85,10 @@ async def test_a_digest_that_is_not_current_is_404(app: Oxidite) -> None:
         assert (await client.get("/assets/app.000000000000.css")).status_code == 404
 
 
-async def test_a_compressed_form_is_sent_for_a_digest_too(app: Oxidite, assets: Assets) -> None:
+async def test_a_compressed_form_is_sent_for_a_digest_too(
+    app: Oxidite, assets: Assets, root: Path
+) -> None:
+    write(root / "app.css.br", "compressed")
     async with Client(app) as client:
         request = client.build_request(
             "GET", assets.url("app.css"), headers={"accept-encoding": "br"}
@@ -111,7 +113,10 @@ async def test_an_asset_that_is_not_there_is_told_with_its_nearest(
         assert "Did you mean 'app.css'?" in str(caught.value)
 
 
-async def test_a_compressed_form_is_no_asset_of_its_own(app: Oxidite, assets: Assets) -> None:
+async def test_a_compressed_form_is_no_asset_of_its_own(
+    app: Oxidite, assets: Assets, root: Path
+) -> None:
+    write(root / "app.css.br", "compressed")
     async with Client(app):
         assert assets.url("app.css")
         with pytest.raises(ConfigError, match=r"There is no asset 'app\.cs\.br'"):
