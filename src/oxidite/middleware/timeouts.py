@@ -91,7 +91,8 @@ class _Limit:
     def _complain(self) -> None:
         self._timer = None
         _logger.error(
-            "%s was cancelled after %g s and is still running: it must not catch CancelledError",
+            "%s was cancelled after %g s and is still running: it catches CancelledError, or its "
+            "clean-up takes long",
             self._where(),
             self._seconds,
         )
@@ -110,10 +111,11 @@ class _Limit:
             self._cancel_timer()
         if self._is_over and task is not None:
             task.uncancel()
-            _logger.error(
-                "%s caught the CancelledError at its end of time: it must raise it again",
-                self._where(),
-            )
+            if response.error is None:  # else that is in the log already
+                _logger.error(
+                    "%s caught the CancelledError at its end of time: it must raise it again",
+                    self._where(),
+                )
             await _close(response)
             raise self._error()
         if self._total is not None and isinstance(response, StreamingResponse):

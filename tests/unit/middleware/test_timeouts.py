@@ -138,6 +138,24 @@ async def test_a_handler_that_swallows_it_is_reported_and_answered_for(
     assert "the handler of GET /swallows/{id} caught the CancelledError" in caplog.text
 
 
+async def test_a_clean_up_that_fails_is_logged_as_that(caplog: pytest.LogCaptureFixture) -> None:
+    app = application(timeout(SOON))
+
+    @app.get("/fails")
+    async def fails() -> None:
+        try:
+            await for_ever()
+        finally:
+            raise LookupError("in the clean-up")
+
+    async with Client(app, raise_errors=False) as client:
+        assert (await client.get("/fails")).status_code == 504
+
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], LookupError)
+
+
 async def test_a_stream_of_such_a_handler_is_closed(caplog: pytest.LogCaptureFixture) -> None:
     closed: list[bool] = []
     app = application(timeout(SOON))
