@@ -24,7 +24,7 @@ from oxidite.errors import (
 from oxidite.http.filename import safe_filename
 from oxidite.http.form import FormData, parse_multipart, parse_urlencoded
 from oxidite.http.limits import FormLimits, InvalidFormError
-from oxidite.http.spool import Upload
+from oxidite.http.spool import Spool, Upload
 
 BOUNDARY = "x-boundary"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -656,6 +656,22 @@ class TestSpool:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert [opened.closed for opened in temporary.files] == [True]
+
+    async def test_cancelling_at_every_turn_of_the_loop_closes_the_file(
+        self, temporary: Temporary
+    ) -> None:
+        for turns in range(100):
+            spool = Spool(0)
+            task = asyncio.create_task(spool.write(b"x" * 100_000))
+            for _ in range(turns % 10):
+                await asyncio.sleep(0)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await spool.aclose()
+            with pytest.raises(ValueError, match="closed"):
+                spool.read(0, 1)
+        assert all(opened.closed for opened in temporary.files)
 
 
 class TestSafeFilename:
