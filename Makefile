@@ -65,4 +65,4 @@ lock: ## requirements.lock anew: every version with its hashes, no addresses
 	  --no-header --all-extras --group dev pyproject.toml -o requirements.lock
 
 clean: ## what was built
-	rm -rf .venv build dist docs/_build .coverage* .*_cache
+	rm -rf .venv build dist docs/_build packages/docs-ui/src/oxidite_docs_ui/static .coverage* .*_cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -74,7 +74,7 @@ class _Answers:
         elif _is_nothing(type_):
             self._response(204 if self._status == 200 else self._status)
         elif isinstance(kind := _class_of(type_), type) and issubclass(kind, Response):
-            self._add_response(kind)
+            self._add_response(kind, get_args(_bare(type_)))
         elif type_ in _UNKNOWN or (isinstance(kind, type) and issubclass(kind, AsyncIterable)):
             self._response(self._status)
         elif kind in (str, bytes) and self._produces == (_JSON,):
@@ -116,9 +116,17 @@ class _Answers:
         media = self._schemas.stream(item, "output", media_type)
         self._content(self._status, {media_type: media})
 
-    def _add_response(self, kind: type[Response]) -> None:
+    def _add_response(self, kind: type[Response], items: Sequence[object]) -> None:
         if issubclass(kind, RedirectResponse):
             self._response(303)["headers"] = {"Location": dict(_LOCATION)}
+            return
+        media_type = getattr(kind, "media_type", None)
+        if isinstance(media_type, str):
+            # A class of somebody's own says what it is; `EventStream[Tick]`, what is in it too.
+            if items:
+                self._add_stream(items[0], media_type)
+            else:
+                self._content(self._status, {media_type: {}})
             return
         for known, content in _KINDS:
             if issubclass(kind, known):
@@ -153,9 +161,12 @@ def _is_nothing(type_: object) -> bool:
     return type_ is None or type_ is type(None)
 
 
+def _bare(type_: object) -> object:
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
+
+
 def _class_of(type_: object) -> object:
-    while get_origin(type_) is Annotated:
-        type_ = get_args(type_)[0]
+    type_ = _bare(type_)
     return get_origin(type_) or type_
 
 

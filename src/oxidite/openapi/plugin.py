@@ -16,6 +16,7 @@ from oxidite.http.types import Middleware
 from oxidite.openapi.base import JSON
 from oxidite.openapi.document import About, Built, Spec, Tag, build
 from oxidite.openapi.pages import Page, PageHeaders
+from oxidite.openapi.yaml import to_yaml
 from oxidite.routing.route import Route
 from oxidite.routing.router import Router
 
@@ -34,7 +35,7 @@ class OpenAPI:
     """Serves the OpenAPI document of an application at ``path``, and a page for it at ``docs``.
 
     ``Oxidite(plugins=[OpenAPI(title="Shop", version="1.4")])``. The document is made when somebody
-    first asks for it. For several, such as a public and an internal one, use several of these, each
+    first asks for it; a ``path`` that ends with ``.yaml`` makes it YAML. For several, such as a public and an internal one, use several of these, each
     with a ``name``, its own paths, and ``only``: which routes it is about. ``middleware`` runs around
     what this adds, to keep people out. ``docs=None`` is for no page.
 
@@ -138,6 +139,8 @@ class OpenAPI:
         if request.root_path and "servers" not in content:
             # Behind a prefix that the application does not see, paths begin there.
             content = {**content, "servers": [{"url": request.root_path}]}
+        if self.path.endswith((".yaml", ".yml")):
+            return Response(to_yaml(content).encode(), content_type="application/yaml")
         return Response(encode_json(content), content_type="application/json")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import pytest
@@ -43,6 +43,8 @@ from oxidite.extract import Description
 from oxidite.http import Declared, SecurityScheme, declares
 from oxidite.openapi import OpenAPI, OpenAPIError, Tag
 from oxidite.openapi.base import JSON
+
+T = TypeVar("T")
 
 
 def document(app: Oxidite, **options: Any) -> JSON:
@@ -615,6 +617,34 @@ def test_an_entity_tag_is_a_header_and_a_304() -> None:
 class Lines:
     media_type: str = "application/jsonl"
     item: object = None
+
+
+class Report(Response):
+    media_type = "application/pdf"
+
+
+class Ticks(StreamingResponse, Generic[T]):
+    media_type = "application/jsonl"
+
+
+def test_a_response_of_ones_own_says_what_it_is() -> None:
+    app = Oxidite()
+
+    @app.get("/report")
+    async def report() -> Report:
+        return Report(b"")
+
+    @app.get("/ticks")
+    async def ticks() -> Ticks[Point]:
+        return Ticks([])
+
+    def content(path: str) -> JSON:
+        found: JSON = operation(app, path, spec="3.2")["responses"]["200"]["content"]
+        return found
+
+    assert content("/report") == {"application/pdf": {}}
+    point = {"$ref": "#/components/schemas/Point"}
+    assert content("/ticks") == {"application/jsonl": {"itemSchema": point}}
 
 
 def test_a_stream_says_what_its_items_are() -> None:

@@ -42,6 +42,14 @@ async def test_the_document_is_served_with_an_entity_tag() -> None:
         assert again.status_code == 304
 
 
+async def test_a_path_of_yaml_serves_yaml() -> None:
+    async with Client(shop(path="/api.yaml", docs="/reference/docs")) as client:
+        response = await client.get("/api.yaml")
+        assert response.headers["content-type"] == "application/yaml"
+        assert response.text.startswith('openapi: "3.1.1"\ninfo:\n  title: Shop\n')
+        assert 'data-document="../api.yaml"' in (await client.get("/reference/docs")).text
+
+
 async def test_the_document_is_made_once_and_anew_when_routes_are_added() -> None:
     app = shop()
     api = documents_of(app)["public"]
