@@ -209,7 +209,7 @@ class TestSelected:
 
     async def test_a_browser_may_ask_before_it_says_the_version(self) -> None:
         app = shop(header="v", default="3")
-        app.middleware = (*app.middleware, cors(origins=["https://shop.example"]))
+        app.middleware.append(cors(origins=["https://shop.example"]))
         asks = {"origin": "https://shop.example", "access-control-request-method": "GET"}
         async with Client(app, headers=asks) as client:
             answer = await client.options("/old")
