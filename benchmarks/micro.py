@@ -20,7 +20,7 @@ from functools import partial
 from statistics import median
 from types import ModuleType
 
-from benchmarks import fresh, protection, yielding
+from benchmarks import fresh, middleware, yielding
 from benchmarks.contract import IN_ONE_PIECE, Workload
 from benchmarks.environments import CONTROLS, OURS, PEERS, site_packages
 from benchmarks.fakes import AsgiServer, RsgiServer, first_reply, lifespan
@@ -41,7 +41,7 @@ _CONTESTANTS = {
     ),
 }
 _BATCH_SECONDS = 0.004
-_PARTS = ("calls", "layers", "protection", "pieces", "register", "yielding", "start")
+_PARTS = ("calls", "middleware", "pieces", "register", "yielding", "start")
 _modules: dict[tuple[str, str, str, str], ModuleType] = {}
 
 
@@ -62,10 +62,8 @@ def main(arguments: list[str]) -> int:
         if "calls" in parts:
             for interface in _CONTESTANTS:
                 _calls(loop, interface, options.workloads, options.rounds)
-        if "layers" in parts:
-            loop.run_until_complete(_layers(options.rounds))
-        if "protection" in parts:
-            protection.show(loop, options.rounds, _in_turn, _row)
+        if "middleware" in parts:
+            middleware.show(loop, options.rounds, _in_turn)
         if "pieces" in parts:
             _pieces(options.rounds)
         if "register" in parts:
@@ -169,18 +167,6 @@ async def _batch(once: Once, count: int) -> float:
     for _ in turns:
         await once()
     return (time.thread_time() - started) / count
-
-
-async def _layers(rounds: int) -> None:
-    # Only now: the other parts measure an application that has imported none of it.
-    from benchmarks import layers
-
-    print(f"\nMiddleware, CPU µs per request on its path, more than without (minimum of {rounds})")
-    async with layers.servers() as servers:
-        times = await _in_turn({name: server.once for name, server in servers.items()}, rounds)
-    nothing = min(times["none"])
-    for name, each in times.items():
-        print(f"  {name:<44}{(min(each) - nothing) * 1e6:>8.2f}")
 
 
 def _pieces(rounds: int) -> None:

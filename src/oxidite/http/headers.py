@@ -188,7 +188,7 @@ class MutableHeaders(Headers):
 
     def add_vary(self, *names: str) -> None:
         """Name request headers that this response depends on (RFC 9110 section 12.5.5)."""
-        # PERF: most responses depend on nothing yet; benchmark `protection`.
+        # PERF: most responses depend on nothing yet; benchmark `middleware`.
         if len(names) == 1:
             for item in self._items:
                 if item[0] == "vary":

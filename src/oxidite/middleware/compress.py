@@ -26,7 +26,7 @@ _COMPRESSIBLE = re.compile(
     r"x-msgpack|manifest|ld|sql|rtf|toml|x-www-form-urlencoded|vnd\.ms-fontobject)",
     re.IGNORECASE,
 )
-# PERF: the types of almost every response, looked at once; benchmark `protection`.
+# PERF: the types of almost every response, looked at once; benchmark `middleware`.
 _types: dict[str, bool] = {}
 _TYPES_KEPT = 256
 

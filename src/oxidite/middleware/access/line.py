@@ -39,7 +39,7 @@ def json_line(entry: AccessEntry, redact: Collection[str]) -> str:
         entry.trace_id,
         dict(_fields(entry, redact)) if entry.headers else None,
     )
-    # PERF: ten times as fast as `json`, and nearly always good enough; benchmark `micro layers`.
+    # PERF: ten times as fast as `json`, and nearly always good enough; benchmark `middleware`.
     try:
         data = encode_json(line)
     except UnicodeEncodeError:

@@ -55,7 +55,7 @@ def _digest(value: str) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-# PERF: reading an address takes longer than counting it; benchmark `protection`.
+# PERF: reading an address takes longer than counting it; benchmark `middleware`.
 @lru_cache(maxsize=4096)
 def network_of(host: str) -> str:
     """Return the name of the network that an address is limited with; other text as it is."""

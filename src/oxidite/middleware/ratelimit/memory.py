@@ -51,7 +51,7 @@ class MemoryRates:
         return verdicts
 
     def _acquire(self, claim: Claim, now: float) -> Verdict:
-        # PERF: most requests meet one limit; benchmark `protection`.
+        # PERF: most requests meet one limit; benchmark `middleware`.
         meter = self._meter(claim, now)
         wait = meter.wait(now, claim.cost)
         if not wait:
