@@ -107,14 +107,14 @@ def window(
     """
     server.check()
     pids = server.pids()
-    cpu, client, cores = _cpu(pids), _children_cpu(), _cores_busy()
+    cpu, client, cores = cpu_seconds(pids), _children_cpu(), _cores_busy()
     started = time.perf_counter()
     counted = _wrk(server, workload, seconds, connections)
     elapsed = time.perf_counter() - started
     server.check()
     if not pids <= server.pids():
         raise ServerFailedError(f"a process of it ended under load: {server.last_words()}")
-    used, client = _cpu(pids) - cpu, _children_cpu() - client
+    used, client = cpu_seconds(pids) - cpu, _children_cpu() - client
     busy = [after - before for before, after in zip(cores, _cores_busy(), strict=True)]
     if counted["failed"] or counted["refused"] or not counted["requests"]:
         raise ServerFailedError(
@@ -175,7 +175,7 @@ def _lua(text: str) -> str:
     return f"[==[{text}]==]"
 
 
-def _cpu(pids: frozenset[int]) -> float:
+def cpu_seconds(pids: frozenset[int]) -> float:
     """Seconds of CPU that processes have used, threads that ended included."""
     total = 0.0
     for pid in pids:

@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("oxidite", deadline=None)
+settings.load_profile("oxidite")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
-"""Runs ``application.py`` on one server: ``python run.py KIND [FORM DIRECTORY]``.
+"""Runs a module on one server: ``python run.py KIND MODULE [PLACE]``; says the port on standard output.
 
-FORM is ``tls``, with ``cert.pem`` and ``key.pem`` in the directory, or ``unix``, with the socket there.
-The port is written on standard output when it serves.
+PLACE is a Unix socket, or a directory with ``cert.pem`` and ``key.pem`` to speak TLS with.
 """
 
 from __future__ import annotations
@@ -21,13 +20,11 @@ def server_of(kind: str) -> Server:
     return choose_server(kind.partition("-")[0])
 
 
-def settings_of(form: str, directory: Path) -> Settings:
-    if form == "tls":
-        tls = TLS(certificate=directory / "cert.pem", key=directory / "key.pem")
+def settings_of(place: Path | None) -> Settings:
+    if place is not None and place.is_dir():
+        tls = TLS(certificate=place / "cert.pem", key=place / "key.pem")
         return Settings(port=0, graceful_timeout=2.0, tls=tls)
-    if form == "unix":
-        return Settings(uds=directory / "socket", graceful_timeout=2.0)
-    return Settings(port=0, graceful_timeout=2.0)
+    return Settings(port=0, uds=place, graceful_timeout=2.0)
 
 
 def announce(settings: Settings) -> None:
@@ -35,8 +32,8 @@ def announce(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    kind, form, directory = [*sys.argv[1:], *("plain", ".")[len(sys.argv) - 2 :]]
-    target = Target("application", "app", Path(__file__).parent)
+    kind, module, *paths = sys.argv[1:]
+    settings = settings_of(Path(paths[0]) if paths else None)
+    target = Target(module, "app", Path(__file__).parent)
     interface: Interface = "rsgi" if kind.endswith("-rsgi") else "asgi"
-    settings = settings_of(form, Path(directory))
     sys.exit(server_of(kind).run(target, settings, interface=interface, announce=announce))

@@ -89,9 +89,10 @@ class Fleet:
             (directory / name).write_bytes((self._directory / name).read_bytes())
         log = self._stack.enter_context((directory / "log").open("wb"))
         runner = Path(__file__).with_name("run.py")
+        places = {"plain": [], "tls": [str(directory)], "unix": [str(directory / "socket")]}
         process = self._stack.enter_context(
             subprocess.Popen(
-                [sys.executable, str(runner), kind, form, str(directory)],
+                [sys.executable, str(runner), kind, "application", *places[form]],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

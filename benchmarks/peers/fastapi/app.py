@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
 MODE = os.environ.get("WORKLOAD", "main")
@@ -79,6 +79,18 @@ if MODE in ("main", "mw"):
     @app.post("/items")
     async def create(item: Item) -> Created:
         return Created(name=item.name, total=item.quantity + sum(p.count for p in item.parts))
+
+
+if MODE == "stream":
+
+    async def pieces(count: int):
+        piece = b"x" * 65_536
+        for _ in range(count):
+            yield piece
+
+    @app.get("/stream/{count}")
+    async def stream(count: int):
+        return StreamingResponse(pieces(count), media_type="application/octet-stream")
 
 
 if MODE == "routes300":

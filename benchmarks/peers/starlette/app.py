@@ -8,8 +8,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 MODE = os.environ.get("WORKLOAD", "main")
 
@@ -62,6 +63,17 @@ async def create(request):
     return JSONResponse({"name": item.name, "total": total})
 
 
+async def pieces(count):
+    piece = b"x" * 65_536
+    for _ in range(count):
+        yield piece
+
+
+async def stream(request):
+    content = pieces(request.path_params["count"])
+    return StreamingResponse(content, media_type="application/octet-stream")
+
+
 def numbered(number: int) -> Route:
     async def handler(request):
         return JSONResponse({"id": request.path_params["id"], "route": number})
@@ -80,7 +92,10 @@ ROUTES = {
     "mw": MAIN,
     "routes300": [numbered(n) for n in range(300)],
     "routes1": [numbered(299)],
+    "stream": [Route("/stream/{count:int}", stream)],
 }
+if MODE == "files":
+    ROUTES["files"] = [Mount("/files", StaticFiles(directory=os.environ["FILES"]))]
 CORS = Middleware(CORSMiddleware, allow_origins=["https://example.com"])
 app = Starlette(
     routes=ROUTES[MODE],

@@ -22,6 +22,7 @@ __all__ = [
     "cancelled_elsewhere",
     "finish",
     "given_up",
+    "prepared",
     "run_after",
     "too_slow_error",
 ]
@@ -70,6 +71,14 @@ def too_slow_error(request: Request) -> RequestTimeoutError:
     # What is still to come is not worth waiting for; HTTP/2 ends the stream without a word.
     headers = {"connection": "close"} if request.http_version.startswith("1") else {}
     return RequestTimeoutError("The body of the request came too slowly.", headers=headers)
+
+
+async def prepared(app: Application, request: Request, response: Response) -> Response:
+    """Make a response fit its request that did not come from a handler, but from around one."""
+    try:
+        return await response.prepare(request)
+    except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
+        return await app.render_error(request, exc)
 
 
 async def finish(app: Application, request: Request, error: BaseException | None = None) -> None:

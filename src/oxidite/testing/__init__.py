@@ -7,6 +7,7 @@
 """
 
 from oxidite.testing.client import Client
+from oxidite.testing.events import Received, ReceivedEvent
 from oxidite.testing.live import LiveServer
 
-__all__ = ["Client", "LiveServer"]
+__all__ = ["Client", "LiveServer", "Received", "ReceivedEvent"]

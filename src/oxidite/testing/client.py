@@ -11,13 +11,19 @@ import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 import httpx2
 
 from oxidite.app import Oxidite
+from oxidite.encoding import codec_for
+from oxidite.extract.lines import LINES_TYPES
 from oxidite.http.request import Request
+from oxidite.testing.events import Received, ReceivedEvent, read_events, read_lines
+
+T = TypeVar("T")
 
 __all__ = ["Client"]
 
@@ -86,12 +92,41 @@ class Client(httpx2.AsyncClient):
         finally:
             self._restore()
 
+    def events(
+        self,
+        method: str,
+        url: str,
+        **options: Any,  # those of httpx2's `stream`
+    ) -> Received[ReceivedEvent]:
+        """Ask for server-sent events: ``async for event in client.events("GET", "/feed")``.
+
+        An answer of another kind is an ``AssertionError`` that shows it.
+        """
+        stream = self.stream(method, url, **_accepting("text/event-stream", options))
+        return Received(stream, read_events, ("text/event-stream",))
+
+    @overload
+    def lines(self, method: str, url: str, **options: Any) -> Received[Any]: ...
+    @overload
+    def lines(self, method: str, url: str, type_: type[T], **options: Any) -> Received[T]: ...
+    def lines(self, method: str, url: str, type_: object = Any, **options: Any) -> Received[Any]:
+        """Ask for JSON Lines, each decoded as ``type_``; otherwise as ``events``."""
+        stream = self.stream(method, url, **_accepting(LINES_TYPES[0], options))
+        read = partial(read_lines, decode=codec_for(type_).decode_json)
+        return Received(stream, read, LINES_TYPES)
+
     def _restore(self) -> None:
         self.app.render_error.observers.remove(_record)
         for type_ in self._resources:
             self.app.lifespan.remove_override(type_)
         for provider in self._dependencies:
             self.app.lifespan.replace(provider, None)
+
+
+def _accepting(media_type: str, options: dict[str, Any]) -> dict[str, Any]:
+    headers = httpx2.Headers(options.get("headers"))
+    headers.setdefault("accept", media_type)
+    return {**options, "headers": headers}
 
 
 def _record(_request: Request, error: Exception) -> None:

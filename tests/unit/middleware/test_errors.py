@@ -44,6 +44,7 @@ CODES = {
     "GatewayTimeoutError": "timeout",
     "GoneError": "gone",
     "HTTPError": "http_error",
+    "InsufficientStorageError": "insufficient_storage",
     "InternalServerError": "internal",
     "InvalidPathError": "invalid_path",
     "LengthRequiredError": "length_required",

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oxidite import Oxidite, Path, Request, Response, Router
@@ -323,7 +323,6 @@ hostile = st.lists(
 
 
 @given(hostile)
-@settings(deadline=None)
 def test_no_redirect_leaves_the_host(parts: list[str]) -> None:
     app = slashes("redirect")
     path = "/" + "".join(parts)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
@@ -263,7 +263,6 @@ VALUES = {
 }
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(sorted(VALUES)) | segments, min_size=1, max_size=4), st.data())
 def test_a_url_leads_back_to_its_route_and_its_values(
     kinds: list[str], data: st.DataObject
@@ -288,7 +287,6 @@ def test_a_url_leads_back_to_its_route_and_its_values(
     assert (match.route, match.params) == ("route", values)
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("/{}:ainté. "), max_size=20) | st.text(max_size=20))
 def test_any_text_is_a_pattern_that_reads_the_same_or_is_refused(text: str) -> None:
     try:
@@ -299,7 +297,6 @@ def test_any_text_is_a_pattern_that_reads_the_same_or_is_refused(text: str) -> N
         assert str(pattern) == (text or "/")
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(CONVERTERS)), st.text(max_size=30))
 def test_any_text_is_a_value_or_no_match(name: str, text: str) -> None:
     try:

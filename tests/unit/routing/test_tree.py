@@ -3,7 +3,7 @@ from __future__ import annotations
 from enum import Enum
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oxidite.errors import InvalidPathError
@@ -231,7 +231,6 @@ def naively(routes: Routes, segments: list[str], method: str) -> tuple[str | Non
     return None, allowed
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(patterns, methods), max_size=12),
     paths,

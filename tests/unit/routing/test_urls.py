@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Annotated, Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 from pydantic import BaseModel
@@ -262,7 +262,6 @@ def test_an_enum_that_is_text_too_is_written_as_its_value() -> None:
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(words.filter(lambda word: word not in ("", "id")), words, max_size=4))
 def test_any_query_is_read_back(query: dict[str, str]) -> None:
     url = app.url("show", id=3, **query)
