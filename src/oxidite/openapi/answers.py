@@ -8,6 +8,7 @@ from http import HTTPStatus
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from oxidite.extract.streams import streamed
 from oxidite.http.response import (
     BYTES,
     HTMLResponse,
@@ -173,9 +174,12 @@ def _class_of(type_: object) -> object:
 def _stream_of(type_: object) -> tuple[object, str] | None:
     """Return the type of the items of a stream, and its media type.
 
-    A stream says so by something in ``Annotated`` that has ``media_type`` and, if it is not what the
+    One that is not the framework's says so by something in ``Annotated`` that has ``media_type`` and, if it is not what the
     iterator yields, ``item``.
     """
+    found = streamed(type_)
+    if found is not None:
+        return found.item, found.media_type
     if get_origin(type_) is not Annotated:
         return None
     base, *extras = get_args(type_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -39,8 +39,9 @@ from oxidite import (
     Upload,
 )
 from oxidite.errors import ConfigError, RouteError
-from oxidite.extract import Description
+from oxidite.extract import Description, streams
 from oxidite.http import Declared, SecurityScheme, declares
+from oxidite.http.streams import Event, EventStream
 from oxidite.openapi import OpenAPI, OpenAPIError, Tag
 from oxidite.openapi.base import JSON
 
@@ -664,6 +665,38 @@ def test_a_stream_says_what_its_items_are() -> None:
         assert content == {"application/jsonl": {"itemSchema": point}}
         media = operation(app, path)["responses"]["200"]["content"]["application/jsonl"]
         assert media == {"x-item-schema": point}
+
+
+def test_what_a_handler_yields_is_in_the_document() -> None:
+    app = Oxidite()
+
+    @app.get("/lines")
+    async def lines() -> streams.Lines[Point]:
+        yield Point(1, 2)
+
+    @app.get("/sync")
+    def sync() -> Annotated[Iterator[Point], streams.Rows]:
+        yield Point(1, 2)
+
+    @app.get("/events")
+    async def events() -> streams.Events[Event[Point]]:
+        yield Event(Point(1, 2))
+
+    @app.get("/response")
+    async def response() -> EventStream[Point]:
+        return EventStream([])
+
+    def item(path: str, media_type: str) -> JSON:
+        content = operation(app, path, spec="3.2")["responses"]["200"]["content"]
+        found: JSON = content[media_type]["itemSchema"]
+        return found
+
+    point = {"$ref": "#/components/schemas/Point"}
+    assert item("/lines", "application/jsonl") == point
+    assert item("/sync", "text/csv") == point
+    for path in ("/events", "/response"):
+        event = item(path, "text/event-stream")
+        assert event["properties"]["data"]["contentSchema"] == point
 
 
 def test_an_event_holds_its_data_as_text_that_is_json() -> None:
