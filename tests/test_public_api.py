@@ -137,6 +137,7 @@ NAMES: dict[str, list[str]] = {
         "OxiditeError",
         "PayloadTooLargeError",
         "PreconditionFailedError",
+        "RequestTimeoutError",
         "RouteError",
         "ServiceUnavailableError",
         "TooManyRequestsError",
@@ -360,6 +361,7 @@ NAMES: dict[str, list[str]] = {
     ],
     "oxidite.protocols": [
         "Application",
+        "BodyPace",
         "InFlight",
         "Message",
         "MountedLifespan",
@@ -411,9 +413,11 @@ NAMES: dict[str, list[str]] = {
     "oxidite.servers": [
         "Announce",
         "Application",
+        "HTTPVersions",
         "ImportFailedError",
         "Interface",
         "ListenError",
+        "Renewal",
         "SERVERS",
         "Server",
         "Settings",

@@ -31,7 +31,7 @@ from oxidite.lifespan import Lifespan, Resource
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer
 from oxidite.plugin import Plugin
 from oxidite.protocols.asgi import serve_asgi
-from oxidite.protocols.inflight import InFlight
+from oxidite.protocols.inflight import BodyPace, InFlight
 from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
 from oxidite.routing.route import Route
@@ -80,7 +80,11 @@ class Oxidite(Router):
         self.form_limits: FormLimits = form_limits or FormLimits()
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
-        self.in_flight: InFlight = InFlight()
+        self.body_pace: BodyPace = BodyPace()
+        """How slowly the body of a request may come; set it before the application starts."""
+        self.in_flight: InFlight = InFlight(self.body_pace)
+        self.unshed_paths: set[str] = set()
+        """Paths that are answered however busy the server is, such as that of a health check."""
         self.url: URLs = URLs(lambda: self.table.routes, lambda: self.signer("signed-url"))
         """Makes URLs: ``app.url(show, id=3)``. A handler may also ask for it: ``url: URLs``."""
         self.lifespan.offer(self)
@@ -167,7 +171,7 @@ class Oxidite(Router):
         # Made anew: routers that are part of this one may have got more routes since, and what was
         # in flight belonged to another event loop.
         self._unfold()
-        self.in_flight = InFlight()
+        self.in_flight = InFlight(self.body_pace)
         table = self.table
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.lifespan)

@@ -11,7 +11,8 @@ The tree::
     │   ├── BadRequestError      400 ── InvalidPathError (InvalidJSONError, … beside their extractor)
     │   ├── UnauthorizedError    401     ForbiddenError             403
     │   ├── NotFoundError        404     MethodNotAllowedError      405
-    │   ├── NotAcceptableError   406     ConflictError              409
+    │   ├── NotAcceptableError   406     RequestTimeoutError        408
+    │   ├── ConflictError        409
     │   ├── GoneError            410     LengthRequiredError        411
     │   ├── PreconditionFailedError 412
     │   ├── PayloadTooLargeError 413     UnsupportedMediaTypeError  415
@@ -60,6 +61,7 @@ __all__ = [
     "OxiditeError",
     "PayloadTooLargeError",
     "PreconditionFailedError",
+    "RequestTimeoutError",
     "RouteError",
     "ServiceUnavailableError",
     "TooManyRequestsError",
@@ -236,6 +238,13 @@ class NotAcceptableError(HTTPError):
 
     code = "not_acceptable"
     status = 406
+
+
+class RequestTimeoutError(HTTPError):
+    """The request took too long to arrive."""
+
+    code = "request_timeout"
+    status = 408
 
 
 class ConflictError(HTTPError):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
+from typing import IO, Protocol
 
 import httpx2
 import pytest
@@ -133,3 +136,101 @@ def client(server: Running) -> Iterator[httpx2.Client]:
 def eventually() -> Callable[[Callable[[], bool]], None]:
     """Wait until something is so; fail if it does not come to be."""
     return wait_until
+
+
+# What `oxidite serve` is tested with.
+
+TIMEOUT = 20.0
+
+
+class Served:
+    """A running ``oxidite serve``."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def url(self) -> str:
+        found = re.search(r"https?://[\w.\[\]:]+", self.said)
+        assert found, self.said
+        return found[0]
+
+    def get(self, path: str = "/") -> str:
+        return httpx2.get(self.url + path, trust_env=False).text
+
+    def wait_for(self) -> None:
+        """Wait until it answers."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            assert self.process.poll() is None, self.said
+            with contextlib.suppress(httpx2.TransportError, AssertionError):
+                self.get()
+                return
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.005)
+
+    def end(self, signum: int) -> int:
+        """Send a signal to the process alone and return its exit code."""
+        self.process.send_signal(signum)
+        return self.process.wait(TIMEOUT)
+
+
+class StartServing(Protocol):
+    """What the fixture ``serve`` is."""
+
+    def __call__(
+        self,
+        source: str,
+        *args: str,
+        environ: Mapping[str, str] = ...,
+        pass_fds: Sequence[int] = ...,
+    ) -> Served: ...
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[StartServing]:
+    """Start ``oxidite serve`` on an application; nothing of it is left after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(
+            source: str, *args: str, environ: Mapping[str, str] = {}, pass_fds: Sequence[int] = ()
+        ) -> Served:
+            if "--server" in args:
+                pytest.importorskip(args[args.index("--server") + 1])
+            (tmp_path / "app.py").write_text(dedent(source))
+            log = tmp_path / "log"
+            errors: IO[str] = stack.enter_context(log.open("w"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "oxidite", "serve", *args],
+                cwd=tmp_path,
+                env={"OXIDITE_ENV": "production", **os.environ, **environ},
+                stdout=errors,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                process_group=0,
+                pass_fds=pass_fds,
+            )
+            stack.callback(_end, process)
+            return Served(process, log)
+
+        yield start
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

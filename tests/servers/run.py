@@ -1,11 +1,14 @@
-"""Runs a module on one server: ``python run.py KIND MODULE [SOCKET]``; says the port on standard output."""
+"""Runs a module on one server: ``python run.py KIND MODULE [PLACE]``; says the port on standard output.
+
+PLACE is a Unix socket, or a directory with ``cert.pem`` and ``key.pem`` to speak TLS with.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from oxidite.servers import Interface, Server, Settings, Target, choose_server
+from oxidite.servers import TLS, Interface, Server, Settings, Target, choose_server
 from oxidite.servers.uvicorn import UvicornServer
 
 
@@ -17,14 +20,20 @@ def server_of(kind: str) -> Server:
     return choose_server(kind.partition("-")[0])
 
 
+def settings_of(place: Path | None) -> Settings:
+    if place is not None and place.is_dir():
+        tls = TLS(certificate=place / "cert.pem", key=place / "key.pem")
+        return Settings(port=0, graceful_timeout=2.0, tls=tls)
+    return Settings(port=0, uds=place, graceful_timeout=2.0)
+
+
 def announce(settings: Settings) -> None:
     print(settings.port, flush=True)
 
 
 if __name__ == "__main__":
     kind, module, *paths = sys.argv[1:]
-    uds = Path(paths[0]) if paths else None
-    settings = Settings(port=0, uds=uds, graceful_timeout=2.0)
+    settings = settings_of(Path(paths[0]) if paths else None)
     target = Target(module, "app", Path(__file__).parent)
     interface: Interface = "rsgi" if kind.endswith("-rsgi") else "asgi"
     sys.exit(server_of(kind).run(target, settings, interface=interface, announce=announce))

@@ -9,13 +9,11 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shutil import which
-from textwrap import dedent
-from typing import IO, Protocol
+from typing import Protocol
 
 import httpx2
 import pytest
@@ -99,49 +97,19 @@ STARTS_ONCE = """
 """
 
 
-class Served:
+class Served(Protocol):
     """A running ``oxidite serve``."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        self.process = process
-        self._log = log
+    process: subprocess.Popen[str]
 
     @property
-    def said(self) -> str:
-        return self._log.read_text()
-
+    def said(self) -> str: ...
     @property
-    def url(self) -> str:
-        found = re.search(r"https?://[\w.\[\]:]+", self.said)
-        assert found, self.said
-        return found[0]
-
-    def get(self, path: str = "/") -> str:
-        return httpx2.get(self.url + path, trust_env=False).text
-
-    def wait_for(self) -> None:
-        """Wait until it answers."""
-        deadline = time.monotonic() + TIMEOUT
-        while True:
-            assert self.process.poll() is None, self.said
-            with contextlib.suppress(httpx2.TransportError, AssertionError):
-                self.get()
-                return
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.05)
-
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        deadline = time.monotonic() + TIMEOUT
-        while not condition():
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.005)
-
-    def end(self, signum: int) -> int:
-        """Send a signal to the process alone and return its exit code."""
-        self.process.send_signal(signum)
-        return self.process.wait(TIMEOUT)
+    def url(self) -> str: ...
+    def get(self, path: str = "/") -> str: ...
+    def wait_for(self) -> None: ...
+    def wait_until(self, condition: Callable[[], bool]) -> None: ...
+    def end(self, signum: int) -> int: ...
 
 
 class Serve(Protocol):
@@ -154,42 +122,6 @@ class Serve(Protocol):
         environ: Mapping[str, str] = ...,
         pass_fds: Sequence[int] = ...,
     ) -> Served: ...
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start ``oxidite serve`` on an application; nothing of it is left after the test."""
-    with contextlib.ExitStack() as stack:
-
-        def start(
-            source: str, *args: str, environ: Mapping[str, str] = {}, pass_fds: Sequence[int] = ()
-        ) -> Served:
-            if "--server" in args:
-                pytest.importorskip(args[args.index("--server") + 1])
-            (tmp_path / "app.py").write_text(dedent(source))
-            log = tmp_path / "log"
-            errors: IO[str] = stack.enter_context(log.open("w"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", "oxidite", "serve", *args],
-                cwd=tmp_path,
-                env={"OXIDITE_ENV": "production", **os.environ, **environ},
-                stdout=errors,
-                stderr=errors,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                process_group=0,
-                pass_fds=pass_fds,
-            )
-            stack.callback(_end, process)
-            return Served(process, log)
-
-        yield start
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _living(group: int) -> list[int]:
@@ -396,7 +328,7 @@ def test_a_unix_socket_is_served(serve: Serve, server: str, tmp_path: Path) -> N
     assert not path.exists()
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_an_inherited_socket_is_served(serve: Serve, server: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         served = serve(
@@ -410,13 +342,6 @@ def test_an_inherited_socket_is_served(serve: Serve, server: str) -> None:
             == "hello"
         )
         assert served.end(signal.SIGTERM) == 0
-
-
-def test_granian_says_that_it_takes_no_inherited_socket(serve: Serve) -> None:
-    served = serve(HELLO, "--server", "granian", "--fd", "0")
-
-    assert served.process.wait(TIMEOUT) == 1
-    assert "Use --server uvicorn" in served.said
 
 
 def test_the_environment_says_where_to_listen(serve: Serve) -> None:
@@ -444,7 +369,7 @@ def test_access_lines_are_written_when_asked_for(serve: Serve) -> None:
 
 def test_a_certificate_needs_its_key(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "c.pem").touch()
-    served = serve(HELLO, "--certificate", "c.pem")
+    served = serve(HELLO, "--tls-cert", "c.pem")
 
     assert served.process.wait(TIMEOUT) == 2
     assert "belong together" in served.said
@@ -477,7 +402,7 @@ def test_tls_1_2_is_spoken_and_1_1_is_not(serve: Serve, server: str, tmp_path: P
         capture_output=True,
     )
     served = serve(
-        HELLO, "--server", server, "--port", "0", "--certificate", "cert.pem", "--key", "key.pem"
+        HELLO, "--server", server, "--port", "0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"
     )
     context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     context.maximum_version = ssl.TLSVersion.TLSv1_2

@@ -11,7 +11,7 @@ import click
 from msgspec import Meta
 
 from oxidite.cli.locate import locate
-from oxidite.config import Loaded, environment, load_with_origins
+from oxidite.config import Loaded, Secret, environment, load_with_origins
 from oxidite.config.environment import VARIABLE
 from oxidite.servers import ImportFailedError, Target
 
@@ -35,6 +35,7 @@ class Environment:
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
     web_concurrency: Annotated[int, Meta(ge=1)] = 1
+    tls_key_password: Secret[str] | None = None
 
     @classmethod
     def load(cls) -> Loaded[Environment]:

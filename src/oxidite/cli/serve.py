@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Unpack, cast
 
 import click
 
@@ -17,10 +17,11 @@ from oxidite.cli.options import (
     target,
     with_hint,
 )
+from oxidite.cli.serve_options import Others, limit_options, limits_of, tls_of, tls_options
 from oxidite.servers import (
     SERVERS,
-    TLS,
     Application,
+    HTTPVersions,
     ImportFailedError,
     Interface,
     Server,
@@ -30,10 +31,9 @@ from oxidite.servers import (
     choose_server,
     examine,
 )
+from oxidite.servers.tls import check_tls
 
 __all__ = ["serve"]
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(cls=Command)
@@ -42,12 +42,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @port_option
 @click.option("--uds", type=click.Path(path_type=Path), help="Listen on this Unix socket instead.")
 @click.option("--fd", type=click.IntRange(0), help="Listen on this inherited descriptor instead.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    metavar="N",
-    help="How many processes.  [$WEB_CONCURRENCY, else 1]",
-)
 @click.option(
     "--server",
     type=click.Choice(list(SERVERS)),
@@ -59,30 +53,19 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     default="auto",
     help="How the server talks to the application.  [rsgi if every answer is known to be complete]",
 )
-@click.option(
-    "--graceful-timeout",
-    type=click.FloatRange(0),
-    default=10.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long requests may take to finish at the end.",
-)
 @click.option("--access-log", is_flag=True, help="Write a line for each request.")
-@click.option("--certificate", type=_FILE, help="A certificate with its chain, PEM: serve HTTPS.")
-@click.option("--key", type=_FILE, help="The key of the certificate, PEM.")
+@limit_options
+@tls_options
 def serve(
     app: str | None,
     host: str | None,
     port: int | None,
     uds: Path | None,
     fd: int | None,
-    workers: int | None,
     server: str | None,
     interface: str,
-    graceful_timeout: float,
     access_log: bool,
-    certificate: Path | None,
-    key: Path | None,
+    **others: Unpack[Others],
 ) -> int:
     """Serve the application in production.
 
@@ -90,21 +73,21 @@ def serve(
 
     Examples:
       oxidite serve
-      oxidite serve blog.main:app --host 0.0.0.0 --workers 4
+      oxidite serve blog.main:app --host 0.0.0.0 --workers auto
+      oxidite serve --port 443 --tls-cert chain.pem --tls-key key.pem
       oxidite serve --uds /run/blog.sock --server uvicorn
     """
-    if (certificate is None) != (key is None):
-        raise click.UsageError("--certificate and --key belong together.")
     environment = Environment.load().settings
     settings = Settings(
         host=host or environment.host,
         port=environment.port if port is None else port,
         uds=uds,
         fd=fd,
-        workers=workers or environment.web_concurrency,
-        graceful_timeout=graceful_timeout,
         access_log=access_log,
-        tls=TLS(certificate=certificate, key=key) if certificate and key else None,
+        tls=tls_of(others, environment.tls_key_password),
+        http=cast("HTTPVersions", others["http"]),
+        http3=others["http3"],
+        **limits_of(others, environment.web_concurrency),
     )
     wanted = None if interface == "auto" else cast("Interface", interface)
     return run(target(app), choose_server(server), settings, wanted)
@@ -112,6 +95,8 @@ def serve(
 
 def run(where: Target, server: Server, settings: Settings, wanted: Interface | None = None) -> int:
     """Look at the application, say what serves it and why so, and serve; return the exit code."""
+    if settings.tls is not None:
+        check_tls(settings.tls)
     try:
         app, interface, reason = _prepare(where, server, settings, wanted)
     except ImportFailedError as exc:

@@ -137,6 +137,8 @@ class Request(Struct, eq=False, weakref=True):
     """Whether the client went away before it had its answer."""
     interrupted: bool = False
     """For the protocols: whether ``task`` was cancelled because of that."""
+    too_slow: bool = False
+    """For the protocols: whether it was because the body came too slowly."""
     params: Mapping[str, Any] = _NO_PARAMS  # converted by the pattern: str, int, UUID, …
     route: MatchedRoute | None = None
     found: tuple[Any, str, str, int] | None = None

@@ -2,11 +2,12 @@
 
 from oxidite.protocols.asgi import Message, Receive, Send, serve_asgi
 from oxidite.protocols.base import Application
-from oxidite.protocols.inflight import InFlight, Watched
+from oxidite.protocols.inflight import BodyPace, InFlight, Watched
 from oxidite.protocols.mounted import MountedLifespan
 
 __all__ = [
     "Application",
+    "BodyPace",
     "InFlight",
     "Message",
     "MountedLifespan",

@@ -23,9 +23,16 @@ from oxidite.http.response import (
     StreamingResponse,
     stopping,
 )
-from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
+from oxidite.protocols.base import (
+    Application,
+    cancelled_elsewhere,
+    finish,
+    given_up,
+    prepared,
+    too_slow_error,
+)
 from oxidite.protocols.forwarded import PROXIES, forwarded
-from oxidite.protocols.inflight import InFlight, current_task
+from oxidite.protocols.inflight import SWEEP, BodyPace, InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
 
 __all__ = ["ASGIRequest", "Message", "Receive", "Send", "serve_asgi"]
@@ -103,6 +110,8 @@ class ASGIRequest(Request):
 
     _fields: dict[bytes, bytes] | None = None
     _reading: bool = False  # somebody waits for the next piece of the body
+    _received: int = 0  # bytes of it
+    _waited: float = 0.0  # seconds
     streaming: bool = False
     """Whether the response is being made while it is sent."""
 
@@ -187,7 +196,10 @@ class ASGIRequest(Request):
         if length is not None and length > self.max_body:
             raise PayloadTooLargeError(self.max_body)
         self._reading = True
-        message = await self._source()
+        try:
+            message = await self._source()
+        except asyncio.CancelledError as exc:
+            raise given_up(self, exc) from None
         self._reading = False
         body = _chunk(message)
         if len(body) > self.max_body:
@@ -208,14 +220,25 @@ class ASGIRequest(Request):
         more = not self._consumed
         while more:
             self._reading = True
-            message = await self._source()
+            try:
+                message = await self._source()
+            except asyncio.CancelledError as exc:
+                raise given_up(self, exc) from None
             self._reading = False
             chunk = _chunk(message)
             more = message.get("more_body", False)
             if not more:
                 self._consumed = True
             if chunk:
+                self._received += len(chunk)
                 yield chunk
+
+    def starves(self, pace: BodyPace) -> bool:
+        """Tell whether the body has been waited for too long."""
+        if not self._reading:
+            return False
+        self._waited += SWEEP
+        return self._waited > pace.timeout + self._received / pace.rate
 
     def can_be_watched(self) -> bool:
         """Tell whether its route wants to be cancelled, and nobody waits for the body just now."""
@@ -350,7 +373,10 @@ async def _failed(
     cancels = request.task.cancelling()
     if cancels > request.interrupted:
         raise error  # the server's own
-    if cancels == 0:
+    if request.too_slow and response is None:
+        # Somebody else reads for the handler.
+        await _answer(await app.render_error(request, too_slow_error(request)), send)
+    elif cancels == 0:
         # Nobody cancelled us: the handler awaited something that somebody else had cancelled.
         failure = cancelled_elsewhere(error)
         if response is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Protocol
 
 from oxidite.concurrency import BackgroundTasks, call
+from oxidite.errors import RequestTimeoutError
 from oxidite.http.request import Request
 from oxidite.http.response import Response
 from oxidite.lifespan import Lifespan
@@ -15,7 +17,15 @@ from oxidite.protocols.inflight import InFlight
 
 _logger = logging.getLogger("oxidite")
 
-__all__ = ["Application", "cancelled_elsewhere", "finish", "prepared", "run_after"]
+__all__ = [
+    "Application",
+    "cancelled_elsewhere",
+    "finish",
+    "given_up",
+    "prepared",
+    "run_after",
+    "too_slow_error",
+]
 
 
 class Application(Protocol):
@@ -44,6 +54,23 @@ def cancelled_elsewhere(error: BaseException) -> RuntimeError:
     failure = RuntimeError("the handler awaited a task or a future that was cancelled")
     failure.__cause__ = error
     return failure
+
+
+def given_up(request: Request, error: asyncio.CancelledError) -> BaseException:
+    """Return what a cancelled read of the body is: a time-out if it came too slowly, else itself."""
+    if not request.too_slow or not request.interrupted or request.task is None:
+        return error
+    # It has served its purpose; the request goes on, with an error like any other.
+    request.interrupted = False
+    request.task.uncancel()
+    return too_slow_error(request)
+
+
+def too_slow_error(request: Request) -> RequestTimeoutError:
+    """Return the answer to a body that comes too slowly."""
+    # What is still to come is not worth waiting for; HTTP/2 ends the stream without a word.
+    headers = {"connection": "close"} if request.http_version.startswith("1") else {}
+    return RequestTimeoutError("The body of the request came too slowly.", headers=headers)
 
 
 async def prepared(app: Application, request: Request, response: Response) -> Response:

@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["InFlight", "Watched", "current_task"]
+__all__ = ["BodyPace", "InFlight", "Watched", "current_task"]
 
 current_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[object] | None]
 """Return the task that runs now in a loop."""
@@ -27,12 +28,29 @@ SWEEP = 0.1
 """Seconds between two looks; real time, because it is about real connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class BodyPace:
+    """How slowly the body of a request may come, lest many slow ones hold all there is.
+
+    Whoever waits for it has ``timeout`` seconds of patience, and one more for each ``rate`` bytes that
+    have come. Time in which nobody reads does not count.
+    """
+
+    timeout: float = 30.0
+    rate: int = 500
+
+
 class Watched(Protocol):
     """A request in flight."""
 
     task: asyncio.Task[object] | None
     gone: bool
     interrupted: bool
+    too_slow: bool
+
+    def starves(self, pace: BodyPace) -> bool:
+        """Tell, once in ``SWEEP`` seconds, whether the body has been waited for too long."""
+        ...
 
     def can_be_watched(self) -> bool:
         """Tell whether its route wants to be cancelled, and nobody waits for the body just now."""
@@ -50,7 +68,8 @@ class Watched(Protocol):
 class InFlight:
     """Knows every request from its first byte to its last."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: BodyPace = BodyPace()) -> None:
+        self.pace = pace
         self.young: set[Watched] = set()
         """Requests that began since the last look; protocols add and discard here."""
         self.old: set[Watched] = set()
@@ -84,7 +103,9 @@ class InFlight:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         for request in self.old:
-            if request not in self._watchers and request.can_be_watched():
+            if not request.too_slow and request.starves(self.pace):
+                _give_up(request)
+            elif request not in self._watchers and request.can_be_watched():
                 request.read_ahead()
                 self._watchers[request] = loop.create_task(_watch(request))
         idle = not self.old and not self.young
@@ -94,6 +115,12 @@ class InFlight:
             self.loop = None
         else:
             loop.call_later(SWEEP, self._sweep, loop)
+
+
+def _give_up(request: Watched) -> None:
+    if request.task is not None and not request.interrupted:
+        request.too_slow = request.interrupted = True
+        request.task.cancel()
 
 
 async def _watch(request: Watched) -> None:

@@ -19,9 +19,16 @@ from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
 from oxidite.http.response import Response, StoredResponse
-from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
+from oxidite.protocols.base import (
+    Application,
+    cancelled_elsewhere,
+    finish,
+    given_up,
+    prepared,
+    too_slow_error,
+)
 from oxidite.protocols.forwarded import ForwardedScope
-from oxidite.protocols.inflight import current_task
+from oxidite.protocols.inflight import SWEEP, BodyPace, current_task
 
 __all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
 
@@ -148,6 +155,10 @@ class LazyHeaders(Headers):
 class RSGIRequest(Request):
     """A request over RSGI. The decoded path is all it tells of the path."""
 
+    _reading: bool = False  # somebody waits for the next piece of the body
+    _received: int = 0  # bytes of it
+    _waited: float = 0.0  # seconds
+
     @property
     def headers(self) -> Headers:
         """The header fields."""
@@ -220,6 +231,8 @@ class RSGIRequest(Request):
         protocol: HTTPProtocol = self._source
         try:
             body = self._body = await protocol()
+        except asyncio.CancelledError as exc:
+            raise given_up(self, exc) from None
         except RuntimeError as exc:
             # Granian's own error for a connection that broke off derives from it.
             raise ClientDisconnectError from exc
@@ -241,7 +254,7 @@ class RSGIRequest(Request):
         if not is_safe and "transfer-encoding" in self.headers:
             raise _length_required()
         size = 0
-        async for chunk in cast("HTTPProtocol", self._source):
+        async for chunk in self._chunks():
             if chunk and not is_safe:
                 raise _length_required()
             size += len(chunk)
@@ -249,6 +262,33 @@ class RSGIRequest(Request):
         self._consumed = True
         if length is not None and size != length:
             raise ClientDisconnectError
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        source = aiter(cast("HTTPProtocol", self._source))
+        while True:
+            self._reading = True
+            try:
+                chunk = await anext(source)
+            except StopAsyncIteration:
+                return
+            except asyncio.CancelledError as exc:
+                raise given_up(self, exc) from None
+            finally:
+                self._reading = False
+            self._received += len(chunk)
+            yield chunk
+
+    def starves(self, pace: BodyPace) -> bool:
+        """Tell whether the body has been waited for too long.
+
+        How much of it has come is not known while the server collects it: as much as it may have.
+        """
+        is_collected = self._consumed and self._body is None
+        if not self._reading and not is_collected:
+            return False
+        self._waited += SWEEP
+        received = (self._length() or 0) if is_collected else self._received
+        return self._waited > pace.timeout + received / pace.rate
 
     def can_be_watched(self) -> bool:
         """Tell whether its route wants to be cancelled."""
@@ -328,7 +368,10 @@ async def _cancelled(
     """Deal with a cancellation that came out of a request, or raise it again."""
     if request.task is None or request.task.cancelling() > request.interrupted:
         raise error  # the server's own
-    if not request.interrupted:
+    if request.too_slow:
+        # Somebody else reads for the handler.
+        _write(request, await app.render_error(request, too_slow_error(request)), protocol)
+    elif not request.interrupted:
         # Nobody cancelled us: the handler awaited something that somebody else had cancelled.
         _write(request, await app.render_error(request, cancelled_elsewhere(error)), protocol)
 

@@ -7,14 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
+from oxidite.config import Secret
 from oxidite.errors import ConfigError
 from oxidite.http.response import ASGIApp
 from oxidite.servers.target import Target
 
-__all__ = ["TLS", "Announce", "Application", "Interface", "ListenError", "Server", "Settings"]
+__all__ = [
+    "TLS",
+    "Announce",
+    "Application",
+    "HTTPVersions",
+    "Interface",
+    "ListenError",
+    "Renewal",
+    "Server",
+    "Settings",
+]
 
 Interface: TypeAlias = Literal["asgi", "rsgi"]
 """How a server talks to the application."""
+
+HTTPVersions: TypeAlias = Literal["auto", "1", "2"]
+"""What is spoken over TCP: what the client chooses, or only one of the two."""
 
 Application: TypeAlias = Target | ASGIApp
 """What to serve: where it is, or itself, which only a server inside this process can run."""
@@ -36,10 +50,37 @@ class ListenError(ConfigError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TLS:
-    """The certificate of a server, with its whole chain, and its key: PEM files."""
+    """The certificate of a server, with its whole chain, and its key: PEM files.
+
+    ``minimum`` is the lowest version spoken, ``password`` opens an encrypted key. With ``client_ca``
+    clients show a certificate of one of these authorities; without ``client_required`` they may
+    also show none.
+    """
 
     certificate: Path
     key: Path
+    password: Secret[str] | None = None
+    minimum: Literal["1.2", "1.3"] = "1.2"
+    client_ca: Path | None = None
+    client_required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Renewal:
+    """When a worker is replaced by a new one, which serves before the old one ends.
+
+    After so many ``requests``, at random up to ``jitter`` more; after ``lifetime`` seconds, at random
+    up to a tenth less; when it has more than ``memory`` bytes.
+    """
+
+    requests: int | None = None
+    jitter: int = 0
+    lifetime: float | None = None
+    memory: int | None = None
+
+    def __bool__(self) -> bool:
+        """Whether a worker is ever replaced."""
+        return any((self.requests, self.lifetime, self.memory))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,9 +88,11 @@ class Settings:
     """Where and how to serve, for every server alike.
 
     A Unix socket ``uds`` or an inherited file descriptor ``fd`` comes before ``host`` and ``port``;
-    port 0 is any free one. ``backlog`` is how many connections may wait to be accepted, and
+    port 0 is any free one. ``backlog`` is how many connections may wait to be accepted,
     ``connections`` how many a worker holds at once, idle ones included, where the server counts
-    them. At the end requests have ``graceful_timeout`` seconds to finish.
+    them, and ``max_in_flight`` how many requests it answers at once: to more it says 503. A client
+    has ``idle_timeout`` seconds for the head of a request, from the connection or from the last
+    answer on, and ``body_timeout`` for its body and one more for each ``body_rate`` bytes. At the end requests have ``graceful_timeout`` seconds to finish.
     """
 
     host: str = "127.0.0.1"
@@ -57,11 +100,23 @@ class Settings:
     uds: Path | None = None
     fd: int | None = None
     workers: int = 1
+    renewal: Renewal = Renewal()
     backlog: int = 16_384
     connections: int = 16_384
+    max_in_flight: int | None = None
+    idle_timeout: float = 30.0
+    body_timeout: float = 30.0
+    body_rate: int = 500
     graceful_timeout: float = 10.0
     access_log: bool = False
     tls: TLS | None = None
+    http: HTTPVersions = "auto"
+    http3: bool = False
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether one process starts others, which serve."""
+        return self.workers > 1 or bool(self.renewal) or self.http3
 
     @property
     def url(self) -> str:

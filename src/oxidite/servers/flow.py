@@ -1,18 +1,38 @@
-"""Hypercorn's HTTP/2 with two mends: it waits for a slow reader and lets go of one that has left.
+"""Hypercorn with mends: for readers that are slow or have left, for bodies nobody reads, for the end.
 
-Its own goes on as soon as less than a frame could be sent, which is also so when the reader's window
+Its HTTP/2 goes on as soon as less than a frame could be sent, which is also so when the reader's window
 is shut: the whole of a stream is then in memory. And what is waiting for a window when the
-connection ends waits for ever, with its body and its task.
+connection ends waits for ever, with its body and its task. A body that goes on after the answer ends
+the connection, with all the other requests on it. Its HTTP/1 closes connections when it
+stops, but does not say so in the last answer.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import http
+from dataclasses import replace
+
+import h2.events
+import h11
+import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
+from h2.events import DataReceived
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.events import Response
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
+from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 
-__all__ = ["FlowBuffer", "FlowProtocol", "install_flow"]
+from oxidite.servers.strict import StrictConnection
+
+_PATIENCE = 0.2
+"""Seconds for a request that is on its way."""
+
+__all__ = ["FarewellProtocol", "FlowBuffer", "FlowProtocol", "PatientServer", "install_flow"]
 
 
 class FlowBuffer(StreamBuffer):
@@ -39,11 +59,60 @@ class FlowProtocol(H2Protocol):
             for buffer in list(self.stream_buffers.values()):
                 await buffer.close()
 
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        # One by one, as a stream may end in between.
+        for event in events:
+            if isinstance(event, DataReceived) and event.stream_id not in self.streams:
+                # It has been answered without its body; the connection is for others too.
+                size = event.flow_controlled_length
+                self.connection.acknowledge_received_data(size, event.stream_id)
+                await self._flush()
+                continue
+            await super()._handle_events([event])
+
+
+class FarewellProtocol(H11Protocol):
+    """Announces the end of the connection in an answer that is its last; RFC 9112 section 9.6."""
+
+    connection: h11.Connection | H11WSConnection
+
+    async def initiate(self) -> None:
+        """Begin."""
+        size = self.config.h11_max_incomplete_size
+        self.connection = StrictConnection(h11.SERVER, max_incomplete_event_size=size)
+        await super().initiate()
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Deal with what comes from the application."""
+        if (
+            isinstance(event, Response)
+            and event.status_code >= http.HTTPStatus.OK
+            and self.context.terminated.is_set()
+        ):
+            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
+        await super().stream_send(event)
+
+
+class PatientServer(TCPServer):
+    """Lets a request come that is on its way when it stops, before it closes an idle connection."""
+
+    async def _idle_timeout(self) -> None:
+        stops = self.context.terminated
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.keep_alive_timeout):
+                await stops.wait()
+            async with asyncio.timeout(_PATIENCE):
+                # Real time: it is about real connections. A request ends this task.
+                await asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._initiate_server_close())
+
 
 def install_flow() -> None:
-    """Have Hypercorn use both, in all of this process."""
-    # It has no setting for either; these are the modules that make the two.
+    """Have Hypercorn use them, in all of this process."""
+    # It has no setting for any; these are the modules that make them.
     for module, name, ours in (
+        (hypercorn.protocol, "H11Protocol", FarewellProtocol),
+        (hypercorn.asyncio.run, "TCPServer", PatientServer),
         (hypercorn.protocol.h2, "StreamBuffer", FlowBuffer),
         (hypercorn.protocol, "H2Protocol", FlowProtocol),
     ):

@@ -1,34 +1,33 @@
-"""Hypercorn: an optional server, which will carry HTTP/3."""
+"""Hypercorn: an optional server, which also speaks HTTP/3."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import multiprocessing
 import signal
 import socket
-from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
-from typing import ClassVar, cast
+from typing import ClassVar
 
-import hypercorn.asyncio
 from hypercorn.config import Config
-from hypercorn.typing import ASGIFramework
-from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from oxidite.errors import ConfigError
-from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
-from oxidite.servers.flow import install_flow
+from oxidite.servers.base import (
+    Announce,
+    Application,
+    Interface,
+    Settings,
+    quiet,
+)
+from oxidite.servers.guard import guard
+from oxidite.servers.http3 import http3_worker
+from oxidite.servers.hypercorn_worker import common_config, work
 from oxidite.servers.sockets import listening
+from oxidite.servers.supervisor import Start, Supervisor
 from oxidite.servers.target import Target
-from oxidite.servers.workers import Report, RollCall, WorkerLoader
+from oxidite.servers.workers import Report, WorkerLoader
 
 __all__ = ["HypercornServer"]
-
-_MARGIN = 5.0  # seconds for the lifespan to end, after the requests had theirs
 
 
 class HypercornServer:
@@ -43,8 +42,8 @@ class HypercornServer:
         return version("hypercorn")
 
     def runs_here(self, settings: Settings) -> bool:
-        """Tell whether there is one worker: it is this process."""
-        return settings.workers == 1
+        """Tell whether there is one worker, which is never replaced: it is this process."""
+        return not settings.is_supervised
 
     def run(
         self,
@@ -54,126 +53,40 @@ class HypercornServer:
         interface: Interface = "asgi",
         announce: Announce = quiet,
     ) -> int:
-        """Serve until SIGTERM or SIGINT; return the exit code.
-
-        When one of several workers ends by itself, all do: whoever started this starts it again.
-        """
-        with listening(settings) as (sock, held):
-            if settings.workers == 1:
-                return _work(app, settings, sock, lambda: announce(held))
-            if not isinstance(app, Target):
-                raise ConfigError(
-                    "Several workers load the application themselves: say where it is."
-                )
-            # Not copied, as this process may have threads.
-            context = multiprocessing.get_context("spawn")
-            calls = RollCall()
-            workers = [
-                context.Process(target=_worker, args=(app, settings, sock, calls.report))
-                for _ in range(settings.workers)
-            ]
-            calls.start(
-                lambda reported: all(each.pid in reported for each in workers),
-                lambda: announce(held),
-            )
-            return _supervise(workers, settings.graceful_timeout + _MARGIN)
+        """Serve until SIGTERM or SIGINT; return the exit code."""
+        if settings.http == "2" and settings.tls is None:
+            raise ConfigError("Hypercorn speaks HTTP/1 too without TLS. Use --server granian.")
+        if not settings.is_supervised:
+            with listening(settings) as (sock, held):
+                found = guard(app.load() if isinstance(app, Target) else app, held)
+                return work(found, held, _config(sock, held), lambda: announce(held))
+        if not isinstance(app, Target):
+            raise ConfigError("Several workers load the application themselves: say where it is.")
+        with listening(settings) as (sock, held), http3_worker(app, held) as extra:
+            start = _starter(app, held, sock)
+            return Supervisor(start, held, sock, extra=extra).run(lambda: announce(held))
 
 
-def _supervise(workers: Sequence[BaseProcess], patience: float) -> int:
-    stopped_by: list[int] = []
+def _starter(app: Target, settings: Settings, sock: socket.socket) -> Start:
+    # Not copied, as this process may have threads.
+    context = multiprocessing.get_context("spawn")
 
-    def stop(signum: int, _: FrameType | None) -> None:
-        stopped_by.append(signum)
-        for worker in workers:
-            if worker.is_alive():
-                worker.terminate()
+    def start(_: int, report: Report) -> BaseProcess:
+        return context.Process(target=_worker, args=(app, settings, sock, report))
 
-    # Ctrl-C reaches the workers too. Until they know what to do about it they ignore it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for worker in workers:
-        worker.start()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, stop)
-    wait([worker.sentinel for worker in workers])
-    for worker in workers:
-        worker.terminate()
-    for worker in workers:
-        worker.join(patience)
-        worker.kill()
-        worker.join()
-    if signal.SIGINT in stopped_by:
-        raise KeyboardInterrupt
-    return 0 if stopped_by else 1
+    return start
 
 
 def _worker(app: Target, settings: Settings, sock: socket.socket, report: Report) -> None:
-    try:
-        code = _work(WorkerLoader(app, settings.graceful_timeout)(), settings, sock, report)
-    except KeyboardInterrupt:
-        code = 0
-    raise SystemExit(code)
-
-
-def _work(
-    app: Application, settings: Settings, sock: socket.socket, on_started: Callable[[], object]
-) -> int:
-    """Serve in this process; return the exit code."""
-    found = app.load() if isinstance(app, Target) else app
-    install_flow()
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            # Two descriptions of one thing: ours is open, theirs spells out every message.
-            stopped_by = runner.run(
-                _serve(cast("ASGIFramework", found), _config(sock, settings), on_started)
-            )
-    except (LifespanFailureError, LifespanTimeoutError):
-        # The application has logged why.
-        return 1
-    if stopped_by == signal.SIGINT:
-        raise KeyboardInterrupt
-    return 0
-
-
-async def _serve(
-    app: ASGIFramework, config: Config, on_started: Callable[[], object]
-) -> int | None:
-    """Serve until a signal; return which."""
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[int] = loop.create_future()
-
-    def stop_by(signum: int) -> None:
-        if not stop.done():
-            stop.set_result(signum)
-
-    async def stopped() -> None:
-        # It is asked what to wait for when there is nothing else left to do.
-        on_started()
-        await asyncio.shield(stop)
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(each, stop_by, each)
-    await hypercorn.asyncio.serve(app, config, shutdown_trigger=stopped, mode="asgi")
-    return stop.result() if stop.done() else None
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    found = WorkerLoader(app, settings, report)()
+    config = _config(sock, settings)
+    raise SystemExit(work(found, settings, config, report.serves, signals=(signal.SIGTERM,)))
 
 
 def _config(sock: socket.socket, settings: Settings) -> Config:
-    config = Config()
-    # It closes what it is given, and so do we.
-    config.bind = [f"fd://{sock.dup().detach()}"]
-    config.backlog = settings.backlog
-    config.graceful_timeout = settings.graceful_timeout
-    config.accesslog = "-" if settings.access_log else None
-    config.loglevel = "WARNING"
-    config.include_server_header = False
-    if settings.tls is not None:
-        config.certfile = str(settings.tls.certificate)
-        config.keyfile = str(settings.tls.key)
+    config = common_config(settings)
+    # It closes what it is given, as soon as it stops.
+    config.bind = [f"fd://{sock.detach()}"]
     return config
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if importlib.util.find_spec("uvloop") is None:
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop

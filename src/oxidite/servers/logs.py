@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
-__all__ = ["SERVER_LOGS"]
+__all__ = ["SERVER_LOGS", "warn"]
 
 SERVER_LOGS: Final[dict[str, Any]] = {  # the format of `logging.config.dictConfig` is an open one
     "version": 1,
@@ -43,3 +44,9 @@ SERVER_LOGS: Final[dict[str, Any]] = {  # the format of `logging.config.dictConf
     },
 }
 """For ``logging.config.dictConfig``: the libraries' own loggers, nothing of the application's."""
+
+
+def warn(text: str) -> None:
+    """Say something of the processes, in the form of the libraries."""
+    sys.stderr.write(f"WARNING: {text}\n")
+    sys.stderr.flush()

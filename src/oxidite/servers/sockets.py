@@ -12,11 +12,10 @@ from pathlib import Path
 
 from oxidite.servers.base import ListenError, Settings
 
-__all__ = ["accepts", "address", "listen", "listening", "probe"]
+__all__ = ["address", "listen", "listening"]
 
 _PROC = Path("/proc")
 _LISTENING = "0A"
-_PATIENCE = 1.0  # seconds for a connection within this machine
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -49,31 +48,6 @@ def address(sock: socket.socket, settings: Settings) -> Settings:
     if sock.family in (socket.AF_INET, socket.AF_INET6) and settings.fd is None:
         return replace(settings, port=sock.getsockname()[1])
     return settings
-
-
-def probe(settings: Settings) -> Settings:
-    """Check that a server which opens its socket itself will get it, and say where in numbers.
-
-    Such a server shares the port with any other of its kind, and would not notice; nor does it
-    look up names.
-
-    Raises:
-        ListenError: it will not.
-    """
-    with listening(settings) as (sock, found):
-        return found if settings.uds else replace(found, host=sock.getsockname()[0])
-
-
-def accepts(settings: Settings) -> bool:
-    """Tell whether a server accepts connections at this address: open one, and close it again."""
-    with contextlib.suppress(OSError):
-        if settings.uds is None:
-            socket.create_connection((settings.host, settings.port), _PATIENCE).close()
-            return True
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.connect(str(settings.uds))
-            return True
-    return False
 
 
 def _tcp(settings: Settings) -> socket.socket:

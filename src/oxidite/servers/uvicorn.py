@@ -5,25 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-import math
+import multiprocessing
 import signal
 import socket
-from collections.abc import Callable, Container
-from dataclasses import dataclass
+import ssl
+import threading
+from collections.abc import Callable, Generator
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import ClassVar, Literal, TypeAlias
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from oxidite.errors import ConfigError
 from oxidite.http.response import ASGIApp
-from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
+from oxidite.servers.base import TLS, Announce, Application, Interface, Settings, quiet
+from oxidite.servers.drain import MARGIN, begin_to_stop, end_within
+from oxidite.servers.guard import guard
+from oxidite.servers.http3 import http3_worker
 from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.sockets import listening
+from oxidite.servers.supervisor import Start, Supervisor
+from oxidite.servers.sweep import Sweep
 from oxidite.servers.target import Target
-from oxidite.servers.workers import Report, RollCall, WorkerLoader
+from oxidite.servers.tls import server_context
+from oxidite.servers.workers import Report, WorkerLoader
 
 _BEGIN_TURN = 0.01
 _BEGIN_TURNS = 20
@@ -31,17 +37,34 @@ _BEGIN_TURNS = 20
 
 Parser: TypeAlias = Literal["auto", "h11", "httptools"]
 
-__all__ = ["Parser", "StoppableServer", "UvicornServer", "run_server"]
+__all__ = ["Parser", "StoppableServer", "UvicornServer", "context_factory", "run_server"]
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 class StoppableServer(uvicorn.Server):
-    """A uvicorn server that says when it begins to accept connections, and what ended it."""
+    """A uvicorn server that says when it begins to accept connections, to stop, and what ended it.
+
+    With ``idle_timeout`` it closes connections on which no request comes in so many seconds. Only
+    ``signals`` are obeyed; the second one ends it at once.
+    """
 
     def __init__(
-        self, config: uvicorn.Config, on_started: Callable[[], object] = lambda: None
+        self,
+        config: uvicorn.Config,
+        on_started: Callable[[], object] = nothing,
+        *,
+        on_stopping: Callable[[], object] = nothing,
+        idle_timeout: float | None = None,
+        signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM),
     ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_stopping = on_stopping
+        self._sweep = None if idle_timeout is None else Sweep(idle_timeout)
+        self.signals = signals
         self.stopped_by: int | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -55,6 +78,12 @@ class StoppableServer(uvicorn.Server):
 
         It closes every connection without a request, also one whose request is on its way.
         """
+        self._on_stopping()
+        for connection in self.server_state.connections:
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None:
+                # The answer may be ready before all the rest is.
+                cycle.keep_alive = False
         loop = asyncio.get_running_loop()
         for server in self.servers:
             if isinstance(loop, asyncio.SelectorEventLoop):
@@ -69,10 +98,31 @@ class StoppableServer(uvicorn.Server):
                 break
         await super().shutdown(sockets)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Do what uvicorn does ten times a second, and look after its connections."""
+        if self._sweep is not None:
+            self._sweep(self.server_state.connections)
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Obey what is to be obeyed."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {each: signal.signal(each, self.handle_exit) for each in self.signals}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop as uvicorn does, and remember why."""
+        """Stop, and at once if it was told before."""
+        if self.stopped_by is not None:
+            self.force_exit = True
         self.stopped_by = sig
-        super().handle_exit(sig, frame)
+        self.should_exit = True
 
 
 def _is_fresh(connection: object) -> bool:
@@ -104,8 +154,8 @@ class UvicornServer:
         return uvicorn.__version__
 
     def runs_here(self, settings: Settings) -> bool:
-        """Tell whether there is one worker: it is this process."""
-        return settings.workers == 1
+        """Tell whether there is one worker, which is never replaced: it is this process."""
+        return not settings.is_supervised
 
     def run(
         self,
@@ -116,84 +166,102 @@ class UvicornServer:
         announce: Announce = quiet,
     ) -> int:
         """Serve until SIGTERM or SIGINT; return the exit code."""
-        if settings.workers > 1 and not isinstance(app, Target):
+        if settings.http == "2":
+            raise ConfigError("uvicorn speaks no HTTP/2. Use --server granian.")
+        if not settings.is_supervised:
+            with listening(settings) as (sock, held):
+                return _serve_here(app, held, sock, self.http, lambda: announce(held))
+        if not isinstance(app, Target):
             raise ConfigError("Several workers load the application themselves: say where it is.")
-        config = self._config(app, settings)
-        with listening(settings) as (sock, held):
-            if settings.workers == 1:
-                return run_server(StoppableServer(config, lambda: announce(held)), sock)
-            calls = RollCall()
-            config.callback_notify = _Notice(calls.report)
-            supervisor = _Supervisor(config, sockets=[sock])
-            calls.start(supervisor.has_started, lambda: announce(held))
-            return _run_workers(supervisor)
-
-    def _config(self, app: Application, settings: Settings) -> uvicorn.Config:
-        return uvicorn.Config(
-            _factory(app, settings) if isinstance(app, Target) else app,
-            factory=isinstance(app, Target),
-            http=_parser(self.http),
-            workers=settings.workers,
-            backlog=settings.backlog,
-            timeout_graceful_shutdown=math.ceil(settings.graceful_timeout),
-            access_log=settings.access_log,
-            log_config=SERVER_LOGS,
-            # Forwarded addresses are believed by nobody before somebody says whose.
-            proxy_headers=False,
-            server_header=False,
-            ssl_certfile=None if settings.tls is None else settings.tls.certificate,
-            ssl_keyfile=None if settings.tls is None else settings.tls.key,
-        )
+        with listening(settings) as (sock, held), http3_worker(app, held) as extra:
+            start = _starter(app, held, sock, self.http)
+            return Supervisor(start, held, sock, extra=extra).run(lambda: announce(held))
 
 
-@dataclass(frozen=True, slots=True)
-class _Notice:
-    """What uvicorn calls when it serves, and then now and again."""
+def _starter(app: Target, settings: Settings, sock: socket.socket, http: Parser) -> Start:
+    # Not copied, as this process may have threads.
+    context = multiprocessing.get_context("spawn")
 
-    report: Report
+    def start(_: int, report: Report) -> BaseProcess:
+        return context.Process(target=_worker, args=(app, settings, sock, http, report))
 
-    async def __call__(self) -> None:
-        self.report()
-
-
-class _Supervisor(Multiprocess):
-    """uvicorn's, remembering that it was interrupted, and telling whether all workers serve."""
-
-    was_interrupted: bool = False
-
-    def has_started(self, reported: Container[int | None]) -> bool:
-        """Tell whether every worker serves."""
-        workers = list(self.processes)
-        return len(workers) == self.processes_num and all(each.pid in reported for each in workers)
-
-    def init_processes(self) -> None:
-        # Ctrl-C reaches the workers too. Until they know what to do about it they ignore it.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        super().init_processes()
-        signal.signal(signal.SIGINT, before)
-
-    def handle_int(self) -> None:
-        self.was_interrupted = True
-        super().handle_int()
+    return start
 
 
-def _run_workers(supervisor: _Supervisor) -> int:
-    supervisor.run()
-    if supervisor.was_interrupted:
-        raise KeyboardInterrupt
-    return 1 if any(each.exitcode == STARTUP_FAILURE for each in supervisor.processes) else 0
+def _worker(
+    app: Target, settings: Settings, sock: socket.socket, http: Parser, report: Report
+) -> None:
+    load = WorkerLoader(app, settings, report)
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    server = _server(load(), settings, http, report.serves, (signal.SIGTERM,))
+    raise SystemExit(run_server(server, sock))
 
 
-def _parser(http: Parser) -> Literal["h11"] | type[asyncio.Protocol]:
+def _serve_here(
+    app: Application,
+    settings: Settings,
+    sock: socket.socket,
+    http: Parser,
+    on_started: Callable[[], object],
+) -> int:
+    found = guard(app.load() if isinstance(app, Target) else app, settings)
+    server = _server(found, settings, http, on_started, (signal.SIGINT, signal.SIGTERM))
+    return run_server(server, sock)
+
+
+def _server(
+    app: ASGIApp,
+    settings: Settings,
+    http: Parser,
+    on_started: Callable[[], object],
+    signals: tuple[signal.Signals, ...],
+) -> StoppableServer:
+    tls = settings.tls
+
+    def on_stopping() -> None:
+        end_within(settings.graceful_timeout + MARGIN)
+        begin_to_stop(app)
+
+    config = uvicorn.Config(
+        app,
+        http=_parser(http),
+        backlog=settings.backlog,
+        # It counts the one that asks, too.
+        limit_concurrency=settings.connections + 1,
+        timeout_keep_alive=settings.idle_timeout,  # type: ignore[arg-type]  # it is only waited for
+        timeout_graceful_shutdown=settings.graceful_timeout,  # type: ignore[arg-type]  # as above
+        access_log=settings.access_log,
+        log_config=SERVER_LOGS,
+        # Forwarded addresses are believed by nobody before somebody says whose.
+        proxy_headers=False,
+        server_header=False,
+        ssl_context_factory=None if tls is None else context_factory(tls),
+    )
+    return StoppableServer(
+        config,
+        on_started,
+        on_stopping=on_stopping,
+        idle_timeout=settings.idle_timeout,
+        signals=signals,
+    )
+
+
+def context_factory(
+    tls: TLS,
+) -> Callable[[uvicorn.Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
+    """Return what makes uvicorn speak TLS as it is spoken here."""
+    return lambda _config, _default: server_context(tls)
+
+
+def _parser(http: Parser) -> type[asyncio.Protocol]:
     if http == "h11" or importlib.util.find_spec("httptools") is None:
-        return "h11"
+        from oxidite.servers.strict import StrictH11
+
+        return StrictH11
     from oxidite.servers.bounded import BoundedHttpTools
 
     return BoundedHttpTools
-
-
-def _factory(target: Target, settings: Settings) -> Callable[[], ASGIApp]:
-    return target.load if settings.workers == 1 else WorkerLoader(target, settings.graceful_timeout)
 
 
 def run_server(server: StoppableServer, sock: socket.socket) -> int:
@@ -202,13 +270,8 @@ def run_server(server: StoppableServer, sock: socket.socket) -> int:
     Raises:
         KeyboardInterrupt: it was SIGINT.
     """
-
-    def obey(signum: int, frame: FrameType | None) -> None:
-        # Until uvicorn takes over. And once it has stopped, it raises again what told it to.
-        if server.stopped_by is None:
-            server.handle_exit(signum, frame)
-
-    before = {each: signal.signal(each, obey) for each in (signal.SIGINT, signal.SIGTERM)}
+    # Until uvicorn takes over.
+    before = {each: signal.signal(each, server.handle_exit) for each in server.signals}
     try:
         server.run(sockets=[sock])
     except SystemExit as exc:

@@ -12,6 +12,7 @@ import uvicorn
 
 from oxidite.app import Oxidite
 from oxidite.servers import Settings
+from oxidite.servers.drain import begin_to_stop
 from oxidite.servers.sockets import listen
 from oxidite.servers.startup import StartupRecorder
 from oxidite.servers.uvicorn import StoppableServer
@@ -121,7 +122,9 @@ class LiveServer:
             # Half of the time for requests, so that something is left for the resources.
             timeout_graceful_shutdown=self.grace / 2,  # type: ignore[arg-type]  # it is only waited for
         )
-        self._server = StoppableServer(config, started.set)
+        self._server = StoppableServer(
+            config, started.set, on_stopping=lambda: begin_to_stop(self.app)
+        )
         await self._server.serve(sockets=[sock])
 
     def _cancel(self) -> None:

@@ -86,7 +86,7 @@ def test_the_versions_of_everything(oxidite: Oxidite) -> None:
         (("routes", "--filte"), "Did you mean '--filter'?"),
         (("serve", "--port", "99999"), "99999 is not in the range 0<=x<=65535"),
         (("serve", "--port", "http"), "'http' is not a valid integer"),
-        (("serve", "--workers", "0"), "0 is not in the range x>=1"),
+        (("serve", "--workers", "0"), "'0' is neither a number of at least 1 nor 'auto'"),
         (("serve", "--server", "gunicorn"), "'gunicorn' is not one of"),
         (("routes", "a.py", "b.py"), "unexpected extra argument"),
     ],

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from oxidite.protocols import inflight
-from oxidite.protocols.inflight import InFlight
+from oxidite.protocols.inflight import BodyPace, InFlight
 
 BOUND = 3.0  # seconds until a wait counts as a hang
 
@@ -23,11 +23,16 @@ class Fake:
         self.task: asyncio.Task[object] | None = None
         self.gone = False
         self.interrupted = False
+        self.too_slow = False
+        self.starving = False
         self.watchable = watchable
         self.left = asyncio.Event()
         self.watched = asyncio.Event()
         self.asked = 0
         self.reads_ahead = False
+
+    def starves(self, pace: BodyPace) -> bool:
+        return self.starving
 
     def can_be_watched(self) -> bool:
         self.asked += 1
@@ -259,3 +264,27 @@ class TestLeaving:
         end(flights, request)
         await asleep(flights)
         assert "never retrieved" not in caplog.text
+
+
+class TestStarving:
+    async def test_a_request_that_starves_is_cancelled_once(self) -> None:
+        flights, request = InFlight(), Fake(watchable=False)
+        request.starving = True
+        cancelled = 0
+
+        async def answer() -> None:
+            nonlocal cancelled
+            begin(flights, request)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled += 1
+            # It is left alone from now on.
+            asked = request.asked
+            await until(lambda: request.asked > asked + 3)
+
+        request.task = asyncio.get_running_loop().create_task(answer())
+        await within(request.task)
+
+        assert cancelled == 1
+        assert request.too_slow

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from oxidite.servers import ListenError, Settings
-from oxidite.servers.sockets import accepts, holder_of, listen, listening, probe
+from oxidite.servers.sockets import holder_of, listen, listening
 
 
 @pytest.fixture
@@ -43,41 +43,6 @@ def test_a_taken_port_is_refused_with_what_to_do(taken: int) -> None:
 def test_a_taken_port_is_refused_with_who_has_it(taken: int) -> None:
     with pytest.raises(ListenError, match=rf"is taken by pid {os.getpid()} \("):
         listen(Settings(port=taken))
-
-
-def test_a_taken_port_is_noticed_before_a_server_shares_it(taken: int) -> None:
-    with pytest.raises(ListenError):
-        probe(Settings(port=taken))
-
-
-def test_probing_leaves_the_port_free() -> None:
-    held = probe(Settings(port=0))
-
-    with listening(held) as (sock, _):
-        assert sock.getsockname()[1] == held.port
-
-
-def test_a_server_that_opens_its_socket_itself_gets_an_address_of_numbers() -> None:
-    assert probe(Settings(host="localhost", port=0)).host in ("127.0.0.1", "::1")
-
-
-def test_an_address_accepts_connections_while_somebody_listens() -> None:
-    with listening(Settings(port=0)) as (_, held):
-        assert accepts(held)
-
-    assert not accepts(held)
-
-
-def test_a_unix_socket_accepts_connections_while_somebody_listens(tmp_path: Path) -> None:
-    settings = Settings(uds=tmp_path / "s")
-    assert not accepts(settings)
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(str(settings.uds))
-        assert not accepts(settings)
-        sock.listen()
-        assert accepts(settings)
-
-    assert not accepts(settings)
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,11 @@ from oxidite.cli.dev.messages import Report, Task, decode_order, encode
 from oxidite.cli.dev.wrapper import DevApp
 from oxidite.errors import OxiditeError
 from oxidite.http.response import ASGIApp
-from oxidite.servers import ImportFailedError, Target
+from oxidite.servers import TLS, ImportFailedError, Target
+from oxidite.servers.drain import begin_to_stop
 from oxidite.servers.frames import users_traceback
 from oxidite.servers.logs import SERVER_LOGS
-from oxidite.servers.uvicorn import StoppableServer, run_server
+from oxidite.servers.uvicorn import StoppableServer, context_factory, run_server
 
 __all__ = ["main"]
 
@@ -99,7 +100,7 @@ def main() -> int:
         return 1
     control.report(Report("loaded"))
     control.wait()
-    code = _serve(app, listener, control)
+    code = _serve(app, listener, control, task.tls)
     if control.is_abandoned:
         kill_group()
     return code
@@ -113,16 +114,21 @@ def _load(target: Target) -> ASGIApp:
     return app
 
 
-def _serve(app: ASGIApp, listener: socket.socket, control: Control) -> int:
+def _serve(app: ASGIApp, listener: socket.socket, control: Control, tls: TLS | None) -> int:
     wrapped = control.app = DevApp(app, lambda: control.report(Report("closing")))
     config = uvicorn.Config(
         wrapped,
         log_config=SERVER_LOGS,
         proxy_headers=False,
         server_header=False,
+        ssl_context_factory=None if tls is None else context_factory(tls),
         timeout_graceful_shutdown=_GRACE,  # type: ignore[arg-type]  # it is only waited for
     )
-    server = StoppableServer(config, lambda: control.report(Report("serving")))
+    server = StoppableServer(
+        config,
+        lambda: control.report(Report("serving")),
+        on_stopping=lambda: begin_to_stop(app),
+    )
     code = run_server(server, listener)
     if not server.started:
         error = wrapped.error

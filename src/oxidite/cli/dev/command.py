@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import socket
 from pathlib import Path
@@ -15,7 +16,8 @@ from oxidite.cli.dev.supervisor import Supervisor
 from oxidite.cli.dev.watch import watch
 from oxidite.cli.options import Environment, app_argument, host_option, port_option, target
 from oxidite.config.environment import VARIABLE
-from oxidite.servers import Settings, Target
+from oxidite.errors import MissingExtraError
+from oxidite.servers import TLS, Settings, Target
 from oxidite.servers.sockets import listening
 
 __all__ = ["dev"]
@@ -26,7 +28,8 @@ __all__ = ["dev"]
 @host_option
 @port_option
 @click.option("--poll", is_flag=True, help="Look at the files twice a second: for network folders.")
-def dev(app: str | None, host: str | None, port: int | None, poll: bool) -> int:
+@click.option("--https", is_flag=True, help="Serve HTTPS with a certificate made for this machine.")
+def dev(app: str | None, host: str | None, port: int | None, poll: bool, https: bool) -> int:
     """Serve the application while you write it.
 
     It reloads when a .py, .toml or .html file or .env changes. If the new code does not work, the
@@ -42,16 +45,31 @@ def dev(app: str | None, host: str | None, port: int | None, poll: bool) -> int:
     environment = Environment.load().settings
     where = target(app)
     settings = Settings(
-        host=host or environment.host, port=environment.port if port is None else port
+        host=host or environment.host,
+        port=environment.port if port is None else port,
+        tls=_certificate() if https else None,
     )
     with listening(settings) as (listener, held):
         say(f"Serving {where} on {bold(held.url)} {dim('(development, Ctrl-C stops it)')}")
-        return asyncio.run(_supervise(where, listener, poll=poll))
+        return asyncio.run(_supervise(where, listener, settings.tls, poll=poll))
 
 
-async def _supervise(where: Target, listener: socket.socket, *, poll: bool) -> int:
+async def _supervise(where: Target, listener: socket.socket, tls: TLS | None, *, poll: bool) -> int:
     async with watch(project_directory(where, Path.cwd()), poll=poll) as changes:
-        return await Supervisor(where, listener, changes).run()
+        return await Supervisor(where, listener, changes, tls).run()
+
+
+def _certificate() -> TLS:
+    if importlib.util.find_spec("cryptography") is None:
+        raise MissingExtraError("https", needed_by="oxidite dev --https")
+    from oxidite.cli.dev.certificate import AUTHORITY, cache_directory, development_tls
+
+    directory = cache_directory()
+    tls = development_tls(directory)
+    say(
+        dim(f"Browsers accept it once they trust {directory / AUTHORITY}, good for localhost only.")
+    )
+    return tls
 
 
 def project_directory(where: Target, directory: Path) -> Path:

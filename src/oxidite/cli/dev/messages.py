@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from oxidite.servers import Target
+from oxidite.servers import TLS, Target
 
 __all__ = ["LONGEST", "Order", "Report", "Task", "decode_order", "decode_report", "encode"]
 
@@ -25,6 +25,15 @@ class Task(msgspec.Struct, frozen=True):
     file: str | None
     control: int
     listener: int
+    certificate: str | None = None
+    key: str | None = None
+
+    @property
+    def tls(self) -> TLS | None:
+        """The certificate to serve with, if there is one."""
+        if self.certificate is None or self.key is None:
+            return None
+        return TLS(certificate=Path(self.certificate), key=Path(self.key))
 
     @property
     def target(self) -> Target:

@@ -10,7 +10,7 @@ import socket
 import sys
 
 from oxidite.cli.dev.messages import LONGEST, Order, Report, Task, decode_report, encode
-from oxidite.servers import Target
+from oxidite.servers import TLS, Target
 
 __all__ = ["Child"]
 
@@ -29,7 +29,7 @@ class Child:
         self._writer = writer
 
     @classmethod
-    async def start(cls, target: Target, listener: socket.socket) -> Child:
+    async def start(cls, target: Target, listener: socket.socket, tls: TLS | None = None) -> Child:
         """Start a child; it waits for its first order."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -41,6 +41,8 @@ class Child:
                 file=None if target.file is None else str(target.file),
                 control=theirs.fileno(),
                 listener=listener.fileno(),
+                certificate=None if tls is None else str(tls.certificate),
+                key=None if tls is None else str(tls.key),
             )
             try:
                 # Last, as a process that somebody waits on to start is nobody's yet.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 
 from oxidite.cli.dev.pages import failure_page
 
@@ -17,8 +18,9 @@ _REST_TIMEOUT = 1.0
 class StandIn:
     """A server of one page. It accepts connections between ``show`` and ``close``."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._listener = listener
+        self._tls = tls
         self._text = ""
         self._server: asyncio.Server | None = None
 
@@ -27,7 +29,9 @@ class StandIn:
         self._text = text
         if self._server is None:
             # A copy, as the server closes what it is given.
-            self._server = await asyncio.start_server(self._answer, sock=self._listener.dup())
+            self._server = await asyncio.start_server(
+                self._answer, sock=self._listener.dup(), ssl=self._tls
+            )
 
     def close(self) -> None:
         """Accept no more connections; those that are open get their answer."""
@@ -41,7 +45,8 @@ class StandIn:
                 head = await reader.readuntil(b"\r\n\r\n")
             writer.write(_response(head, self._text))
             await writer.drain()
-            writer.write_eof()
+            if writer.can_write_eof():
+                writer.write_eof()
             # Closed while the client still sends, the connection would be reset and the answer lost.
             async with asyncio.timeout(_REST_TIMEOUT):
                 while await reader.read(65_536):

@@ -16,7 +16,8 @@ from oxidite.cli.console import dim, fail, say
 from oxidite.cli.dev.messages import Order, Report
 from oxidite.cli.dev.process import Child
 from oxidite.cli.dev.stand_in import StandIn
-from oxidite.servers import Target
+from oxidite.servers import TLS, Target
+from oxidite.servers.tls import server_context
 
 __all__ = ["Supervisor"]
 
@@ -35,7 +36,11 @@ class Supervisor:
     """
 
     def __init__(
-        self, target: Target, listener: socket.socket, changes: AsyncIterator[set[Path]]
+        self,
+        target: Target,
+        listener: socket.socket,
+        changes: AsyncIterator[set[Path]],
+        tls: TLS | None = None,
     ) -> None:
         self._target = target
         self._listener = listener
@@ -45,7 +50,8 @@ class Supervisor:
         self._children: set[Child] = set()
         self._serving: Child | None = None
         self._spare: Child | None = None
-        self._stand_in = StandIn(listener)
+        self._tls = tls
+        self._stand_in = StandIn(listener, None if tls is None else server_context(tls))
         self._notices: set[asyncio.Task[None]] = set()
         self._replacing = asyncio.Lock()
         self._stop = asyncio.Event()
@@ -193,7 +199,7 @@ class Supervisor:
     # Children.
 
     async def _start(self) -> Child:
-        child = await Child.start(self._target, self._listener)
+        child = await Child.start(self._target, self._listener, self._tls)
         self._children.add(child)
         return child
 
