@@ -23,10 +23,11 @@ from oxidite.http.middleware import check_order
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
 from oxidite.http.response import Response
 from oxidite.http.types import Handler, Middleware
+from oxidite.http.websocket import WebSocketOptions
 from oxidite.lifespan import Lifespan, Resource
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer
 from oxidite.plugin import Plugin
-from oxidite.protocols.asgi import serve_asgi
+from oxidite.protocols.asgi import Message, Receive, Send, serve_asgi
 from oxidite.protocols.inflight import InFlight
 from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
@@ -46,7 +47,8 @@ class Oxidite(Router):
     them by type. ``middleware`` runs around everything, the first one outermost. ``error_handlers``
     answer for an exception class or a status. ``debug`` shows the whole of an error to the client: it
     is on in development and off everywhere else, unless said. ``secret`` signs URLs and cookies;
-    ``max_body`` is the largest request body accepted, in bytes.
+    ``max_body`` is the largest request body accepted, in bytes. ``websocket`` has options for every
+    WebSocket; those of its route come first.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Oxidite(Router):
         secret: SecretLike | Sequence[SecretLike] | None = None,
         trailing_slash: TrailingSlash = "strict",
         max_body: int = DEFAULT_MAX_BODY,
+        websocket: WebSocketOptions | None = None,
     ) -> None:
         super().__init__(middleware=middleware)
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
+        self.websocket_options: WebSocketOptions = websocket or {}
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight: InFlight = InFlight()
@@ -110,6 +114,7 @@ class Oxidite(Router):
                 trailing_slash=self.trailing_slash,
                 render=self.render_error,
                 middleware=self.middleware,
+                websocket=self.websocket_options,
             )
         return self._table
 
@@ -125,6 +130,17 @@ class Oxidite(Router):
     def handle(self, request: Request) -> Awaitable[Response]:
         """Answer a request; every failure is a response too. ASGI, RSGI and tests all pass here."""
         return self._handler(request)
+
+    def handle_websocket(self, request: Request) -> Awaitable[Response]:
+        """Answer the handshake of a WebSocket, as ``handle`` does any other request."""
+        return self.table.handshake(request)
+
+    async def serve_websocket(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Talk over one WebSocket, as ASGI has it."""
+        # Imported only now: who has no WebSocket does not pay for it.
+        from oxidite.protocols.asgi_websocket import serve_websocket
+
+        await serve_websocket(self, scope, receive, send)
 
     def _first(self, request: Request) -> Awaitable[Response]:
         self._handler = self.table.dispatch

@@ -29,8 +29,8 @@ T_co = TypeVar("T_co", covariant=True)
 class Description:
     """Where an argument comes from: for documents, the routes command and error messages.
 
-    ``source`` is ``path``, ``query``, ``header``, ``cookie``, ``body``, ``resource``, ``dependency``
-    or ``request``; ``name`` is its name there. ``parts`` are what a dependency itself needs.
+    ``source`` is ``path``, ``query``, ``header``, ``cookie``, ``body``, ``resource``, ``dependency``,
+    ``request`` or ``websocket``; ``name`` is its name there. ``parts`` are what a dependency itself needs.
     """
 
     source: str
@@ -70,6 +70,7 @@ class Context:
 
     path_params: Mapping[str, object] = field(default_factory=dict)
     has_body: bool = False
+    is_websocket: bool = False
     localns: Mapping[str, object] = field(default_factory=dict)
     providers: tuple[Callable[..., object], ...] = ()
 

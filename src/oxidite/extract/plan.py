@@ -347,6 +347,9 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
         raise parameter.refuse("has no annotation, so nothing says where it comes from.")
     if isinstance(type_, type) and issubclass(type_, Request):
         return RequestItself()
+    own = getattr(get_origin(type_) or type_, "__argument__", None)
+    if is_marker(own):
+        return own.bind(parameter)  # a class that says itself how it is made: a WebSocket
     if is_text(type_):
         return _marker(Query).bind(parameter)
     bare = without_none(type_)

@@ -26,6 +26,7 @@ from oxidite.http.response import (
     to_response,
 )
 from oxidite.http.types import Handler, Middleware
+from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 
 __all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
@@ -84,6 +85,8 @@ class Definition:
     handler: Callable[..., object]
     options: RouteOptions
     localns: Mapping[str, object] = field(repr=False)
+    websocket: WebSocketOptions | None = None
+    """What was said of a WebSocket; ``None`` on every other route."""
     _plans: dict[object, tuple[Pattern, Plan]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -120,7 +123,12 @@ class Definition:
         has_body = bool(_BODY_METHODS & set(self.methods))
 
         def read(types: Mapping[str, object]) -> Plan:
-            context = Context({**hosts, **types}, has_body=has_body, localns=self.localns)
+            context = Context(
+                {**hosts, **types},
+                has_body=has_body,
+                is_websocket=self.websocket is not None,
+                localns=self.localns,
+            )
             return Plan.of(self.handler, context, given=given, hints=hints)
 
         # The handler alone says the types, most times; what dependencies say is known only when their
@@ -228,6 +236,11 @@ class Route:
         return location(self.handler)
 
     @property
+    def is_websocket(self) -> bool:
+        """Whether it answers the handshakes of WebSockets, and nothing else."""
+        return self.methods == (WEBSOCKET,)
+
+    @property
     def meta(self) -> Mapping[str, object]:
         """Whatever the application said of the route."""
         return self.definition.options.get("meta", {})
@@ -235,25 +248,36 @@ class Route:
     @property
     def complete(self) -> bool:
         """Whether every response of the handler is known to be complete bytes."""
+        if self.is_websocket:
+            return False
         declared = self.definition.options.get("complete")
         if declared is not None:
             return declared
         return not _may_stream(self.plan.returns)
 
-    def fold(self, render: RenderError) -> None:
-        """Make ``handle``."""
-        options = self.definition.options
-        status = options.get("status", 200)
-        offers = _offers(options.get("produces"), self.where)
-        handler = _endpoint(self.plan, status, offers, render)
-        etag = options.get("etag")
-        if etag is not None:
-            handler = _with_etag(handler, weak=etag == "weak")
+    def fold(self, render: RenderError, websocket: WebSocketOptions | None = None) -> None:
+        """Make ``handle``; ``websocket`` is what holds for every WebSocket of the application."""
+        if self.definition.websocket is None:
+            handler = self._fold_http(render)
+        else:
+            # Imported only now: who has no WebSocket does not pay for it.
+            from oxidite.websocket.endpoint import websocket_endpoint
+
+            options: WebSocketOptions = {**(websocket or {}), **self.definition.websocket}
+            handler = websocket_endpoint(self.plan, options, render)
         for middleware in reversed(self.middleware):
             handler = wrap(handler, middleware, render)
         if dependencies_of(self.plan):
             handler = _ending_scope(handler, render)
         self.handle = handler
+
+    def _fold_http(self, render: RenderError) -> Handler:
+        options = self.definition.options
+        status = options.get("status", 200)
+        offers = _offers(options.get("produces"), self.where)
+        handler = _endpoint(self.plan, status, offers, render)
+        etag = options.get("etag")
+        return handler if etag is None else _with_etag(handler, weak=etag == "weak")
 
 
 def _may_stream(type_: object) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
-from oxidite.errors import MethodNotAllowedError, NotFoundError, RouteError
+from oxidite.errors import MethodNotAllowedError, NotFoundError, RouteError, UpgradeRequiredError
 from oxidite.http.request import Request
 from oxidite.http.response import RedirectResponse, Response
 from oxidite.http.types import Handler, Middleware
+from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
 from oxidite.routing.route import RenderError, Route, wrap
 from oxidite.routing.tree import ANY_METHOD, Match, Tree
 
@@ -34,6 +35,7 @@ class RouteTable:
         trailing_slash: TrailingSlash,
         render: RenderError,
         middleware: Sequence[Middleware] = (),
+        websocket: WebSocketOptions | None = None,
     ) -> None:
         self.routes: tuple[Route, ...] = tuple(routes)
         self._trailing_slash = trailing_slash
@@ -43,7 +45,7 @@ class RouteTable:
         # Host names are matched like paths, label by label.
         self._hosts: Tree[Tree[Route]] = Tree()
         for route in self.routes:
-            route.fold(render)
+            route.fold(render, websocket)
             self._add(route)
         # What can be told by the path alone; by nothing, where hosts matter too.
         straight = Tree[Route]() if self._by_host else self._tree
@@ -105,6 +107,10 @@ class RouteTable:
             request.max_body = route.max_body
         return (around or route.handle)(request)
 
+    def handshake(self, request: Request) -> Awaitable[Response]:
+        """Answer the handshake of a WebSocket; the same middleware runs around it."""
+        return self._around_any(request, self._around or self._inside)
+
     def _around_any(self, request: Request, around: Handler) -> Awaitable[Response]:
         limit = request.max_body
         request.found = (self._find(request), request.path, request.method, limit)
@@ -152,7 +158,7 @@ class RouteTable:
         """Find the route on the request's host, else on any."""
         allowed: set[str] = set()
         for tree, host_params in self._trees(request):
-            match = tree.find(path, request.method)
+            match = tree.find(path, WEBSOCKET if request.is_websocket else request.method)
             if match.route is not None:
                 match.params.update(host_params)
                 return match
@@ -190,14 +196,23 @@ def _take(request: Request, route: Route) -> None:
         request.max_body = route.max_body
 
 
+def _only_websocket(request: Request) -> set[str]:
+    """Return what a path allows that has nothing but a WebSocket, which begins with a GET."""
+    if request.method in ("GET", "HEAD"):
+        raise UpgradeRequiredError
+    return {"GET"}
+
+
 class _Redirect(Exception):  # noqa: N818 - not an error
     def __init__(self, url: str) -> None:
         self.url = url
 
 
 def _without_route(request: Request, allowed: set[str]) -> Response:
-    if not allowed:
+    if not allowed or request.is_websocket:
         raise NotFoundError
+    if WEBSOCKET in allowed:
+        allowed = (allowed - {WEBSOCKET}) or _only_websocket(request)
     allowed = {*allowed, "OPTIONS", *({"HEAD"} if "GET" in allowed else ())}
     if request.method == "OPTIONS":
         return Response(status=204, headers={"allow": ", ".join(sorted(allowed))})

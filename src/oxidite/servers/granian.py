@@ -174,6 +174,8 @@ def _server(target: Target, settings: Settings, interface: Interfaces) -> _Grani
         port=settings.port,
         uds=settings.uds,
         interface=interface,
+        # RSGI carries none of ours: it knows neither sub-protocols nor header fields of a handshake.
+        websockets=interface is not Interfaces.RSGI,
         workers=settings.workers,
         # Both count idle connections; the default of the second locks everybody out at 1,024.
         backlog=settings.backlog,

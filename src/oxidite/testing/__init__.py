@@ -8,5 +8,6 @@
 
 from oxidite.testing.client import Client
 from oxidite.testing.live import LiveServer
+from oxidite.testing.websocket import WebSocketDeniedError, WebSocketSession
 
-__all__ = ["Client", "LiveServer"]
+__all__ = ["Client", "LiveServer", "WebSocketDeniedError", "WebSocketSession"]
