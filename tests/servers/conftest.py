@@ -77,14 +77,14 @@ def _accepts(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def running(kind: str, directory: Path) -> Iterator[Running]:
-    """Run the application on a server; whatever happens, its process group is gone afterwards."""
+def running(kind: str, directory: Path, module: str = "application") -> Iterator[Running]:
+    """Run an application on a server; whatever happens, its process group is gone afterwards."""
     log = directory / f"{kind}.log"
     runner = Path(__file__).with_name("run.py")
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            [sys.executable, str(runner), kind],
+            [sys.executable, str(runner), kind, module],
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
@@ -113,7 +113,8 @@ def server(
     library, _, parser = request.param.partition("-")
     pytest.importorskip(library)
     pytest.importorskip(parser if parser in ("h11", "httptools") else library)
-    with running(request.param, tmp_path_factory.mktemp("servers")) as found:
+    module = getattr(request.module, "APPLICATION", "application")
+    with running(request.param, tmp_path_factory.mktemp("servers"), module) as found:
         yield found
 
 

@@ -1,4 +1,4 @@
-"""Runs ``application.py`` on one server: ``python run.py KIND``, with the address on standard output."""
+"""Runs an application beside on one server: ``python run.py KIND [MODULE]``, with the address on standard output."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def announce(settings: Settings) -> None:
 
 if __name__ == "__main__":
     settings = Settings(port=0, graceful_timeout=2.0)
-    target = Target("application", "app", Path(__file__).parent)
+    module = sys.argv[2] if len(sys.argv) > 2 else "application"
+    target = Target(module, "app", Path(__file__).parent)
     interface: Interface = "rsgi" if sys.argv[1].endswith("-rsgi") else "asgi"
     sys.exit(server_of(sys.argv[1]).run(target, settings, interface=interface, announce=announce))
