@@ -9,6 +9,7 @@ dependencies are opened and closed in it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, TypeAlias, cast
 
@@ -66,11 +67,12 @@ class Conversation:
         task, connection = self._task, self.connection
         assert task is not None  # noqa: S101 - it began
         connection.opened(wire)
-        stop = asyncio.get_running_loop().create_task(stopping.wait())
+        stop = asyncio.get_running_loop().create_task(_set(stopping))
         try:
             await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                connection.end(CloseCode.RESTART, "The server restarts.")
+                if stopping.is_set():
+                    connection.end(CloseCode.RESTART, "The server restarts.")
                 await asyncio.wait((task,))
         except asyncio.CancelledError:
             await self._cancel(task)
@@ -154,6 +156,12 @@ class WebSocketResponse(Response):
         self.conversation = conversation
         for name, value in conversation.connection.headers.multi_items():
             self.headers.add(name, value)
+
+
+async def _set(event: asyncio.Event) -> None:
+    # An application may be open in one loop and be asked in another: the tests of a live server.
+    with contextlib.suppress(RuntimeError):
+        await event.wait()
 
 
 def _error_of(task: asyncio.Task[object]) -> Exception | None:
