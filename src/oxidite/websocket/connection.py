@@ -128,6 +128,7 @@ class Connection:
         try:
             data = await (self._ahead or wire).receive()
         except ClosedError as exc:
+            self._reader = None  # it knows already
             self._client_left(exc)
             raise
         except asyncio.CancelledError:
