@@ -46,6 +46,7 @@ NEVER = {
     "oxidite.protocols.wsgi",
     "oxidite.servers",
     "oxidite.testing",
+    "oxidite.websocket",
 }
 
 # Parts of the standard library that take a millisecond or more, or many others with them.

@@ -134,6 +134,7 @@ NAMES: dict[str, list[str]] = {
         "UnauthorizedError",
         "UnknownBackendError",
         "UnsupportedMediaTypeError",
+        "UpgradeRequiredError",
         "ValidationError",
         "translate",
     ],
@@ -275,6 +276,24 @@ NAMES: dict[str, list[str]] = {
     "oxidite.testing": [
         "Client",
         "LiveServer",
+        "WebSocketDeniedError",
+        "WebSocketSession",
+    ],
+    "oxidite.websocket": [
+        "CloseCode",
+        "ClosedError",
+        "Closing",
+        "InvalidMessageError",
+        "InvalidSubprotocolError",
+        "MessageFormat",
+        "MessageTooLargeError",
+        "OriginError",
+        "RateExceededError",
+        "SlowClientError",
+        "WebSocket",
+        "WebSocketError",
+        "WebSocketOptions",
+        "WebSocketResponse",
     ],
 }
 

@@ -13,6 +13,9 @@ from typing import Protocol
 import httpx2
 import msgspec
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, Event, RemoteSettingsChanged, ResponseReceived
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -69,8 +72,8 @@ def closing_of(connection: ClientConnection) -> tuple[int, str]:
 
 def denial_of(server: Running, path: str, **fields: str) -> tuple[int, dict[str, object]]:
     """Return status and document of a handshake that is refused."""
-    with pytest.raises(InvalidStatus) as caught, open_socket(server, path, **fields):
-        pass
+    with pytest.raises(InvalidStatus) as caught:
+        open_socket(server, path, subprotocols=None, **fields)
     response = caught.value.response
     return response.status_code, json.loads(response.body or b"{}")
 
@@ -386,7 +389,10 @@ def fragments(count: int, first: bytes) -> bytes:
 
 def message(data: bytes) -> bytes:
     """A masked binary message, with a mask of zeros."""
-    return b"\x82\xfe" + struct.pack(">H", len(data)) + bytes(4) + data
+    length = (
+        bytes((len(data) | 128,)) if len(data) < 126 else b"\xfe" + struct.pack(">H", len(data))
+    )
+    return b"\x82" + length + bytes(4) + data
 
 
 def recv(sock: socket.socket) -> bytes:
@@ -394,6 +400,77 @@ def recv(sock: socket.socket) -> bytes:
         return sock.recv(65_536)
     except ConnectionError:
         return b""
+
+
+class Tunnel:
+    """A client over HTTP/2 without TLS, one stream of which is a WebSocket (RFC 8441)."""
+
+    def __init__(self, server: Running) -> None:
+        self._authority = f"127.0.0.1:{server.port}"
+        self._sock = server.connect()
+        self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        self._h2.initiate_connection()
+
+    def __enter__(self) -> Tunnel:
+        self.wait(RemoteSettingsChanged)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
+
+    @property
+    def is_offered(self) -> bool:
+        return self._h2.remote_settings.enable_connect_protocol == 1
+
+    def open(self, path: str, **fields: str) -> dict[str, str]:
+        asked = {
+            ":method": "CONNECT",
+            ":protocol": "websocket",
+            ":scheme": "http",
+            ":path": path,
+            ":authority": self._authority,
+            "sec-websocket-version": "13",
+            **fields,
+        }
+        self._h2.send_headers(1, list(asked.items()))
+        event = self.wait(ResponseReceived)
+        assert isinstance(event, ResponseReceived)
+        return {str(name): str(value) for name, value in event.headers or ()}
+
+    def send(self, data: bytes) -> None:
+        self._h2.send_data(1, data)
+
+    def wait(self, kind: type[Event]) -> Event:
+        while True:
+            self._sock.sendall(self._h2.data_to_send())
+            data = self._sock.recv(65_536)
+            assert data, "the server has closed"
+            for event in self._h2.receive_data(data):
+                if isinstance(event, kind):
+                    return event
+
+
+@pytest.mark.parametrize("server", ["granian-asgi", "hypercorn"], indirect=True, scope="module")
+class TestOfferOverHTTP2:
+    def test_hypercorn_offers_it_and_granian_does_not(self, server: Running) -> None:
+        with Tunnel(server) as tunnel:
+            assert tunnel.is_offered is (server.kind == "hypercorn")
+
+
+@pytest.mark.parametrize("server", ["hypercorn"], indirect=True, scope="module")
+class TestOverHTTP2:
+    def test_it_is_the_same_conversation(self, server: Running) -> None:
+        with Tunnel(server) as tunnel:
+            fields = tunnel.open("/echo", origin=server.url)
+            assert (fields[":status"], fields["x-stamp"]) == ("200", "GET 101")
+            tunnel.send(message(b"hello"))
+            data = tunnel.wait(DataReceived)
+            assert isinstance(data, DataReceived)
+            assert data.data == b"\x82\x05hello"
+
+    def test_it_has_the_same_refusals(self, server: Running) -> None:
+        with Tunnel(server) as tunnel:
+            assert tunnel.open("/echo", origin="http://evil.example")[":status"] == "403"
 
 
 @on_rsgi

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from oxidite.clock import perf, sleep
 from oxidite.errors import PayloadTooLargeError
@@ -231,13 +231,16 @@ def _chunk(message: Message) -> bytes:
     return body
 
 
+R = TypeVar("R", bound=ASGIRequest)
+
+
 def request_of(
     app: Application,
     scope: Message,
     receive: Receive,
     in_flight: InFlight,
-    kind: type[ASGIRequest] = ASGIRequest,
-) -> ASGIRequest:
+    kind: type[R],
+) -> R:
     """Make the request of a connection that has a method."""
     task = current_task(in_flight.loop or in_flight.wake())
     if task is None:
@@ -268,7 +271,7 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
         await _serve_other(app, scope, receive, send)
         return
     in_flight = app.in_flight
-    request = request_of(app, scope, receive, in_flight)
+    request = request_of(app, scope, receive, in_flight, ASGIRequest)
     in_flight.young.add(request)
     response: Response | None = None
     error: BaseException | None = None

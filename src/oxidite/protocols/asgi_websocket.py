@@ -6,6 +6,7 @@ Response. Server libraries answer pings and put fragments together.
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 from oxidite.clock import sleep
@@ -21,7 +22,7 @@ from oxidite.protocols.asgi import (
 )
 from oxidite.protocols.base import Application, finish
 from oxidite.websocket import CloseCode, ClosedError, WebSocketResponse
-from oxidite.websocket.conversation import Conversation, conclude
+from oxidite.websocket.conversation import conclude, conversation_of
 
 __all__ = ["ASGIHandshake", "ASGIWire", "serve_websocket"]
 
@@ -66,6 +67,11 @@ class ASGIHandshake(ASGIRequest):
         """``1.1``, ``2`` or ``3``."""
         return cast("str", self._scope.get("http_version", "1.1"))
 
+    async def wait_gone(self) -> None:
+        """Return when the client has gone away, without having had an answer."""
+        while (await self._source())["type"] != "websocket.disconnect":
+            pass  # it has to wait for the answer before it may say anything
+
 
 class ASGIWire:
     """One client, as a server tells of it."""
@@ -100,34 +106,60 @@ class ASGIWire:
 
 async def serve_websocket(app: Application, scope: Message, receive: Receive, send: Send) -> None:
     """Answer one handshake and, if that succeeds, have the conversation."""
+    connect = await receive()  # it comes before any answer
+    in_flight = app.in_flight
     # Without a version where the server is older than ASGI 2.3.
-    request = request_of(app, {**scope, "method": "GET"}, receive, app.in_flight, ASGIHandshake)
+    request = request_of(app, {**scope, "method": "GET"}, receive, in_flight, ASGIHandshake)
+    in_flight.young.add(request)
     error: BaseException | None = None
     try:
-        response = await app.handle_websocket(request)
+        try:
+            response = await app.handle_websocket(request)
+        finally:
+            # Who receives from now on is somebody else.
+            in_flight.young.discard(request)
+            in_flight.forget(request)
         if isinstance(response, MountedResponse):
-            request._scope = scope  # noqa: SLF001 - the scope is this package's
+            request._scope, request._source = scope, _replayed(connect, receive)  # noqa: SLF001 - the scope is this package's
             await run_mounted(app, request, response, send)
-            return
-        await receive()  # websocket.connect, which comes before any answer
-        if isinstance(response, WebSocketResponse):
+        elif isinstance(response, WebSocketResponse):
             await _converse(app, response, ASGIWire(receive, send))
         else:
             await _deny(scope, response, send)
-    except OSError as exc:
-        error = exc  # the client has left, and nobody is left to be told
-        request.gone = True
     except BaseException as exc:
         error = exc
-        raise
+        if not _has_left(request, exc):
+            raise
+        request.gone = True
     finally:
+        if request.interrupted and request.task is not None:
+            # The cancellation was ours; the server's own task goes on.
+            request.task.uncancel()
         await conclude(request)
         await finish(app, request, error)
         error = None  # it knows this frame, which knows it
 
 
+def _has_left(request: ASGIHandshake, error: BaseException) -> bool:
+    """Tell whether an exception stands for the client's leaving."""
+    if isinstance(error, OSError):
+        return True  # the server's: of ours nothing runs here any more
+    task = request.task
+    ours = request.interrupted and task is not None and task.cancelling() <= 1
+    return ours and isinstance(error, asyncio.CancelledError)
+
+
+def _replayed(connect: Message, receive: Receive) -> Receive:
+    left = [connect]
+
+    async def again() -> Message:
+        return left.pop() if left else await receive()
+
+    return again
+
+
 async def _converse(app: Application, response: WebSocketResponse, wire: ASGIWire) -> None:
-    conversation: Conversation = response.conversation
+    conversation = conversation_of(response)
     connection, in_flight = conversation.connection, app.in_flight
     fields = [pair for pair in fields_of(response, None) if pair[0] not in _OF_THE_SERVER]
     await wire.accept(connection.subprotocol, fields)

@@ -37,7 +37,7 @@ RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 """Makes the response of an exception; the application passes it in."""
 
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH", "QUERY"))
-_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY"))
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY", WEBSOCKET))
 _ROOT = Pattern(("",))
 _ANYTHING = (inspect.Parameter.empty, object, Any)
 _COMPLETE_KINDS = (JSONResponse, HTMLResponse, TextResponse, RedirectResponse)

@@ -303,9 +303,12 @@ def _define_websocket(
     options: WebSocketOptions,
     localns: Mapping[str, object],
 ) -> Definition:
-    shared: RouteOptions = {}
-    for name in RouteOptions.__annotations__.keys() & options.keys():
-        shared[name] = options[name]  # type: ignore[literal-required]  # it is in both
+    shared: RouteOptions = {
+        "name": options.get("name", ""),
+        "tags": options.get("tags", ()),
+        "middleware": options.get("middleware", ()),
+        "meta": options.get("meta", {}),
+    }
     return Definition(_parse(path, handler), (WEBSOCKET,), handler, shared, localns, options)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import ClassVar, TypeAlias, cast
+from typing import ClassVar, Self, TypeAlias, cast
 
 from oxidite.errors import HTTPError, ValidationError
 from oxidite.extract.plan import Plan
@@ -22,7 +22,7 @@ from oxidite.websocket.connection import Connection
 from oxidite.websocket.errors import ClosedError, WebSocketError
 from oxidite.websocket.wire import Wire
 
-__all__ = ["Conversation", "Render", "WebSocketResponse", "conclude"]
+__all__ = ["Conversation", "Render", "WebSocketResponse", "conclude", "conversation_of"]
 
 Render: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 """Makes the response of an exception, and logs it if nobody expected it."""
@@ -57,7 +57,7 @@ class Conversation:
                 return await self._render(self._request, error)
             if isinstance(answer := task.result(), Response):
                 return answer
-        return WebSocketResponse(self)
+        return WebSocketResponse._of(self)  # noqa: SLF001 - this file's own
 
     async def go_on(self, wire: Wire, stopping: asyncio.Event) -> Response | None:
         """Let the handler speak, and close when it has ended; return the response of its failure.
@@ -144,18 +144,24 @@ class WebSocketResponse(Response):
     is told that the WebSocket is closed.
     """
 
-    __slots__ = ("conversation",)
+    __slots__ = ("_conversation",)
 
     complete: ClassVar[bool] = False
 
-    conversation: Conversation
+    _conversation: Conversation
 
-    def __init__(self, conversation: Conversation) -> None:
-        super().__init__(b"")
+    @classmethod
+    def _of(cls, conversation: Conversation) -> Self:
+        """Make the answer that this conversation follows."""
+        self = cls(headers=conversation.connection.headers)
         self.status = 101
-        self.conversation = conversation
-        for name, value in conversation.connection.headers.multi_items():
-            self.headers.add(name, value)
+        self._conversation = conversation
+        return self
+
+
+def conversation_of(response: WebSocketResponse) -> Conversation:
+    """Return what follows the answer."""
+    return response._conversation  # noqa: SLF001 - this file's own
 
 
 async def _set(event: asyncio.Event) -> None:

@@ -72,14 +72,21 @@ class WebSocket(Generic[In, Out]):
 
     request: Request
     """The handshake."""
+    _connection: Connection
+    _decode: Decode | None
+    _encode: Encode
 
-    def __init__(
-        self, request: Request, connection: Connection, decode: Decode | None, encode: Encode
-    ) -> None:
+    @classmethod
+    def _of(
+        cls, request: Request, connection: Connection, decode: Decode | None, encode: Encode
+    ) -> Self:
+        """Make one; handlers get theirs as an argument."""
+        self = cls()
         self.request = request
         self._connection = connection
         self._decode = decode
         self._encode = encode
+        return self
 
     @property
     def subprotocols(self) -> tuple[str, ...]:
@@ -217,7 +224,8 @@ class _SocketExtractor:
     def extract(self, request: Request) -> WebSocket[Any, Any]:
         connection = cast("Connection", request.scopes.values[Connection])
         format_ = connection.format
-        return WebSocket(request, connection, self._decoders[format_], self._encoders[format_])
+        decode, encode = self._decoders[format_], self._encoders[format_]
+        return WebSocket._of(request, connection, decode, encode)  # noqa: SLF001 - this file's own
 
     def describe(self) -> Description:
         return Description("websocket", self._type)

@@ -26,6 +26,7 @@ from oxidite import (
     UnauthorizedError,
 )
 from oxidite.http import Handler
+from oxidite.protocols import inflight
 from oxidite.testing import Client, WebSocketDeniedError
 from oxidite.websocket import ClosedError, OriginError, WebSocket, WebSocketResponse
 from oxidite.websocket.origin import check_origin
@@ -592,7 +593,8 @@ class TestCleanUp:
 
         @app.websocket("/talk")
         async def talk(socket: WebSocket, request: Request) -> None:
-            request.after_response(lambda: (log.append("later"), done.set()))
+            request.after_response(log.append, "later")
+            request.after_response(done.set)
             await socket.send("x")
             log.append("ended")
 
@@ -625,11 +627,44 @@ class TestCleanUp:
 
         scope = {"type": "websocket", "path": "/talk", "headers": [], "query_string": b""}
         async with app.running():
-            server = asyncio.create_task(app(scope, receive, send))  # type: ignore[arg-type]  # a coroutine
+            server = asyncio.create_task(app(scope, receive, send))
             await begun.wait()
             server.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await server
+        assert log == ["closed"]
+
+    async def test_a_client_that_leaves_before_the_answer_ends_the_handler(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(inflight, "SWEEP", 0.001)
+        app, log, begun = Oxidite(), list[str](), asyncio.Event()
+
+        async def slow() -> AsyncIterator[None]:
+            try:
+                yield
+            finally:
+                log.append("closed")
+
+        @app.websocket("/talk")
+        async def talk(socket: WebSocket, slow: None = Depends(slow)) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        messages: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        messages.put_nowait({"type": "websocket.connect"})
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            raise AssertionError(message)
+
+        scope = {"type": "websocket", "path": "/talk", "headers": [], "query_string": b""}
+        async with app.running(), asyncio.timeout(BOUND):
+            server = asyncio.create_task(app(scope, messages.get, send))
+            await begun.wait()
+            messages.put_nowait({"type": "websocket.disconnect", "code": 1006})
+            await server
+            assert server.cancelling() == 0
+            assert len(app.in_flight) == 0
         assert log == ["closed"]
 
     async def test_a_client_that_has_left_before_the_answer(self) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,10 @@ class Count(Struct, tag="count"):
 
 
 class Said(Struct):
+    text: str
+
+
+class Model(pydantic.BaseModel):
     text: str
 
 
@@ -135,16 +140,12 @@ class TestTyped:
         assert (await closing(app, "hi", path="/bytes"))[0] == 1003
 
     async def test_a_model_is_data_too(self) -> None:
-        pydantic = pytest.importorskip("pydantic")
-        model = pydantic.create_model("Model", text=(str, ...))
         app = Oxidite()
 
-        async def talk(socket: WebSocket[Any, Any]) -> None:
+        @app.websocket("/talk")
+        async def talk(socket: WebSocket[Model, Model]) -> None:
             async for message in socket:
                 await socket.send(message)
-
-        talk.__annotations__["socket"] = WebSocket[model, model]  # type: ignore[valid-type]  # made here
-        app.websocket("/talk")(talk)
 
         async with Client(app) as client, client.websocket("/talk") as socket:
             await socket.send('{"text":"hi"}')
@@ -252,6 +253,9 @@ class TestCodes:
         assert len(cut.encode()) <= 123
         if len(reason.encode("utf-8", "replace")) <= 123:
             assert cut == reason.encode("utf-8", "replace").decode()
+
+    def test_a_long_reason_is_cut_between_characters(self) -> None:
+        assert cut_reason("ü" * 200) == "ü" * 60 + "…"
 
     @given(st.integers())
     def test_a_code_can_be_sent_or_not(self, code: int) -> None:
