@@ -39,9 +39,9 @@ class Connection:
         self.settings = settings
         self.offered = offered
         self.subprotocol = subprotocol
-        self.headers = MutableHeaders()
+        self.headers: MutableHeaders = MutableHeaders()
         """What goes into the handshake besides what middleware adds."""
-        self.wanted = asyncio.Event()
+        self.wanted: asyncio.Event = asyncio.Event()
         """Set when the handler wants to speak, or has ended."""
         self.ended: Closing | None = None
         """Why nothing can be received any more."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from oxidite.errors import BadRequestError, ForbiddenError, OxiditeError
 from oxidite.websocket.codes import CloseCode
 
@@ -24,7 +26,8 @@ class WebSocketError(OxiditeError):
     """
 
     code = "websocket"
-    default_close_code: int = CloseCode.POLICY
+    default_close_code: ClassVar[int] = CloseCode.POLICY
+    """What a class of these closes with unless told otherwise."""
 
     def __init__(self, message: str | None = None, close_code: int | None = None) -> None:
         super().__init__(message)
@@ -50,28 +53,28 @@ class InvalidMessageError(WebSocketError):
     """A message is not what this socket takes."""
 
     code = "invalid_message"
-    default_close_code = CloseCode.INVALID_DATA
+    default_close_code: ClassVar[int] = CloseCode.INVALID_DATA
 
 
 class MessageTooLargeError(WebSocketError):
     """A message is larger than this socket takes."""
 
     code = "message_too_large"
-    default_close_code = CloseCode.TOO_LARGE
+    default_close_code: ClassVar[int] = CloseCode.TOO_LARGE
 
 
 class RateExceededError(WebSocketError):
     """The client sends too many messages."""
 
     code = "rate_exceeded"
-    default_close_code = CloseCode.POLICY
+    default_close_code: ClassVar[int] = CloseCode.POLICY
 
 
 class SlowClientError(WebSocketError):
     """The client does not read what it is sent."""
 
     code = "slow_client"
-    default_close_code = CloseCode.TRY_LATER
+    default_close_code: ClassVar[int] = CloseCode.TRY_LATER
 
 
 class OriginError(ForbiddenError):
