@@ -10,6 +10,8 @@ import http.client
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benchmarks import echo
+
 ORIGIN = "https://example.com"
 ITEM = (
     b'{"name":"Walnut desk","price":349.5,"quantity":3,"tags":["office","wood","oak"],'
@@ -44,6 +46,8 @@ class Workload:
     expected: bytes
     refused: tuple[Exchange, ...] = ()
     reply_header: tuple[str, frozenset[str]] | None = None
+    is_socket: bool = False
+    """Whether it is messages over a WebSocket, which `benchmarks.echo` sends."""
 
 
 def _broken_item(old: bytes, new: bytes) -> Exchange:
@@ -102,7 +106,10 @@ MIDDLEWARE = Workload(
     _JSON_REPLY,
     reply_header=("access-control-allow-origin", frozenset({"*", ORIGIN})),
 )
-WORKLOADS = {w.name: w for w in (PLAINTEXT, JSON, USERS, ITEMS, ROUTES, ROUTE_ALONE, MIDDLEWARE)}
+WEBSOCKET = Workload("ws", "ws", Exchange("GET", "/ws"), "text/plain", echo.MESSAGE, is_socket=True)
+WORKLOADS = {
+    w.name: w for w in (PLAINTEXT, JSON, USERS, ITEMS, ROUTES, ROUTE_ALONE, MIDDLEWARE, WEBSOCKET)
+}
 DESCRIPTIONS = {
     "plaintext": "`GET /plaintext`: 13 bytes of text",
     "json": "`GET /json`: an object of one field",
@@ -111,6 +118,7 @@ DESCRIPTIONS = {
     "routes": "`GET /r299/7/x`: the last of 300 routes, each with an integer in the path",
     "route-alone": "`GET /r299/7/x`: the same route as the only one",
     "mw": "`GET /json` behind five middlewares that do nothing, and CORS",
+    "ws": f"{len(echo.MESSAGE)} bytes of text over a WebSocket, sent back; each message is a request",
 }
 
 
@@ -119,6 +127,8 @@ def deviations(workload: Workload, port: int, *, validates: bool) -> list[str]:
 
     `validates=False` is for controls that answer without looking; only the good request is sent.
     """
+    if workload.is_socket:
+        return echo.deviations(port)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         # Twice: the second answer shows that the connection was kept and nothing was left in it.

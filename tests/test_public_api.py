@@ -75,6 +75,7 @@ NAMES: dict[str, list[str]] = {
         "BackgroundTasks",
         "ThreadPool",
         "call",
+        "current_task",
     ],
     "oxidite.config": [
         "Dotenv",

@@ -34,7 +34,16 @@ async def rsgi(scope, proto):
     proto.response_bytes(200, headers, body)
 
 
+async def echo(receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
 async def asgi(scope, receive, send):
+    if scope["type"] == "websocket":
+        await echo(receive, send)
     if scope["type"] != "http":
         return
     if scope["method"] == "POST":

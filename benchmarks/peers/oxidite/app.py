@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from oxidite import Json, Oxidite, Request, Response
 from oxidite.http.types import Handler
+from oxidite.websocket import WebSocket
 
 MODE = os.environ.get("WORKLOAD", "main")
 
@@ -81,6 +82,14 @@ if MODE in ("main", "mw"):
     @app.post("/items")
     async def create(item: Json[Item]) -> Created:
         return Created(item.name, item.quantity + sum(part.count for part in item.parts))
+
+
+if MODE == "ws":
+
+    @app.websocket("/ws")
+    async def echo(socket: WebSocket) -> None:
+        async for message in socket:
+            await socket.send(message)
 
 
 if MODE == "routes300":

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 MODE = os.environ.get("WORKLOAD", "main")
 
@@ -62,6 +62,12 @@ async def create(request):
     return JSONResponse({"name": item.name, "total": total})
 
 
+async def echo(websocket):
+    await websocket.accept()
+    async for message in websocket.iter_text():
+        await websocket.send_text(message)
+
+
 def numbered(number: int) -> Route:
     async def handler(request):
         return JSONResponse({"id": request.path_params["id"], "route": number})
@@ -80,6 +86,7 @@ ROUTES = {
     "mw": MAIN,
     "routes300": [numbered(n) for n in range(300)],
     "routes1": [numbered(299)],
+    "ws": [WebSocketRoute("/ws", echo)],
 }
 CORS = Middleware(CORSMiddleware, allow_origins=["https://example.com"])
 app = Starlette(

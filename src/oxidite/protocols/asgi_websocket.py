@@ -7,6 +7,7 @@ Response. Server libraries answer pings and put fragments together.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import cast
 
 from oxidite.clock import sleep
@@ -77,7 +78,7 @@ class ASGIWire:
     """One client, as a server tells of it."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
+        self.receive: Receive = receive
         self._send = send
 
     async def accept(self, subprotocol: str | None, headers: list[tuple[bytes, bytes]]) -> None:
@@ -86,18 +87,21 @@ class ASGIWire:
             {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
         )
 
-    async def receive(self) -> str | bytes:
-        """Wait for a message."""
-        message = await self._receive()
+    def content(self, message: Message) -> str | bytes:
+        """Return the message."""
         if message["type"] == "websocket.receive":
-            text = message.get("text")
-            return cast("str | bytes", message["bytes"] if text is None else text)
+            text: str | None = message.get("text")
+            if text is not None:
+                return text
+            data: bytes = message["bytes"]
+            return data
         raise ClosedError(message.get("code", CloseCode.NO_CODE), message.get("reason") or "")
 
-    async def send(self, data: str | bytes) -> None:
+    def send(self, data: str | bytes) -> Awaitable[None]:
         """Send a message."""
-        kind = "text" if isinstance(data, str) else "bytes"
-        await self._send({"type": "websocket.send", kind: data})
+        if isinstance(data, str):
+            return self._send({"type": "websocket.send", "text": data})
+        return self._send({"type": "websocket.send", "bytes": data})
 
     async def close(self, code: int, reason: str) -> None:
         """Say that it is over."""

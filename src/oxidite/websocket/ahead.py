@@ -31,7 +31,7 @@ class ReadAhead:
         """Read until the client has left; return how."""
         while True:
             try:
-                data = await self._wire.receive()
+                data = self._wire.content(await self._wire.receive())
             except ClosedError as exc:
                 self._end = exc
                 self._changed.set()

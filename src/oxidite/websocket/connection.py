@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from typing import Any
 
 from oxidite.clock import monotonic
+from oxidite.concurrency import current_task
 from oxidite.http.headers import MutableHeaders
 from oxidite.http.websocket import MessageFormat
 from oxidite.websocket.ahead import ReadAhead
@@ -17,6 +19,7 @@ from oxidite.websocket.errors import (
     RateExceededError,
     SlowClientError,
 )
+from oxidite.websocket.messages import Decode
 from oxidite.websocket.settings import Settings
 from oxidite.websocket.wire import Wire
 
@@ -32,6 +35,37 @@ class Connection:
     What it is told of a client that left it gets from whoever receives; where nobody does, the sweeper
     of requests in flight reads ahead (``oxidite.protocols.InFlight``).
     """
+
+    __slots__ = (
+        "_ahead",
+        "_counted",
+        "_grace_timer",
+        "_heard",
+        "_idle_timer",
+        "_is_active",
+        "_is_limited",
+        "_is_told",
+        "_late",
+        "_loop",
+        "_reader",
+        "_send_timer",
+        "_settled",
+        "_silent",
+        "_surely_fits",
+        "_tokens",
+        "_wire",
+        "_writers",
+        "ended",
+        "gone",
+        "handler",
+        "headers",
+        "interrupted",
+        "offered",
+        "settings",
+        "subprotocol",
+        "task",
+        "wanted",
+    )
 
     def __init__(
         self, settings: Settings, offered: tuple[str, ...], subprotocol: str | None
@@ -55,6 +89,7 @@ class Connection:
         self._settled = asyncio.Event()
         self._silent = False  # nothing can be sent any more
         self._reader: asyncio.Task[object] | None = None
+        self._is_active = False  # somebody has received since the sweeper looked
         self._is_told = False  # the reader was cancelled, by us
         self._ahead: ReadAhead | None = None
         self._writers: dict[asyncio.Task[object], float] = {}
@@ -65,6 +100,8 @@ class Connection:
         self._heard = 0.0  # when the last message passed, by the loop's time
         self._tokens = float(settings.burst)
         self._counted = monotonic()
+        self._is_limited = settings.idle is not None or settings.rate is not None
+        self._surely_fits = settings.max_message // 4
 
     @property
     def format(self) -> MessageFormat:
@@ -108,44 +145,56 @@ class Connection:
 
     # Messages.
 
-    async def read(self) -> str | bytes:
-        """Return the next message.
+    async def read(self, decode: Decode | None = None, *, in_loop: bool = False) -> Any:
+        """Return the next message, as ``decode`` makes it; a loop ends where others get an error.
 
         Raises:
             ClosedError: there will be none.
             MessageTooLargeError: it was too large.
             RateExceededError: it came too soon.
         """
+        # PERF: one coroutine between the handler and the server; benchmark `ws`.
         wire = self._wire or await self.open()
-        if self.ended is not None:
-            raise ClosedError(*self.ended)
         if self._reader is not None:
             raise RuntimeError(
                 "Two tasks receive from one WebSocket, and each would get some of the messages. Let one "
                 "of them receive."
             )
-        self._reader = asyncio.current_task()
+        if self.ended is not None:
+            raise StopAsyncIteration if in_loop else ClosedError(*self.ended)
+        self._is_active = True
+        self._reader = current_task(self._loop)
         try:
-            data = await (self._ahead or wire).receive()
+            if self._ahead is None:
+                data = wire.content(await wire.receive())
+            else:
+                data = await self._ahead.receive()
         except ClosedError as exc:
             self._reader = None  # it knows already
             self._client_left(exc)
+            if in_loop:
+                raise StopAsyncIteration from None
             raise
         except asyncio.CancelledError:
-            self._end_told()
+            self._end_told(in_loop=in_loop)
             raise
         finally:
             self._reader = None
+        # Text has four bytes at most for each of its characters.
+        if self._is_limited or len(data) > self._surely_fits:
+            self._look_at(data)
+        return data if decode is None else decode(data)
+
+    def _look_at(self, data: str | bytes) -> None:
+        settings = self.settings
+        size = len(data) if isinstance(data, bytes) else _size(data)
+        if size > settings.max_message:
+            raise MessageTooLargeError(
+                f"A message is larger than the {settings.max_message} bytes allowed here."
+            )
         self._heard = self._loop.time()
-        limit = self.settings.max_message
-        # PERF: whether text is ASCII is known without a look at it; benchmark `ws`.
-        if len(data) > limit or (
-            isinstance(data, str) and not data.isascii() and _size(data) > limit
-        ):
-            raise MessageTooLargeError(f"A message is larger than the {limit} bytes allowed here.")
-        if self.settings.rate is not None:
-            self._count(self.settings.rate)
-        return data
+        if settings.rate is not None:
+            self._count(settings.rate)
 
     async def write(self, data: str | bytes) -> None:
         """Send a message; wait while the client is slow.
@@ -157,7 +206,7 @@ class Connection:
         wire = self._wire or await self.open()
         if self._silent:
             raise ClosedError(*(self.ended or Closing(CloseCode.ABNORMAL)))
-        task = asyncio.current_task()
+        task = current_task(self._loop)
         assert task is not None  # noqa: S101 - a coroutine runs in one
         self._heard = self._writers[task] = self._loop.time()
         if self._send_timer is None and self.settings.send_timeout is not None:
@@ -218,13 +267,13 @@ class Connection:
         if self._grace_timer is None and handler is not None and math.isfinite(grace):
             self._grace_timer = self._loop.call_later(grace, handler.cancel)
 
-    def _end_told(self) -> None:
+    def _end_told(self, *, in_loop: bool) -> None:
         """Turn a cancellation that was ours into the end that it stands for."""
         reader = self._reader
         if self._is_told and self.ended is not None and reader is not None:
             self._is_told = False
             if reader.uncancel() == 0:
-                raise ClosedError(*self.ended) from None
+                raise (StopAsyncIteration if in_loop else ClosedError(*self.ended)) from None
 
     # The limits.
 
@@ -262,8 +311,10 @@ class Connection:
     # For the sweeper of requests in flight.
 
     def can_be_watched(self) -> bool:
-        """Tell whether nobody receives just now."""
-        return self._reader is None and self.ended is None and self._wire is not None
+        """Tell whether nobody has received since this was asked last."""
+        # PERF: whoever is read ahead of pays for it with every message; benchmark `ws`.
+        active, self._is_active = self._is_active, False
+        return not active and self._reader is None and self.ended is None and self.is_accepted
 
     def read_ahead(self) -> None:
         """Have whoever receives from now on get what the watcher has read."""
@@ -280,4 +331,4 @@ class Connection:
 
 
 def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

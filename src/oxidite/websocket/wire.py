@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 __all__ = ["Wire"]
 
@@ -18,15 +19,22 @@ class Wire(Protocol):
         """
         ...
 
-    async def receive(self) -> str | bytes:
-        """Wait for a message.
+    # PERF: the server's own function, and a second one to look at what it gave, as a coroutine between
+    # the two would cost every message; benchmark `ws`.
+    @property
+    def receive(self) -> Callable[[], Awaitable[Any]]:
+        """Waits for what the server tells next, in its own form."""
+        ...
+
+    def content(self, message: Any, /) -> str | bytes:  # in the server's own form
+        """Return the message in what ``receive`` has given.
 
         Raises:
-            ClosedError: the client has left.
+            ClosedError: it says that the client has left.
         """
         ...
 
-    async def send(self, data: str | bytes) -> None:
+    def send(self, data: str | bytes) -> Awaitable[None]:
         """Send a message; wait while the client is slow.
 
         Raises:

@@ -313,6 +313,10 @@ class TestServerStops:
         async def talk(socket: WebSocket) -> None:
             async for message in socket:
                 await socket.send(message)
+            async for message in socket:
+                raise AssertionError(message)
+            with pytest.raises(ClosedError, match="1012"):
+                await socket.receive()
             await socket.send("goodbye")
 
         async with Client(app) as client, client.websocket("/talk") as socket:
