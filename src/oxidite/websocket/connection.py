@@ -7,7 +7,6 @@ import contextlib
 import math
 from typing import Any
 
-from oxidite.clock import monotonic
 from oxidite.concurrency import current_task
 from oxidite.http.headers import MutableHeaders
 from oxidite.http.websocket import MessageFormat
@@ -16,10 +15,10 @@ from oxidite.websocket.codes import CloseCode, Closing, cut_reason
 from oxidite.websocket.errors import (
     ClosedError,
     MessageTooLargeError,
-    RateExceededError,
     SlowClientError,
 )
 from oxidite.websocket.messages import Decode
+from oxidite.websocket.rate import Bucket
 from oxidite.websocket.settings import Settings
 from oxidite.websocket.wire import Wire
 
@@ -38,7 +37,7 @@ class Connection:
 
     __slots__ = (
         "_ahead",
-        "_counted",
+        "_bucket",
         "_grace_timer",
         "_heard",
         "_idle_timer",
@@ -52,7 +51,6 @@ class Connection:
         "_settled",
         "_silent",
         "_surely_fits",
-        "_tokens",
         "_wire",
         "_writers",
         "ended",
@@ -70,9 +68,9 @@ class Connection:
     def __init__(
         self, settings: Settings, offered: tuple[str, ...], subprotocol: str | None
     ) -> None:
-        self.settings = settings
-        self.offered = offered
-        self.subprotocol = subprotocol
+        self.settings: Settings = settings
+        self.offered: tuple[str, ...] = offered
+        self.subprotocol: str | None = subprotocol
         self.headers: MutableHeaders = MutableHeaders()
         """What goes into the handshake besides what middleware adds."""
         self.wanted: asyncio.Event = asyncio.Event()
@@ -98,9 +96,9 @@ class Connection:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._grace_timer: asyncio.TimerHandle | None = None
         self._heard = 0.0  # when the last message passed, by the loop's time
-        self._tokens = float(settings.burst)
-        self._counted = monotonic()
-        self._is_limited = settings.idle is not None or settings.rate is not None
+        rate = settings.rate
+        self._bucket = None if rate is None else Bucket(rate, settings.burst)
+        self._is_limited = settings.idle is not None or rate is not None
         self._surely_fits = settings.max_message // 4
 
     @property
@@ -193,8 +191,8 @@ class Connection:
                 f"A message is larger than the {settings.max_message} bytes allowed here."
             )
         self._heard = self._loop.time()
-        if settings.rate is not None:
-            self._count(settings.rate)
+        if self._bucket is not None:
+            self._bucket.take()
 
     async def write(self, data: str | bytes) -> None:
         """Send a message; wait while the client is slow.
@@ -277,14 +275,6 @@ class Connection:
 
     # The limits.
 
-    def _count(self, rate: float) -> None:
-        now = monotonic()
-        self._tokens = min(float(self.settings.burst), self._tokens + (now - self._counted) * rate)
-        self._counted = now
-        if self._tokens < 1:
-            raise RateExceededError(f"More than {rate:g} messages a second.")
-        self._tokens -= 1
-
     def _look_idle(self) -> None:
         idle = self.settings.idle or 0.0
         left = self._heard + idle - self._loop.time()
@@ -325,9 +315,10 @@ class Connection:
         """Return when the client has left."""
         if self._ahead is not None:
             await self._ahead.run()
-            # What it said before it left can still be received; only then does that end.
-            self._silent = True
-            self._begin_grace()
+            if not self._silent:  # else it is the answer to our own close frame
+                # What it said before it left can still be received; only then does that end.
+                self._silent = True
+                self._begin_grace()
 
 
 def _size(text: str) -> int:

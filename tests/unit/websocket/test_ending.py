@@ -283,6 +283,24 @@ class TestClientLeaves:
             await wire.run(app)
         assert log == ["0", "1"]
 
+    async def test_a_handler_that_closed_itself_goes_on(self) -> None:
+        app, log, wire = Oxidite(), list[str](), Wire()
+
+        @app.websocket("/talk", grace=0.01)
+        async def talk(socket: WebSocket) -> None:
+            await socket.accept()
+            wire.text("x")
+            while wire.taken < 2:  # noqa: ASYNC110 - somebody else reads
+                await asyncio.sleep(0)
+            await socket.close()
+            wire.leave()
+            await asyncio.sleep(0.05)
+            log.append("done")
+
+        async with app.running():
+            await wire.run(app)
+        assert log == ["done"]
+
     @pytest.mark.parametrize(("size", "kept"), [(1, 32), (40_000, 2)])
     async def test_what_nobody_receives_is_bounded(self, size: int, kept: int) -> None:
         app, wire = Oxidite(), Wire()
