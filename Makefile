@@ -9,13 +9,19 @@ ARGS ?=
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: .venv/.ready ## the environment in .venv, from requirements.lock
+setup: .venv/.ready .venv/.docs-ui ## the environment in .venv, from requirements.lock
 
 .venv/.ready: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# The files of Swagger UI, for the reference page: out of their npm package, if its hash is right.
+.venv/.docs-ui: .venv/.ready packages/docs-ui/pyproject.toml packages/docs-ui/fetch.py
+	$(BIN)/python packages/docs-ui/fetch.py
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --reinstall packages/docs-ui
 	@touch $@
 
 demo: setup ## runs the demonstration application on http://127.0.0.1:8000
@@ -59,4 +65,4 @@ lock: ## requirements.lock anew: every version with its hashes, no addresses
 	  --no-header --all-extras --group dev pyproject.toml -o requirements.lock
 
 clean: ## what was built
-	rm -rf .venv build dist docs/_build .coverage* .*_cache
+	rm -rf .venv build dist docs/_build packages/docs-ui/src/oxidite_docs_ui/static .coverage* .*_cache

@@ -16,9 +16,9 @@ from benchmarks import report
 from benchmarks.contract import WORKLOADS
 from benchmarks.environments import CONTROLS, OURS, REPOSITORY, STATE, peer_names
 from benchmarks.measure import wrk_version
-from benchmarks.plans import IDLE_TARGETS, PAIRED, SETS, comparisons
+from benchmarks.plans import IDLE_TARGETS, PAIRED, SETS, comparisons, stream_targets
 from benchmarks.results import Results
-from benchmarks.runner import Fleet, run, run_idle
+from benchmarks.runner import Fleet, run, run_idle, run_stream
 from benchmarks.servers import raise_file_limit
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
@@ -67,6 +67,9 @@ def _run(options: argparse.Namespace, fleet: Fleet, results: Results) -> None:
         fleet.environment(peer)
     for comparison in planned:
         run(comparison, fleet, results, windows=options.windows, seconds=options.seconds)
+    if "stream" in options.set:
+        labels = stream_targets(options.peers)
+        run_stream(fleet, results, labels, size=options.stream_bytes, rounds=options.stream_rounds)
     if "idle" in options.set:
         run_idle(fleet, results, IDLE_TARGETS, options.connections)
 
@@ -91,6 +94,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--windows", type=int, default=9, help="rounds; a bar needs 9")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a window")
     parser.add_argument("--connections", type=int, default=10_000, help="of the idle set")
+    parser.add_argument("--stream-bytes", type=int, default=2**30, help="of the stream set")
+    parser.add_argument("--stream-rounds", type=int, default=3, help="of the stream set")
     parser.add_argument(
         "--output",
         type=Path,

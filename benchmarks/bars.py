@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from benchmarks.contract import FILES
 from benchmarks.environments import OURS
 from benchmarks.measure import Spread
 from benchmarks.plans import BEST, COMPARED, SOCKET_PEERS, Cell
@@ -13,6 +14,8 @@ from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN, Tar
 
 _LATENCY_US = 1000
 _IDLE_BYTES = 20_000
+_STREAM_SHARE = 0.8
+_STREAM_BYTES = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ def judge(results: Results, peers: Collection[str]) -> list[Verdict]:
     """Every bar of what was run."""
     done = {(m.comparison.set, c.workload) for m in results.measured for c in m.comparison.cells}
     judged = [_judged(b, results) for b in bars(peers) if (b.set, b.ours.workload) in done]
-    return [*judged, *_latency(results), *_idle(results)]
+    return [*judged, *_latency(results), *_stream(results), *_idle(results)]
 
 
 def _judged(bar: Bar, results: Results) -> Verdict:
@@ -74,6 +77,30 @@ def _latency(results: Results) -> Iterator[Verdict]:
                 )
 
 
+def _stream(results: Results) -> Iterator[Verdict]:
+    """A stream against the bare callable on the same server, and the memory it takes."""
+    for target in TARGETS.values():
+        found = results.streamed(target.label)
+        if target.peer != OURS or not found:
+            continue
+        ratio = results.stream_ratio(f"raw@{target.server}", target.label)
+        size = f"{found[0].size / 1e6:,.0f} MB"
+        yield Verdict(
+            f"a stream of {size} on {target.server}, against `raw`",
+            f"{_STREAM_SHARE:.2f}",
+            ratio.text() if ratio else "not measured",
+            f"raw@{target.server}",
+            passes=ratio.median >= _STREAM_SHARE if ratio else None,
+        )
+        most = max(stream.memory for stream in found)
+        yield Verdict(
+            f"memory that a stream of {size} takes, {target.label}",
+            f"{_STREAM_BYTES / 1e6:.0f} MB at most",
+            f"{most / 1e6:.1f} MB",
+            passes=most < _STREAM_BYTES,
+        )
+
+
 def _idle(results: Results) -> Iterator[Verdict]:
     each = {found.target: found.bytes_each for found in results.idle}
     for found in results.idle:
@@ -103,6 +130,7 @@ def bars(peers: Collection[str]) -> list[Bar]:
     return [
         *_above_controls(),
         *_against_itself(),
+        *_files(),
         *_best_interface(compared),
         *_same_server(compared),
         *_sockets(compared),
@@ -158,6 +186,26 @@ def _against_itself() -> list[Bar]:
             bar(server, "routes", "route-alone", "300 routes within 5 % of the route alone", 1.05),
             bar(server, "routes", "json", "300 routes within 10 % of json", 1.10),
             bar(server, "mw", "json", "five middlewares within 10 % of json", 1.10),
+        )
+    ]
+
+
+def _files() -> list[Bar]:
+    def bar(workload: str, server: str, other: str, at_least: float, text: str) -> Bar:
+        ours = Cell(f"{OURS}@{server}", workload)
+        others = (Cell(other, workload),)
+        return Bar(
+            f"file of {workload} on {server}, against {text}", "files", ours, others, at_least
+        )
+
+    return [
+        made
+        for workload in (each.name for each in FILES)
+        for made in (
+            bar(workload, GRANIAN_RSGI, f"raw@{GRANIAN_RSGI}", 0.8, "`raw`, which only names it"),
+            bar(workload, GRANIAN_ASGI, f"raw@{GRANIAN_ASGI}", 0.8, "`raw`, which only names it"),
+            bar(workload, GRANIAN_ASGI, f"starlette@{GRANIAN_ASGI}", 1.0, "Starlette on it"),
+            bar(workload, UVICORN, f"starlette@{UVICORN}", 1.0, "Starlette on it"),
         )
     ]
 

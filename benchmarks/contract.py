@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks import echo
 
@@ -107,9 +108,29 @@ MIDDLEWARE = Workload(
     reply_header=("access-control-allow-origin", frozenset({"*", ORIGIN})),
 )
 WEBSOCKET = Workload("ws", "ws", Exchange("GET", "/ws"), "text/plain", echo.MESSAGE, is_socket=True)
-WORKLOADS = {
-    w.name: w for w in (PLAINTEXT, JSON, USERS, ITEMS, ROUTES, ROUTE_ALONE, MIDDLEWARE, WEBSOCKET)
-}
+STREAM_PIECE = 65_536
+"""Bytes of each piece of a stream; `/stream/{pieces}` has so many of them."""
+STREAM = Workload(
+    "stream",
+    "stream",
+    Exchange("GET", "/stream/2"),
+    "application/octet-stream",
+    b"x" * (2 * STREAM_PIECE),
+    refused=(Exchange("GET", "/stream/x"),),
+)
+IN_ONE_PIECE = {w.name: w for w in (PLAINTEXT, JSON, USERS, ITEMS, ROUTES, ROUTE_ALONE, MIDDLEWARE)}
+
+
+def _file(name: str, size: int) -> Workload:
+    # Bytes that repeat at no power of two, so that a piece in the wrong place shows.
+    content = (bytes(range(251)) * (size // 251 + 1))[:size]
+    path = Exchange("GET", f"/files/{name}.bin")
+    outside = Exchange("GET", "/files/%2e%2e/app.py")
+    return Workload(name, "files", path, "application/octet-stream", content, refused=(outside,))
+
+
+FILES = (_file("1k", 1024), _file("64k", 65_536), _file("1m", 1_048_576))
+WORKLOADS = {**IN_ONE_PIECE, **{w.name: w for w in (STREAM, WEBSOCKET, *FILES)}}
 DESCRIPTIONS = {
     "plaintext": "`GET /plaintext`: 13 bytes of text",
     "json": "`GET /json`: an object of one field",
@@ -117,9 +138,20 @@ DESCRIPTIONS = {
     "items": f"`POST /items`: {len(ITEM)} bytes of JSON, six fields with a nested list, validated",
     "routes": "`GET /r299/7/x`: the last of 300 routes, each with an integer in the path",
     "route-alone": "`GET /r299/7/x`: the same route as the only one",
+    "stream": "`GET /stream/N`: N times 64 KiB, made while they are sent",
     "mw": "`GET /json` behind five middlewares that do nothing, and CORS",
     "ws": f"{len(echo.MESSAGE)} bytes of text over a WebSocket, sent back; each message is a request",
+    "1k": "`GET /files/1k.bin`: a file of 1 KiB from a directory",
+    "64k": "`GET /files/64k.bin`: one of 64 KiB",
+    "1m": "`GET /files/1m.bin`: one of 1 MiB",
 }
+
+
+def write_files(directory: Path) -> None:
+    """Write what the workloads of files ask for."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for workload in FILES:
+        (directory / f"{workload.name}.bin").write_bytes(workload.expected)
 
 
 def deviations(workload: Workload, port: int, *, validates: bool) -> list[str]:

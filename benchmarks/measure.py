@@ -108,7 +108,7 @@ def window(
     """
     server.check()
     pids = server.pids()
-    cpu, client, cores = _cpu(pids), _children_cpu(), _cores_busy()
+    cpu, client, cores = cpu_seconds(pids), _children_cpu(), _cores_busy()
     started = time.perf_counter()
     load = _echo if workload.is_socket else _wrk
     counted = load(server, workload, seconds, connections)
@@ -116,7 +116,7 @@ def window(
     server.check()
     if not pids <= server.pids():
         raise ServerFailedError(f"a process of it ended under load: {server.last_words()}")
-    used, client = _cpu(pids) - cpu, _children_cpu() - client
+    used, client = cpu_seconds(pids) - cpu, _children_cpu() - client
     busy = [after - before for before, after in zip(cores, _cores_busy(), strict=True)]
     if counted["failed"] or counted["refused"] or not counted["requests"]:
         raise ServerFailedError(
@@ -200,7 +200,7 @@ def _lua(text: str) -> str:
     return f"[==[{text}]==]"
 
 
-def _cpu(pids: frozenset[int]) -> float:
+def cpu_seconds(pids: frozenset[int]) -> float:
     """Seconds of CPU that processes have used, threads that ended included."""
     total = 0.0
     for pid in pids:

@@ -20,8 +20,8 @@ from functools import partial
 from statistics import median
 from types import ModuleType
 
-from benchmarks import fresh
-from benchmarks.contract import WORKLOADS, Workload
+from benchmarks import fresh, middleware, yielding
+from benchmarks.contract import IN_ONE_PIECE, Workload
 from benchmarks.environments import CONTROLS, OURS, PEERS, site_packages
 from benchmarks.fakes import AsgiServer, RsgiServer, first_reply, lifespan
 
@@ -41,8 +41,7 @@ _CONTESTANTS = {
     ),
 }
 _BATCH_SECONDS = 0.004
-_WORKLOADS = [name for name, workload in WORKLOADS.items() if not workload.is_socket]
-_PARTS = ("calls", "pieces", "register", "start")
+_PARTS = ("calls", "middleware", "pieces", "register", "yielding", "start")
 _modules: dict[tuple[str, str, str, str], ModuleType] = {}
 
 
@@ -50,7 +49,7 @@ def main(arguments: list[str]) -> int:
     """Print the tables that were asked for."""
     parser = argparse.ArgumentParser(prog="benchmarks micro", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(_PARTS)}; default: all but start")
-    parser.add_argument("--workloads", nargs="+", choices=_WORKLOADS, default=_WORKLOADS)
+    parser.add_argument("--workloads", nargs="+", choices=IN_ONE_PIECE, default=list(IN_ONE_PIECE))
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args(arguments)
     parts = options.parts or _PARTS[:-1]
@@ -63,10 +62,14 @@ def main(arguments: list[str]) -> int:
         if "calls" in parts:
             for interface in _CONTESTANTS:
                 _calls(loop, interface, options.workloads, options.rounds)
+        if "middleware" in parts:
+            middleware.show(loop, options.rounds, _in_turn)
         if "pieces" in parts:
             _pieces(options.rounds)
         if "register" in parts:
             _register()
+        if "yielding" in parts:
+            yielding.show(loop, _row)
         if "start" in parts:
             fresh.show(_row)
     finally:
@@ -82,7 +85,7 @@ def _calls(
     print(_row("", [*names, f"{OURS}-raw", "/raw", "/thin", "/starlette"]))
     problems: dict[str, str] = {}
     for name in workloads:
-        workload = WORKLOADS[name]
+        workload = IN_ONE_PIECE[name]
         ready: dict[str, Once] = {}
         stops = []
         for label, *where in _CONTESTANTS[interface]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from benchmarks.contract import FILES
 from benchmarks.environments import OURS
 from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN, Target
 
@@ -17,13 +18,27 @@ SETS = {
     "routes": "300 routes",
     "mw": "Five middlewares and CORS",
     "ws": "WebSockets",
+    "files": "Files",
     "peers": "Peers",
     "latency": "One connection",
+    "stream": "A stream",
     "idle": "Idle connections",
 }
 SOCKET_PEERS = ("fastapi", "starlette", "litestar")
-PAIRED = tuple(name for name in SETS if name != "idle")
+PAIRED = tuple(name for name in SETS if name not in ("stream", "idle"))
 IDLE_TARGETS = (f"raw@{GRANIAN_RSGI}", BEST, f"raw@{UVICORN}", f"{OURS}@{UVICORN}")
+STREAM_SERVERS = (GRANIAN_ASGI, UVICORN)
+STREAM_PEERS = ("fastapi", "starlette", "litestar")
+
+
+def stream_targets(peers: Collection[str]) -> list[str]:
+    """Who streams: the bare callable, ourselves, and peers, over ASGI."""
+    streaming = {OURS, *STREAM_PEERS} & {OURS, *peers}
+    return [
+        t.label
+        for t in TARGETS.values()
+        if t.server in STREAM_SERVERS and (t.peer in streaming or t.label.startswith("raw@"))
+    ]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,6 +80,12 @@ def comparisons(
     if set_name == "latency":
         labels = [t.label for t in TARGETS.values() if not t.is_peer or t.peer in peers]
         return [_one(set_name, "json", labels, connections=1)] if "json" in workloads else []
+    if set_name == "files":
+        servers = (GRANIAN_RSGI, GRANIAN_ASGI, UVICORN)
+        labels = [f"{OURS}@{server}" for server in servers]
+        labels += [f"raw@{server}" for server in servers[:2]]
+        labels += [f"starlette@{server}" for server in servers[1:]]
+        return [_one(set_name, w.name, labels) for w in FILES if w.name in workloads]
     pairs = {"routes": ("json", "route-alone", "routes"), "mw": ("json", "mw")}[set_name]
     labels = [t.label for t in TARGETS.values() if t.peer == OURS]
     labels += [f"thin@{GRANIAN_RSGI}"]

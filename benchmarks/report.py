@@ -13,7 +13,7 @@ from benchmarks.contract import DESCRIPTIONS
 from benchmarks.environments import OURS, PEERS
 from benchmarks.idle import Idle
 from benchmarks.measure import CONNECTIONS, DISTURBED, Spread, wrk_version
-from benchmarks.plans import BEST, SETS, Cell
+from benchmarks.plans import BEST, PAIRED, SETS, Cell
 from benchmarks.results import Measured, Results
 from benchmarks.targets import TARGETS
 
@@ -28,8 +28,9 @@ def markdown(results: Results, *, peers: Collection[str], windows: int, seconds:
     parts = [
         _introduction(results, windows, seconds),
         _bars_section(judge(results, peers)),
-        *(_set_section(results, name) for name in SETS if name not in ("latency", "idle")),
+        *(_set_section(results, name) for name in PAIRED if name != "latency"),
         _latency_section(results),
+        _stream_section(results),
         _idle_section(results),
         _failures_section(results),
         _applications_section(results),
@@ -159,6 +160,33 @@ def _latency_section(results: Results) -> str:
             )
             lines.append(f"| {_name(cell.target)} | {values} |")
     return "\n".join(lines) + "\n"
+
+
+def _stream_section(results: Results) -> str:
+    if not results.streams:
+        return ""
+    labels = dict.fromkeys(label for r in results.streams for label in r)
+    seconds = {label: Spread.of([s.cpu for s in results.streamed(label)]) for label in labels}
+    size = next(stream.size for r in results.streams for stream in r.values())
+    head = (
+        f"{size / 1e6:,.0f} MB in pieces of 64 KiB, to one reader that takes what it gets. Memory is by how\n"
+        "much the server's processes grew at their largest.\n\n"
+        "| | MB/s | CPU, s | share of `raw`'s speed by CPU | memory, MB |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+    )
+    rows = []
+    for label in sorted(labels, key=lambda label: seconds[label].median):
+        found = results.streamed(label)
+        share = results.stream_ratio(f"raw@{TARGETS[label].server}", label)
+        values = (
+            _name(label),
+            Spread.of([s.per_second / 1e6 for s in found]).text(0),
+            seconds[label].text(),
+            share.text() if share else "",
+            f"{max(s.memory for s in found) / 1e6:.1f}",
+        )
+        rows.append(f"| {' | '.join(values)} |")
+    return f"## {SETS['stream']}\n\n{head}" + "\n".join(rows) + "\n"
 
 
 def _idle_section(results: Results) -> str:

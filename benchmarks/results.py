@@ -9,6 +9,7 @@ from benchmarks.environments import Environment
 from benchmarks.idle import Idle
 from benchmarks.measure import Spread, Window
 from benchmarks.plans import Cell, Comparison
+from benchmarks.stream import Stream
 
 
 @dataclass(slots=True)
@@ -39,6 +40,8 @@ class Results:
 
     measured: list[Measured] = field(default_factory=list)
     idle: list[Idle] = field(default_factory=list)
+    streams: list[dict[str, Stream]] = field(default_factory=list)
+    """For each round, what the download from each target showed."""
     failures: dict[str, str] = field(default_factory=dict)
     """What could not be measured (an environment, a server, a cell) and why."""
     environments: dict[str, Environment] = field(default_factory=dict)
@@ -50,6 +53,15 @@ class Results:
     def windows(self) -> Iterator[Window]:
         """Every window there was."""
         return (w for m in self.measured for r in m.rounds for w in r.values())
+
+    def streamed(self, target: str) -> list[Stream]:
+        """What the downloads from a target showed."""
+        return [r[target] for r in self.streams if target in r]
+
+    def stream_ratio(self, slow: str, fast: str) -> Spread | None:
+        """How many times the CPU of `fast` a stream from `slow` needs, round by round."""
+        both = [r for r in self.streams if slow in r and fast in r]
+        return Spread.of([r[slow].cpu / r[fast].cpu for r in both]) if both else None
 
     def as_json(self) -> dict[str, object]:
         """Every window, so that other questions can be asked of the same run."""
@@ -65,4 +77,5 @@ class Results:
                 for m in self.measured
             ],
             "idle": [asdict(found) for found in self.idle],
+            "streams": [{k: asdict(s) for k, s in r.items()} for r in self.streams],
         }

@@ -15,6 +15,7 @@ from benchmarks.measure import Window, window
 from benchmarks.plans import Cell, Comparison
 from benchmarks.results import Measured, Results
 from benchmarks.servers import Guard, Server, ServerFailedError
+from benchmarks.stream import Stream, download
 from benchmarks.targets import TARGETS
 
 _RETRIES = 2
@@ -145,6 +146,30 @@ def run_idle(fleet: Fleet, results: Results, labels: Collection[str], count: int
         except ServerFailedError as error:
             fleet.fail(f"{label} idle", f"with {count:,} idle connections: {error}")
         fleet.keep(set())
+
+
+def run_stream(
+    fleet: Fleet, results: Results, labels: Collection[str], *, size: int, rounds: int
+) -> None:
+    """Download a stream from each server in turn, in changing order."""
+    fleet.keep(set())
+    found = {label: fleet.get(Cell(label, "stream")) for label in labels}
+    servers = {label: server for label, server in found.items() if server is not None}
+    for number in range(rounds):
+        taken: dict[str, Stream] = {}
+        for label in random.sample(list(servers), len(servers)):
+            print(f"stream, round {number + 1} of {rounds}: {label}", file=sys.stderr, flush=True)
+            servers[label].resume()
+            try:
+                if number == 0:
+                    download(servers[label], size // 20)  # what it needs for a stream at all
+                taken[label] = download(servers[label], size)
+                servers[label].suspend()
+            except ServerFailedError as error:
+                fleet.fail(f"{label} stream", str(error))
+                fleet.lose(servers.pop(label))
+        results.streams.append(taken)
+    fleet.keep(set())
 
 
 def _steady(server: Server, cell: Cell, seconds: float, connections: int) -> Window:

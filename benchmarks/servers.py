@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from benchmarks.contract import write_files
 from benchmarks.environments import PEERS, STATE, Environment
 from benchmarks.targets import Target
 
@@ -195,7 +196,16 @@ def _spawn(
 def _surroundings(environment: Environment, mode: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("LANG", "HOME", "TMPDIR") if name in os.environ}
     path = f"{environment.bin}:/usr/local/bin:/usr/bin:/bin"
-    return {**kept, "PATH": path, "WORKLOAD": mode, "PYTHONUNBUFFERED": "1"}
+    files = STATE / "files"
+    if mode == "files":
+        write_files(files)
+    return {
+        **kept,
+        "PATH": path,
+        "WORKLOAD": mode,
+        "FILES": str(files),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def raise_file_limit() -> int:

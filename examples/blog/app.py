@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oxidite import Handler, Oxidite, Request, Response, clock
 from oxidite.http import complete
+from oxidite.openapi import OpenAPI
 
 from .api import api
 from .settings import loaded
@@ -25,6 +26,15 @@ async def stamp(request: Request, call_next: Handler) -> Response:
 app = Oxidite(
     resources=[Store(samples=loaded.settings.samples), Outbox()],
     middleware=[stamp],
+    plugins=[
+        OpenAPI(
+            title="The Oxide Notebook",
+            version="1.0",
+            description="The API of a small blog. The pages for people are not in here.",
+            only=lambda route: "api" in route.tags,
+            tags={"api": "Posts and comments."},
+        )
+    ],
 )
 app.include(site)
 app.include(api)

@@ -12,10 +12,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from oxidite import ConflictError, NotFoundError, clock
 
-Title = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"\S")]
+# Python and JavaScript differ in what white space is: written out, it means the same in both, and so
+# in every client that checks by the OpenAPI document.
+NOT_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
+
+Title = Annotated[str, Meta(min_length=1, max_length=120, pattern=NOT_BLANK)]
 Summary = Annotated[str, Meta(max_length=200)]
 Author = Annotated[str, Meta(max_length=60)]
-Text = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=r"\S")]
+Text = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=NOT_BLANK)]
 
 ANONYMOUS = "Anonymous"
 MAX_POSTS = 500
@@ -57,7 +61,7 @@ class Post(Struct, frozen=True):
 class NewComment(Struct, forbid_unknown_fields=True):
     """What a client sends to comment on a post."""
 
-    body: Annotated[str, Meta(min_length=1, max_length=2_000, pattern=r"\S")]
+    body: Annotated[str, Meta(min_length=1, max_length=2_000, pattern=NOT_BLANK)]
     author: Author = ""
 
 

@@ -22,7 +22,22 @@ if TYPE_CHECKING:
         UnauthorizedError,
         ValidationError,
     )
-    from oxidite.extract import Body, Cookie, Depends, Form, Header, Json, Name, Path, Query, State
+    from oxidite.extract import (
+        Body,
+        Cookie,
+        Depends,
+        Events,
+        File,
+        Form,
+        Header,
+        Json,
+        Lines,
+        Name,
+        Path,
+        Query,
+        Rows,
+        State,
+    )
     from oxidite.http import (
         FormData,
         Handler,
@@ -36,6 +51,8 @@ if TYPE_CHECKING:
         TextResponse,
         Upload,
     )
+    from oxidite.http.files import FileResponse
+    from oxidite.http.streams import Event
     from oxidite.routing import Controller, Router
 
 __version__ = "0.1.0"
@@ -47,7 +64,11 @@ __all__ = [
     "Controller",
     "Cookie",
     "Depends",
+    "Event",
+    "Events",
     "FieldError",
+    "File",
+    "FileResponse",
     "ForbiddenError",
     "Form",
     "FormData",
@@ -57,6 +78,7 @@ __all__ = [
     "Header",
     "JSONResponse",
     "Json",
+    "Lines",
     "Middleware",
     "Name",
     "NotFoundError",
@@ -68,6 +90,7 @@ __all__ = [
     "Request",
     "Response",
     "Router",
+    "Rows",
     "State",
     "StreamingResponse",
     "TextResponse",
@@ -94,12 +117,16 @@ _HOMES = {
         "Body",
         "Cookie",
         "Depends",
+        "Events",
+        "File",
         "Form",
         "Header",
         "Json",
+        "Lines",
         "Name",
         "Path",
         "Query",
+        "Rows",
         "State",
     ),
     "oxidite.http": (
@@ -115,6 +142,8 @@ _HOMES = {
         "TextResponse",
         "Upload",
     ),
+    "oxidite.http.files": ("FileResponse",),
+    "oxidite.http.streams": ("Event",),
     "oxidite.routing": (
         "Controller",
         "Router",

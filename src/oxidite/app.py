@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import (
     AsyncIterator,
     Awaitable,
+    Callable,
     Iterable,
     Mapping,
     Sequence,
@@ -19,7 +20,10 @@ from oxidite.config import environment
 from oxidite.errors import ConfigError
 from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
+from oxidite.http.limits import FormLimits
+from oxidite.http.methods import PathMethods
 from oxidite.http.middleware import check_order
+from oxidite.http.proxies import TrustedProxies
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
 from oxidite.http.response import Response
 from oxidite.http.types import Handler, Middleware
@@ -35,7 +39,9 @@ from oxidite.routing.route import Route
 from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
-from oxidite.security.signing import SecretLike, Signer, development_secret
+from oxidite.routing.version_table import VersionedTable, versioned_table
+from oxidite.routing.versioning import Versioning
+from oxidite.security.signing import SecretLike, Signer, Signers, development_secret
 
 __all__ = ["Oxidite"]
 
@@ -47,8 +53,10 @@ class Oxidite(Router):
     them by type. ``middleware`` runs around everything, the first one outermost. ``error_handlers``
     answer for an exception class or a status. ``debug`` shows the whole of an error to the client: it
     is on in development and off everywhere else, unless said. ``secret`` signs URLs and cookies;
-    ``max_body`` is the largest request body accepted, in bytes. ``websocket`` has options for every
-    WebSocket; those of its route come first.
+    ``max_body`` is the largest request body accepted, in bytes; ``form_limits`` what a form may have.
+    ``trusted_proxies`` are the networks of those whose word counts on where a request came from: of
+    nobody, unless said. ``versioning`` lists the versions of its API. ``websocket`` has options for
+    every WebSocket; those of its route come first.
     """
 
     def __init__(
@@ -63,12 +71,17 @@ class Oxidite(Router):
         trailing_slash: TrailingSlash = "strict",
         max_body: int = DEFAULT_MAX_BODY,
         websocket: WebSocketOptions | None = None,
+        trusted_proxies: str | Sequence[str] | TrustedProxies = (),
+        form_limits: FormLimits | None = None,
+        versioning: Versioning | None = None,
     ) -> None:
-        super().__init__(middleware=middleware)
+        super().__init__(middleware=middleware, versioning=versioning)
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
         self.websocket_options: WebSocketOptions = websocket or {}
+        self._before = _before_proxies(trusted_proxies) if trusted_proxies else None
+        self.form_limits: FormLimits = form_limits or FormLimits()
         self.background: BackgroundTasks = BackgroundTasks()
         self.lifespan: Lifespan = Lifespan([ThreadPool(), self.background, *resources])
         self.in_flight: InFlight = InFlight()
@@ -76,9 +89,12 @@ class Oxidite(Router):
         """Makes URLs: ``app.url(show, id=3)``. A handler may also ask for it: ``url: URLs``."""
         self.lifespan.offer(self)
         self.lifespan.offer(self.url)
+        # Asked for each time: the table is made later, and anew.
+        self.lifespan.offer(PathMethods(lambda request: self.table.methods(request)))  # noqa: PLW0108
+        self.lifespan.offer(Signers(self.signer))
         self.render_error: ErrorRenderer = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
-        self._table: RouteTable | None = None
+        self._table: RouteTable | VersionedTable | None = None
         self._handler: Handler = self._first
         self._running: Running | None = None
         for plugin in plugins:
@@ -102,19 +118,26 @@ class Oxidite(Router):
     # Routes.
 
     @property
-    def table(self) -> RouteTable:
+    def table(self) -> RouteTable | VersionedTable:
         """The routes, ready to answer.
 
         Raises:
             RouteError: a route cannot work, or two hide each other.
         """
         if self._table is None:
-            self._table = RouteTable(
-                self.resolve(),
+            routes = tuple(self.resolve())
+            for route in routes:
+                route.inherit(
+                    max_body=self.max_body,
+                    form_limits=self.form_limits,
+                    websocket=self.websocket_options,
+                )
+            is_plain = all(route.version is None for route in routes)
+            self._table = (RouteTable if is_plain else versioned_table)(
+                routes,
                 trailing_slash=self.trailing_slash,
                 render=self.render_error,
                 middleware=self.middleware,
-                websocket=self.websocket_options,
             )
         return self._table
 
@@ -133,7 +156,7 @@ class Oxidite(Router):
 
     def handle_websocket(self, request: Request) -> Awaitable[Response]:
         """Answer the handshake of a WebSocket, as ``handle`` does any other request."""
-        return self.table.handshake(request)
+        return self._behind_proxies(self.table.handshake)(request)
 
     async def serve_websocket(self, scope: Message, receive: Receive, send: Send) -> None:
         """Talk over one WebSocket, as ASGI has it."""
@@ -143,8 +166,13 @@ class Oxidite(Router):
         await serve_websocket(self, scope, receive, send)
 
     def _first(self, request: Request) -> Awaitable[Response]:
-        self._handler = self.table.dispatch
+        self._handler = self._behind_proxies(self.table.dispatch)
         return self._handler(request)
+
+    def _behind_proxies(self, handler: Handler) -> Handler:
+        """Return ``handler`` for requests as their clients sent them, if proxies are believed."""
+        # Before everything: hosts are routed, and clients are counted, by what proxies say.
+        return handler if self._before is None else self._before(handler, self.render_error)
 
     def _unfold(self) -> None:
         self._table = None
@@ -171,7 +199,7 @@ class Oxidite(Router):
             await stack.enter_async_context(self.background)
             yield
 
-    def _check_resources(self, table: RouteTable) -> None:
+    def _check_resources(self, table: RouteTable | VersionedTable) -> None:
         for route in table.routes:
             for plan in (route.plan, *(each.plan for each in dependencies_of(route.plan))):
                 self._check_plan(plan)
@@ -205,3 +233,12 @@ class Oxidite(Router):
         """Close the resources when a server speaks RSGI."""
         if self._running is not None:
             self._running.stop(loop)
+
+
+def _before_proxies(
+    networks: str | Sequence[str] | TrustedProxies,
+) -> Callable[[Handler, ErrorRenderer], Handler] | None:
+    # Imported only where somebody trusts any.
+    from oxidite.middleware.proxies import before_proxies
+
+    return before_proxies(networks)

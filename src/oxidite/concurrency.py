@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar, overload
 
-__all__ = ["BackgroundTasks", "ThreadPool", "call", "current_task"]
+__all__ = ["BackgroundTasks", "ThreadPool", "call", "current_task", "finished"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -126,3 +126,20 @@ async def call(
     if isinstance(result, Awaitable):
         return await result
     return result
+
+
+async def finished(task: asyncio.Task[T], *, cancel: bool) -> None:
+    """Wait until a task is done, also through cancellations, and raise the last one then.
+
+    ``cancel`` hands them on to the task. What it uses is not taken from it before it has ended.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+            if cancel:
+                task.cancel()
+    if cancelled is not None:
+        raise cancelled

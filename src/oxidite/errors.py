@@ -18,7 +18,8 @@ The tree::
     │   ├── ValidationError      422 ── carries every FieldError of the request
     │   ├── UpgradeRequiredError 426
     │   ├── TooManyRequestsError 429     InternalServerError        500
-    │   └── ServiceUnavailableError 503  GatewayTimeoutError        504
+    │   ├── ServiceUnavailableError 503  GatewayTimeoutError        504
+    │   └── InsufficientStorageError 507
     └── BackendError                 a service behind us failed; the driver's error is its cause
         ├── BackendUnavailableError  could not reach it: worth a retry
         └── BackendTimeoutError
@@ -49,6 +50,7 @@ __all__ = [
     "GatewayTimeoutError",
     "GoneError",
     "HTTPError",
+    "InsufficientStorageError",
     "InternalServerError",
     "InvalidPathError",
     "LengthRequiredError",
@@ -358,6 +360,13 @@ class GatewayTimeoutError(HTTPError):
 
     code = "timeout"
     status = 504
+
+
+class InsufficientStorageError(HTTPError):
+    """There is no room to keep what was sent: try again later."""
+
+    code = "insufficient_storage"
+    status = 507
 
 
 class BackendError(OxiditeError):

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from oxidite import (
+    Events,
+    File,
+    FileResponse,
     ForbiddenError,
     HTMLResponse,
     Json,
+    Lines,
     Oxidite,
     Query,
     Request,
     Response,
     StreamingResponse,
+    Upload,
 )
+from oxidite.middleware import compression, cors, decompression, idempotency, limit, rate_limit
 
 Message = MutableMapping[str, Any]
 
@@ -83,7 +91,59 @@ class Producer:
             self.ended = True
 
 
-app = Oxidite(resources=[Journal(), Producer()], max_body=100_000)
+class Shelf:
+    """Files of known content; the large one takes no space."""
+
+    async def __aenter__(self) -> Shelf:
+        self._directory = tempfile.TemporaryDirectory()
+        self.path = Path(self._directory.name)
+        self.middle = self.path / "middle.bin"
+        self.middle.write_bytes(bytes(range(256)) * 4096)
+        self.large = self.path / "large.bin"
+        self.large.touch()
+        os.truncate(self.large, PIECE * PIECES)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._directory.cleanup()
+
+
+app = Oxidite(resources=[Journal(), Producer(), Shelf()], max_body=100_000)
+app.static("/public", Path(__file__).with_name("public"), spa=True)
+
+
+@app.get("/file/middle")
+async def middle_file(shelf: Shelf) -> FileResponse:
+    return FileResponse(shelf.middle, download="naïve.bin")
+
+
+@app.get("/file/large")
+async def large_file(shelf: Shelf) -> FileResponse:
+    return FileResponse(shelf.large)
+
+
+@app.get("/file/missing")
+async def missing_file(shelf: Shelf) -> FileResponse:
+    return FileResponse(shelf.path / "missing")
+
+
+@app.get("/file/short")
+async def short_file(shelf: Shelf) -> FileResponse:
+    """A file of which a part goes missing between the look at it and the sending."""
+    path = shelf.path / "short.bin"
+    path.write_bytes(b"x" * 1_000_000)
+    response = ShortFile(path)
+    response.on_prepared = lambda: os.truncate(path, 600_000)
+    return response
+
+
+class ShortFile(FileResponse):
+    on_prepared: Callable[[], None]
+
+    async def prepare(self, request: Request) -> Response:
+        response = await super().prepare(request)
+        self.on_prepared()
+        return response
 
 
 @app.get("/")
@@ -124,6 +184,28 @@ async def echo(request: Request) -> StreamingResponse:
 @app.post("/size")
 async def size(request: Request) -> int:
     return len(await request.body())
+
+
+@app.post("/parts", max_body=100_000_000)
+async def parts(request: Request) -> dict[str, object]:
+    names, size, before, peak = [], 0, resident(), 0
+    async for part in request.parts():
+        names.append(f"{part.name} {part.filename} {part.sniffed}")
+        async for chunk in part:
+            size += len(chunk)
+            peak = max(peak, resident())
+    return {"names": names, "size": size, "grown": peak - before}
+
+
+@app.post("/picture")
+async def picture(file: Annotated[Upload, File(max_size=5_000_000, types=["image/png"])]) -> int:
+    return file.size
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process has."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @app.get("/seen")
@@ -215,6 +297,57 @@ async def breaks() -> StreamingResponse:
     return StreamingResponse(half())
 
 
+@app.get("/quiet")
+async def quiet(journal: Journal) -> Events[str]:
+    try:
+        await asyncio.Event().wait()
+        yield "never"
+    finally:
+        journal.write("events ended")
+
+
+@app.get("/large-events")
+async def large_events(producer: Producer) -> Events[str]:
+    async for piece in producer.pieces():
+        yield piece.decode()
+
+
+@app.get("/large-lines")
+async def large_lines(producer: Producer) -> Lines[str]:
+    async for piece in producer.pieces():
+        yield piece.decode()
+
+
+@app.get("/broken-lines")
+async def broken_lines() -> Lines[str]:
+    yield "half"
+    await asyncio.sleep(0.01)
+    raise RuntimeError("hidden detail of lines")
+
+
+@app.post("/titles", max_body=10**9)
+async def titles(posts: Lines[NewPost]) -> Lines[str]:
+    async for post in posts:
+        yield post.title
+
+
+going_on = asyncio.Event()
+
+
+@app.post("/count", max_body=10**9)
+async def count(posts: Lines[NewPost]) -> int:
+    found = 0
+    async for _ in posts:
+        await going_on.wait()
+        found += 1
+    return found
+
+
+@app.post("/go-on")
+async def go_on() -> None:
+    going_on.set()
+
+
 async def wait_for_ever(journal: Journal) -> None:
     journal.write("waiting")
     try:
@@ -269,6 +402,42 @@ async def cookie(value: str) -> Response:
     response = Response("ok")
     response.set_cookie("c", value)
     return response
+
+
+protected = app.group(
+    "/protected",
+    middleware=[
+        cors(["https://example.com"], expose=["ratelimit"]),
+        rate_limit("1000/minute"),
+        compression(),
+        decompression(max_size=100_000),
+        idempotency(),
+    ],
+)
+
+
+@protected.get("/text")
+async def protected_text() -> str:
+    return "again and again " * 1000
+
+
+@protected.get("/stream")
+async def protected_stream() -> StreamingResponse:
+    async def pieces() -> AsyncIterator[str]:
+        for _ in range(10):
+            yield "again and again " * 100
+
+    return StreamingResponse(pieces(), content_type="text/plain")
+
+
+@protected.post("/size")
+async def protected_size(request: Request) -> int:
+    return len(await request.body())
+
+
+@protected.get("/once", meta=limit("1/hour"))
+async def protected_once() -> str:
+    return "once"
 
 
 async def mounted(

@@ -77,25 +77,31 @@ def _accepts(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def running(kind: str, directory: Path, module: str = "application") -> Iterator[Running]:
-    """Run an application on a server; whatever happens, its process group is gone afterwards."""
+def running(
+    kind: str, directory: Path, module: str = "application", uds: Path | None = None
+) -> Iterator[Running]:
+    """Run a module beside on a server; whatever happens, its process group is gone afterwards."""
     log = directory / f"{kind}.log"
     runner = Path(__file__).with_name("run.py")
     with (
         log.open("wb") as errors,
         subprocess.Popen(
-            [sys.executable, str(runner), kind, module],
+            [sys.executable, str(runner), kind, module, *([] if uds is None else [str(uds)])],
             stdout=subprocess.PIPE,
             stderr=errors,
             stdin=subprocess.DEVNULL,
             process_group=0,
+            env={**os.environ, "ACCESS_LOG": str(directory / "access.log")},
         ) as process,
     ):
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line, f"{kind} did not start:\n{log.read_text()}"
-            wait_until(lambda: _accepts(int(line)) or process.poll() is not None, START_TIMEOUT)
+            wait_until(
+                lambda: uds is not None or _accepts(int(line)) or process.poll() is not None,
+                START_TIMEOUT,
+            )
             assert process.poll() is None, f"{kind} did not start:\n{log.read_text()}"
             yield Running(kind, int(line), log)
             process.terminate()

@@ -1,4 +1,4 @@
-"""Runs an application beside on one server: ``python run.py KIND [MODULE]``, with the address on standard output."""
+"""Runs a module on one server: ``python run.py KIND MODULE [SOCKET]``; says the port on standard output."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def announce(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    settings = Settings(port=0, graceful_timeout=2.0)
-    module = sys.argv[2] if len(sys.argv) > 2 else "application"
+    kind, module, *paths = sys.argv[1:]
+    uds = Path(paths[0]) if paths else None
+    settings = Settings(port=0, uds=uds, graceful_timeout=2.0)
     target = Target(module, "app", Path(__file__).parent)
-    interface: Interface = "rsgi" if sys.argv[1].endswith("-rsgi") else "asgi"
-    sys.exit(server_of(sys.argv[1]).run(target, settings, interface=interface, announce=announce))
+    interface: Interface = "rsgi" if kind.endswith("-rsgi") else "asgi"
+    sys.exit(server_of(kind).run(target, settings, interface=interface, announce=announce))

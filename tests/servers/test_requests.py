@@ -232,3 +232,19 @@ def test_a_path_is_decoded_once(client: httpx2.Client, sent: str, got: str) -> N
 def test_an_encoded_slash_separates(client: httpx2.Client) -> None:
     assert client.get("/names/a%2Fb").status_code == 404
     assert client.get("/files/a%2Fb").text == "a/b"
+
+
+def test_nobody_is_taken_at_the_word_of_a_forwarded_field_unless_said(
+    client: httpx2.Client,
+) -> None:
+    headers = {
+        "x-forwarded-for": "1.2.3.4",
+        "x-forwarded-proto": "https",
+        "x-forwarded-host": "evil.example",
+        "forwarded": "for=1.2.3.4;proto=https;host=evil.example",
+    }
+
+    found = client.get("/seen", headers=headers).json()
+
+    assert (found["client"], found["scheme"]) == ("127.0.0.1", "http")
+    assert found["host"].startswith("127.0.0.1:")

@@ -166,9 +166,37 @@ async def test_the_slowest_reader_costs_a_bounded_buffer(
     memory: Memory,
     eventually: Eventually,
 ) -> None:
+    await read_slowly(server, reader, "/large", client, memory, eventually)
+
+
+@pytest.mark.parametrize("path", ["/large-events", "/large-lines"])
+@pytest.mark.parametrize(
+    ("server", "reader"),
+    [("uvicorn-httptools", Reader), ("granian-asgi", Reader), ("hypercorn", HTTP2Reader)],
+    indirect=["server"],
+)
+async def test_so_it_does_of_typed_items(
+    path: str,
+    server: Running,
+    reader: type[Reader],
+    client: httpx2.Client,
+    memory: Memory,
+    eventually: Eventually,
+) -> None:
+    await read_slowly(server, reader, path, client, memory, eventually)
+
+
+async def read_slowly(
+    server: Running,
+    reader: type[Reader],
+    path: str,
+    client: httpx2.Client,
+    memory: Memory,
+    eventually: Eventually,
+) -> None:
     async with (
         httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=PATIENCE) as other,
-        reader(server.port, "/large") as slow,
+        reader(server.port, path) as slow,
     ):
         for _ in range(BITES):
             assert 0 < await slow.bite() <= BITE
@@ -183,6 +211,34 @@ async def test_the_slowest_reader_costs_a_bounded_buffer(
     eventually(lambda: bool(client.get("/producer").json()["ended"]))
     # It was cut off; it did not run to its end for nobody.
     assert client.get("/producer").json()["yielded"] < TOTAL
+
+
+@pytest.mark.parametrize(
+    ("server", "reader"),
+    [
+        ("uvicorn-h11", Reader),
+        ("uvicorn-httptools", Reader),
+        ("granian-asgi", Reader),
+        ("granian-asgi", HTTP2Reader),
+        ("granian-rsgi", Reader),
+        ("granian-rsgi", HTTP2Reader),
+        ("hypercorn", Reader),
+        ("hypercorn", HTTP2Reader),
+    ],
+    indirect=["server"],
+)
+async def test_a_file_costs_its_slowest_reader_a_bounded_buffer(
+    server: Running, reader: type[Reader], memory: Memory
+) -> None:
+    async with (
+        httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=PATIENCE) as other,
+        reader(server.port, "/file/large") as slow,
+    ):
+        for _ in range(BITES // 3):
+            assert 0 < await slow.bite() <= BITE
+            assert (await other.get("/")).text == "hello"
+
+    assert memory.peak < BOUND
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from oxidite import (
     Body,
     Controller,
     Cookie,
+    File,
     Form,
     FormData,
     Handler,
@@ -25,7 +26,10 @@ from oxidite import (
     Response,
     Router,
     State,
+    Upload,
 )
+from oxidite.http import FormLimits, Part
+from oxidite.routing import Version
 
 
 class Post(Struct):
@@ -104,6 +108,26 @@ async def bodies(a: Json[list[Post]], b: Form[FormData], c: Body[Post]) -> None:
     assert_type(a, list[Post])
     assert_type(b, FormData)
     assert_type(c, Post)
+
+
+@app.put("/files/{id}", versions=["1", "2"], form_limits=FormLimits(max_files=3))
+async def files(
+    id: int,
+    photo: Annotated[Upload, File(max_size=10, types=["image/*"])],
+    more: list[Upload],
+    version: Version,
+    request: Request,
+) -> None:
+    assert_type(photo, Upload)
+    assert_type(photo.sniffed, str | None)
+    assert_type(more, list[Upload])
+    assert_type(version.name, str)
+    assert_type(request.version, Version | None)
+    async for part in request.parts():
+        assert_type(part, Part)
+        assert_type(await part.read(10), bytes)
+        async for chunk in part:
+            assert_type(chunk, bytes)
 
 
 async def middleware(request: Request, call_next: Handler) -> Response:

@@ -27,7 +27,21 @@ ASGI_REPLIES = {
 }
 
 
+# Files: the server reads and sends them; all that is said here was found out before.
+FILES = os.environ.get("FILES", "")
+SIZES = {}
+if MODE == "files":
+    for name in os.listdir(FILES):
+        size = str(os.path.getsize(f"{FILES}/{name}"))
+        fields = [("content-type", "application/octet-stream"), ("content-length", size)]
+        SIZES[f"/files/{name}"] = (f"{FILES}/{name}", fields)
+
+
 async def rsgi(scope, proto):
+    if scope.path in SIZES:
+        path, headers = SIZES[scope.path]
+        proto.response_file(200, headers, path)
+        return
     if scope.method == "POST":
         await proto()
     headers, body = REPLIES[scope.path]
@@ -41,10 +55,30 @@ async def echo(receive, send):
         await send({"type": "websocket.send", "text": message["text"]})
 
 
+STREAM_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"application/octet-stream")],
+}
+PIECE = {"type": "http.response.body", "body": b"x" * 65_536, "more_body": True}
+
+
 async def asgi(scope, receive, send):
     if scope["type"] == "websocket":
         await echo(receive, send)
     if scope["type"] != "http":
+        return
+    if MODE == "stream":
+        await send(STREAM_START)
+        for _ in range(int(scope["path"].rpartition("/")[2])):
+            await send(PIECE)
+        await send({"type": "http.response.body", "body": b""})
+        return
+    if scope["path"] in SIZES:
+        path, headers = SIZES[scope["path"]]
+        encoded = [(name.encode(), value.encode()) for name, value in headers]
+        await send({"type": "http.response.start", "status": 200, "headers": encoded})
+        await send({"type": "http.response.pathsend", "path": path})
         return
     if scope["method"] == "POST":
         while (await receive()).get("more_body"):

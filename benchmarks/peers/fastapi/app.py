@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, WebSocket
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
 MODE = os.environ.get("WORKLOAD", "main")
@@ -88,6 +88,18 @@ if MODE == "ws":
         await websocket.accept()
         async for message in websocket.iter_text():
             await websocket.send_text(message)
+
+
+if MODE == "stream":
+
+    async def pieces(count: int):
+        piece = b"x" * 65_536
+        for _ in range(count):
+            yield piece
+
+    @app.get("/stream/{count}")
+    async def stream(count: int):
+        return StreamingResponse(pieces(count), media_type="application/octet-stream")
 
 
 if MODE == "routes300":

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from litestar import Litestar, MediaType, WebSocket, get, post, websocket
 from litestar.config.cors import CORSConfig
+from litestar.response import Stream
 from msgspec import Meta, Struct
 
 MODE = os.environ.get("WORKLOAD", "main")
@@ -71,6 +72,17 @@ async def create(data: Item) -> Created:
     return Created(data.name, data.quantity + sum(part.count for part in data.parts))
 
 
+async def pieces(count: int):
+    piece = b"x" * 65_536
+    for _ in range(count):
+        yield piece
+
+
+@get("/stream/{count:int}", media_type="application/octet-stream")
+async def stream(count: int) -> Stream:
+    return Stream(pieces(count))
+
+
 def numbered(number: int):
     @get(f"/r{number:03d}/{{id:int}}/x")
     async def handler(id: int) -> Numbered:
@@ -93,6 +105,7 @@ ROUTES = {
     "routes300": [numbered(n) for n in range(300)],
     "routes1": [numbered(299)],
     "ws": [echo],
+    "stream": [stream],
 }
 app = Litestar(
     route_handlers=ROUTES[MODE],

@@ -1,11 +1,13 @@
 """Oxidite, as its documentation writes it."""
 
 import os
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
-from oxidite import Json, Oxidite, Request, Response
+from oxidite import Json, Oxidite, Request, Response, StreamingResponse
 from oxidite.http.types import Handler
+from oxidite.middleware import cors
 from oxidite.websocket import WebSocket
 
 MODE = os.environ.get("WORKLOAD", "main")
@@ -49,14 +51,7 @@ async def noop(request: Request, call_next: Handler) -> Response:
     return await call_next(request)
 
 
-async def cors_like(request: Request, call_next: Handler) -> Response:
-    response = await call_next(request)
-    if request.headers.get("origin") == "https://example.com":
-        response.headers["access-control-allow-origin"] = "https://example.com"
-    return response
-
-
-app = Oxidite(middleware=[cors_like, *[noop] * 5] if MODE == "mw" else [])
+app = Oxidite(middleware=[cors(["https://example.com"]), *[noop] * 5] if MODE == "mw" else [])
 
 
 def numbered(number: int) -> None:
@@ -90,6 +85,22 @@ if MODE == "ws":
     async def echo(socket: WebSocket) -> None:
         async for message in socket:
             await socket.send(message)
+
+
+if MODE == "stream":
+
+    async def pieces(count: int) -> AsyncIterator[bytes]:
+        piece = b"x" * 65_536
+        for _ in range(count):
+            yield piece
+
+    @app.get("/stream/{count:int}")
+    async def stream(count: int) -> StreamingResponse:
+        return StreamingResponse(pieces(count))
+
+
+if MODE == "files":
+    app.static("/files", os.environ["FILES"])
 
 
 if MODE == "routes300":

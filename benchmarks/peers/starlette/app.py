@@ -8,8 +8,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 
 MODE = os.environ.get("WORKLOAD", "main")
 
@@ -68,6 +69,17 @@ async def echo(websocket):
         await websocket.send_text(message)
 
 
+async def pieces(count):
+    piece = b"x" * 65_536
+    for _ in range(count):
+        yield piece
+
+
+async def stream(request):
+    content = pieces(request.path_params["count"])
+    return StreamingResponse(content, media_type="application/octet-stream")
+
+
 def numbered(number: int) -> Route:
     async def handler(request):
         return JSONResponse({"id": request.path_params["id"], "route": number})
@@ -87,7 +99,10 @@ ROUTES = {
     "routes300": [numbered(n) for n in range(300)],
     "routes1": [numbered(299)],
     "ws": [WebSocketRoute("/ws", echo)],
+    "stream": [Route("/stream/{count:int}", stream)],
 }
+if MODE == "files":
+    ROUTES["files"] = [Mount("/files", StaticFiles(directory=os.environ["FILES"]))]
 CORS = Middleware(CORSMiddleware, allow_origins=["https://example.com"])
 app = Starlette(
     routes=ROUTES[MODE],

@@ -18,6 +18,7 @@ COMMANDS = {
     "dev": Lazy("oxidite.cli.dev.command:dev", "Serve while you write: reloads on every change."),
     "serve": Lazy("oxidite.cli.serve:serve", "Serve in production."),
     "routes": Lazy("oxidite.cli.routes:routes", "List the routes of the application."),
+    "openapi": Lazy("oxidite.cli.openapi:openapi", "Write the OpenAPI document; compare two."),
     "config": Lazy("oxidite.cli.config:config", "Show settings and where they come from."),
     "version": Lazy("oxidite.cli.version:version", "Show the versions of everything involved."),
 }

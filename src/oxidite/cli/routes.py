@@ -34,10 +34,18 @@ class Line(msgspec.Struct, frozen=True):
     tags: list[str]
     complete: bool
     """Whether every response is known to be complete bytes."""
+    version: str | None = None
+    """The version of the API that it belongs to."""
+    deprecated: bool = False
+    """Whether that version should not be used any more."""
 
     def has(self, text: str) -> bool:
         """Tell whether ``text`` is somewhere in what is shown, whatever its case."""
         return any(text.casefold() in cell.casefold() for cell in self.cells())
+
+    def versions(self) -> tuple[str]:
+        """Return the column of versions."""
+        return (f"{self.version or ''}{' (deprecated)' if self.deprecated else ''}",)
 
     def cells(self) -> Iterator[str]:
         """Yield the columns."""
@@ -52,8 +60,11 @@ class Line(msgspec.Struct, frozen=True):
 @app_argument
 @click.option("--filter", "text", metavar="TEXT", help="Only routes that have TEXT somewhere.")
 @click.option("--middleware", is_flag=True, help="Show what each request passes on its way.")
+@click.option("--versions", is_flag=True, help="Show the version of the API each belongs to.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def routes(app: str | None, text: str | None, middleware: bool, as_json: bool) -> None:
+def routes(
+    app: str | None, text: str | None, middleware: bool, versions: bool, as_json: bool
+) -> None:
     """List the routes: methods, path, name, handler, and through how many middlewares.
 
     HEAD (where there is GET) and OPTIONS are answered by themselves.
@@ -78,7 +89,10 @@ def routes(app: str | None, text: str | None, middleware: bool, as_json: bool) -
         _write_chains(lines)
     else:
         headings = ("METHODS", "PATH", "NAME", "HANDLER", "MIDDLEWARE")
-        table(headings, [tuple(line.cells()) for line in lines])
+        table(
+            (*(["VERSION"] if versions else []), *headings),
+            [(*(line.versions() if versions else ()), *line.cells()) for line in lines],
+        )
 
 
 def _line(app: Oxidite, route: Route) -> Line:
@@ -91,6 +105,8 @@ def _line(app: Oxidite, route: Route) -> Line:
         host=".".join(str(route.host).strip("/").split("/")) if route.host else None,
         tags=list(route.tags),
         complete=route.complete,
+        version=None if route.version is None else route.version.name,
+        deprecated=route.version is not None and route.version.is_deprecated,
     )
 
 

@@ -8,7 +8,7 @@ over the data a second time and reports every error, each with a JSON Pointer.
 from oxidite.encoding.base import Field
 from oxidite.encoding.codec import Codec, codec_for
 from oxidite.encoding.errors import DecodeError, MismatchError, Problem
-from oxidite.encoding.json import encode_json, encode_msgpack, json_text
+from oxidite.encoding.json import encode_json, encode_msgpack, json_text, to_plain
 
 __all__ = [
     "Codec",
@@ -20,4 +20,5 @@ __all__ = [
     "encode_json",
     "encode_msgpack",
     "json_text",
+    "to_plain",
 ]

@@ -36,7 +36,7 @@ class Codec(Protocol[T_co]):
         ...
 
     def convert(self, value: object, *, strict: bool = True) -> T_co:
-        """Convert plain values; with ``strict=False`` strings become numbers, dates, booleans."""
+        """Convert plain values; with ``strict=False`` text becomes numbers and booleans."""
         ...
 
     def fields(self) -> tuple[Field, ...] | None:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import msgspec
 
-__all__ = ["encode_json", "encode_msgpack", "json_text"]
+__all__ = ["encode_json", "encode_msgpack", "json_text", "to_plain"]
 
 
 def _encode_other(value: object) -> object:
@@ -34,6 +34,11 @@ encode_json: Callable[[object], bytes] = msgspec.json.Encoder(enc_hook=_encode_o
 
 encode_msgpack: Callable[[object], bytes] = msgspec.msgpack.Encoder(enc_hook=_plain_other).encode
 """Encode a value as MessagePack bytes."""
+
+
+def to_plain(value: object) -> object:
+    """Return a value made of what JSON has: dicts, lists, text, numbers, booleans and ``None``."""
+    return msgspec.to_builtins(value, str_keys=True, enc_hook=_plain_other)
 
 
 def json_text(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar, cast
 
 import msgspec
@@ -11,6 +11,7 @@ from oxidite.encoding.base import Field
 from oxidite.encoding.errors import DecodeError, MismatchError
 from oxidite.encoding.explain import explain
 from oxidite.encoding.fields import fields_of
+from oxidite.encoding.text import Reader, read_fields, reader_of, readers_of
 
 __all__ = ["StructCodec"]
 
@@ -26,6 +27,9 @@ class StructCodec(Generic[T]):
         packed = cast("msgspec.msgpack.Decoder[T]", msgspec.msgpack.Decoder(type_))
         self._json: Callable[[bytes | str], T] = decoder.decode
         self._msgpack: Callable[[bytes], T] = packed.decode
+        # Made when text is first converted: a JSON body never needs them.
+        self._readers: Mapping[str, Reader] | None = None
+        self._reader: Reader | None = None
 
     def decode_json(self, data: bytes | str) -> T:
         """Read JSON."""
@@ -43,12 +47,21 @@ class StructCodec(Generic[T]):
 
     def convert(self, value: object, *, strict: bool = True) -> T:
         """Convert plain values."""
+        if not strict:
+            value = self._read(value)
         try:
-            return cast("T", msgspec.convert(value, self._type, strict=strict))
+            return cast("T", msgspec.convert(value, self._type))
         except msgspec.ValidationError as exc:
-            raise MismatchError(explain(value, self._type, strict=strict, error=exc)) from None
+            raise MismatchError(explain(value, self._type, strict=True, error=exc)) from None
         except RecursionError:
             raise DecodeError("The data is nested too deeply.") from None
+
+    def _read(self, value: object) -> object:
+        if self._readers is None:
+            self._readers = readers_of(self.fields() or ())
+            self._reader = None if self._readers else reader_of(self._type)
+        value = read_fields(value, self._readers)
+        return value if self._reader is None else self._reader(value)
 
     def fields(self) -> tuple[Field, ...] | None:
         """Return the fields of a structured type."""

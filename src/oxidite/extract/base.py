@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from oxidite.errors import RouteError
+from oxidite.http.declared import NOTHING_DECLARED, Declared
 from oxidite.http.request import Request
 
 __all__ = [
@@ -30,7 +31,9 @@ class Description:
     """Where an argument comes from: for documents, the routes command and error messages.
 
     ``source`` is ``path``, ``query``, ``header``, ``cookie``, ``body``, ``resource``, ``dependency``,
-    ``request`` or ``websocket``; ``name`` is its name there. ``parts`` are what a dependency itself needs.
+    ``request`` or ``websocket``; ``name`` is its name there, ``default`` what the argument is without it. ``parts``
+    are what a dependency itself needs. ``declared`` is what ``declares`` said: errors beside those
+    of data that does not fit, and how a client authenticates.
     """
 
     source: str
@@ -39,6 +42,8 @@ class Description:
     required: bool = True
     media_types: tuple[str, ...] = ()
     parts: tuple[Description, ...] = ()
+    default: object = inspect.Parameter.empty
+    declared: Declared = NOTHING_DECLARED
 
 
 @runtime_checkable

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for
 from oxidite.errors import BadRequestError, UnsupportedMediaTypeError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.extract.files import check_files, file_rule
 from oxidite.extract.params import field_errors, is_collection, is_text
-from oxidite.http.multipart import FormData
+from oxidite.http.form import FormData
+from oxidite.http.limits import FileRule
 from oxidite.http.request import FORM_TYPES, InvalidJSONError, Request
 
 __all__ = ["Body", "Form", "InvalidBodyError", "Json"]
@@ -47,6 +50,10 @@ class _Decoder:
         self._json = JSON_TYPES[0] in accepted
         self._form = FORM_TYPES[0] in accepted
         self._msgpack = MSGPACK_TYPES[0] in accepted
+        rules = {field.key: file_rule(field.type) for field in fields if self._form}
+        self.file_rules: Mapping[str, FileRule] = {
+            name: rule for name, rule in rules.items() if rule
+        }
 
     async def extract(self, request: Request) -> object:
         media_type = request.content_type
@@ -55,7 +62,9 @@ class _Decoder:
             if self._json and (media_type == "application/json" or _is_json(media_type)):
                 return self._codec.decode_json(await request.body())
             if self._form and media_type in FORM_TYPES:
-                return self._codec.convert(self._collect(await request.form()), strict=False)
+                form = await request.form()
+                check_files(form, self.file_rules)
+                return self._codec.convert(self._collect(form), strict=False)
             if self._msgpack and media_type in MSGPACK_TYPES:
                 return self._codec.decode_msgpack(await request.body())
             return await self._without_type(request, media_type)

@@ -27,6 +27,7 @@ from oxidite.errors import FieldError, RouteError
 from oxidite.extract.base import Description, Extractor, Parameter, location
 from oxidite.extract.params import PathValue
 from oxidite.extract.plan import Plan
+from oxidite.http.declared import declared_by
 from oxidite.http.request import Request, Scopes
 
 __all__ = ["Dependency", "Depends", "Scope", "dependencies_of", "forget", "path_parameters"]
@@ -160,8 +161,13 @@ class _Provided:
 
     def describe(self) -> Description:
         parts = tuple(step.extractor.describe() for step in self.plan.steps)
+        function = self.plan.function
         return Description(
-            "dependency", self._parameter.type, location(self.plan.function), parts=parts
+            "dependency",
+            self._parameter.type,
+            location(function),
+            parts=parts,
+            declared=declared_by(function),
         )
 
     def _plan_for(self, request: Request) -> Plan:

@@ -17,6 +17,7 @@ import msgspec
 
 from oxidite.encoding import Codec, Field, MismatchError, Problem, codec_for
 from oxidite.encoding.explain import code_of
+from oxidite.encoding.text import reader_of
 from oxidite.errors import FieldError, RouteError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.http.headers import Headers
@@ -146,15 +147,26 @@ def _conversion(type_: object) -> Callable[[object], object]:
     # any other type at every call.
     holder = msgspec.defstruct("Parameter", [("value", type_)])
     convert = msgspec.convert
+    read = reader_of(type_)
 
     def convert_text(raw: object) -> object:
+        value = raw if read is None else read(raw)
         try:
-            return convert({"value": raw}, holder, strict=False).value  # type: ignore[attr-defined]
+            return convert({"value": value}, holder).value  # type: ignore[attr-defined]
         except msgspec.ValidationError as exc:
-            message = str(exc).partition(" - at `")[0]
+            message = _reason(raw, holder, exc).partition(" - at `")[0]
             raise MismatchError([Problem("", f"{message}.", code_of(message))]) from None
 
     return convert_text
+
+
+def _reason(raw: object, holder: type[object], error: msgspec.ValidationError) -> str:
+    # msgspec knows more of text that is no number when it has tried to read it as one.
+    try:
+        msgspec.convert({"value": raw}, holder, strict=False)
+    except msgspec.ValidationError as exc:
+        return str(exc)
+    return str(error)
 
 
 class _Single:
@@ -205,7 +217,7 @@ class _Single:
 
     def describe(self) -> Description:
         p = self._parameter
-        return Description(self._source.kind, p.type, self._key, p.required)
+        return Description(self._source.kind, p.type, self._key, p.required, default=p.default)
 
 
 class _Repeated:
@@ -228,7 +240,7 @@ class _Repeated:
 
     def describe(self) -> Description:
         p = self._parameter
-        return Description(self._source.kind, p.type, self._key, p.required)
+        return Description(self._source.kind, p.type, self._key, p.required, default=p.default)
 
 
 class _Whole:

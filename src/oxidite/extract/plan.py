@@ -39,11 +39,16 @@ from oxidite.extract.base import (
     location,
 )
 from oxidite.extract.body import Json
+from oxidite.extract.files import File, file_rule
 from oxidite.extract.params import Path, Query, is_text, without_none
-from oxidite.extract.state import RequestItself, State
-from oxidite.http.request import Request
+from oxidite.extract.state import RequestItself, State, VersionItself
+from oxidite.http.request import FORM_TYPES, Request
+from oxidite.http.version import Version
 
 __all__ = ["Plan", "Step", "UnresolvedHintError", "resolve_hints"]
+
+
+_FORMS = frozenset(FORM_TYPES)
 
 
 class UnresolvedHintError(RouteError):
@@ -345,11 +350,8 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
         return _marker(Path).bind(parameter)
     if type_ is inspect.Parameter.empty:
         raise parameter.refuse("has no annotation, so nothing says where it comes from.")
-    if isinstance(type_, type) and issubclass(type_, Request):
-        return RequestItself()
-    own = getattr(get_origin(type_) or type_, "__argument__", None)
-    if is_marker(own):
-        return own.bind(parameter)  # a class that says itself how it is made: a WebSocket
+    if (known := _of_known_type(parameter)) is not None:
+        return known
     if is_text(type_):
         return _marker(Query).bind(parameter)
     bare = without_none(type_)
@@ -365,6 +367,19 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
     if isinstance(bare, type):
         return _marker(State).bind(parameter)
     raise parameter.refuse(f"cannot be made from a request: {type_!r}. Add a marker or a default.")
+
+
+def _of_known_type(parameter: Parameter) -> Extractor[object] | None:
+    """Choose for a type that can come from one place only."""
+    type_ = parameter.type
+    if isinstance(type_, type) and issubclass(type_, Request):
+        return RequestItself()
+    if without_none(type_) is Version:
+        return VersionItself(parameter)
+    own = getattr(get_origin(type_) or type_, "__argument__", None)
+    if is_marker(own):
+        return own.bind(parameter)  # a class that says itself how it is made: a WebSocket
+    return None if file_rule(type_) is None else File().bind(parameter)
 
 
 def _marker(alias: object) -> Marker:
@@ -393,8 +408,10 @@ def _name(type_: object) -> str:
 
 
 def _check(function: Callable[..., object], steps: list[Step], context: Context) -> None:
-    bodies = [step.parameter.name for step in steps if step.extractor.describe().source == "body"]
-    if len(bodies) > 1:
+    described = {step.parameter.name: step.extractor.describe() for step in steps}
+    bodies = {name: each for name, each in described.items() if each.source == "body"}
+    # A form may be read by several: each takes its fields or files out of it.
+    if len(bodies) > 1 and any(not set(each.media_types) <= _FORMS for each in bodies.values()):
         raise RouteError(
             f"{location(function)}: {' and '.join(map(repr, bodies))} both read the request body. "
             "Join them in one Struct."

@@ -7,8 +7,9 @@ from typing import Annotated, TypeVar
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.extract.params import without_none
 from oxidite.http.request import Request
+from oxidite.http.version import Version
 
-__all__ = ["RequestItself", "State"]
+__all__ = ["RequestItself", "State", "VersionItself"]
 
 T = TypeVar("T")
 
@@ -23,6 +24,33 @@ class RequestItself:
     def describe(self) -> Description:
         """Say that it is the request."""
         return Description("request", Request)
+
+
+class VersionItself:
+    """``version: Version``, or ``Version | None`` where a route may belong to none."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self._parameter = parameter
+        self._required = parameter.type is Version
+
+    def extract(self, request: Request) -> Version | None:
+        """Return the version that answers."""
+        return request.version
+
+    def check(self, version: Version | None) -> None:
+        """Refuse a route of no version whose handler needs one.
+
+        Raises:
+            RouteError: that is so.
+        """
+        if version is None and self._required:
+            raise self._parameter.refuse(
+                "is a Version, but this route belongs to none. Say versions=..., or take Version | None."
+            )
+
+    def describe(self) -> Description:
+        """Say that it is of the request."""
+        return Description("request", Version, required=self._required)
 
 
 class _Resource:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from oxidite.errors import BadRequestError
+from oxidite.http.dates import format_date
 
 __all__ = [
     "MAX_COOKIES",
@@ -35,9 +36,6 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[!#-+\--:<-\[\]-~]*")  # printable ASCII without space " , ; \
 _PATH = re.compile(r"/[ -:<-~]*")
 _DOMAIN = re.compile(r"\.?[0-9A-Za-z](?:[0-9A-Za-z\-.]*[0-9A-Za-z])?")
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class TooManyCookiesError(BadRequestError):
@@ -116,7 +114,7 @@ def format_set_cookie(
         # Rounded up: half a second is short, but it is not "delete now".
         parts.append(f"Max-Age={math.ceil(max_age)}")
     if expires is not None:
-        parts.append("Expires=" + _http_date(expires))
+        parts.append("Expires=" + format_date(expires))
     parts += _flags(name, secure, httponly, samesite, partitioned)
     return "; ".join(parts)
 
@@ -208,12 +206,3 @@ def _flags(
     if partitioned:
         parts.append("Partitioned")
     return parts
-
-
-def _http_date(moment: datetime) -> str:
-    if moment.tzinfo is None:
-        raise ValueError("expires has no time zone: use datetime(..., tzinfo=UTC)")
-    utc = moment.astimezone(UTC)
-    # strftime would write the names of days and months in the language of the process.
-    day, month = _DAYS[utc.weekday()], _MONTHS[utc.month - 1]
-    return f"{day}, {utc.day:02d} {month} {utc.year:04d} {utc:%H:%M:%S} GMT"

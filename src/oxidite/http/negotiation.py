@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["MediaRange", "best_match", "etag_matches", "parse_accept", "parse_content_type"]
+__all__ = [
+    "MediaRange",
+    "accepted_codings",
+    "best_match",
+    "etag_matches",
+    "parse_accept",
+    "parse_content_type",
+]
 
 _MAX_MEMBERS = 64  # media ranges of one Accept field that are looked at; browsers send about 10
 _MAX_PARAMS = 32  # parameters of one media type
@@ -176,6 +183,37 @@ def _best_match(accept: str, offers: tuple[str, ...]) -> str | None:
 # Few different fields are sent: each browser and library has its own. The number is bounded, and
 # so is the length of each, so that no client fills the memory with them.
 _cached_best_match = lru_cache(maxsize=256)(_best_match)
+
+
+def accepted_codings(field: str | None, offers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the content codings of ``offers`` that an Accept-Encoding field names, the best first.
+
+    Between equals the order of ``offers`` decides. What the client likes less than content as it is
+    (``identity``) is left out; without a field, that is all of them (RFC 9110 section 12.5.3).
+    """
+    if not field:
+        return ()
+    if len(field) > _CACHED_LENGTH:
+        return _accepted_codings(field, offers)
+    return _cached_codings(field, offers)
+
+
+def _accepted_codings(field: str, offers: tuple[str, ...]) -> tuple[str, ...]:
+    qualities: dict[str, float] = {}
+    for member in field.split(",", _MAX_MEMBERS)[:_MAX_MEMBERS]:
+        coding, _, weight = member.partition(";")
+        name, _, number = weight.partition("=")
+        number = number.strip(" \t") if name.strip(" \t").lower() == "q" else "1"
+        if _WEIGHT.fullmatch(number):
+            qualities.setdefault(coding.strip(" \t").lower().removeprefix("x-"), float(number))
+    other = qualities.get("*", 0.0)
+    least = qualities.get("identity", 0.0)
+    found = [(qualities.get(offer, other), offer) for offer in offers]
+    found = [each for each in found if each[0] > 0 and each[0] >= least]
+    return tuple(offer for _, offer in sorted(found, key=lambda each: -each[0]))
+
+
+_cached_codings = lru_cache(maxsize=256)(_accepted_codings)
 
 
 def etag_matches(header: str, etag: str, *, weak: bool = True) -> bool:

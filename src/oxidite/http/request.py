@@ -7,7 +7,7 @@ structures only when somebody asks: most requests need their method, their path 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import MappingProxyType
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar, cast, overload
@@ -18,10 +18,13 @@ from oxidite.encoding import DecodeError, codec_for
 from oxidite.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
 from oxidite.http.body import content_length, limited, read_all
 from oxidite.http.cookies import parse_cookies
+from oxidite.http.form import FormData, parse_multipart, parse_urlencoded
 from oxidite.http.headers import Headers
-from oxidite.http.multipart import FormData, FormLimits, parse_multipart, parse_urlencoded
+from oxidite.http.limits import FileRule, FormLimits
+from oxidite.http.multipart import Parts
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.url import URL, QueryParams, first_values
+from oxidite.http.version import Version
 from oxidite.lifespan import Lifespan
 
 __all__ = ["Address", "InvalidJSONError", "MatchedRoute", "Request", "Scopes"]
@@ -74,6 +77,21 @@ class MatchedRoute(Protocol):
     @property
     def cancel(self) -> bool:
         """Whether the handler is cancelled when the client goes away."""
+        ...
+
+    @property
+    def version(self) -> Version | None:
+        """The version of the API that it belongs to; ``None`` for all of them."""
+        ...
+
+    @property
+    def form_limits(self) -> FormLimits:
+        """What a form may have."""
+        ...
+
+    @property
+    def files(self) -> Mapping[str, FileRule]:
+        """The rules for the files of a form, by the names of their fields."""
         ...
 
 
@@ -193,6 +211,19 @@ class Request(Struct, eq=False, weakref=True):
         return None
 
     @property
+    def host(self) -> str:
+        """The name, and the port if it is not the usual one, by which the client asks; maybe empty.
+
+        As it came, so anything: ``request.url.host`` is checked.
+        """
+        return self.headers.get("host") or ""
+
+    @property
+    def proxies(self) -> tuple[Address, ...]:
+        """The trusted proxies that it came through, the nearest first."""
+        return ()
+
+    @property
     def http_version(self) -> str:
         """``1.0``, ``1.1``, ``2`` or ``3``."""
         return "1.1"
@@ -201,6 +232,14 @@ class Request(Struct, eq=False, weakref=True):
     def is_websocket(self) -> bool:
         """Whether it is the handshake of a WebSocket, over HTTP/2 too; its method is GET."""
         return False
+
+    def forward(
+        self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
+    ) -> None:
+        """Be the request that ``client`` sent to ``proxies``, which told its scheme and host.
+
+        Does nothing here: what is in memory came from nobody else.
+        """
 
     async def _receive(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; called once at most."""
@@ -246,6 +285,11 @@ class Request(Struct, eq=False, weakref=True):
         """The media type of the body, lower case and without parameters; ``None`` without one."""
         value = self.headers.get("content-type")
         return None if value is None else parse_content_type(value)[0]
+
+    @property
+    def version(self) -> Version | None:
+        """The version of the API that answers; ``None`` if the route belongs to none."""
+        return None if self.route is None else self.route.version
 
     @property
     def state(self) -> dict[str, object]:
@@ -306,6 +350,16 @@ class Request(Struct, eq=False, weakref=True):
             self._body = await read_all(self.stream())
         return self._body
 
+    def replace_body(self, body: bytes, *, without: Collection[str] = ()) -> None:
+        """Have whoever reads the body after this read ``body``; for middleware that has read it.
+
+        ``without`` are header fields, in lower case, that were about the body as it came.
+        """
+        self._body = body
+        self._headers = Headers(
+            item for item in self.headers.multi_items() if item[0] not in without
+        )
+
     @overload
     async def json(self) -> Any: ...  # whatever the client sent
     @overload
@@ -326,19 +380,22 @@ class Request(Struct, eq=False, weakref=True):
     async def form(self, limits: FormLimits | None = None) -> FormData:
         """Return the fields and files of a form, URL-encoded or multipart.
 
-        Files are closed when the request ends.
+        ``limits`` are those of the route or the application unless given. Files are closed when the
+        request ends.
 
         Raises:
             UnsupportedMediaTypeError: it is no form.
             InvalidFormError: it is a malformed one.
-            PayloadTooLargeError: it goes over one of ``limits``.
+            FormLimitError: it goes over one of ``limits``, or what the route's files may have.
+            UnsupportedFileError: a file is not what the route accepts.
         """
         if self._form is None:
-            limits = limits or FormLimits()
+            limits = limits or self._form_limits()
             header = self.headers.get("content-type", "")
             kind = parse_content_type(header)[0]
             if kind == "multipart/form-data":
-                form = await parse_multipart(header, self.stream(), limits)
+                files = self.route.files if self.route else None
+                form = await parse_multipart(header, self.stream(), limits, files=files)
                 self.scopes.stream.push_async_callback(form.aclose)
             elif kind == "application/x-www-form-urlencoded":
                 form = parse_urlencoded(await self.body(), limits)
@@ -346,6 +403,21 @@ class Request(Struct, eq=False, weakref=True):
                 raise UnsupportedMediaTypeError(header or None, FORM_TYPES)
             self._form = form
         return self._form
+
+    def parts(self, limits: FormLimits | None = None) -> Parts:
+        """Return the parts of a multipart form, as they arrive; nothing of them is kept.
+
+        ``limits`` are those of the route or the application unless given.
+
+        Raises:
+            UnsupportedMediaTypeError: it is no multipart form.
+            InvalidFormError: it has no usable boundary; later: it is malformed.
+        """
+        header = self.headers.get("content-type", "")
+        return Parts(header, self.stream(), limits or self._form_limits())
+
+    def _form_limits(self) -> FormLimits:
+        return FormLimits() if self.route is None else self.route.form_limits
 
     def __repr__(self) -> str:
         # Without the query string: it may carry tokens, and a repr ends in logs.

@@ -1,36 +1,56 @@
 """Responses: what a handler, or the framework for it, answers.
 
 A ``Response`` holds complete bytes; a ``StreamingResponse`` makes them while it is sent; a
-``MountedResponse`` lets another ASGI application answer. How each is written to the wire is known
+``StoredResponse`` has them in a file (``FileResponse``); a ``MountedResponse`` lets another ASGI application answer. How each is written to the wire is known
 in ``protocols/`` only. ``to_response`` makes a response of whatever a handler returned.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, MutableMapping
+import asyncio
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+)
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from oxidite.encoding import encode_json
 from oxidite.http.cookies import SameSite, format_delete_cookie, format_set_cookie
 from oxidite.http.headers import MutableHeaders, content_headers, header_value
+from oxidite.http.request import Request
 
 __all__ = [
+    "FilePart",
     "HTMLResponse",
     "JSONResponse",
     "MountedResponse",
     "RedirectResponse",
     "Response",
+    "StoredResponse",
     "StreamingResponse",
     "TextResponse",
+    "iterate",
+    "stopping",
     "to_response",
 ]
+
+T = TypeVar("T")
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 BYTES = "application/octet-stream"
+EVENTS = "text/event-stream"
+LINES = "application/jsonl"
+CSV = "text/csv"
 
 
 class Response:
@@ -91,6 +111,14 @@ class Response:
     @content_type.setter
     def content_type(self, value: str) -> None:
         self.headers["content-type"] = value
+
+    async def prepare(self, request: Request) -> Response:
+        """Return what answers ``request``: this one, or another in its place.
+
+        Called for what is not complete, once the handler has returned and before any middleware sees
+        it. What it raises is answered like an error of the handler.
+        """
+        return self
 
     def set_cookie(
         self,
@@ -198,6 +226,8 @@ class StreamingResponse(Response):
     __slots__ = ("content",)
 
     complete: ClassVar[bool] = False
+    item_format: ClassVar[str | None] = None
+    """The media type in which a subclass sends items of one type, if it does."""
 
     content: AsyncIterable[bytes | str]
 
@@ -210,10 +240,18 @@ class StreamingResponse(Response):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(b"", status, content_type=content_type, headers=headers)
-        self.content = content if isinstance(content, AsyncIterable) else _iterate(content)
+        self.content = content if isinstance(content, AsyncIterable) else iterate(content)
 
 
-async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]:
+stopping: ContextVar[asyncio.Event | None] = ContextVar("stopping", default=None)
+"""For the protocols: the event that is set when the server begins to stop.
+
+The content of a stream finds it so, whatever a middleware has wrapped around it.
+"""
+
+
+async def iterate(content: Iterable[T]) -> AsyncIterator[T]:
+    """Yield what an iterable yields, in the event loop, and close it."""
     try:
         for chunk in content:
             yield chunk
@@ -222,6 +260,46 @@ async def _iterate(content: Iterable[bytes | str]) -> AsyncIterable[bytes | str]
         close = getattr(content, "close", None)
         if close is not None:
             close()
+
+
+class FilePart(NamedTuple):
+    """Bytes of a file of ``size``, from ``start`` up to and without ``stop``."""
+
+    path: str
+    start: int
+    stop: int
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.start == 0 and self.stop == self.size
+
+
+class StoredResponse(Response):
+    """A body that is in a file, so that a server may read it by itself as its reader takes it.
+
+    ``content`` is the body in pieces, for servers that do not. Not a ``StreamingResponse``: what makes
+    another stream of a stream leaves this alone, because not every interface has streams.
+    """
+
+    __slots__ = ("content",)
+
+    complete: ClassVar[bool] = False
+
+    content: AsyncIterable[bytes | str]
+
+    @property
+    def file_part(self) -> FilePart | None:
+        """For the protocols: the part of a file that is the body, where it is just that."""
+        return None
+
+    def whole_file(self) -> FilePart | None:
+        """Give up several parts of a file for all of it, which is then the body, and return it.
+
+        For a protocol that cannot send them; ranges may be ignored (RFC 9110 section 14.2).
+        """
+        return None
 
 
 ASGIApp: TypeAlias = Callable[

@@ -8,9 +8,11 @@ with ``debug``, all of it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import inspect
 import logging
 import secrets
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from typing import TypeAlias
@@ -86,7 +88,7 @@ class ErrorRenderer:
                 if inspect.isawaitable(answer):
                     answer = await answer
                 if isinstance(answer, Response):
-                    return answer
+                    return answer if answer.complete else await answer.prepare(request)
                 name = getattr(handler, "__qualname__", repr(handler))
                 raise TypeError(
                     f"the error handler {name} returned a {type(answer).__name__}, not a Response"
@@ -134,12 +136,15 @@ def _public(error: Exception) -> HTTPError:
 def _shown(request: Request, error: Exception, public: HTTPError, problem: Problem) -> Response:
     # Imported only now: it is of no use in production.
     from oxidite.middleware.debug import debug_markdown, debug_page
+    from oxidite.middleware.debug.assets import POLICY
     from oxidite.middleware.debug.printable import printable
-    from oxidite.middleware.debug.redact import scrub
+    from oxidite.security.redact import scrub
 
     error_id = str(problem["error_id"])
     if _wants_html(request):
         response = HTMLResponse(debug_page(request, error, error_id), public.status)
+        # As a field too, so that a policy of the application's does not stand in its way.
+        response.headers["content-security-policy"] = POLICY
         response.headers.update(public.headers)
         response.headers.add_vary("accept")
         return response
@@ -170,6 +175,7 @@ def _answer(request: Request, error: HTTPError, problem: Problem) -> Response:
     if not _wants_html(request):
         return _problem_response(error, problem)
     response = HTMLResponse(_page(problem), error.status)
+    response.headers["content-security-policy"] = _PAGE_POLICY
     response.headers.update(error.headers)
     response.headers.add_vary("accept")
     return response
@@ -199,6 +205,17 @@ def _wants_html(request: Request) -> bool:
     return best_match(accept, (PROBLEM_JSON, "application/json", "text/html")) == "text/html"
 
 
+_PAGE_STYLE = (
+    "body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
+    "color-scheme:light dark}h1{font-size:1.25rem}"
+)
+# So that it looks as it should under whatever policy the application has for its own pages.
+_PAGE_POLICY = (
+    "default-src 'none'; style-src "
+    f"'sha256-{b64encode(hashlib.sha256(_PAGE_STYLE.encode()).digest()).decode()}'"
+)
+
+
 def _page(problem: Problem) -> str:
     title = escape(f"{problem['status']} {problem['title']}")
     error_id = problem.get("error_id")
@@ -206,7 +223,6 @@ def _page(problem: Problem) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width">'
-        "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
-        "color-scheme:light dark}h1{font-size:1.25rem}</style>"
+        f"<style>{_PAGE_STYLE}</style>"
         f"<h1>{title}</h1><p>{escape(str(problem['detail']))}</p>{number}</html>"
     )

@@ -16,8 +16,15 @@ from oxidite.http.body import ClientDisconnectError, content_length, limited, re
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
-from oxidite.http.response import MountedResponse, Response, StreamingResponse
-from oxidite.protocols.base import Application, cancelled_elsewhere, finish
+from oxidite.http.response import (
+    MountedResponse,
+    Response,
+    StoredResponse,
+    StreamingResponse,
+    stopping,
+)
+from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
+from oxidite.protocols.forwarded import PROXIES, forwarded
 from oxidite.protocols.inflight import InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
 
@@ -46,6 +53,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _NO_BODY = frozenset((204, 304))
+_LISTS = frozenset((b"link", b"server-timing", b"set-cookie", b"vary", b"www-authenticate"))
+"""Fields of which a response may have several."""
 # PERF: the fields of almost every response, encoded once; benchmark `json`.
 _LENGTHS = tuple((b"content-length", b"%d" % size) for size in range(4096))
 _types: dict[str, tuple[bytes, bytes]] = {}
@@ -81,6 +90,11 @@ class ASGIHeaders(Headers):
         key = _wire_names.get(name)
         value = self._first_of.get(_wire_name(name) if key is None else key)
         return default if value is None else value.decode("latin-1")
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, in order; an empty list without one."""
+        key = _wire_names.get(name) or _wire_name(name)
+        return [value.decode("latin-1") for field, value in self._raw if field == key]
 
 
 _wire_names: dict[str, bytes] = {}
@@ -161,6 +175,18 @@ class ASGIRequest(Request):
             return value
         return parse_content_type(value)[0]
 
+    @property
+    def proxies(self) -> tuple[Address, ...]:
+        """The trusted proxies that it came through, the nearest first."""
+        return cast("tuple[Address, ...]", self._scope.get(PROXIES, ()))
+
+    def forward(
+        self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
+    ) -> None:
+        """Be the request that ``client`` sent, for mounted applications too."""
+        self._scope = forwarded(self._scope, client, scheme, host, proxies)
+        self._headers = self._fields = None
+
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""
         if self._body is not None or self._consumed or self._streamed:
@@ -213,7 +239,7 @@ class ASGIRequest(Request):
     def read_ahead(self) -> None:
         """Have whoever reads the body from now on read what the watcher has read."""
         if not self._consumed and self._has_body():
-            self._source = ReadAhead(self._source)
+            self._source = ReadAhead(self._source, has_reader=self._streamed)
 
     async def wait_gone(self) -> None:
         """Return when the client has gone away."""
@@ -291,7 +317,13 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
         elif isinstance(response, MountedResponse):
             await run_mounted(app, request, response, send)
         else:
-            await _stream(in_flight, request, cast("StreamingResponse", response), send)
+            response = await prepared(app, request, response)
+            if response.complete:
+                await _answer(response, send, head=request.method == "HEAD")
+            else:
+                await _stream(
+                    in_flight, request, cast("StreamingResponse | StoredResponse", response), send
+                )
     except BaseException as exc:  # noqa: BLE001 - raised again in `_failed` unless it is dealt with
         error = exc
         await _failed(app, request, response, exc, send)
@@ -343,11 +375,14 @@ async def _failed(
         await _answer(await app.render_error(request, failure), send)
 
 
-async def _answer(response: Response, send: Send, extra: Fields = ()) -> None:
-    """Send the answer to a failure that came from outside the handler."""
+async def _answer(
+    response: Response, send: Send, extra: Fields = (), *, head: bool = False
+) -> None:
+    """Send a complete answer that did not come out of the application as one."""
     fields = [*fields_of(response, len(response.body)), *extra]
+    body = b"" if head or response.status in _NO_BODY else response.body
     await send({"type": "http.response.start", "status": response.status, "headers": fields})
-    await send({"type": "http.response.body", "body": response.body})
+    await send({"type": "http.response.body", "body": body})
 
 
 def fields_of(response: Response, size: int | None) -> list[tuple[bytes, bytes]]:
@@ -377,9 +412,17 @@ def _content_type(value: str) -> tuple[bytes, bytes]:
 
 
 async def _stream(
-    in_flight: InFlight, request: ASGIRequest, response: StreamingResponse, send: Send
+    in_flight: InFlight,
+    request: ASGIRequest,
+    response: StreamingResponse | StoredResponse,
+    send: Send,
 ) -> None:
     request.streaming = True
+    stopping.set(in_flight.stopping)
+    part = response.file_part if isinstance(response, StoredResponse) else None
+    if part is not None and part.is_whole and _sends_files(request):
+        await _send_file(in_flight, request, response, part.path, send)
+        return
     # What is iterated is what must be closed: an iterable may make a generator.
     content = aiter(response.content)
     status, fields = response.status, fields_of(response, None)
@@ -403,9 +446,33 @@ async def _stream(
         in_flight.forget(request)
         await _write(request, send, {"type": "http.response.body", "body": b""})
     finally:
+        # Whoever has left is not to be told of again, in the middle of the clean-up.
+        in_flight.young.discard(request)
+        in_flight.forget(request)
         close = getattr(content, "aclose", None)
         if close is not None:
             await close()
+
+
+def _sends_files(request: ASGIRequest) -> bool:
+    extensions = request._scope.get("extensions")  # noqa: SLF001 - the scope is this file's
+    return extensions is not None and "http.response.pathsend" in extensions
+
+
+async def _send_file(
+    in_flight: InFlight, request: ASGIRequest, response: Response, path: str, send: Send
+) -> None:
+    """Have the server send a whole file; it reads it as its reader takes it.
+
+    https://asgi.readthedocs.io/en/stable/extensions.html#path-send
+    """
+    in_flight.young.discard(request)
+    in_flight.forget(request)
+    status, fields = response.status, fields_of(response, None)
+    await _write(
+        request, send, {"type": "http.response.start", "status": status, "headers": fields}
+    )
+    await _write(request, send, {"type": "http.response.pathsend", "path": path})
 
 
 async def _write(request: ASGIRequest, send: Send, message: Message) -> None:
@@ -439,7 +506,7 @@ async def run_mounted(
         if message["type"] == "http.response.start":
             response.status = message["status"]
             if extra:
-                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+                message = {**message, "headers": _merged(message.get("headers", ()), extra)}
         await send(message)
 
     try:
@@ -450,6 +517,13 @@ async def run_mounted(
         answer = await app.render_error(request, exc)
         response.status, response.error = answer.status, exc
         await _answer(answer, send, extra)
+
+
+def _merged(own: Iterable[tuple[bytes, bytes]], extra: Fields) -> list[tuple[bytes, bytes]]:
+    """Add fields to those of the other application, which stay where there can be one only."""
+    fields = list(own)
+    names = {name.lower() for name, _ in fields} - _LISTS
+    return fields + [pair for pair in extra if pair[0] not in names]
 
 
 def _replayed(request: ASGIRequest) -> Receive:

@@ -124,7 +124,8 @@ async def serve_websocket(app: Application, scope: Message, receive: Receive, se
             in_flight.young.discard(request)
             in_flight.forget(request)
         if isinstance(response, MountedResponse):
-            request._scope, request._source = scope, _replayed(connect, receive)  # noqa: SLF001 - the scope is this package's
+            del request._scope["method"]  # noqa: SLF001 - the scope is this package's
+            request._source = _replayed(connect, receive)  # noqa: SLF001 - as above
             await run_mounted(app, request, response, send)
         elif isinstance(response, WebSocketResponse):
             await _converse(app, response, ASGIWire(receive, send))

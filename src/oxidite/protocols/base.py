@@ -15,7 +15,7 @@ from oxidite.protocols.inflight import InFlight
 
 _logger = logging.getLogger("oxidite")
 
-__all__ = ["Application", "cancelled_elsewhere", "finish", "run_after"]
+__all__ = ["Application", "cancelled_elsewhere", "finish", "prepared", "run_after"]
 
 
 class Application(Protocol):
@@ -57,6 +57,14 @@ def cancelled_elsewhere(error: BaseException) -> RuntimeError:
     failure = RuntimeError("the handler awaited a task or a future that was cancelled")
     failure.__cause__ = error
     return failure
+
+
+async def prepared(app: Application, request: Request, response: Response) -> Response:
+    """Make a response fit its request that did not come from a handler, but from around one."""
+    try:
+        return await response.prepare(request)
+    except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
+        return await app.render_error(request, exc)
 
 
 async def finish(app: Application, request: Request, error: BaseException | None = None) -> None:

@@ -20,13 +20,18 @@ _KEPT = 64 * 1024
 
 
 class ReadAhead:
-    """Stands between a request and its server from now on, as only one at a time may ``receive``."""
+    """Stands between a request and its server from now on, as only one at a time may ``receive``.
 
-    def __init__(self, receive: Callable[[], Awaitable[Message]]) -> None:
+    ``has_reader`` says that somebody is in the midst of the body, and must not miss any of it.
+    """
+
+    def __init__(
+        self, receive: Callable[[], Awaitable[Message]], *, has_reader: bool = False
+    ) -> None:
         self._receive = receive
         self._messages: deque[Message] = deque()
         self._size = 0
-        self._has_reader = False
+        self._has_reader = has_reader
         self._is_lost = False
         self._changed = asyncio.Event()
 

@@ -18,8 +18,9 @@ from oxidite.http.body import ClientDisconnectError, content_length
 from oxidite.http.headers import Headers
 from oxidite.http.negotiation import parse_content_type
 from oxidite.http.request import Address, Request
-from oxidite.http.response import Response
-from oxidite.protocols.base import Application, cancelled_elsewhere, finish
+from oxidite.http.response import Response, StoredResponse
+from oxidite.protocols.base import Application, cancelled_elsewhere, finish, prepared
+from oxidite.protocols.forwarded import ForwardedScope
 from oxidite.protocols.inflight import current_task
 
 __all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
@@ -40,6 +41,10 @@ class RSGIHeaders(Protocol):
         """Return one value."""
         ...
 
+    def get_all(self, key: str) -> list[str]:
+        """Return every value."""
+        ...
+
     def items(self) -> list[tuple[str, str]]:
         """Return all fields."""
         ...
@@ -55,6 +60,8 @@ class Scope(Protocol):
     method: str
     path: str
     query_string: str
+    authority: str | None
+    """The host, over HTTP/2."""
 
     @property
     def headers(self) -> RSGIHeaders:
@@ -85,15 +92,29 @@ class HTTPProtocol(Protocol):
         """Answer."""
         ...
 
+    def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None:
+        """Answer with a file."""
+        ...
+
+    def response_file_range(
+        self, status: int, headers: list[tuple[str, str]], file: str, start: int, end: int
+    ) -> None:
+        """Answer with a part of a file."""
+        ...
+
 
 _new = object.__new__
 
 
 class LazyHeaders(Headers):
-    """Header fields that stay with Granian until somebody asks for all of them."""
+    """Header fields that stay with Granian until somebody asks for all of them.
 
-    __slots__ = ("_fields",)
+    Over HTTP/2 it has the host apart from them (RFC 9113 section 8.3.1).
+    """
+
+    __slots__ = ("_fields", "_scope")
     _fields: RSGIHeaders
+    _scope: Scope
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Return all fields as they came, repeated ones included. Not a copy: do not change it."""
@@ -101,13 +122,27 @@ class LazyHeaders(Headers):
             return self._items
         except AttributeError:
             self._items = self._fields.items()
+            if self._fields.get("host") is None and (host := self._authority()) is not None:
+                self._items = [("host", host), *self._items]
             return self._items
 
     def get(self, name: str, default: Any = None, /) -> Any:  # typed by the overloads above it
         """Return the first value of ``name``, or ``default``."""
         # PERF: middleware looks at one field and never at the others; benchmark `mw`.
         value = self._fields.get(name if name.islower() else name.lower())
+        if value is None and name.lower() == "host":
+            value = self._authority()
         return default if value is None else value
+
+    def _authority(self) -> str | None:
+        return self._scope.authority if self._scope.http_version == "2" else None
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, in order; an empty list without one."""
+        values = self._fields.get_all(name if name.islower() else name.lower())
+        if not values and (host := self.get(name)) is not None:
+            return [host]
+        return values
 
 
 class RSGIRequest(Request):
@@ -120,6 +155,7 @@ class RSGIRequest(Request):
         if headers is None:
             # PERF: without a constructor; benchmark `mw`.
             lazy = _new(LazyHeaders)
+            lazy._scope = self._scope  # noqa: SLF001 - made here
             lazy._fields = self._scope.headers
             headers = self._headers = lazy
         return headers
@@ -153,6 +189,18 @@ class RSGIRequest(Request):
         if value is None or value == "application/json":
             return value
         return parse_content_type(value)[0]
+
+    @property
+    def proxies(self) -> tuple[Address, ...]:
+        """The trusted proxies that it came through, the nearest first."""
+        return cast("tuple[Address, ...]", getattr(self._scope, "proxies", ()))
+
+    def forward(
+        self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
+    ) -> None:
+        """Be the request that ``client`` sent."""
+        self._scope = ForwardedScope(self._scope, client, scheme, host, proxies)
+        self._headers = None
 
     async def body(self) -> bytes:
         """Return the whole body; it is kept, so ask as often as you like."""
@@ -245,7 +293,10 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
     try:
         response = await app.handle(request)
         if not response.complete:
-            response = await app.render_error(request, _undeclared(request, response))
+            answer = await _carried(app, request, response, protocol)
+            if answer is None:
+                return
+            response = answer
         kind, body, status = response.bare_type, response.body, response.status
         if (
             kind
@@ -295,6 +346,26 @@ def _write(request: RSGIRequest, response: Response, protocol: HTTPProtocol) -> 
     if request.method == "HEAD" and status not in _NO_BODY and not _has_length(fields):
         fields = [*fields, ("content-length", str(len(body)))]
     protocol.response_empty(status, fields)
+
+
+async def _carried(
+    app: Application, request: RSGIRequest, response: Response, protocol: HTTPProtocol
+) -> Response | None:
+    """Have the server send a file, which it reads as its reader takes it; else return an answer."""
+    response = await prepared(app, request, response)
+    if response.complete:
+        return response
+    part = None
+    if isinstance(response, StoredResponse):
+        part = response.file_part or response.whole_file()
+    if part is None:
+        return await app.render_error(request, _undeclared(request, response))
+    fields = response.headers.multi_items()
+    if part.is_whole:
+        protocol.response_file(response.status, fields, part.path)
+    else:
+        protocol.response_file_range(response.status, fields, part.path, part.start, part.stop)
+    return None
 
 
 def _has_length(fields: list[tuple[str, str]]) -> bool:

@@ -11,23 +11,38 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_args, get_origin
 
 from oxidite.encoding import encode_json, encode_msgpack
-from oxidite.errors import NotAcceptableError, RouteError, ValidationError
+from oxidite.errors import (
+    HTTPError,
+    NotAcceptableError,
+    PreconditionFailedError,
+    RouteError,
+    ValidationError,
+)
 from oxidite.extract.base import Context, Marker, Parameter, location
 from oxidite.extract.depends import dependencies_of, forget, path_parameters
+from oxidite.extract.files import takes_files
 from oxidite.extract.plan import Plan, resolve_hints
-from oxidite.http.negotiation import best_match, etag_matches
+from oxidite.extract.streams import streamed
+from oxidite.http.conditional import Validators, not_modified
+from oxidite.http.limits import FileRule, FormLimits
+from oxidite.http.negotiation import best_match
 from oxidite.http.request import Request, Scopes
 from oxidite.http.response import (
     HTMLResponse,
     JSONResponse,
     RedirectResponse,
     Response,
+    StoredResponse,
     TextResponse,
     to_response,
 )
 from oxidite.http.types import Handler, Middleware
+from oxidite.http.version import Version
 from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
+from oxidite.routing.documented import Documented
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
+from oxidite.routing.streams import check_stream, stream_call
+from oxidite.routing.versioning import Versioning, VersionSpec
 
 __all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
 
@@ -48,11 +63,13 @@ class RouteOptions(TypedDict, total=False):
 
     ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
     of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
-    client goes away (only safe methods, unless said); ``etag`` computes one and answers 304;
+    client goes away (only safe methods, unless said); ``versions`` the versions it is in;
+    ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
     ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
     ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
-    without it, and their encoders for others than JSON and MessagePack; ``meta`` is for middleware
-    and policies.
+    without it, and their encoders for others than JSON and MessagePack; ``raises`` has the errors
+    that the handler raises and ``openapi`` more for documents; ``meta`` is for middleware and
+    policies.
     """
 
     name: str
@@ -61,10 +78,14 @@ class RouteOptions(TypedDict, total=False):
     middleware: Sequence[Middleware]
     meta: Mapping[str, object]
     max_body: int
+    form_limits: FormLimits
+    versions: VersionSpec
     cancel: bool
     etag: Literal["weak", "strong"]
     complete: bool
     produces: Sequence[str] | Mapping[str, Encoder]
+    raises: Sequence[type[HTTPError]]
+    openapi: Documented
 
 
 Encoder: TypeAlias = Callable[[object], bytes]
@@ -85,6 +106,8 @@ class Definition:
     handler: Callable[..., object]
     options: RouteOptions
     localns: Mapping[str, object] = field(repr=False)
+    placed: Callable[[Route, Sequence[Route]], None] | None = field(default=None, repr=False)
+    """Told at the start of the application as which of its routes this will answer."""
     websocket: WebSocketOptions | None = None
     """What was said of a WebSocket; ``None`` on every other route."""
     _plans: dict[object, tuple[Pattern, Plan]] = field(default_factory=dict, init=False, repr=False)
@@ -138,6 +161,7 @@ class Definition:
         pattern = pattern.typed(_declared_types(pattern, plan))
         if pattern.types() != types:
             plan = read(pattern.types())
+        check_stream(plan)
         return pattern if pattern.segments else _ROOT, plan
 
 
@@ -205,10 +229,22 @@ class Route:
     name: str
     tags: tuple[str, ...]
     middleware: tuple[Middleware, ...]
+    version: Version | None = None
+    """The version of the API that it belongs to; ``None`` for all of them."""
+    versioning: Versioning | None = None
+    """What lists that version."""
+    version_at: str | None = None
+    """The path before the version; ``None`` if that is not in the path."""
     path: str = field(init=False)
     """The pattern as text."""
     max_body: int | None = field(init=False)
     """Bytes of a request body accepted here, where that differs from the application's."""
+    form_limits: FormLimits = field(init=False)
+    """What a form may have."""
+    websocket: WebSocketOptions | None = field(init=False, repr=False)
+    """What holds for its WebSockets; ``None`` on every other route."""
+    files: Mapping[str, FileRule] = field(init=False, repr=False)
+    """The rules for the files of a form, by the names of their fields."""
     cancel: bool = field(init=False)
     """Whether the handler is cancelled when the client goes away."""
     handle: Handler = field(init=False, repr=False)
@@ -218,12 +254,20 @@ class Route:
         options = self.definition.options
         self.path = str(self.pattern)
         self.max_body = options.get("max_body")
+        self.form_limits = options.get("form_limits", FormLimits())
+        self.websocket = self.definition.websocket
+        self.files = _file_rules(self.plan)
         self.cancel = options.get("cancel", set(self.methods) <= _SAFE_METHODS)
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods it was registered for; HEAD and OPTIONS come by themselves."""
         return self.definition.methods
+
+    @property
+    def selected(self) -> bool:
+        """Whether something beside the path has to ask for its version."""
+        return self.version is not None and self.version_at is None
 
     @property
     def handler(self) -> Callable[..., object]:
@@ -253,18 +297,29 @@ class Route:
         declared = self.definition.options.get("complete")
         if declared is not None:
             return declared
-        return not _may_stream(self.plan.returns)
+        return streamed(self.plan.returns) is None and not _may_stream(self.plan.returns)
 
-    def fold(self, render: RenderError, websocket: WebSocketOptions | None = None) -> None:
-        """Make ``handle``; ``websocket`` is what holds for every WebSocket of the application."""
-        if self.definition.websocket is None:
+    def inherit(
+        self, *, max_body: int, form_limits: FormLimits, websocket: WebSocketOptions
+    ) -> None:
+        """Take from the application what the route does not say: it has room for its files."""
+        options = self.definition.options
+        self.form_limits = options.get("form_limits", form_limits)
+        if "max_body" not in options:
+            of_files = _size_of(self.files, self.form_limits)
+            self.max_body = None if of_files is None else max_body + of_files
+        if self.definition.websocket is not None:
+            self.websocket = {**websocket, **self.definition.websocket}
+
+    def fold(self, render: RenderError) -> None:
+        """Make ``handle``."""
+        if self.websocket is None:
             handler = self._fold_http(render)
         else:
             # Imported only now: who has no WebSocket does not pay for it.
             from oxidite.websocket.endpoint import websocket_endpoint
 
-            options: WebSocketOptions = {**(websocket or {}), **self.definition.websocket}
-            handler = websocket_endpoint(self.plan, options, render)
+            handler = websocket_endpoint(self.plan, self.websocket, render)
         for middleware in reversed(self.middleware):
             handler = wrap(handler, middleware, render)
         if dependencies_of(self.plan):
@@ -275,24 +330,60 @@ class Route:
         options = self.definition.options
         status = options.get("status", 200)
         offers = _offers(options.get("produces"), self.where)
+        if offers and streamed(self.plan.returns):
+            raise RouteError(
+                f"{self.where}: a stream has one form, which its annotation names. Leave produces= out, "
+                "or write a route for each form."
+            )
         handler = _endpoint(self.plan, status, offers, render)
         etag = options.get("etag")
-        return handler if etag is None else _with_etag(handler, weak=etag == "weak")
+        return handler if etag is None else _with_etag(handler, render, weak=etag == "weak")
+
+
+def _file_rules(plan: Plan) -> Mapping[str, FileRule]:
+    plans = (*(each.plan for each in dependencies_of(plan)), plan)
+    extractors = [step.extractor for each in plans for step in each.steps]
+    return {
+        name: rule
+        for extractor in extractors
+        if takes_files(extractor)
+        for name, rule in extractor.file_rules.items()
+    }
+
+
+def _size_of(files: Mapping[str, FileRule], limits: FormLimits) -> int | None:
+    """Return the bytes that all files may have together; ``None`` if that is not said."""
+    size = 0
+    for rule in files.values():
+        if rule.max_size is None:
+            return None
+        size += rule.max_size * (limits.max_files if rule.max_files is None else rule.max_files)
+    return size or None
 
 
 def _may_stream(type_: object) -> bool:
     """Tell whether a value of this annotation may be a stream: only values and known kinds are not."""
+    return _may_be(type_, lambda kind: not issubclass(kind, (*_COMPLETE_KINDS, StoredResponse)))
+
+
+def _may_be_incomplete(type_: object) -> bool:
+    """Tell whether a value of this annotation may be more than complete bytes."""
+    return _may_be(type_, lambda kind: not issubclass(kind, _COMPLETE_KINDS))
+
+
+def _may_be(type_: object, test: Callable[[type[Response]], bool]) -> bool:
+    """Tell whether a value of this annotation may be a stream, or a response that passes ``test``."""
     origin = get_origin(type_)
     if origin is Annotated:
-        return _may_stream(get_args(type_)[0])
+        return _may_be(get_args(type_)[0], test)
     if origin in (Union, UnionType):
-        return any(map(_may_stream, get_args(type_)))
+        return any(_may_be(each, test) for each in get_args(type_))
     type_ = origin or type_
     if type_ in (inspect.Parameter.empty, Any, object):
         return True
     if isinstance(type_, type):
         if issubclass(type_, Response):
-            return not issubclass(type_, _COMPLETE_KINDS)
+            return test(type_)
         return hasattr(type_, "__aiter__")
     return False
 
@@ -348,10 +439,11 @@ def _encoded(value: object, status: int, media_type: str, encode: Encoder) -> Re
     return response
 
 
-def _endpoint(
+def _endpoint(  # noqa: C901 - one frame for every request
     plan: Plan, status: int, offers: Mapping[str, Encoder], render: RenderError
 ) -> Handler:
-    call = plan.call
+    call = stream_call(plan, status) or plan.call
+    may_be_incomplete = _may_be_incomplete(plan.returns)
 
     async def endpoint(request: Request) -> Response:
         called = None
@@ -364,6 +456,8 @@ def _endpoint(
             else:
                 called = call(request)
                 response = to_response(await called, status)
+            if may_be_incomplete and not response.complete:
+                response = await response.prepare(request)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
             if called is None and isinstance(exc, ValidationError):
                 exc = await _with_others(plan, exc, request)
@@ -441,25 +535,17 @@ async def _abandon(scopes: Scopes, exc: BaseException) -> None:
                 raise
 
 
-def _with_etag(handler: Handler, *, weak: bool) -> Handler:
+def _with_etag(handler: Handler, render: RenderError, *, weak: bool) -> Handler:
     async def conditional(request: Request) -> Response:
         response = await handler(request)
         if not (response.complete and response.status == 200 and request.method in _SAFE_METHODS):
             return response
         digest = hashlib.blake2b(response.body, digest_size=16).hexdigest()
         etag = response.headers.setdefault("etag", f'W/"{digest}"' if weak else f'"{digest}"')
-        wanted = request.headers.get("if-none-match")
-        if wanted is not None and etag_matches(wanted, etag):
-            return _not_modified(response)
-        return response
+        try:
+            answer = Validators(etag).check(request.method, request.headers)
+        except PreconditionFailedError as exc:
+            return await render(request, exc)
+        return not_modified(response) if answer == "same" else response
 
     return conditional
-
-
-def _not_modified(response: Response) -> Response:
-    # A response of its own: the handler may keep the other and return it again.
-    answer = Response(status=304)
-    for name, value in response.headers.multi_items():
-        if not name.startswith("content-") or name == "content-location":
-            answer.headers.add(name, value)
-    return answer

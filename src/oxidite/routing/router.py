@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,15 +16,19 @@ from oxidite.extract.base import location
 from oxidite.extract.depends import Dependency
 from oxidite.extract.params import UnknownPathParameterError
 from oxidite.extract.plan import UnresolvedHintError
+from oxidite.extract.state import VersionItself
 from oxidite.http.request import Request
 from oxidite.http.response import ASGIApp, MountedResponse
 from oxidite.http.types import Middleware
+from oxidite.http.version import Version
 from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
 from oxidite.routing.pattern import Pattern
 from oxidite.routing.route import Definition, Route, RouteOptions
 from oxidite.routing.tree import ANY_METHOD
+from oxidite.routing.version_routes import remaining
+from oxidite.routing.versioning import Versioning, VersionSpec
 
-__all__ = ["Controller", "Entry", "Included", "Mount", "Router"]
+__all__ = ["Controller", "Entry", "Included", "Inherited", "Mount", "Router", "based_on"]
 
 H = TypeVar("H", bound=Callable[..., object])
 
@@ -73,7 +77,15 @@ class Included:
     controller: type[Controller] | None
 
 
-Entry: TypeAlias = Definition | Included | Mount
+@dataclass(frozen=True)
+class Inherited:
+    """The routes of another router, but those that are replaced and those of the handlers in ``without``."""
+
+    router: Router
+    without: tuple[Callable[..., object], ...]
+
+
+Entry: TypeAlias = Definition | Included | Mount | Inherited
 """What a router holds."""
 
 
@@ -87,6 +99,14 @@ class _Surroundings:
     tags: tuple[str, ...] = ()
     middleware: tuple[Middleware, ...] = ()
     controller: type[Controller] | None = None
+    versioning: Versioning | None = None
+    before: Pattern = _NOWHERE
+    """The prefix outside of the router that has the versioning."""
+    versions: VersionSpec | None = None
+    inherited: bool = False
+    """Whether these are the routes of another router, whose own versions do not count."""
+    version: Version | None = None
+    version_at: str | None = None
 
 
 class Router:
@@ -94,7 +114,8 @@ class Router:
 
     ``prefix`` may have parameters, ``host`` too (``{tenant}.example.com``); ``middleware`` runs around
     the group's routes, inside that of the application; ``name`` is put before the routes' names
-    with a dot.
+    with a dot. ``versioning`` lists the versions of what is in it, which come after its prefix in the
+    path; ``versions`` are those that its routes are in.
     """
 
     def __init__(
@@ -105,12 +126,16 @@ class Router:
         middleware: Sequence[Middleware] = (),
         tags: Sequence[str] = (),
         name: str = "",
+        versioning: Versioning | None = None,
+        versions: VersionSpec | None = None,
     ) -> None:
         self.prefix: Pattern = Pattern.parse(prefix)
         self.host: Pattern | None = None if host is None else _host_pattern(host)
         self.middleware: list[Middleware] = list(middleware)
         self.tags: tuple[str, ...] = tuple(tags)
         self.name = name
+        self.versioning: Versioning | None = versioning
+        self.versions: VersionSpec | None = versions
         self.entries: list[Entry] = []
 
     # Registering.
@@ -160,9 +185,12 @@ class Router:
         middleware: Sequence[Middleware] = (),
         tags: Sequence[str] = (),
         name: str = "",
+        versions: VersionSpec | None = None,
     ) -> Router:
         """Return a new router that is part of this one."""
-        router = Router(prefix, host=host, middleware=middleware, tags=tags, name=name)
+        router = Router(
+            prefix, host=host, middleware=middleware, tags=tags, name=name, versions=versions
+        )
         self.include(router)
         return router
 
@@ -193,6 +221,40 @@ class Router:
                 f"{app!r} cannot be mounted at {prefix!r}: it is not an ASGI application."
             )
         self._add(Mount(pattern, app))
+
+    def static(
+        self,
+        prefix: str,
+        directory: str | os.PathLike[str],
+        *,
+        index: str | None = "index.html",
+        spa: bool | str = False,
+        immutable: bool = False,
+        cache_control: str | None = None,
+        precompressed: bool = True,
+        name: str = "",
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        """Serve the files of a directory, which may be ``Assets``, under ``prefix``.
+
+        It must be there when the application starts. ``index`` is the page of a directory. With ``spa``, that page (or another, by its path below the
+        directory) answers a browser that goes where there is no file and no other route. ``immutable``
+        promises that a file never changes under its name. ``precompressed`` sends ``app.js.br``, ``.zst``
+        or ``.gz`` for ``app.js`` to who accepts it.
+        """
+        # An application without files needs none of it.
+        from oxidite.routing.static.site import Site
+
+        site = Site(
+            directory,
+            index=index,
+            spa=spa,
+            immutable=immutable,
+            cache_control=cache_control,
+            precompressed=precompressed,
+        )
+        for each in site.definitions(prefix, name=name, middleware=middleware):
+            self._add(each)
 
     def _register(
         self,
@@ -245,7 +307,7 @@ class Router:
     def routers(self) -> Iterator[Router]:
         """Yield the routers inside this one, however deep."""
         for entry in self.entries:
-            if isinstance(entry, Included):
+            if isinstance(entry, Included | Inherited):
                 yield entry.router
                 yield from entry.router.routers()
 
@@ -270,6 +332,26 @@ class Router:
         yield from _resolve(self, _Surroundings(), middleware=())
 
 
+def based_on(
+    router: Router, *, versions: VersionSpec, without: Sequence[Callable[..., object]] = ()
+) -> Router:
+    """Return a router that has the routes of another one in ``versions``, those added later too.
+
+    What is registered in it replaces the route of the same path and method; ``without`` are handlers whose
+    routes it does not have.
+    """
+    new = Router(
+        host=None,
+        middleware=router.middleware,
+        tags=router.tags,
+        name=router.name,
+        versions=versions,
+    )
+    new.prefix, new.host = router.prefix, router.host
+    new.entries.append(Inherited(router, tuple(without)))
+    return new
+
+
 def _define(
     path: str,
     methods: Iterable[str],
@@ -288,11 +370,6 @@ def _define(
         )
     if WEBSOCKET in verbs:
         raise RouteError(f"{where}: a WebSocket is no method. Use @app.websocket({path!r}).")
-    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-        raise RouteError(
-            f"{where} is a generator, which is no answer. Call it in a handler: "
-            f"return StreamingResponse({handler.__name__}())."
-        )
     _check_options(options, RouteOptions, "a route", where)
     return Definition(pattern, verbs, handler, options, localns)
 
@@ -309,7 +386,8 @@ def _define_websocket(
         "middleware": options.get("middleware", ()),
         "meta": options.get("meta", {}),
     }
-    return Definition(_parse(path, handler), (WEBSOCKET,), handler, shared, localns, options)
+    pattern = _parse(path, handler)
+    return Definition(pattern, (WEBSOCKET,), handler, shared, localns, websocket=options)
 
 
 def _parse(path: str, handler: Callable[..., object]) -> Pattern:
@@ -329,24 +407,81 @@ def _check_options(options: Mapping[str, object], known: type, what: str, where:
 def _resolve(
     router: Router, outer: _Surroundings, middleware: Sequence[Middleware]
 ) -> Iterator[Route]:
-    around = _Surroundings(
-        outer.prefix + router.prefix,
-        router.host or outer.host,
-        _dotted(outer.name, router.name),
-        (*outer.tags, *router.tags),
-        (*outer.middleware, *middleware),
-        outer.controller,
+    around = replace(
+        outer,
+        prefix=outer.prefix + router.prefix,
+        host=router.host or outer.host,
+        name=_dotted(outer.name, router.name),
+        tags=(*outer.tags, *router.tags),
+        middleware=(*outer.middleware, *middleware),
+        versions=outer.versions if outer.inherited else router.versions or outer.versions,
     )
+    if router.versioning is not None:
+        if around.versioning is not None:
+            raise RouteError(f"The router of {str(around.prefix)!r} has versions inside of others.")
+        around = replace(
+            around, versioning=router.versioning, before=around.prefix, prefix=_NOWHERE
+        )
+    yield from _entries(router, around)
+
+
+def _entries(router: Router, around: _Surroundings) -> Iterator[Route]:
+    bases = [entry for entry in router.entries if isinstance(entry, Inherited)]
+    if bases:
+        own = tuple(_own_entries(router, around))
+        for base in bases:
+            found = _entries(base.router, replace(around, inherited=True))
+            yield from remaining(found, own, base.without)
+        yield from own
+    else:
+        yield from _own_entries(router, around)
+
+
+def _own_entries(router: Router, around: _Surroundings) -> Iterator[Route]:
     for entry in router.entries:
         if isinstance(entry, Definition):
-            yield _resolved(entry, around)
+            for place in _places(around, entry):
+                yield _resolved(entry, place)
         elif isinstance(entry, Mount):
-            yield from _mounted(entry, around)
-        else:
+            for place in _places(around, None):
+                yield from _mounted(entry, place)
+        elif isinstance(entry, Included):
             inner = replace(
                 around, prefix=around.prefix + entry.prefix, controller=entry.controller
             )
             yield from _resolve(entry.router, inner, entry.router.middleware)
+
+
+def _places(around: _Surroundings, definition: Definition | None) -> Iterator[_Surroundings]:
+    """Yield where a route stands: once, or in each of its versions and, if it is there, in their paths."""
+    own = None if definition is None or around.inherited else definition.options.get("versions")
+    spec, versioning = own or around.versions, around.versioning
+    if spec is None:
+        yield replace(around, prefix=around.before + around.prefix)
+        return
+    where = f"{location(definition.handler)}: " if definition else ""
+    if versioning is None:
+        raise RouteError(
+            f"{where}versions={spec!r}, but nothing says which versions there are. Give the application or "
+            "a router around it versioning=Versioning([...])."
+        )
+    # Most applications have no versions, and this brings much with it.
+    from oxidite.routing.version_layer import version_layer
+
+    try:
+        versions = versioning.pick(spec)
+    except RouteError as exc:
+        raise RouteError(f"{where}{exc.message}") from None
+    for version in versions:
+        for prefix in versioning.prefixes(version.name):
+            depth = len(around.before.segments) if prefix else None
+            yield replace(
+                around,
+                prefix=around.before + Pattern.parse(prefix) + around.prefix,
+                middleware=(version_layer(versioning, version, depth=depth), *around.middleware),
+                version=version,
+                version_at=str(around.before).rstrip("/") if prefix else None,
+            )
 
 
 def _resolved(definition: Definition, around: _Surroundings) -> Route:
@@ -360,7 +495,12 @@ def _resolved(definition: Definition, around: _Surroundings) -> Route:
         given = {"self": Dependency(around.controller)}
     pattern, plan = definition.plan(around.prefix, around.host, given)
     options = definition.options
+    for step in plan.steps:
+        if isinstance(step.extractor, VersionItself):
+            step.extractor.check(around.version)
     name = options.get("name") or str(getattr(definition.handler, "__name__", ""))
+    if around.version_at is not None:
+        name = f"{name}@{around.version}"
     return Route(
         pattern,
         around.host,
@@ -369,6 +509,9 @@ def _resolved(definition: Definition, around: _Surroundings) -> Route:
         _dotted(around.name, name),
         (*around.tags, *options.get("tags", ())),
         (*around.middleware, *options.get("middleware", ())),
+        around.version,
+        around.versioning if around.version else None,
+        around.version_at,
     )
 
 
@@ -386,7 +529,18 @@ def _mounted(mount: Mount, around: _Surroundings) -> Iterator[Route]:
         definition = Definition(pattern, (ANY_METHOD,), answer, {"cancel": False}, {})
         whole, plan = definition.plan(around.prefix, around.host, None)
         name = _dotted(around.name, str(getattr(mount.app, "__name__", type(mount.app).__name__)))
-        yield Route(whole, around.host, definition, plan, name, around.tags, around.middleware)
+        yield Route(
+            whole,
+            around.host,
+            definition,
+            plan,
+            name,
+            around.tags,
+            around.middleware,
+            around.version,
+            around.versioning if around.version else None,
+            around.version_at,
+        )
 
 
 def _dotted(*parts: str) -> str:

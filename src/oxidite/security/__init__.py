@@ -14,6 +14,7 @@ from oxidite.security.signing import (
     ExpiredSignatureError,
     SecretLike,
     Signer,
+    Signers,
     development_secret,
 )
 
@@ -22,5 +23,6 @@ __all__ = [
     "ExpiredSignatureError",
     "SecretLike",
     "Signer",
+    "Signers",
     "development_secret",
 ]

@@ -15,7 +15,7 @@ import hmac
 import math
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,6 +28,7 @@ __all__ = [
     "ExpiredSignatureError",
     "SecretLike",
     "Signer",
+    "Signers",
     "decode_base64url",
     "development_secret",
     "encode_base64url",
@@ -137,6 +138,24 @@ class Signer:
             ends.append(int(issued) + limit)
         if ends and _now() >= min(ends):
             raise ExpiredSignatureError
+
+
+class Signers:
+    """Gives the signer of a purpose, made once; a resource of every application."""
+
+    def __init__(self, make: Callable[[str], Signer]) -> None:
+        self._make = make
+        self._made: dict[str, Signer] = {}
+
+    def __call__(self, salt: str) -> Signer:
+        """Return what signs for the purpose that ``salt`` names.
+
+        Raises:
+            ConfigError: the application has no secret, and this is not development.
+        """
+        if salt not in self._made:
+            self._made[salt] = self._make(salt)
+        return self._made[salt]
 
 
 def hkdf(secret: bytes, *, info: bytes, salt: bytes = b"", length: int = _HASH_SIZE) -> bytes:

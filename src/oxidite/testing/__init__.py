@@ -7,7 +7,15 @@
 """
 
 from oxidite.testing.client import Client
+from oxidite.testing.events import Received, ReceivedEvent
 from oxidite.testing.live import LiveServer
 from oxidite.testing.websocket import WebSocketDeniedError, WebSocketSession
 
-__all__ = ["Client", "LiveServer", "WebSocketDeniedError", "WebSocketSession"]
+__all__ = [
+    "Client",
+    "LiveServer",
+    "Received",
+    "ReceivedEvent",
+    "WebSocketDeniedError",
+    "WebSocketSession",
+]

@@ -10,14 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 import httpx2
 
 from oxidite.app import Oxidite
+from oxidite.encoding import codec_for
+from oxidite.extract.lines import LINES_TYPES
+from oxidite.testing.events import Received, ReceivedEvent, read_events, read_lines
 from oxidite.testing.recorded import current_exchange, record
 from oxidite.testing.websocket import WebSocketSession
+
+T = TypeVar("T")
 
 __all__ = ["Client"]
 
@@ -102,12 +108,41 @@ class Client(httpx2.AsyncClient):
         request.headers.update({"connection": "Upgrade", "upgrade": "websocket"})
         return WebSocketSession(self.app, request, self._address, raise_errors=self._raise_errors)
 
+    def events(
+        self,
+        method: str,
+        url: str,
+        **options: Any,  # those of httpx2's `stream`
+    ) -> Received[ReceivedEvent]:
+        """Ask for server-sent events: ``async for event in client.events("GET", "/feed")``.
+
+        An answer of another kind is an ``AssertionError`` that shows it.
+        """
+        stream = self.stream(method, url, **_accepting("text/event-stream", options))
+        return Received(stream, read_events, ("text/event-stream",))
+
+    @overload
+    def lines(self, method: str, url: str, **options: Any) -> Received[Any]: ...
+    @overload
+    def lines(self, method: str, url: str, type_: type[T], **options: Any) -> Received[T]: ...
+    def lines(self, method: str, url: str, type_: object = Any, **options: Any) -> Received[Any]:
+        """Ask for JSON Lines, each decoded as ``type_``; otherwise as ``events``."""
+        stream = self.stream(method, url, **_accepting(LINES_TYPES[0], options))
+        read = partial(read_lines, decode=codec_for(type_).decode_json)
+        return Received(stream, read, LINES_TYPES)
+
     def _restore(self) -> None:
         self.app.render_error.observers.remove(record)
         for type_ in self._resources:
             self.app.lifespan.remove_override(type_)
         for provider in self._dependencies:
             self.app.lifespan.replace(provider, None)
+
+
+def _accepting(media_type: str, options: dict[str, Any]) -> dict[str, Any]:
+    headers = httpx2.Headers(options.get("headers"))
+    headers.setdefault("accept", media_type)
+    return {**options, "headers": headers}
 
 
 class _Transport(httpx2.AsyncBaseTransport):

@@ -134,6 +134,8 @@ def test_routes_as_json(oxidite: Command) -> None:
         "host": "api.example.com",
         "tags": ["public"],
         "complete": False,
+        "version": None,
+        "deprecated": False,
     }
 
 
@@ -188,4 +190,37 @@ def test_a_websocket_is_told_from_a_page(oxidite: Command) -> None:
     assert [(line["methods"], line["path"], line["complete"]) for line in lines] == [
         (["GET"], "/chat", True),
         (["WEBSOCKET"], "/chat", False),
+    ]
+
+
+VERSIONED = """
+    from datetime import date
+    from oxidite import Oxidite
+    from oxidite.routing import Version, Versioning
+
+    app = Oxidite(versioning=Versioning([Version("1", date(2020, 1, 1)), "2"], path=True))
+
+    @app.get("/posts", versions="1-2")
+    async def posts() -> str: ...
+
+    @app.get("/health")
+    async def health() -> str: ...
+"""
+
+
+def test_versions_have_a_column_if_asked_for(oxidite: Command) -> None:
+    oxidite.write("shop.py", VERSIONED)
+    rows = [line.split() for line in oxidite("routes", "shop.py", "--versions").out.splitlines()]
+    assert [row[:4] for row in rows] == [
+        ["VERSION", "METHODS", "PATH", "NAME"],
+        ["1", "(deprecated)", "GET", "/v1/posts"],
+        ["2", "GET", "/v2/posts", "posts@2"],
+        ["GET", "/health", "health", "shop.py:11"],
+    ]
+    assert "VERSION" not in oxidite("routes", "shop.py").out
+    lines = json.loads(oxidite("routes", "shop.py", "--json").out)
+    assert [(line["version"], line["deprecated"]) for line in lines] == [
+        ("1", True),
+        ("2", False),
+        (None, False),
     ]

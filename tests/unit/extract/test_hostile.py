@@ -20,6 +20,7 @@ from oxidite import (
     Body,
     Cookie,
     Depends,
+    File,
     Form,
     FormData,
     Header,
@@ -54,6 +55,9 @@ class Files(Struct):
     file: Upload | None = None
     more: list[Upload] = []
     number: int = 0
+
+
+PICTURE = Annotated[Upload, File(max_size=3, types=["text/*", "image/png"])]
 
 
 class Model(BaseModel):
@@ -102,6 +106,14 @@ def application() -> Oxidite:
     @app.post("/form")
     async def form(data: Form[FormData]) -> list[str]:
         return list(data)
+
+    @app.post("/upload")
+    async def upload(file: PICTURE, number: list[Upload] | None = None) -> int:
+        return file.size + len(number or ())
+
+    @app.post("/parts")
+    async def parts(request: Request) -> list[str]:
+        return [part.name async for part in request.parts()]
 
     @app.post("/files")
     async def files(data: Form[Files]) -> int:
@@ -192,6 +204,8 @@ any_request = st.one_of(
     requests("POST", st.just("body"), PACKED, packed),
     requests("POST", st.sampled_from(["body", "form", "files"]), FORM, forms),
     requests("POST", st.sampled_from(["body", "form", "files"]), MULTIPART, multipart),
+    requests("POST", st.sampled_from(["upload", "parts"]), MULTIPART, multipart),
+    requests("POST", st.sampled_from(["upload", "parts"]), FORM, forms),
     requests("POST", st.sampled_from(["json", "form", "body"]), "multipart/form-data", multipart),
     requests("POST", st.just("json"), "nonsense; =", encoded),
     requests("GET POST HEAD OPTIONS BREW", paths, "text/plain", encoded),

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oxidite.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
-from oxidite.http.multipart import (
-    FormData,
-    FormLimits,
-    InvalidFormError,
-    Upload,
-    parse_multipart,
-    parse_urlencoded,
-    safe_filename,
+from oxidite.errors import (
+    BadRequestError,
+    InsufficientStorageError,
+    PayloadTooLargeError,
+    UnsupportedMediaTypeError,
 )
+from oxidite.http.filename import safe_filename
+from oxidite.http.form import FormData, parse_multipart, parse_urlencoded
+from oxidite.http.limits import FormLimits, InvalidFormError
+from oxidite.http.spool import Spool, Upload
 
 BOUNDARY = "x-boundary"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -335,7 +335,7 @@ class TestLimits:
             ({"max_field_size": 4}, "'a' is larger than 4 bytes"),
             ({"max_fields_total": 10}, "larger than 10 bytes together"),
             ({"max_file_size": 2}, "'g' is larger than 2 bytes"),
-            ({"max_headers": 1}, "more than 1 of them"),
+            ({"max_headers": 1}, "more than 1 header fields"),
             ({"max_header_size": 20}, "more than 20 bytes"),
         ],
     )
@@ -379,11 +379,11 @@ class TestLimits:
         assert body.taken <= kept
 
     async def test_nothing_over_a_limit_is_stored(self, temporary: Temporary) -> None:
-        body = file("f", "g", b"x" * 1000) + END
+        body = file("f", "g", b"x" * 100_000) + END
         with pytest.raises(PayloadTooLargeError):
-            await parse(body, size=100, spool_size=0, max_file_size=500)
+            await parse(body, size=100, spool_size=0, max_file_size=80_000)
         [spooled] = temporary.sizes
-        assert spooled <= 500
+        assert 60_000 < spooled <= 80_000
 
     @pytest.mark.parametrize(
         "content", [b"\r", b"\r\n", b"\r\n--x-boundar", b"\r\n-", b"-", b"\n\r"]
@@ -592,7 +592,7 @@ class TestUpload:
             raise OSError(errno.ENOSPC, "disk full")
 
         monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(InsufficientStorageError):
             await upload.save(tmp_path / "saved")
         with pytest.raises(FileNotFoundError):
             await upload.save(tmp_path / "missing" / "saved")
@@ -656,6 +656,22 @@ class TestSpool:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert [opened.closed for opened in temporary.files] == [True]
+
+    async def test_cancelling_at_every_turn_of_the_loop_closes_the_file(
+        self, temporary: Temporary
+    ) -> None:
+        for turns in range(100):
+            spool = Spool(0)
+            task = asyncio.create_task(spool.write(b"x" * 100_000))
+            for _ in range(turns % 10):
+                await asyncio.sleep(0)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await spool.aclose()
+            with pytest.raises(ValueError, match="closed"):
+                spool.read(0, 1)
+        assert all(opened.closed for opened in temporary.files)
 
 
 class TestSafeFilename:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from oxidite.http.negotiation import (
     MediaRange,
+    accepted_codings,
     best_match,
     etag_matches,
     parse_accept,
@@ -348,3 +349,42 @@ def _seconds(value: str) -> float:
     started = time.perf_counter()
     parse_content_type(value)
     return time.perf_counter() - started
+
+
+class TestCodings:
+    OFFERS = ("br", "zstd", "gzip")
+
+    @pytest.mark.parametrize(
+        ("field", "expected"),
+        [
+            (None, ()),
+            ("", ()),
+            ("gzip, br", ("br", "gzip")),
+            ("gzip;q=1.0, br;q=0.9", ("gzip", "br")),
+            (" GZIP ; Q=0.5 ,\tbr", ("br", "gzip")),
+            ("*", OFFERS),
+            ("*;q=0.5, gzip", ("gzip", "br", "zstd")),
+            ("gzip;q=0, *", ("br", "zstd")),
+            ("identity", ()),
+            ("identity;q=0.6, gzip;q=0.5, br;q=0.7", ("br",)),
+            # The first of two counts, and what is malformed does not.
+            ("gzip, gzip;q=0", ("gzip",)),
+            ("gzip;q=2, br", ("br",)),
+            ("gzip;level=9", ("gzip",)),
+        ],
+    )
+    def test_the_best_comes_first(self, field: str | None, expected: tuple[str, ...]) -> None:
+        assert accepted_codings(field, self.OFFERS) == expected
+
+    @given(st.text(" ,;=q01.*brgzipdentty-x\t", max_size=600))
+    def test_no_field_breaks_the_reader(self, field: str) -> None:
+        found = accepted_codings(field, self.OFFERS)
+
+        assert len(found) == len(set(found))
+        assert set(found) <= set(self.OFFERS)
+
+    def test_a_long_field_takes_no_longer_than_its_length(self) -> None:
+        began = time.process_time()
+        accepted_codings("x;q=0.5," * 100_000, self.OFFERS)
+
+        assert time.process_time() - began < 0.5

@@ -18,8 +18,8 @@ from oxidite.clock import perf
 from oxidite.config import Secret
 from oxidite.http.request import Request
 from oxidite.middleware.debug import debug_markdown, debug_page
-from oxidite.middleware.debug.redact import MASK, Redactor, is_secret_name, is_sensitive, scrub
 from oxidite.middleware.debug.values import LONGEST, Values
+from oxidite.security.redact import MASK, Redactor, is_secret_name, is_sensitive, scrub
 
 HIDDEN = "hunter2-Xyzzy-42"  # not a word, so that it is known again wherever it is
 GET = Request.of("GET", "/")

@@ -44,6 +44,7 @@ CODES = {
     "GatewayTimeoutError": "timeout",
     "GoneError": "gone",
     "HTTPError": "http_error",
+    "InsufficientStorageError": "insufficient_storage",
     "InternalServerError": "internal",
     "InvalidPathError": "invalid_path",
     "LengthRequiredError": "length_required",
@@ -60,6 +61,7 @@ CODES = {
     "UnauthorizedError": "unauthorized",
     "UnknownBackendError": "unknown_backend",
     "UnsupportedMediaTypeError": "unsupported_media_type",
+    "UpgradeRequiredError": "upgrade_required",
     "ValidationError": "validation",
 }
 

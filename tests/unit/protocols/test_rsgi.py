@@ -6,11 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from oxidite import Json, Oxidite, Request, Response, StreamingResponse
+from oxidite import FileResponse, Json, Oxidite, Request, Response, StreamingResponse
+from oxidite.http import Handler, complete
 
 
 class Point(msgspec.Struct):
@@ -23,6 +25,9 @@ class Headers:
 
     def get(self, key: str, default: str | None = None) -> str | None:
         return dict(self._fields).get(key, default)
+
+    def get_all(self, key: str) -> list[str]:
+        return [value for name, value in self._fields if name == key]
 
     def items(self) -> list[tuple[str, str]]:
         return self._fields
@@ -37,6 +42,7 @@ class Scope:
     http_version: str = "1.1"
     client: str = "127.0.0.1:4711"
     scheme: str = "http"
+    authority: str | None = None
     fields: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -73,6 +79,14 @@ class Protocol:
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.answers.append((status, headers, body))
+
+    def response_file(self, status: int, headers: list[tuple[str, str]], file: str) -> None:
+        self.response_file_range(status, headers, file, 0, Path(file).stat().st_size)
+
+    def response_file_range(
+        self, status: int, headers: list[tuple[str, str]], file: str, start: int, end: int
+    ) -> None:
+        self.response_bytes(status, headers, Path(file).read_bytes()[start:end])
 
 
 def make() -> Oxidite:
@@ -148,6 +162,26 @@ async def test_a_request_tells_what_granian_tells() -> None:
         "scheme": "http",
         "agent": "test",
     }
+
+
+async def test_over_http_2_the_authority_is_the_host() -> None:
+    seen: list[object] = []
+    app = Oxidite()
+
+    @app.get("/")
+    async def index(request: Request) -> None:
+        seen.extend((request.host, request.headers.get_all("Host"), "host" in request.headers))
+        seen.append(request.headers.multi_items())
+
+    await ask(app, Scope(http_version="2", authority="a.example", fields=[("x", "1")]))
+    await ask(app, Scope(http_version="1.1", authority="a.example", fields=[("host", "b.example")]))
+    await ask(app, Scope(http_version="1.1", authority="a.example"))
+
+    assert seen == [
+        *("a.example", ["a.example"], True, [("host", "a.example"), ("x", "1")]),
+        *("b.example", ["b.example"], True, [("host", "b.example")]),
+        *("", [], False, []),
+    ]
 
 
 async def test_a_body_is_read_and_decoded() -> None:
@@ -432,3 +466,109 @@ def test_a_resource_that_does_not_open_stops_the_start() -> None:
     with pytest.raises(OSError, match="no such host"):
         app.__rsgi_init__(loop)
     loop.close()
+
+
+# Files.
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    path = tmp_path / "large.bin"
+    path.write_bytes(b"begin" + bytes(200_000) + b"end")
+    return path
+
+
+async def ask_for_file(
+    answer: Response, method: str = "GET", *fields: tuple[str, str]
+) -> tuple[int, dict[str, str], bytes | None]:
+    app = Oxidite()
+
+    @app.get("/file", complete=True)
+    async def file() -> Response:
+        return answer
+
+    protocol = Protocol()
+    async with app.running():
+        await app.__rsgi__(Scope(method, "/file", fields=list(fields)), protocol)
+    [(status, headers, body)] = protocol.answers
+    return status, dict(headers), body
+
+
+async def test_a_large_file_is_left_to_the_server(large: Path) -> None:
+    status, headers, body = await ask_for_file(FileResponse(large))
+
+    assert status == 200
+    assert body == large.read_bytes()  # noqa: ASYNC240 - a small one
+    assert headers["content-length"] == "200008"
+    assert headers["content-type"] == "application/octet-stream"
+    assert headers["etag"]
+
+
+async def test_a_part_of_a_large_file_is_left_to_the_server(large: Path) -> None:
+    status, headers, body = await ask_for_file(FileResponse(large), "GET", ("range", "bytes=-3"))
+
+    assert (status, body) == (206, b"end")
+    assert headers["content-range"] == "bytes 200005-200007/200008"
+    assert headers["content-length"] == "3"
+
+
+async def test_several_small_parts_are_sent_in_one_message(large: Path) -> None:
+    status, headers, body = await ask_for_file(
+        FileResponse(large), "GET", ("range", "bytes=0-4,-3")
+    )
+
+    assert status == 206
+    assert body is not None
+    assert b"begin" in body
+    assert b"end" in body
+    assert headers["content-type"].startswith("multipart/byteranges; ")
+
+
+async def test_several_large_parts_are_given_up_for_the_whole(large: Path) -> None:
+    status, headers, body = await ask_for_file(
+        FileResponse(large, content_type="text/x"), "GET", ("range", "bytes=0-99999,100001-")
+    )
+
+    assert (status, body) == (200, large.read_bytes())  # noqa: ASYNC240 - a small one
+    assert headers["content-length"] == "200008"
+    assert headers["content-type"] == "text/x"
+
+
+async def test_the_head_of_a_large_file_is_sent_without_it(large: Path) -> None:
+    status, headers, body = await ask_for_file(FileResponse(large), "HEAD")
+
+    assert (status, body) == (200, None)
+    assert headers["content-length"] == "200008"
+
+
+async def test_a_file_that_does_not_exist_is_404(tmp_path: Path) -> None:
+    status, _, _ = await ask_for_file(FileResponse(tmp_path / "missing"))
+
+    assert status == 404
+
+
+async def test_a_file_that_a_middleware_changes_as_it_goes_is_refused(large: Path) -> None:
+    response = FileResponse(large)
+
+    async def changed() -> AsyncIterator[bytes | str]:
+        yield b"other"
+
+    response.content = changed()
+    status, _, body = await ask_for_file(response)
+
+    assert status == 500
+    assert body is not None
+    assert b"other" not in body
+
+
+async def test_a_middleware_may_answer_with_a_file(large: Path) -> None:
+    @complete
+    async def always(request: Request, call_next: Handler) -> Response:
+        return FileResponse(large if request.path == "/" else "/missing")
+
+    app = Oxidite(middleware=[always])
+    for path, expected in (("/", 200), ("/missing", 404)):
+        protocol = Protocol()
+        async with app.running():
+            await app.__rsgi__(Scope(path=path), protocol)
+        assert protocol.answers[0][0] == expected

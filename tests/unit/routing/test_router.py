@@ -237,14 +237,6 @@ def test_an_unknown_option_of_a_route_is_refused_with_what_it_may_have_been() ->
     )
 
 
-def test_a_generator_is_no_handler() -> None:
-    async def lines() -> AsyncIterator[str]:
-        yield ""
-
-    with pytest.raises(RouteError, match=r"lines\(\) is a generator.*StreamingResponse\(lines\(\)"):
-        Oxidite().get("/x")(lines)
-
-
 def test_something_that_cannot_be_called_is_no_handler() -> None:
     handler: Any = 3
     with pytest.raises(RouteError, match="3 cannot answer '/x': it is not callable"):

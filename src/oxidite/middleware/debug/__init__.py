@@ -1,7 +1,7 @@
 """What a failure looks like in development: a page for a person, Markdown to paste elsewhere.
 
 Both show the same report: the exceptions, the code around each frame, the request. What looks like
-a secret is masked while the report is made (``redact.py``), so no form of it ever holds one.
+a secret is masked while the report is made (``security/redact.py``), so no form of it ever holds one.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from oxidite.http.request import Request
 from oxidite.middleware.debug.markdown import markdown_of
 from oxidite.middleware.debug.page import page_of
 from oxidite.middleware.debug.printable import printable
-from oxidite.middleware.debug.redact import scrub
 from oxidite.middleware.debug.report import report_of
+from oxidite.security.redact import scrub
 
 __all__ = ["debug_markdown", "debug_page"]
 

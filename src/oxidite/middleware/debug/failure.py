@@ -15,9 +15,9 @@ from oxidite.middleware.debug.frames import (
     open_frames,
     shown_path,
 )
-from oxidite.middleware.debug.redact import Redactor, is_secret_name
 from oxidite.middleware.debug.source import Span, source_of
 from oxidite.middleware.debug.values import Values
+from oxidite.security.redact import Redactor, is_secret_name
 
 __all__ = ["Failure", "Relation", "failure_of", "learn_variables"]
 

@@ -12,10 +12,10 @@ from oxidite.middleware.debug.assets import POLICY, SCRIPT, STYLE
 from oxidite.middleware.debug.failure import Failure
 from oxidite.middleware.debug.frames import Frame, Gap, Variable
 from oxidite.middleware.debug.printable import printable
-from oxidite.middleware.debug.redact import MASK
 from oxidite.middleware.debug.report import Report
 from oxidite.middleware.debug.source import Line
 from oxidite.middleware.debug.summary import Row, Summary
+from oxidite.security.redact import MASK
 
 __all__ = ["page_of"]
 

@@ -8,8 +8,8 @@ from importlib import metadata
 
 from oxidite.http.request import Request
 from oxidite.middleware.debug.failure import Failure, failure_of, learn_variables
-from oxidite.middleware.debug.redact import Redactor
 from oxidite.middleware.debug.summary import Summary, learn_request, summary_of
+from oxidite.security.redact import Redactor
 
 __all__ = ["Report", "report_of"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from types import CodeType, FrameType
 
-from oxidite.middleware.debug.redact import Redactor
+from oxidite.security.redact import Redactor
 
 __all__ = ["Line", "Span", "source_of", "span_of"]
 

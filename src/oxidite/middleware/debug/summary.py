@@ -8,7 +8,7 @@ from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from oxidite.http.request import Request
-from oxidite.middleware.debug.redact import MASK, Redactor, is_secret_name, is_sensitive
+from oxidite.security.redact import MASK, Redactor, is_secret_name, is_sensitive
 
 __all__ = ["Row", "Summary", "learn_request", "summary_of"]
 

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from oxidite.clock import perf
 from oxidite.config import Secret
-from oxidite.middleware.debug.redact import MASK, Redactor, is_sensitive
+from oxidite.security.redact import MASK, Redactor, is_sensitive
 
 __all__ = ["LONGEST", "Values"]
 

@@ -1,0 +1,199 @@
+"""Content codings: gzip from the standard library, zstd and br from the extra ``compress``.
+
+RFC 9110 section 8.4.1, RFC 8878 and 9659 (zstd), RFC 7932 (br). Their packages are imported when an
+application asks for them; which of those a client reads is told by its Accept-Encoding.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
+from typing import Literal, Protocol, TypeAlias, cast
+
+from oxidite.errors import ConfigError, MissingExtraError
+
+__all__ = ["Coding", "Encoder", "Encoding", "available", "choose", "encoding"]
+
+Coding: TypeAlias = Literal["zstd", "br", "gzip"]
+"""The name of a content coding, as in Content-Encoding."""
+
+_MODULES = {
+    "zstd": "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd",
+    "br": "brotli",
+    "gzip": "zlib",
+}
+# RFC 9659 lets clients refuse a window of more than 8 MB: that of level 19 is not.
+_LEVELS: Mapping[Coding, tuple[int, int, int]] = {
+    "zstd": (1, 19, 3),
+    "br": (0, 11, 4),
+    "gzip": (1, 9, 6),
+}
+_GZIP = 31  # zlib's number for a gzip header and the largest window
+
+# What an open stream keeps is a matter of these: 0.1 MB with gzip, 0.4 with zstd, 0.8 with br.
+_STREAM_WINDOW = 17
+_STREAM_TABLES = 14
+_STREAM_WINDOW_BR = 16
+
+
+class Encoder(Protocol):
+    """Compresses one stream."""
+
+    def push(self, data: bytes) -> bytes:
+        """Return ``data`` compressed, all of it: the reader can decode what it has."""
+        ...
+
+    def finish(self) -> bytes:
+        """Return the end of the stream."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A content coding at a level: ``encode`` for a whole body, ``encoder`` for a stream."""
+
+    name: Coding
+    encode: Callable[[bytes], bytes]
+    encoder: Callable[[], Encoder]
+
+
+def available() -> tuple[Coding, ...]:
+    """Return the codings that are installed, the best first."""
+    found: list[Coding] = []
+    for name in _LEVELS:
+        try:
+            import_module(_MODULES[name])
+        except ModuleNotFoundError:
+            continue
+        found.append(name)
+    return tuple(found)
+
+
+def encoding(name: Coding, level: int | None) -> Encoding:
+    """Return a coding, ready for use; ``level`` is a usual one unless given.
+
+    Raises:
+        ConfigError: there is no such coding, or no such level of it.
+        MissingExtraError: its package is not installed.
+    """
+    if name not in _LEVELS:
+        raise ConfigError(f"There is no coding {name!r}. Choose among: {', '.join(_LEVELS)}.")
+    lowest, highest, usual = _LEVELS[name]
+    level = usual if level is None else level
+    if not lowest <= level <= highest:
+        raise ConfigError(f"Levels of {name} are from {lowest} to {highest}; {level} is none.")
+    module = load(name)
+    if name == "gzip":
+        return Encoding(name, lambda data: zlib.compress(data, level, _GZIP), lambda: _Gzip(level))
+    if name == "br":
+        return Encoding(
+            name,
+            lambda data: cast("bytes", module.compress(data, quality=level)),
+            lambda: _Brotli(module, level),
+        )
+    return Encoding(
+        name,
+        lambda data: cast("bytes", module.compress(data, level)),
+        lambda: _Zstd(module, level),
+    )
+
+
+def load(name: str) -> ModuleType:
+    """Import the module of a coding.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return import_module(_MODULES[name])
+    except ModuleNotFoundError as exc:
+        raise MissingExtraError("compress", needed_by=f"The content coding {name}") from exc
+
+
+class _Gzip:
+    def __init__(self, level: int) -> None:
+        self._stream = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
+
+    def push(self, data: bytes) -> bytes:
+        return self._stream.compress(data) + self._stream.flush(zlib.Z_SYNC_FLUSH)
+
+    def finish(self) -> bytes:
+        return self._stream.flush()
+
+
+class _Brotli:
+    def __init__(self, module: ModuleType, level: int) -> None:
+        self._stream = module.Compressor(quality=level, lgwin=_STREAM_WINDOW_BR)
+
+    def push(self, data: bytes) -> bytes:
+        return cast("bytes", self._stream.process(data) + self._stream.flush())
+
+    def finish(self) -> bytes:
+        return cast("bytes", self._stream.finish())
+
+
+class _Zstd:
+    def __init__(self, module: ModuleType, level: int) -> None:
+        names = module.CompressionParameter
+        self._stream = module.ZstdCompressor(
+            options={
+                names.compression_level: level,
+                names.window_log: _STREAM_WINDOW,
+                names.hash_log: _STREAM_TABLES,
+                names.chain_log: _STREAM_TABLES,
+            }
+        )
+
+    def push(self, data: bytes) -> bytes:
+        return cast("bytes", self._stream.compress(data, mode=self._stream.FLUSH_BLOCK))
+
+    def finish(self) -> bytes:
+        return cast("bytes", self._stream.flush())
+
+
+# What a client reads.
+
+_MEMBER = re.compile(
+    r"[ \t]*+([!#$%&'*+\-.^_`|~0-9A-Za-z]++)[ \t]*+"
+    r"(?:;[ \t]*+[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*+)?",
+    re.ASCII,
+)
+_MAX_MEMBERS = 32
+_CACHED_LENGTH = 256  # characters of a field that may stay in memory
+
+
+def choose(accept: str | None, offers: tuple[Coding, ...]) -> Coding | None:
+    """Return the coding that the client likes best; ``None`` if it is to have none.
+
+    Between those it likes the same the first offer wins. No field means none, although it would
+    allow any (RFC 9110 section 12.5.3): who says nothing may not be able to decode. A member that is
+    malformed is as if it were not there.
+    """
+    if not accept or not offers:
+        return None
+    if len(accept) > _CACHED_LENGTH:
+        return _choose(accept, offers)
+    return _cached_choose(accept, offers)
+
+
+def _choose(accept: str, offers: Sequence[Coding]) -> Coding | None:
+    weights: dict[str, float] = {}
+    for member in accept.split(",", _MAX_MEMBERS)[:_MAX_MEMBERS]:
+        found = _MEMBER.fullmatch(member)
+        if found is not None:
+            name = found[1].lower()
+            weights.setdefault("gzip" if name == "x-gzip" else name, float(found[2] or 1))
+    rest = weights.get("*", 0.0)
+    best = max(offers, key=lambda name: weights.get(name, rest))
+    weight = weights.get(best, rest)
+    # Without a word of its own identity is what nobody would choose who can have less.
+    return best if weight > 0 and weight >= weights.get("identity", 0.0) else None
+
+
+_cached_choose = lru_cache(maxsize=256)(_choose)

@@ -1,0 +1,145 @@
+"""CORS: lets pages of other origins use this application (https://fetch.spec.whatwg.org/#http-cors-protocol).
+
+It protects nothing by itself: a request of an origin that is not allowed is answered like any other,
+and it is the browser that keeps the answer from the page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from oxidite.errors import ConfigError, ForbiddenError
+from oxidite.http.headers import header_name
+from oxidite.http.methods import PathMethods
+from oxidite.http.middleware import complete, ordered
+from oxidite.http.request import Request
+from oxidite.http.response import Response
+from oxidite.http.types import Handler, Middleware
+from oxidite.middleware.origins import OriginLike, Origins
+
+__all__ = ["OriginNotAllowedError", "cors"]
+
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}")
+_NAMES = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z, ]{1,4096}")
+
+
+class OriginNotAllowedError(ForbiddenError):
+    """Pages of this origin may not use this application."""
+
+    code = "origin_not_allowed"
+
+
+def cors(
+    origins: Iterable[OriginLike],
+    *,
+    methods: Iterable[str] | None = None,
+    headers: Iterable[str] = ("authorization", "content-type"),
+    expose: Iterable[str] = (),
+    credentials: bool = False,
+    max_age: float = 600.0,
+    private_network: bool = False,
+) -> Middleware:
+    """Let pages of ``origins`` use what this surrounds, errors included.
+
+    ``"*"`` is every origin, ``"https://*.example.com"`` every one below that domain, and a regular
+    expression has to match the whole. ``headers`` are those of a request that pages may set, ``"*"``
+    all of them; ``expose`` those of a response that they may read. With ``credentials`` browsers send
+    cookies along. A browser asks before it sends what a form could not: the answer, good for
+    ``max_age`` seconds, names the methods that the path has, or ``methods``, for every path then.
+    ``private_network`` lets public pages reach an application in a private network.
+
+    Raises:
+        ConfigError: an origin is none, or everyone would be trusted with the user's credentials.
+    """
+    allowed = Origins(origins, credentials=credentials)
+    exposed = ", ".join(map(header_name, expose))
+    if credentials and "*" in exposed:
+        raise ConfigError('With credentials "*" is no wildcard: name the headers in expose=.')
+    fixed: list[tuple[str, str]] = []
+    if credentials:
+        fixed.append(("access-control-allow-credentials", "true"))
+    answer = _Preflight(methods, headers, max_age, fixed, private_network=private_network)
+    to_read = [*fixed, ("access-control-expose-headers", exposed)] if exposed else fixed
+    everyone, exact = allowed.everyone, allowed.exact
+
+    # What these refuse has to be readable for the page, too.
+    @complete
+    @ordered(outside=["rate_limit", "csrf", "decompression", "idempotency"])
+    async def middleware(request: Request, call_next: Handler) -> Response:
+        origin = request.headers.get("origin")
+        is_allowed = origin is not None and (origin in exact or origin in allowed)
+        if origin is not None and request.method == "OPTIONS":
+            asked = request.headers.get("access-control-request-method")
+            found = None if asked is None else answer.methods(request, asked)
+            if found:
+                if not is_allowed:
+                    raise OriginNotAllowedError(headers={"vary": "origin"})
+                return answer(request, "*" if everyone else origin, found)
+        response = await call_next(request)
+        fields = response.headers
+        if everyone:
+            fields["access-control-allow-origin"] = "*"
+        else:
+            # Without an Origin too: a cache must not give that answer to a page.
+            fields.add_vary("origin")
+            if origin is None or not is_allowed:
+                return response
+            fields["access-control-allow-origin"] = origin
+        for name, value in to_read:
+            fields[name] = value
+        return response
+
+    return middleware
+
+
+class _Preflight:
+    """Answers what a browser asks before it sends the request itself."""
+
+    def __init__(
+        self,
+        methods: Iterable[str] | None,
+        headers: Iterable[str],
+        max_age: float,
+        fixed: list[tuple[str, str]],
+        *,
+        private_network: bool,
+    ) -> None:
+        if isinstance(methods, str) or isinstance(headers, str):
+            raise ConfigError("methods= and headers= of cors are lists.")
+        if not 0 <= max_age <= 10**9:
+            raise ConfigError(f"max_age={max_age} is not a time that an answer is good for.")
+        self._methods = None if methods is None else frozenset(map(str.upper, methods))
+        names = sorted(set(map(header_name, headers)))
+        self._any_header = "*" in names
+        self._headers = ", ".join(names)
+        self._fixed = [*fixed, ("access-control-max-age", str(int(max_age)))]
+        self._private_network = private_network
+
+    def methods(self, request: Request, asked: str) -> str:
+        """Return the methods of the path, as a field; nothing if the path leads nowhere."""
+        found = (
+            request.resources.get(PathMethods)(request) if self._methods is None else self._methods
+        )
+        if "*" in found:
+            # Another application answers there, or all were allowed: who asks is told yes.
+            return asked if _METHOD.fullmatch(asked) else "GET, HEAD, POST"
+        return ", ".join(sorted({*found, "HEAD"} if "GET" in found else found))
+
+    def __call__(self, request: Request, origin: str, methods: str) -> Response:
+        answer = Response(status=204)
+        fields = answer.headers
+        fields["vary"] = "origin, access-control-request-method, access-control-request-headers"
+        fields["access-control-allow-origin"] = origin
+        fields["access-control-allow-methods"] = methods
+        names = self._headers
+        if self._any_header:
+            # As they were asked for: "*" would not mean Authorization, nor anything with credentials.
+            names = request.headers.get("access-control-request-headers", "")
+        if names and _NAMES.fullmatch(names):
+            fields["access-control-allow-headers"] = names
+        for name, value in self._fixed:
+            fields[name] = value
+        if self._private_network and "access-control-request-private-network" in request.headers:
+            fields["access-control-allow-private-network"] = "true"
+        return answer
