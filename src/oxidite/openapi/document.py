@@ -151,9 +151,9 @@ class _Paths:
 
     def add(self, route: Route, path: str) -> None:
         """Add what a route answers, each of its methods."""
-        if ANY_METHOD in route.methods or not route.definition.options.get("openapi", {}).get(
-            "include", True
-        ):
+        if ANY_METHOD in route.methods or route.is_websocket:
+            return  # what such a one says, OpenAPI has no words for
+        if not route.definition.options.get("openapi", {}).get("include", True):
             return
         path, first = self._by_shape.setdefault(shape_of(path), (path, route))
         if first.pattern.params and _params(first) != _params(route):
