@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from oxidite import Oxidite
+from oxidite import Oxidite, Request
 from oxidite.middleware import (
     access_log,
     allowed_hosts,
@@ -130,3 +130,19 @@ async def test_it_may_be_in_an_application_that_has_versions() -> None:
 
     async with Client(app) as client, client.websocket("/talk") as socket:
         assert await socket.receive() == "talk"
+
+
+async def test_behind_a_proxy_the_client_is_the_one_it_names() -> None:
+    app = Oxidite(trusted_proxies="10.0.0.0/8")
+
+    @app.websocket("/who")
+    async def who(socket: WebSocket, request: Request) -> None:
+        await socket.send(f"{request.client and request.client.host} {request.scheme}")
+
+    named = {"x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "https"}
+    for peer, seen in (("10.1.2.3", "192.0.2.7 https"), ("203.0.113.9", "203.0.113.9 http")):
+        async with (
+            Client(app, client=(peer, 1)) as client,
+            client.websocket("/who", headers=named) as socket,
+        ):
+            assert await socket.receive() == seen
