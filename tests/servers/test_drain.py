@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 from typing import Protocol
 
 import pytest
@@ -233,7 +234,7 @@ def test_a_signal_while_workers_import_the_application_is_obeyed(
 ) -> None:
     served = serve(APP, "--server", server, "--workers", "2", "--port", "0")
     served.wait_until(lambda: "ASGI" in served.said)
-    (tmp_path / "app.py").write_text(__import__("textwrap").dedent(IMPORTS_FOR_EVER))
+    (tmp_path / "app.py").write_text(dedent(IMPORTS_FOR_EVER))
     marker = tmp_path / "importing"
     served.wait_until(lambda: marker.exists() or "Serving" in served.said)
     began = time.monotonic()

@@ -76,7 +76,8 @@ class Farewell:
         """Obey SIGTERM, in place of Granian; return what stops its worker."""
         self._loop = loop
         self._event = WorkerSignal()
-        loop.add_signal_handler(signal.SIGTERM, self.begin)
+        # Not the loop's own way: it loses what comes while the loop does not run, as in between.
+        signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(self.begin))
         return self._event
 
     def begin(self) -> None:
