@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fix check test test-slow cov docs bench lock clean
+.PHONY: help setup tools demo fix check test test-slow cov docs bench lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ setup: .venv/.ready .venv/.docs-ui ## the environment in .venv, from requirement
 	$(BIN)/python packages/docs-ui/fetch.py
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --reinstall packages/docs-ui
 	@touch $@
+
+tools: ## what some tests use that is no Python package: Chromium, on Debian and its like
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
 
 demo: setup ## runs the demonstration application on http://127.0.0.1:8000
 	@$(BIN)/oxidite dev examples/blog/app.py $(ARGS) || test $$? -eq 130  # Ctrl-C is how it ends

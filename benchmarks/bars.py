@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.contract import FILES
 from benchmarks.environments import OURS
 from benchmarks.measure import Spread
-from benchmarks.plans import BEST, COMPARED, Cell
+from benchmarks.plans import BEST, COMPARED, SOCKET_PEERS, Cell
 from benchmarks.results import Results
 from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN, Target
 
@@ -133,7 +133,20 @@ def bars(peers: Collection[str]) -> list[Bar]:
         *_files(),
         *_best_interface(compared),
         *_same_server(compared),
+        *_sockets(compared),
     ]
+
+
+def _sockets(compared: list[Target]) -> Iterator[Bar]:
+    for server in (GRANIAN_ASGI, UVICORN):
+        others = [t for t in compared if t.server == server and t.peer in SOCKET_PEERS]
+        yield Bar(
+            f"ws on {server}, against every peer there",
+            "ws",
+            Cell(f"{OURS}@{server}", "ws"),
+            tuple(Cell(t.label, "ws") for t in others),
+            1.0,
+        )
 
 
 def _above_controls() -> list[Bar]:

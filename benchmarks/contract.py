@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import echo
+
 ORIGIN = "https://example.com"
 ITEM = (
     b'{"name":"Walnut desk","price":349.5,"quantity":3,"tags":["office","wood","oak"],'
@@ -45,6 +47,8 @@ class Workload:
     expected: bytes
     refused: tuple[Exchange, ...] = ()
     reply_header: tuple[str, frozenset[str]] | None = None
+    is_socket: bool = False
+    """Whether it is messages over a WebSocket, which `benchmarks.echo` sends."""
 
 
 def _broken_item(old: bytes, new: bytes) -> Exchange:
@@ -103,6 +107,7 @@ MIDDLEWARE = Workload(
     _JSON_REPLY,
     reply_header=("access-control-allow-origin", frozenset({"*", ORIGIN})),
 )
+WEBSOCKET = Workload("ws", "ws", Exchange("GET", "/ws"), "text/plain", echo.MESSAGE, is_socket=True)
 STREAM_PIECE = 65_536
 """Bytes of each piece of a stream; `/stream/{pieces}` has so many of them."""
 STREAM = Workload(
@@ -125,7 +130,7 @@ def _file(name: str, size: int) -> Workload:
 
 
 FILES = (_file("1k", 1024), _file("64k", 65_536), _file("1m", 1_048_576))
-WORKLOADS = {**IN_ONE_PIECE, **{w.name: w for w in (STREAM, *FILES)}}
+WORKLOADS = {**IN_ONE_PIECE, **{w.name: w for w in (STREAM, WEBSOCKET, *FILES)}}
 DESCRIPTIONS = {
     "plaintext": "`GET /plaintext`: 13 bytes of text",
     "json": "`GET /json`: an object of one field",
@@ -135,6 +140,7 @@ DESCRIPTIONS = {
     "route-alone": "`GET /r299/7/x`: the same route as the only one",
     "stream": "`GET /stream/N`: N times 64 KiB, made while they are sent",
     "mw": "`GET /json` behind five middlewares that do nothing, and CORS",
+    "ws": f"{len(echo.MESSAGE)} bytes of text over a WebSocket, sent back; each message is a request",
     "1k": "`GET /files/1k.bin`: a file of 1 KiB from a directory",
     "64k": "`GET /files/64k.bin`: one of 64 KiB",
     "1m": "`GET /files/1m.bin`: one of 1 MiB",
@@ -153,6 +159,8 @@ def deviations(workload: Workload, port: int, *, validates: bool) -> list[str]:
 
     `validates=False` is for controls that answer without looking; only the good request is sent.
     """
+    if workload.is_socket:
+        return echo.deviations(port)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         # Twice: the second answer shows that the connection was kept and nothing was left in it.

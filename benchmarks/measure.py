@@ -14,6 +14,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from math import ceil
@@ -21,7 +22,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.contract import Workload
-from benchmarks.environments import STATE
+from benchmarks.environments import REPOSITORY, STATE
 from benchmarks.servers import CLIENT_CORE, SERVER_CORE, Server, ServerFailedError, affinity
 
 CONNECTIONS = 64
@@ -109,7 +110,8 @@ def window(
     pids = server.pids()
     cpu, client, cores = cpu_seconds(pids), _children_cpu(), _cores_busy()
     started = time.perf_counter()
-    counted = _wrk(server, workload, seconds, connections)
+    load = _echo if workload.is_socket else _wrk
+    counted = load(server, workload, seconds, connections)
     elapsed = time.perf_counter() - started
     server.check()
     if not pids <= server.pids():
@@ -155,6 +157,29 @@ def _wrk(server: Server, workload: Workload, seconds: float, connections: int) -
     last = output.strip().splitlines()[-1:]
     if process.returncode != 0 or not last or not last[0].startswith(b"{"):
         raise ServerFailedError(f"wrk: {b' '.join(last).decode(errors='replace')[:200]}")
+    return {name: float(value) for name, value in json.loads(last[0]).items()}
+
+
+def _echo(server: Server, _: Workload, seconds: float, connections: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.echo", str(server.port), f"{seconds}"]
+    with affinity(CLIENT_CORE):
+        process = subprocess.Popen(
+            [*command, str(connections)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        output, _ = process.communicate(timeout=seconds + 20)
+    except subprocess.TimeoutExpired:
+        raise ServerFailedError("the load did not end: the server stopped answering") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    last = output.strip().splitlines()[-1:]
+    if process.returncode != 0 or not last:
+        raise ServerFailedError(f"echo: {b' '.join(last).decode(errors='replace')[:200]}")
     return {name: float(value) for name, value in json.loads(last[0]).items()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.contract import FILES
 from benchmarks.environments import OURS
-from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN
+from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN, Target
 
 BASIC = ("plaintext", "json", "users", "items")
 COMPARED = (*BASIC, "routes", "mw")
@@ -17,12 +17,14 @@ SETS = {
     "asgi": "ASGI: the framework above the bare interface",
     "routes": "300 routes",
     "mw": "Five middlewares and CORS",
+    "ws": "WebSockets",
     "files": "Files",
     "peers": "Peers",
     "latency": "One connection",
     "stream": "A stream",
     "idle": "Idle connections",
 }
+SOCKET_PEERS = ("fastapi", "starlette", "litestar")
 PAIRED = tuple(name for name in SETS if name not in ("stream", "idle"))
 IDLE_TARGETS = (f"raw@{GRANIAN_RSGI}", BEST, f"raw@{UVICORN}", f"{OURS}@{UVICORN}")
 STREAM_SERVERS = (GRANIAN_ASGI, UVICORN)
@@ -72,6 +74,9 @@ def comparisons(
     if set_name == "peers":
         labels = [t.label for t in TARGETS.values() if not t.is_peer or t.peer in peers]
         return [_one(set_name, w, labels) for w in COMPARED if w in workloads]
+    if set_name == "ws":
+        labels = [t.label for t in TARGETS.values() if _has_socket(t, peers)]
+        return [_one(set_name, "ws", labels, connections=16)] if "ws" in workloads else []
     if set_name == "latency":
         labels = [t.label for t in TARGETS.values() if not t.is_peer or t.peer in peers]
         return [_one(set_name, "json", labels, connections=1)] if "json" in workloads else []
@@ -88,6 +93,14 @@ def comparisons(
         return []
     cells = tuple(Cell(label, w) for label in labels for w in pairs)
     return [Comparison(set_name, ", ".join(pairs), cells)]
+
+
+def _has_socket(target: Target, peers: Collection[str]) -> bool:
+    if target.server not in (GRANIAN_ASGI, UVICORN):
+        return False
+    if target.is_peer:
+        return target.peer in peers and target.peer in SOCKET_PEERS
+    return not target.label.startswith("thin")
 
 
 def _one(set_name: str, workload: str, labels: list[str], connections: int = 64) -> Comparison:

@@ -64,6 +64,7 @@ NEVER = {
     "oxidite.protocols.wsgi",
     "oxidite.servers",
     "oxidite.testing",
+    "oxidite.websocket",
 }
 
 # Parts of the core that an application imports when it uses them.

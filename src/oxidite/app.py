@@ -27,10 +27,11 @@ from oxidite.http.proxies import TrustedProxies
 from oxidite.http.request import DEFAULT_MAX_BODY, Request
 from oxidite.http.response import Response
 from oxidite.http.types import Handler, Middleware
+from oxidite.http.websocket import WebSocketOptions
 from oxidite.lifespan import Lifespan, Resource
 from oxidite.middleware.errors import ErrorHandler, ErrorRenderer
 from oxidite.plugin import Plugin
-from oxidite.protocols.asgi import serve_asgi
+from oxidite.protocols.asgi import Message, Receive, Send, serve_asgi
 from oxidite.protocols.inflight import BodyPace, InFlight
 from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
@@ -54,7 +55,8 @@ class Oxidite(Router):
     is on in development and off everywhere else, unless said. ``secret`` signs URLs and cookies;
     ``max_body`` is the largest request body accepted, in bytes; ``form_limits`` what a form may have.
     ``trusted_proxies`` are the networks of those whose word counts on where a request came from: of
-    nobody, unless said. ``versioning`` lists the versions of its API.
+    nobody, unless said. ``versioning`` lists the versions of its API. ``websocket`` has options for
+    every WebSocket; those of its route come first.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Oxidite(Router):
         secret: SecretLike | Sequence[SecretLike] | None = None,
         trailing_slash: TrailingSlash = "strict",
         max_body: int = DEFAULT_MAX_BODY,
+        websocket: WebSocketOptions | None = None,
         trusted_proxies: str | Sequence[str] | TrustedProxies = (),
         form_limits: FormLimits | None = None,
         versioning: Versioning | None = None,
@@ -76,6 +79,7 @@ class Oxidite(Router):
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body
+        self.websocket_options: WebSocketOptions = websocket or {}
         self._before = _before_proxies(trusted_proxies) if trusted_proxies else None
         self.form_limits: FormLimits = form_limits or FormLimits()
         self.background: BackgroundTasks = BackgroundTasks()
@@ -127,7 +131,11 @@ class Oxidite(Router):
         if self._table is None:
             routes = tuple(self.resolve())
             for route in routes:
-                route.inherit(max_body=self.max_body, form_limits=self.form_limits)
+                route.inherit(
+                    max_body=self.max_body,
+                    form_limits=self.form_limits,
+                    websocket=self.websocket_options,
+                )
             is_plain = all(route.version is None for route in routes)
             self._table = (RouteTable if is_plain else versioned_table)(
                 routes,
@@ -149,6 +157,17 @@ class Oxidite(Router):
     def handle(self, request: Request) -> Awaitable[Response]:
         """Answer a request; every failure is a response too. ASGI, RSGI and tests all pass here."""
         return self._handler(request)
+
+    def handle_websocket(self, request: Request) -> Awaitable[Response]:
+        """Answer the handshake of a WebSocket, as ``handle`` does any other request."""
+        return self._behind_proxies(self.table.handshake)(request)
+
+    async def serve_websocket(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Talk over one WebSocket, as ASGI has it."""
+        # Imported only now: who has no WebSocket does not pay for it.
+        from oxidite.protocols.asgi_websocket import serve_websocket
+
+        await serve_websocket(self, scope, receive, send)
 
     def _first(self, request: Request) -> Awaitable[Response]:
         self._handler = self._behind_proxies(self.table.dispatch)

@@ -6,17 +6,26 @@ import asyncio
 import contextvars
 import functools
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar, overload
 
-__all__ = ["BackgroundTasks", "ThreadPool", "call", "finished"]
+__all__ = ["BackgroundTasks", "ThreadPool", "call", "current_task", "finished"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _logger = logging.getLogger("oxidite")
+
+current_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[object] | None]
+"""Return the task that runs now in a loop."""
+if sys.version_info >= (3, 12):
+    current_task = asyncio.current_task
+else:
+    # PERF: a Python function there, around this dictionary; benchmark `json`.
+    current_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class ThreadPool:

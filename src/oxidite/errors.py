@@ -17,6 +17,7 @@ The tree::
     │   ├── PreconditionFailedError 412
     │   ├── PayloadTooLargeError 413     UnsupportedMediaTypeError  415
     │   ├── ValidationError      422 ── carries every FieldError of the request
+    │   ├── UpgradeRequiredError 426
     │   ├── TooManyRequestsError 429     InternalServerError        500
     │   ├── ServiceUnavailableError 503  GatewayTimeoutError        504
     │   └── InsufficientStorageError 507
@@ -68,6 +69,7 @@ __all__ = [
     "UnauthorizedError",
     "UnknownBackendError",
     "UnsupportedMediaTypeError",
+    "UpgradeRequiredError",
     "ValidationError",
     "translate",
 ]
@@ -328,6 +330,17 @@ class ValidationError(HTTPError):
     def title(self) -> str:
         """The phrase of RFC 9110, the same on every Python."""
         return "Unprocessable Content"
+
+
+class UpgradeRequiredError(HTTPError):
+    """There is a WebSocket here and nothing else: connect with one."""
+
+    code = "upgrade_required"
+    status = 426
+
+    def __init__(self, message: str | None = None) -> None:
+        # RFC 9110 section 15.5.22.
+        super().__init__(message, headers={"upgrade": "websocket"})
 
 
 class TooManyRequestsError(HTTPError):

@@ -1,4 +1,4 @@
-"""What schemathesis is told beside the document: numbers as every common client writes them."""
+"""What schemathesis is told beside the document: what its own encoding makes right again."""
 
 from __future__ import annotations
 
@@ -19,3 +19,20 @@ def _whole(value: Any) -> Any:
 @schemathesis.hook
 def map_body(context: object, body: Any) -> Any:
     return _whole(body)
+
+
+_FILES = frozenset(("file", "more", "picture", "others"))
+
+
+@schemathesis.hook
+def filter_case(context: object, case: Any) -> bool:
+    """Leave out what is wrong of a form only before it is sent.
+
+    There everything is text where text is wanted, and bytes where a file is.
+    """
+    if case.media_type != "multipart/form-data" or not isinstance(case.body, dict):
+        return True
+    return all(
+        isinstance(each, bytes | list if name in _FILES else str | bytes | list)
+        for name, each in case.body.items()
+    )

@@ -20,10 +20,15 @@ from oxidite import (
     Controller,
     Cookie,
     Depends,
+    Event,
+    Events,
+    File,
+    FileResponse,
     Form,
     Header,
     HTMLResponse,
     Json,
+    Lines,
     Oxidite,
     Path,
     Query,
@@ -290,6 +295,30 @@ async def any_format(point: Body[Point]) -> Point:
 @app.post("/pictures")
 async def pictures(picture: Form[Picture]) -> str:
     return picture.file.filename
+
+
+@app.post("/avatar")
+async def avatar(
+    picture: Annotated[Upload, File(max_size=100_000)],
+    others: list[Upload] = [],  # noqa: B006 - it is not changed
+) -> int:
+    return picture.size + len(others)
+
+
+@app.get("/events")
+async def events(count: Annotated[int, Meta(ge=0, le=5)] = 2) -> Events[Event[Point]]:
+    for number in range(count):
+        yield Event(Point(number), id=str(number))
+
+
+@app.get("/lines")
+async def lines() -> Lines[Point]:
+    yield Point(1)
+
+
+@app.get("/source")
+async def source() -> FileResponse:
+    return FileResponse(__file__)
 
 
 @app.get("/mine", raises=[SoldOutError])

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from msgspec import Struct
 
-from oxidite import ForbiddenError, Handler, Oxidite, Request, Response
+from oxidite import Oxidite
+from oxidite.middleware import csrf, csrf_token
 from oxidite.openapi import OpenAPI
 from oxidite.testing import LiveServer
 
@@ -23,16 +24,11 @@ class Order(Struct):
     quantity: int = 1
 
 
-async def same_site(request: Request, call_next: Handler) -> Response:
-    """Ask unsafe requests for a token."""
-    if request.method == "POST" and request.headers.get("x-csrf") != "to'ken":
-        raise ForbiddenError
-    return await call_next(request)
-
-
 def shop() -> Oxidite:
-    api = OpenAPI(title="Shop", version="7.1", page_headers=lambda _: {"x-csrf": "to'ken"})
-    app = Oxidite(plugins=[api], middleware=[same_site])
+    api = OpenAPI(
+        title="Shop", version="7.1", page_headers=lambda r: {"x-csrf-token": csrf_token(r)}
+    )
+    app = Oxidite(plugins=[api], middleware=[csrf()], secret="k" * 32)
 
     @app.post("/orders", tags=["orders"], status=201)
     async def place_order(order: Order) -> Order:

@@ -122,7 +122,8 @@ def server(
     library, _, parser = request.param.partition("-")
     pytest.importorskip(library)
     pytest.importorskip(parser if parser in ("h11", "httptools") else library)
-    with running(request.param, tmp_path_factory.mktemp("servers")) as found:
+    module = getattr(request.module, "APPLICATION", "application")
+    with running(request.param, tmp_path_factory.mktemp("servers"), module) as found:
         yield found
 
 

@@ -14,6 +14,8 @@ from textwrap import dedent
 from typing import Protocol
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 SERVERS = ("granian", "uvicorn", "hypercorn")
 TIMEOUT = 20.0
@@ -257,3 +259,35 @@ def test_a_worker_ends_with_its_supervisor(serve: Serve, server: str) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert_nothing_is_left(served)
+
+
+TALK = """
+    import pathlib
+    from oxidite import Oxidite
+    from oxidite.websocket import WebSocket
+
+    app = Oxidite()
+
+    @app.websocket("/talk")
+    async def talk(socket: WebSocket) -> None:
+        await socket.send("begun")
+        async for message in socket:
+            await socket.send(message)
+        pathlib.Path("ended").touch()
+"""
+
+
+@each_server
+def test_who_talks_is_told_to_connect_again(server: str, serve: Serve, tmp_path: Path) -> None:
+    served = serving(serve, TALK, "--server", server)
+    url = served.url.replace("http:", "ws:")
+    with connect(f"{url}/talk", proxy=None) as talking:
+        assert talking.recv(TIMEOUT) == "begun"
+        served.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as caught:
+            talking.recv(TIMEOUT)
+
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1012
+    assert served.process.wait(TIMEOUT) == 0
+    assert (tmp_path / "ended").exists()

@@ -48,6 +48,13 @@ async def rsgi(scope, proto):
     proto.response_bytes(200, headers, body)
 
 
+async def echo(receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
 STREAM_START = {
     "type": "http.response.start",
     "status": 200,
@@ -57,6 +64,8 @@ PIECE = {"type": "http.response.body", "body": b"x" * 65_536, "more_body": True}
 
 
 async def asgi(scope, receive, send):
+    if scope["type"] == "websocket":
+        await echo(receive, send)
     if scope["type"] != "http":
         return
     if MODE == "stream":

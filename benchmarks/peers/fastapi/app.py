@@ -3,7 +3,7 @@
 import os
 from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field
@@ -79,6 +79,15 @@ if MODE in ("main", "mw"):
     @app.post("/items")
     async def create(item: Item) -> Created:
         return Created(name=item.name, total=item.quantity + sum(p.count for p in item.parts))
+
+
+if MODE == "ws":
+
+    @app.websocket("/ws")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        async for message in websocket.iter_text():
+            await websocket.send_text(message)
 
 
 if MODE == "stream":

@@ -3,7 +3,7 @@
 import os
 from typing import Annotated
 
-from litestar import Litestar, MediaType, get, post
+from litestar import Litestar, MediaType, WebSocket, get, post, websocket
 from litestar.config.cors import CORSConfig
 from litestar.response import Stream
 from msgspec import Meta, Struct
@@ -91,12 +91,20 @@ def numbered(number: int):
     return handler
 
 
+@websocket("/ws")
+async def echo(socket: WebSocket) -> None:
+    await socket.accept()
+    async for message in socket.iter_data():
+        await socket.send_text(message)
+
+
 MAIN = [plaintext, json, user, create]
 ROUTES = {
     "main": MAIN,
     "mw": MAIN,
     "routes300": [numbered(n) for n in range(300)],
     "routes1": [numbered(299)],
+    "ws": [echo],
     "stream": [stream],
 }
 app = Litestar(

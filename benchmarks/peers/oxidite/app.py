@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from oxidite import Json, Oxidite, Request, Response, StreamingResponse
 from oxidite.http.types import Handler
 from oxidite.middleware import cors
+from oxidite.websocket import WebSocket
 
 MODE = os.environ.get("WORKLOAD", "main")
 
@@ -78,6 +79,14 @@ if MODE in ("main", "mw"):
         return Created(item.name, item.quantity + sum(part.count for part in item.parts))
 
 
+if MODE == "ws":
+
+    @app.websocket("/ws")
+    async def echo(socket: WebSocket) -> None:
+        async for message in socket:
+            await socket.send(message)
+
+
 if MODE == "stream":
 
     async def pieces(count: int) -> AsyncIterator[bytes]:
@@ -92,6 +101,8 @@ if MODE == "stream":
 
 if MODE == "files":
     app.static("/files", os.environ["FILES"])
+
+
 if MODE == "routes300":
     for n in range(300):
         numbered(n)

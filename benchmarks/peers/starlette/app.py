@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 MODE = os.environ.get("WORKLOAD", "main")
@@ -63,6 +63,12 @@ async def create(request):
     return JSONResponse({"name": item.name, "total": total})
 
 
+async def echo(websocket):
+    await websocket.accept()
+    async for message in websocket.iter_text():
+        await websocket.send_text(message)
+
+
 async def pieces(count):
     piece = b"x" * 65_536
     for _ in range(count):
@@ -92,6 +98,7 @@ ROUTES = {
     "mw": MAIN,
     "routes300": [numbered(n) for n in range(300)],
     "routes1": [numbered(299)],
+    "ws": [WebSocketRoute("/ws", echo)],
     "stream": [Route("/stream/{count:int}", stream)],
 }
 if MODE == "files":

@@ -27,7 +27,7 @@ class Codec(Protocol[T_co]):
     problem at once, for data of another shape.
     """
 
-    def decode_json(self, data: bytes) -> T_co:
+    def decode_json(self, data: bytes | str) -> T_co:
         """Read JSON; duplicate keys: the last one wins; NaN and infinities are malformed."""
         ...
 

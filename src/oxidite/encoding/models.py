@@ -29,7 +29,7 @@ class ModelCodec(Generic[T]):
         self._type = type_
         self._adapter = pydantic.TypeAdapter(type_)
 
-    def decode_json(self, data: bytes) -> T:
+    def decode_json(self, data: bytes | str) -> T:
         """Read JSON."""
         try:
             # What JSON is, is decided in one place: pydantic would let NaN pass.
@@ -75,7 +75,7 @@ def _malformed(error: Exception) -> DecodeError:
     return DecodeError(f"{error}.")
 
 
-def _plain(data: bytes) -> object:
+def _plain(data: bytes | str) -> object:
     try:
         return msgspec.json.decode(data)
     except (ValueError, RecursionError):

@@ -25,13 +25,13 @@ class StructCodec(Generic[T]):
         self._type = type_
         decoder = cast("msgspec.json.Decoder[T]", msgspec.json.Decoder(type_))
         packed = cast("msgspec.msgpack.Decoder[T]", msgspec.msgpack.Decoder(type_))
-        self._json: Callable[[bytes], T] = decoder.decode
+        self._json: Callable[[bytes | str], T] = decoder.decode
         self._msgpack: Callable[[bytes], T] = packed.decode
         # Made when text is first converted: a JSON body never needs them.
         self._readers: Mapping[str, Reader] | None = None
         self._reader: Reader | None = None
 
-    def decode_json(self, data: bytes) -> T:
+    def decode_json(self, data: bytes | str) -> T:
         """Read JSON."""
         try:
             return self._json(data)

@@ -30,8 +30,8 @@ T_co = TypeVar("T_co", covariant=True)
 class Description:
     """Where an argument comes from: for documents, the routes command and error messages.
 
-    ``source`` is ``path``, ``query``, ``header``, ``cookie``, ``body``, ``resource``, ``dependency``
-    or ``request``; ``name`` is its name there, ``default`` what the argument is without it. ``parts``
+    ``source`` is ``path``, ``query``, ``header``, ``cookie``, ``body``, ``resource``, ``dependency``,
+    ``request`` or ``websocket``; ``name`` is its name there, ``default`` what the argument is without it. ``parts``
     are what a dependency itself needs. ``declared`` is what ``declares`` said: errors beside those
     of data that does not fit, and how a client authenticates.
     """
@@ -75,6 +75,7 @@ class Context:
 
     path_params: Mapping[str, object] = field(default_factory=dict)
     has_body: bool = False
+    is_websocket: bool = False
     localns: Mapping[str, object] = field(default_factory=dict)
     providers: tuple[Callable[..., object], ...] = ()
 

@@ -37,7 +37,7 @@ T = TypeVar("T")
 Scope: TypeAlias = Literal["app", "stream", "request", "handler"]
 
 _ORDER: tuple[Scope, ...] = ("app", "stream", "request", "handler")
-_OF_A_REQUEST = ("path", "query", "header", "cookie", "body", "request")
+_OF_A_REQUEST = ("path", "query", "header", "cookie", "body", "request", "websocket")
 
 
 @overload

@@ -376,6 +376,9 @@ def _of_known_type(parameter: Parameter) -> Extractor[object] | None:
         return RequestItself()
     if without_none(type_) is Version:
         return VersionItself(parameter)
+    own = getattr(get_origin(type_) or type_, "__argument__", None)
+    if is_marker(own):
+        return own.bind(parameter)  # a class that says itself how it is made: a WebSocket
     return None if file_rule(type_) is None else File().bind(parameter)
 
 

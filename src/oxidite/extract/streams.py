@@ -51,8 +51,8 @@ def streamed(returns: object) -> Streamed | None:
                 return Streamed(_data(item), marker.media_type, marker)
         return streamed(type_)
     type_ = origin or returns
-    if isinstance(type_, type) and issubclass(type_, StreamingResponse) and type_.item_format:
-        return Streamed(_data((*get_args(returns), object)[0]), type_.item_format)
+    if isinstance(type_, type) and issubclass(type_, StreamingResponse) and type_.media_type:
+        return Streamed(_data((*get_args(returns), object)[0]), type_.media_type)
     return None
 
 

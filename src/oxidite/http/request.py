@@ -230,6 +230,11 @@ class Request(Struct, eq=False, weakref=True):
         """``1.0``, ``1.1``, ``2`` or ``3``."""
         return "1.1"
 
+    @property
+    def is_websocket(self) -> bool:
+        """Whether it is the handshake of a WebSocket, over HTTP/2 too; its method is GET."""
+        return False
+
     def forward(
         self, client: Address, scheme: str | None, host: str | None, proxies: tuple[Address, ...]
     ) -> None:

@@ -226,7 +226,7 @@ class StreamingResponse(Response):
     __slots__ = ("content",)
 
     complete: ClassVar[bool] = False
-    item_format: ClassVar[str | None] = None
+    media_type: ClassVar[str | None] = None
     """The media type in which a subclass sends items of one type, if it does."""
 
     content: AsyncIterable[bytes | str]

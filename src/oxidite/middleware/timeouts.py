@@ -8,6 +8,7 @@ import math
 from collections.abc import AsyncIterable
 
 from oxidite.errors import ConfigError, GatewayTimeoutError, OxiditeError
+from oxidite.http.declared import declares
 from oxidite.http.middleware import complete
 from oxidite.http.request import Request
 from oxidite.http.response import Response, StreamingResponse
@@ -46,6 +47,7 @@ def timeout(seconds: float | None, *, total: float | None = None) -> Middleware:
             raise ConfigError(f"timeout: {each} is not a positive number of seconds.")
 
     @complete
+    @declares(raises=[GatewayTimeoutError])
     async def middleware(request: Request, call_next: Handler) -> Response:
         outer = request.state.get(_KEY)
         if isinstance(outer, _Limit):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping
 from http import HTTPStatus
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from oxidite.extract.streams import streamed
+from oxidite.http.files import FileResponse
 from oxidite.http.response import (
     BYTES,
     HTMLResponse,
@@ -69,12 +71,12 @@ class _Answers:
         """Add what a value of this annotation becomes."""
         if get_origin(type_) in (Union, UnionType):
             self._add_members(get_args(type_))
-        elif (stream := _stream_of(type_)) is not None:
-            self._add_stream(*stream)
+        elif (stream := streamed(type_)) is not None:
+            self._add_stream(stream.item, stream.media_type)
         elif _is_nothing(type_):
             self._response(204 if self._status == 200 else self._status)
         elif isinstance(kind := _class_of(type_), type) and issubclass(kind, Response):
-            self._add_response(kind, get_args(_bare(type_)))
+            self._add_response(kind)
         elif type_ in _UNKNOWN or (isinstance(kind, type) and issubclass(kind, AsyncIterable)):
             self._response(self._status)
         elif kind in (str, bytes) and self._produces == (_JSON,):
@@ -87,7 +89,7 @@ class _Answers:
         for member in members:
             kind = _class_of(member)
             is_response = isinstance(kind, type) and issubclass(kind, Response)
-            if _is_nothing(member) or is_response or _stream_of(member) or kind in (str, bytes):
+            if _is_nothing(member) or is_response or streamed(member) or kind in (str, bytes):
                 self.add(member)
             else:
                 data.append(member)
@@ -116,23 +118,30 @@ class _Answers:
         media = self._schemas.stream(item, "output", media_type)
         self._content(self._status, {media_type: media})
 
-    def _add_response(self, kind: type[Response], items: Sequence[object]) -> None:
+    def _add_response(self, kind: type[Response]) -> None:
         if issubclass(kind, RedirectResponse):
             self._response(303)["headers"] = {"Location": dict(_LOCATION)}
             return
+        if issubclass(kind, FileResponse):
+            self._add_file()
+            return
         media_type = getattr(kind, "media_type", None)
         if isinstance(media_type, str):
-            # A class of somebody's own says what it is; `EventStream[Tick]`, what is in it too.
-            if items:
-                self._add_stream(items[0], media_type)
-            else:
-                self._content(self._status, {media_type: {}})
+            # A class of somebody's own says what it is.
+            self._content(self._status, {media_type: {}})
             return
         for known, content in _KINDS:
             if issubclass(kind, known):
                 self._content(self._status, {key: dict(each) for key, each in content.items()})
                 return
         self._response(self._status)
+
+    def _add_file(self) -> None:
+        """Add a file: all of it, or a range, or nothing because the client has it."""
+        for status in (200, 206):
+            self._content(status, {"*/*": {}})
+            self._response(status)["headers"] = {"ETag": dict(_ETAG)}
+        self._response(304)["headers"] = {"ETag": dict(_ETAG)}
 
     def add_more(self, status: int, type_: object) -> None:
         """Add a response that was declared."""
@@ -161,30 +170,16 @@ def _is_nothing(type_: object) -> bool:
     return type_ is None or type_ is type(None)
 
 
-def _bare(type_: object) -> object:
-    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
-
-
 def _class_of(type_: object) -> object:
-    type_ = _bare(type_)
+    if get_origin(type_) is Annotated:
+        type_ = get_args(type_)[0]
     return get_origin(type_) or type_
 
 
-def _stream_of(type_: object) -> tuple[object, str] | None:
-    """Return the type of the items of a stream, and its media type.
-
-    A stream says so by something in ``Annotated`` that has ``media_type`` and, if it is not what the
-    iterator yields, ``item``.
-    """
-    if get_origin(type_) is not Annotated:
-        return None
-    base, *extras = get_args(type_)
-    for extra in extras:
-        media_type = getattr(extra, "media_type", None)
-        if isinstance(media_type, str):
-            inner = get_args(base)
-            return getattr(extra, "item", None) or (inner[0] if inner else Any), media_type
-    return None
+def returns_file(route: Route) -> bool:
+    """Tell whether a route answers with a file."""
+    kind = _class_of(route.plan.returns)
+    return isinstance(kind, type) and issubclass(kind, FileResponse)
 
 
 def _phrase(status: int) -> str:

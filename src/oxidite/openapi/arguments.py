@@ -59,10 +59,30 @@ class Arguments:
                     # Two that read the same: one of them needs it, so it is needed.
                     if key not in parameters or parameter.get("required"):
                         parameters[key] = parameter
+        for parameter in _version_parameters(route):
+            parameters[parameter["in"], parameter["name"]] = parameter
         bodies = [each for each in found if each.source == "body"]
         body = body_of(route, bodies, schemas, direction)
         may_not_fit = bool(bodies) or any(map(_can_fail, found))
         return cls(list(parameters.values()), body, may_not_fit)
+
+
+def _version_parameters(route: Route) -> Iterator[JSON]:
+    """Yield where a request says the version, if it is not in the path."""
+    versioning, version = route.versioning, route.version
+    if versioning is None or version is None or not route.selected:
+        return
+    places = [
+        (source, name)
+        for source, name in (("header", versioning.header), ("query", versioning.query))
+        if name
+    ]
+    is_needed = len(places) == 1 and not versioning.media_type and versioning.default is None
+    for source, name in places:
+        parameter: JSON = {"name": name, "in": source, "description": "The version of the API."}
+        if is_needed:
+            parameter["required"] = True
+        yield {**parameter, "schema": {"type": "string", "const": version.name}}
 
 
 def _can_fail(description: Description) -> bool:

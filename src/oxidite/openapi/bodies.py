@@ -11,7 +11,7 @@ from oxidite.http import FormData
 from oxidite.http.request import FORM_TYPES
 from oxidite.openapi.base import JSON, Direction
 from oxidite.openapi.examples import check_example
-from oxidite.openapi.files import encodings_of, file_fields, limit_file
+from oxidite.openapi.files import encodings_of, limit_file
 from oxidite.openapi.schemas import Schemas
 from oxidite.routing.route import Route
 
@@ -33,17 +33,14 @@ def body_of(
         return None
     wholes = [each for each in found if each.name is None]
     parts = {each.name: each for each in found if each.name is not None}
-    files = {name: each.type for name, each in parts.items()}
-    for whole in wholes:
-        files |= dict(file_fields(whole.type))
-    media_types = _media_types(found, wholes, has_files=bool(files))
+    media_types = _media_types(found, wholes, has_files=bool(route.files))
     if wholes and (item := _item_of(wholes[0].type)) is not None:
         content = {each: schemas.stream(item, direction, each) for each in media_types}
     else:
-        media = _media(wholes, list(parts.values()), schemas, direction)
+        media = _media(route, wholes, list(parts.values()), schemas, direction)
         _add_examples(media, route, wholes)
         content = {each: dict(media) for each in media_types}
-    if _MULTIPART in content and (encodings := encodings_of(files)):
+    if _MULTIPART in content and (encodings := encodings_of(route.files)):
         content[_MULTIPART]["encoding"] = encodings
     body: JSON = {"content": content}
     if any(each.required for each in found):
@@ -62,6 +59,7 @@ def _media_types(
 
 
 def _media(
+    route: Route,
     wholes: Sequence[Description],
     parts: Sequence[Description],
     schemas: Schemas,
@@ -69,16 +67,19 @@ def _media(
 ) -> JSON:
     members = [schemas.of(each.type, direction) for each in wholes[:1]]
     if parts:
-        members.append(_form_of(parts, schemas, direction))
+        members.append(_form_of(route, parts, schemas, direction))
     schema = members[0] if len(members) == 1 else {"allOf": members}
     return {"schema": schema} if schema else {}
 
 
-def _form_of(parts: Sequence[Description], schemas: Schemas, direction: Direction) -> JSON:
-    properties = {
-        str(each.name): limit_file(schemas.of(without_none(each.type), direction), each.type)
-        for each in parts
-    }
+def _form_of(
+    route: Route, parts: Sequence[Description], schemas: Schemas, direction: Direction
+) -> JSON:
+    properties: JSON = {}
+    for each in parts:
+        name = str(each.name)
+        schema = schemas.of(without_none(each.type), direction)
+        properties[name] = limit_file(schema, route.files[name]) if name in route.files else schema
     required = [str(each.name) for each in parts if each.required]
     form: JSON = {"type": "object", "properties": properties}
     return {**form, "required": required} if required else form

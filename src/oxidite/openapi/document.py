@@ -21,6 +21,8 @@ Spec: TypeAlias = Literal["3.1", "3.2"]
 """A version of OpenAPI."""
 
 _VERSIONS: Mapping[Spec, str] = {"3.1": "3.1.1", "3.2": "3.2.0"}
+_NO_OPERATION = frozenset((ANY_METHOD, "WEBSOCKET"))
+"""A mounted application, a directory of files, a conversation: OpenAPI has no words for them."""
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -151,9 +153,8 @@ class _Paths:
 
     def add(self, route: Route, path: str) -> None:
         """Add what a route answers, each of its methods."""
-        if ANY_METHOD in route.methods or not route.definition.options.get("openapi", {}).get(
-            "include", True
-        ):
+        said = route.definition.options.get("openapi", {})
+        if not said.get("include", True) or not _NO_OPERATION.isdisjoint(route.methods):
             return
         path, first = self._by_shape.setdefault(shape_of(path), (path, route))
         if first.pattern.params and _params(first) != _params(route):

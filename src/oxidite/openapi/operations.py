@@ -61,7 +61,7 @@ class Operations:
             operation["description"] = description
         if route.tags:
             operation["tags"] = list(dict.fromkeys(route.tags))
-        if said.get("deprecated"):
+        if said.get("deprecated") or (route.version is not None and route.version.is_deprecated):
             operation["deprecated"] = True
         if url := said.get("external_docs"):
             operation["externalDocs"] = {"url": url}

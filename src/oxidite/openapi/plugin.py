@@ -19,6 +19,7 @@ from oxidite.openapi.pages import Page, PageHeaders
 from oxidite.openapi.yaml import to_yaml
 from oxidite.routing.route import Route
 from oxidite.routing.router import Router
+from oxidite.routing.version_routes import routes_of
 
 __all__ = ["Choose", "OpenAPI", "documents_of"]
 
@@ -35,9 +36,10 @@ class OpenAPI:
     """Serves the OpenAPI document of an application at ``path``, and a page for it at ``docs``.
 
     ``Oxidite(plugins=[OpenAPI(title="Shop", version="1.4")])``. The document is made when somebody
-    first asks for it; a ``path`` that ends with ``.yaml`` makes it YAML. For several, such as a public and an internal one, use several of these, each
-    with a ``name``, its own paths, and ``only``: which routes it is about. ``middleware`` runs around
-    what this adds, to keep people out. ``docs=None`` is for no page.
+    first asks for it; a ``path`` that ends with ``.yaml`` makes it YAML. For several,
+    such as a public and an internal one, use several of these, each with a ``name``, its own paths, and
+    ``only``: which routes it is about, or ``api_version``: whose. ``middleware`` runs around what this
+    adds, to keep people out. ``docs=None`` is for no page.
 
     ``webhooks`` is a router with what the application sends to others: each route is one, called as
     its handler is, which is never called. ``security_schemes`` are those that no route declares.
@@ -55,6 +57,7 @@ class OpenAPI:
         docs: str | None = "/docs",
         spec: Spec = "3.1",
         only: Choose | None = None,
+        api_version: str | None = None,
         summary: str | None = None,
         description: str | None = None,
         servers: Sequence[str | Mapping[str, object]] = (),
@@ -75,6 +78,7 @@ class OpenAPI:
         self.middleware: tuple[Middleware, ...] = tuple(middleware)
         self._page_headers = page_headers
         self._only = only
+        self._api_version = api_version
         self._webhooks = webhooks
         self.about: About = About(
             title=title,
@@ -126,7 +130,10 @@ class OpenAPI:
         table = app.table
         with self._lock:
             if self._made is None or self._made[0] is not table:
-                routes = [route for route in app.routes if self._only is None or self._only(route)]
+                found: Sequence[Route] = app.routes
+                if self._api_version is not None:
+                    found = routes_of(found, self._api_version)
+                routes = [route for route in found if self._only is None or self._only(route)]
                 webhooks = self._webhooks.resolve() if self._webhooks else ()
                 built = build(self.about, routes, middleware=app.middleware, webhooks=webhooks)
                 for reason in built.left_out:

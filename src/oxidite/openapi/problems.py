@@ -18,10 +18,12 @@ from oxidite.errors import (
 from oxidite.extract.body import InvalidBodyError
 from oxidite.http.cookies import TooManyCookiesError
 from oxidite.http.declared import declared_by
-from oxidite.http.limits import InvalidFormError
+from oxidite.http.files.ranges import RangeNotSatisfiableError
+from oxidite.http.limits import FormLimitError, InvalidFormError, UnsupportedFileError
 from oxidite.http.request import FORM_TYPES, InvalidJSONError
 from oxidite.http.types import Middleware
 from oxidite.http.url import InvalidQueryError
+from oxidite.openapi.answers import returns_file
 from oxidite.openapi.arguments import Arguments, descriptions_of
 from oxidite.openapi.base import JSON, ref
 from oxidite.openapi.components import Components
@@ -86,19 +88,28 @@ def _of_requests(route: Route, arguments: Arguments) -> Iterator[type[HTTPError]
     if "cookie" in sources:
         yield TooManyCookiesError
     if arguments.body is not None:
-        media_types = set(arguments.body["content"])
-        if "application/json" in media_types:
-            yield InvalidJSONError
-        if media_types & {*FORM_TYPES}:
-            yield InvalidFormError
-        if media_types - {"application/json", *FORM_TYPES}:
-            yield InvalidBodyError
-        yield PayloadTooLargeError
-        yield UnsupportedMediaTypeError
+        yield from _of_bodies(route, set(arguments.body["content"]))
+    if returns_file(route):
+        yield NotFoundError
+        yield RangeNotSatisfiableError
     if arguments.may_not_fit:
         yield ValidationError
     if options.get("produces"):
         yield NotAcceptableError
+
+
+def _of_bodies(route: Route, media_types: set[str]) -> Iterator[type[HTTPError]]:
+    if "application/json" in media_types:
+        yield InvalidJSONError
+    if media_types & {*FORM_TYPES}:
+        yield InvalidFormError
+        yield FormLimitError
+    if media_types - {"application/json", *FORM_TYPES}:
+        yield InvalidBodyError
+    yield PayloadTooLargeError
+    yield UnsupportedMediaTypeError
+    if any(rule.types for rule in route.files.values()):
+        yield UnsupportedFileError
 
 
 def declared_errors(route: Route, around: Sequence[Middleware]) -> Iterator[type[HTTPError]]:

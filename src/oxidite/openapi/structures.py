@@ -48,8 +48,8 @@ def structure_schema(
         if field.required or field.name in present:
             required.append(field.encode_name)
     check_field_examples(t.cls, properties)
-    for name, type_ in file_fields(t.cls):
-        properties[name] = limit_file(properties[name], type_)
+    for name, rule in file_fields(t.cls):
+        properties[name] = limit_file(properties[name], rule)
     if getattr(t, "array_like", False) or isinstance(t, mi.NamedTupleType):
         return _described(cls, fixed(list(properties.values()), at_least=len(required)))
     schema: JSON = {"type": "object", "properties": properties}

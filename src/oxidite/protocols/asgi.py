@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from oxidite.clock import perf, sleep
 from oxidite.errors import PayloadTooLargeError
@@ -35,7 +35,16 @@ from oxidite.protocols.forwarded import PROXIES, forwarded
 from oxidite.protocols.inflight import SWEEP, BodyPace, InFlight, current_task
 from oxidite.protocols.readahead import ReadAhead
 
-__all__ = ["ASGIRequest", "Message", "Receive", "Send", "serve_asgi"]
+__all__ = [
+    "ASGIRequest",
+    "Message",
+    "Receive",
+    "Send",
+    "fields_of",
+    "request_of",
+    "run_mounted",
+    "serve_asgi",
+]
 
 _logger = logging.getLogger("oxidite")
 
@@ -271,9 +280,17 @@ def _chunk(message: Message) -> bytes:
     return body
 
 
-def _request(
-    app: Application, scope: Message, receive: Receive, in_flight: InFlight
-) -> ASGIRequest:
+R = TypeVar("R", bound=ASGIRequest)
+
+
+def request_of(
+    app: Application,
+    scope: Message,
+    receive: Receive,
+    in_flight: InFlight,
+    kind: type[R],
+) -> R:
+    """Make the request of a connection that has a method."""
     task = current_task(in_flight.loop or in_flight.wake())
     if task is None:
         # The loop it looked in has ended: a test suite has a new one for every test.
@@ -285,7 +302,7 @@ def _request(
         # Only at a slash: "/apix" is not under "/api". A proxy may have taken it off already.
         if path == root_path or path.startswith(root_path + "/"):
             path = path[len(root_path) :] or "/"
-    return ASGIRequest(
+    return kind(
         scope["method"],
         path,
         app.lifespan,
@@ -303,7 +320,7 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
         await _serve_other(app, scope, receive, send)
         return
     in_flight = app.in_flight
-    request = _request(app, scope, receive, in_flight)
+    request = request_of(app, scope, receive, in_flight, ASGIRequest)
     in_flight.young.add(request)
     response: Response | None = None
     error: BaseException | None = None
@@ -316,12 +333,12 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
                 in_flight.forget(request)
             # PERF: here, not in a coroutine of its own; benchmark `json`.
             body, status = response.body, response.status
-            fields = _fields(response, len(body))
+            fields = fields_of(response, len(body))
             await send({"type": "http.response.start", "status": status, "headers": fields})
             empty = request.method == "HEAD" or status in _NO_BODY
             await send({"type": "http.response.body", "body": b"" if empty else body})
         elif isinstance(response, MountedResponse):
-            await _run_mounted(app, request, response, send)
+            await run_mounted(app, request, response, send)
         else:
             response = await prepared(app, request, response)
             if response.complete:
@@ -350,7 +367,7 @@ async def _serve_other(app: Application, scope: Message, receive: Receive, send:
     if kind == "lifespan":
         await _serve_lifespan(app, receive, send)
     elif kind == "websocket":
-        await _serve_websocket(app, scope, receive, send)
+        await app.serve_websocket(scope, receive, send)
     else:
         raise RuntimeError(f"unknown ASGI scope {kind!r}")
 
@@ -388,13 +405,14 @@ async def _answer(
     response: Response, send: Send, extra: Fields = (), *, head: bool = False
 ) -> None:
     """Send a complete answer that did not come out of the application as one."""
-    fields = [*_fields(response, len(response.body)), *extra]
+    fields = [*fields_of(response, len(response.body)), *extra]
     body = b"" if head or response.status in _NO_BODY else response.body
     await send({"type": "http.response.start", "status": response.status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
 
 
-def _fields(response: Response, size: int | None) -> list[tuple[bytes, bytes]]:
+def fields_of(response: Response, size: int | None) -> list[tuple[bytes, bytes]]:
+    """Return the header fields of a response; ``size`` is that of its body, if it is complete."""
     made = response.made_headers
     if made is None:
         content_type = response.bare_type
@@ -433,7 +451,7 @@ async def _stream(
         return
     # What is iterated is what must be closed: an iterable may make a generator.
     content = aiter(response.content)
-    status, fields = response.status, _fields(response, None)
+    status, fields = response.status, fields_of(response, None)
     try:
         await _write(
             request, send, {"type": "http.response.start", "status": status, "headers": fields}
@@ -476,7 +494,7 @@ async def _send_file(
     """
     in_flight.young.discard(request)
     in_flight.forget(request)
-    status, fields = response.status, _fields(response, None)
+    status, fields = response.status, fields_of(response, None)
     await _write(
         request, send, {"type": "http.response.start", "status": status, "headers": fields}
     )
@@ -495,16 +513,17 @@ async def _write(request: ASGIRequest, send: Send, message: Message) -> None:
 # Mounted applications.
 
 
-async def _run_mounted(
+async def run_mounted(
     app: Application, request: ASGIRequest, response: MountedResponse, send: Send
 ) -> None:
+    """Let the other application answer."""
     scope = {
         **request._scope,  # noqa: SLF001 - the scope is this file's
         "root_path": response.root_path,
         "path": response.root_path + response.path,
         "state": dict(response.state),
     }
-    extra = [] if response.made_headers is None else _fields(response, None)
+    extra = [] if response.made_headers is None else fields_of(response, None)
     started = False
 
     async def forward(message: Message) -> None:
@@ -544,24 +563,6 @@ def _replayed(request: ASGIRequest) -> Receive:
         return left.pop() if left else cast("Message", await source())
 
     return receive
-
-
-async def _serve_websocket(app: Application, scope: Message, receive: Receive, send: Send) -> None:
-    """Pass a WebSocket on to the application mounted at its path; refuse it if there is none."""
-    # A method of its own: only what is mounted answers it, and no handler of a page runs.
-    request = _request(
-        app, {**scope, "method": "WEBSOCKET", "http_version": "1.1"}, receive, app.in_flight
-    )
-    try:
-        response = await app.handle(request)
-        if isinstance(response, MountedResponse):
-            del request._scope["method"]  # noqa: SLF001 - as above
-            await _run_mounted(app, request, response, send)
-            return
-        await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": ""})
-    finally:
-        await finish(app, request)
 
 
 # Lifespan.

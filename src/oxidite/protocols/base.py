@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Protocol
+from typing import Any, Protocol
 
 from oxidite.concurrency import BackgroundTasks, call
 from oxidite.errors import RequestTimeoutError
@@ -42,6 +42,19 @@ class Application(Protocol):
 
     def handle(self, request: Request) -> Awaitable[Response]:
         """Answer a request; every failure is a response too."""
+        ...
+
+    def handle_websocket(self, request: Request) -> Awaitable[Response]:
+        """Answer the handshake of a WebSocket; every failure is a response too."""
+        ...
+
+    def serve_websocket(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> Awaitable[None]:
+        """Talk over one WebSocket, as ASGI has it."""
         ...
 
     def render_error(self, request: Request, error: Exception) -> Awaitable[Response]:

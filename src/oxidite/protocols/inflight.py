@@ -9,20 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["BodyPace", "InFlight", "Watched", "current_task"]
+from oxidite.concurrency import current_task
 
-current_task: Callable[[asyncio.AbstractEventLoop], asyncio.Task[object] | None]
-"""Return the task that runs now in a loop."""
-if sys.version_info >= (3, 12):
-    current_task = asyncio.current_task
-else:
-    # PERF: a Python function there, around this dictionary; benchmark `json`.
-    current_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]  # noqa: SLF001
+__all__ = ["BodyPace", "InFlight", "Watched", "current_task"]
 
 SWEEP = 0.1
 """Seconds between two looks; real time, because it is about real connections."""

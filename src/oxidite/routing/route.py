@@ -38,6 +38,7 @@ from oxidite.http.response import (
 )
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.version import Version
+from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
 from oxidite.routing.documented import Documented
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 from oxidite.routing.streams import check_stream, stream_call
@@ -51,7 +52,7 @@ RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 """Makes the response of an exception; the application passes it in."""
 
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH", "QUERY"))
-_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY"))
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY", WEBSOCKET))
 _ROOT = Pattern(("",))
 _ANYTHING = (inspect.Parameter.empty, object, Any)
 _COMPLETE_KINDS = (JSONResponse, HTMLResponse, TextResponse, RedirectResponse)
@@ -107,6 +108,8 @@ class Definition:
     localns: Mapping[str, object] = field(repr=False)
     placed: Callable[[Route, Sequence[Route]], None] | None = field(default=None, repr=False)
     """Told at the start of the application as which of its routes this will answer."""
+    websocket: WebSocketOptions | None = None
+    """What was said of a WebSocket; ``None`` on every other route."""
     _plans: dict[object, tuple[Pattern, Plan]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -143,7 +146,12 @@ class Definition:
         has_body = bool(_BODY_METHODS & set(self.methods))
 
         def read(types: Mapping[str, object]) -> Plan:
-            context = Context({**hosts, **types}, has_body=has_body, localns=self.localns)
+            context = Context(
+                {**hosts, **types},
+                has_body=has_body,
+                is_websocket=self.websocket is not None,
+                localns=self.localns,
+            )
             return Plan.of(self.handler, context, given=given, hints=hints)
 
         # The handler alone says the types, most times; what dependencies say is known only when their
@@ -233,6 +241,8 @@ class Route:
     """Bytes of a request body accepted here, where that differs from the application's."""
     form_limits: FormLimits = field(init=False)
     """What a form may have."""
+    websocket: WebSocketOptions | None = field(init=False, repr=False)
+    """What holds for its WebSockets; ``None`` on every other route."""
     files: Mapping[str, FileRule] = field(init=False, repr=False)
     """The rules for the files of a form, by the names of their fields."""
     cancel: bool = field(init=False)
@@ -245,6 +255,7 @@ class Route:
         self.path = str(self.pattern)
         self.max_body = options.get("max_body")
         self.form_limits = options.get("form_limits", FormLimits())
+        self.websocket = self.definition.websocket
         self.files = _file_rules(self.plan)
         self.cancel = options.get("cancel", set(self.methods) <= _SAFE_METHODS)
 
@@ -269,6 +280,11 @@ class Route:
         return location(self.handler)
 
     @property
+    def is_websocket(self) -> bool:
+        """Whether it answers the handshakes of WebSockets, and nothing else."""
+        return self.methods == (WEBSOCKET,)
+
+    @property
     def meta(self) -> Mapping[str, object]:
         """Whatever the application said of the route."""
         return self.definition.options.get("meta", {})
@@ -276,21 +292,41 @@ class Route:
     @property
     def complete(self) -> bool:
         """Whether every response of the handler is known to be complete bytes."""
+        if self.is_websocket:
+            return False
         declared = self.definition.options.get("complete")
         if declared is not None:
             return declared
         return streamed(self.plan.returns) is None and not _may_stream(self.plan.returns)
 
-    def inherit(self, *, max_body: int, form_limits: FormLimits) -> None:
+    def inherit(
+        self, *, max_body: int, form_limits: FormLimits, websocket: WebSocketOptions
+    ) -> None:
         """Take from the application what the route does not say: it has room for its files."""
         options = self.definition.options
         self.form_limits = options.get("form_limits", form_limits)
         if "max_body" not in options:
             of_files = _size_of(self.files, self.form_limits)
             self.max_body = None if of_files is None else max_body + of_files
+        if self.definition.websocket is not None:
+            self.websocket = {**websocket, **self.definition.websocket}
 
     def fold(self, render: RenderError) -> None:
         """Make ``handle``."""
+        if self.websocket is None:
+            handler = self._fold_http(render)
+        else:
+            # Imported only now: who has no WebSocket does not pay for it.
+            from oxidite.websocket.endpoint import websocket_endpoint
+
+            handler = websocket_endpoint(self.plan, self.websocket, render)
+        for middleware in reversed(self.middleware):
+            handler = wrap(handler, middleware, render)
+        if dependencies_of(self.plan):
+            handler = _ending_scope(handler, render)
+        self.handle = handler
+
+    def _fold_http(self, render: RenderError) -> Handler:
         options = self.definition.options
         status = options.get("status", 200)
         offers = _offers(options.get("produces"), self.where)
@@ -301,13 +337,7 @@ class Route:
             )
         handler = _endpoint(self.plan, status, offers, render)
         etag = options.get("etag")
-        if etag is not None:
-            handler = _with_etag(handler, render, weak=etag == "weak")
-        for middleware in reversed(self.middleware):
-            handler = wrap(handler, middleware, render)
-        if dependencies_of(self.plan):
-            handler = _ending_scope(handler, render)
-        self.handle = handler
+        return handler if etag is None else _with_etag(handler, render, weak=etag == "weak")
 
 
 def _file_rules(plan: Plan) -> Mapping[str, FileRule]:

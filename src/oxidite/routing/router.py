@@ -21,6 +21,7 @@ from oxidite.http.request import Request
 from oxidite.http.response import ASGIApp, MountedResponse
 from oxidite.http.types import Middleware
 from oxidite.http.version import Version
+from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
 from oxidite.routing.pattern import Pattern
 from oxidite.routing.route import Definition, Route, RouteOptions
 from oxidite.routing.tree import ANY_METHOD
@@ -171,6 +172,11 @@ class Router:
         localns = _callers_locals()
         return lambda handler: self._register(path, ("DELETE",), handler, options, localns)
 
+    def websocket(self, path: str, **options: Unpack[WebSocketOptions]) -> Callable[[H], H]:
+        """Register a handler for WebSockets; a route for GET may have the same path."""
+        localns = _callers_locals()
+        return lambda handler: self._register_websocket(path, handler, options, localns)
+
     def group(
         self,
         prefix: str = "",
@@ -275,6 +281,24 @@ class Router:
         self._add(definition)
         return handler
 
+    def _register_websocket(
+        self, path: str, handler: H, options: WebSocketOptions, localns: Mapping[str, object]
+    ) -> H:
+        if not callable(handler):
+            raise RouteError(f"{handler!r} cannot answer {path!r}: it is not callable.")
+        # Imported only now: who has no WebSocket does not pay for it.
+        from oxidite.websocket.endpoint import check_plan
+        from oxidite.websocket.settings import Settings
+
+        _check_options(options, WebSocketOptions, "a WebSocket", location(handler))
+        Settings.of(options, location(handler))
+        definition = _define_websocket(path, handler, options, localns)
+        if not definition.is_method:
+            with contextlib.suppress(UnresolvedHintError, UnknownPathParameterError):
+                check_plan(definition.plan(self.prefix, self.host, None)[1])
+        self._add(definition)
+        return handler
+
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
 
@@ -336,10 +360,7 @@ def _define(
     localns: Mapping[str, object],
 ) -> Definition:
     where = location(handler)
-    try:
-        pattern = Pattern.parse(path)
-    except RouteError as exc:
-        raise RouteError(f"{where}: {exc.message}") from None
+    pattern = _parse(path, handler)
     if isinstance(methods, str):
         raise RouteError(f"{where}: methods={methods!r} is one text. Write [{methods!r}].")
     verbs = tuple(dict.fromkeys(method.upper() for method in methods))
@@ -347,11 +368,40 @@ def _define(
         raise RouteError(
             f"{where}: methods={list(verbs)!r} are no methods, such as ['GET', 'POST']."
         )
-    for name in options.keys() - RouteOptions.__annotations__.keys():
-        close = get_close_matches(name, RouteOptions.__annotations__, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else "Whatever is yours goes into meta={...}."
-        raise RouteError(f"{where}: there is no option {name!r} of a route. {hint}")
+    if WEBSOCKET in verbs:
+        raise RouteError(f"{where}: a WebSocket is no method. Use @app.websocket({path!r}).")
+    _check_options(options, RouteOptions, "a route", where)
     return Definition(pattern, verbs, handler, options, localns)
+
+
+def _define_websocket(
+    path: str,
+    handler: Callable[..., object],
+    options: WebSocketOptions,
+    localns: Mapping[str, object],
+) -> Definition:
+    shared: RouteOptions = {
+        "name": options.get("name", ""),
+        "tags": options.get("tags", ()),
+        "middleware": options.get("middleware", ()),
+        "meta": options.get("meta", {}),
+    }
+    pattern = _parse(path, handler)
+    return Definition(pattern, (WEBSOCKET,), handler, shared, localns, websocket=options)
+
+
+def _parse(path: str, handler: Callable[..., object]) -> Pattern:
+    try:
+        return Pattern.parse(path)
+    except RouteError as exc:
+        raise RouteError(f"{location(handler)}: {exc.message}") from None
+
+
+def _check_options(options: Mapping[str, object], known: type, what: str, where: str) -> None:
+    for name in options.keys() - known.__annotations__.keys():
+        close = get_close_matches(name, known.__annotations__, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else "Whatever is yours goes into meta={...}."
+        raise RouteError(f"{where}: there is no option {name!r} of {what}. {hint}")
 
 
 def _resolve(

@@ -6,10 +6,17 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
-from oxidite.errors import HTTPError, MethodNotAllowedError, NotFoundError, RouteError
+from oxidite.errors import (
+    HTTPError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RouteError,
+    UpgradeRequiredError,
+)
 from oxidite.http.request import Request
 from oxidite.http.response import RedirectResponse, Response
 from oxidite.http.types import Handler, Middleware
+from oxidite.http.websocket import WEBSOCKET
 from oxidite.routing.route import RenderError, Route, wrap
 from oxidite.routing.tree import ANY_METHOD, Match, Tree
 
@@ -113,9 +120,13 @@ class RouteTable:
             request.max_body = route.max_body
         return (around or route.handle)(request)
 
+    def handshake(self, request: Request) -> Awaitable[Response]:
+        """Answer the handshake of a WebSocket; the same middleware runs around it."""
+        return self._around_any(request, self._around or self._inside)
+
     def has(self, request: Request) -> bool:
         """Tell whether there is a route for the path of a request, whatever its method."""
-        match = self._match(request, request.path, request.method)
+        match = self._match(request, request.path, _asked(request))
         return match.route is not None or bool(match.allowed)
 
     def _around_any(self, request: Request, around: Handler) -> Awaitable[Response]:
@@ -135,9 +146,9 @@ class RouteTable:
     def _find(self, request: Request) -> Route | None:
         """Find the route on any way but a redirect; what is wrong, ``dispatch`` will answer."""
         try:
-            match = self._match(request, request.path, request.method)
+            match = self._match(request, request.path, _asked(request))
             if match.route is None and self._trailing_slash == "ignore":
-                match = self._other_slash(request, match, request.method)
+                match = self._other_slash(request, match, _asked(request))
         except Exception:  # noqa: BLE001 - a path that is not text, a host that is none
             return None
         if match.route is not None:
@@ -147,9 +158,9 @@ class RouteTable:
 
     async def _dispatch(self, request: Request) -> Response:
         try:
-            match = self._match(request, request.path, request.method)
+            match = self._match(request, request.path, _asked(request))
             if match.route is None:
-                match = self._other_slash(request, match, request.method)
+                match = self._other_slash(request, match, _asked(request))
             route = match.route
             if route is None:
                 if self._missing is not None and not match.allowed:
@@ -243,14 +254,28 @@ def _take(request: Request, route: Route) -> None:
         request.max_body = route.max_body
 
 
+def _only_websocket(request: Request) -> set[str]:
+    """Return what a path allows that has nothing but a WebSocket, which begins with a GET."""
+    if request.method in ("GET", "HEAD"):
+        raise UpgradeRequiredError
+    return {"GET"}
+
+
 class _Redirect(Exception):  # noqa: N818 - not an error
     def __init__(self, url: str) -> None:
         self.url = url
 
 
+def _asked(request: Request) -> str:
+    """Return what a request asks of its path."""
+    return WEBSOCKET if request.is_websocket else request.method
+
+
 def _refusal(request: Request, allowed: set[str]) -> HTTPError:
-    if not allowed:
+    if not allowed or request.is_websocket:
         return NotFoundError()
+    if allowed == {WEBSOCKET} and request.method in ("GET", "HEAD"):
+        return UpgradeRequiredError()
     return MethodNotAllowedError(request.method, _with_implied(allowed))
 
 
@@ -259,4 +284,7 @@ def _options(allowed: set[str]) -> Response:
 
 
 def _with_implied(allowed: set[str]) -> set[str]:
+    if WEBSOCKET in allowed:
+        # It begins with a GET, where nothing else has one.
+        allowed = (allowed - {WEBSOCKET}) or {"GET"}
     return {*allowed, "OPTIONS", *({"HEAD"} if "GET" in allowed else ())}

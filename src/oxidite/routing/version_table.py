@@ -93,6 +93,10 @@ class VersionedTable:
         """Answer a request."""
         return self._tables[self._select(request)].dispatch(request)
 
+    def handshake(self, request: Request) -> Awaitable[Response]:
+        """Answer the handshake of a WebSocket."""
+        return self._tables[self._select(request)].handshake(request)
+
     def methods(self, request: Request) -> frozenset[str]:
         """Return the methods that the path of a request has in its version."""
         return self._tables[self._select(request)].methods(request)

@@ -100,7 +100,8 @@ class _Granian(MPServer):
                 keep_alive_interval=int(settings.idle_timeout * 1000),
                 max_concurrent_streams=100,
             ),
-            websockets=settings.http != "2",
+            # RSGI carries none of ours: it knows neither sub-protocols nor header fields of a handshake.
+            websockets=interface is not Interfaces.RSGI and settings.http != "2",
             log_level=LogLevels.warning,
             log_dictconfig=SERVER_LOGS,
             log_access=settings.access_log,

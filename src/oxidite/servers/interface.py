@@ -37,6 +37,8 @@ def choose_interface(
             )
         if not isinstance(app, Oxidite):
             raise ConfigError(f"RSGI is not to be had: {reason}. Use --interface asgi.")
+        if any(route.is_websocket for route in app.routes):
+            raise ConfigError(f"RSGI is not for WebSockets: {reason}. Use --interface asgi.")
         return "rsgi", f"it was asked for, although {reason}" if reason else "it was asked for"
     if wanted == "asgi":
         return "asgi", "it was asked for"
@@ -60,6 +62,8 @@ def may_stream(app: object) -> str:
 def _route_may_stream(route: Route) -> str:
     if is_mount(route):
         return f"{route.name} is mounted at {route.path}"
+    if route.is_websocket:
+        return f"{route.path} ({route.where}) is a WebSocket"
     methods = " ".join("ANY" if each == ANY_METHOD else each for each in route.methods)
     if not route.complete:
         return f"{methods} {route.path} ({route.where}) may stream"

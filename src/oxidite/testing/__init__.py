@@ -9,5 +9,13 @@
 from oxidite.testing.client import Client
 from oxidite.testing.events import Received, ReceivedEvent
 from oxidite.testing.live import LiveServer
+from oxidite.testing.websocket import WebSocketDeniedError, WebSocketSession
 
-__all__ = ["Client", "LiveServer", "Received", "ReceivedEvent"]
+__all__ = [
+    "Client",
+    "LiveServer",
+    "Received",
+    "ReceivedEvent",
+    "WebSocketDeniedError",
+    "WebSocketSession",
+]

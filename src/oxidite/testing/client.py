@@ -8,8 +8,7 @@ hands the body over as it is made, so that streams, disconnects and background w
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -20,16 +19,13 @@ import httpx2
 from oxidite.app import Oxidite
 from oxidite.encoding import codec_for
 from oxidite.extract.lines import LINES_TYPES
-from oxidite.http.request import Request
 from oxidite.testing.events import Received, ReceivedEvent, read_events, read_lines
+from oxidite.testing.recorded import current_exchange, record
+from oxidite.testing.websocket import WebSocketSession
 
 T = TypeVar("T")
 
 __all__ = ["Client"]
-
-_exchange: contextvars.ContextVar[_Exchange | None] = contextvars.ContextVar(
-    "exchange", default=None
-)
 
 
 class Client(httpx2.AsyncClient):
@@ -57,6 +53,8 @@ class Client(httpx2.AsyncClient):
         self._resources = dict(resources or {})
         self._dependencies = dict(dependencies or {})
         self._running = AsyncExitStack()
+        self._address = client
+        self._raise_errors = raise_errors
         super().__init__(
             transport=_Transport(app, client, raise_errors=raise_errors),
             base_url=base_url,
@@ -71,7 +69,7 @@ class Client(httpx2.AsyncClient):
             self.app.lifespan.override(type_, value)
         for provider, replacement in self._dependencies.items():
             self.app.lifespan.replace(provider, replacement)
-        self.app.render_error.observers.append(_record)
+        self.app.render_error.observers.append(record)
         try:
             if not self.app.lifespan.is_open:
                 await self._running.enter_async_context(self.app.running())
@@ -91,6 +89,24 @@ class Client(httpx2.AsyncClient):
             await self._running.aclose()
         finally:
             self._restore()
+
+    def websocket(  # type: ignore[override]  # httpx2 upgrades a socket, and in process there is none
+        self,
+        url: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> WebSocketSession:
+        """Return a WebSocket to open: ``async with client.websocket("/chat") as socket``.
+
+        Raises, when it is opened:
+            WebSocketDeniedError: the handshake was answered with something else.
+        """
+        request = self.build_request("GET", url, headers=dict(headers or {}))
+        if subprotocols:
+            request.headers["sec-websocket-protocol"] = ", ".join(subprotocols)
+        request.headers.update({"connection": "Upgrade", "upgrade": "websocket"})
+        return WebSocketSession(self.app, request, self._address, raise_errors=self._raise_errors)
 
     def events(
         self,
@@ -116,7 +132,7 @@ class Client(httpx2.AsyncClient):
         return Received(stream, read, LINES_TYPES)
 
     def _restore(self) -> None:
-        self.app.render_error.observers.remove(_record)
+        self.app.render_error.observers.remove(record)
         for type_ in self._resources:
             self.app.lifespan.remove_override(type_)
         for provider in self._dependencies:
@@ -127,13 +143,6 @@ def _accepting(media_type: str, options: dict[str, Any]) -> dict[str, Any]:
     headers = httpx2.Headers(options.get("headers"))
     headers.setdefault("accept", media_type)
     return {**options, "headers": headers}
-
-
-def _record(_request: Request, error: Exception) -> None:
-    """Remember an unexpected error for the request being answered in this task."""
-    exchange = _exchange.get()
-    if exchange is not None:
-        exchange.error = error
 
 
 class _Transport(httpx2.AsyncBaseTransport):
@@ -187,7 +196,7 @@ class _Exchange:
         self.task = asyncio.get_running_loop().create_task(self._run(app, _scope(request, client)))
 
     async def _run(self, app: Oxidite, scope: MutableMapping[str, Any]) -> None:
-        _exchange.set(self)
+        current_exchange.set(self)
         try:
             await app(scope, self._receive, self._send)
         except Exception as exc:  # noqa: BLE001 - raised where the response is read

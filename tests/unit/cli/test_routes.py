@@ -169,6 +169,30 @@ def test_a_route_that_cannot_work_is_told(oxidite: Command) -> None:
     assert "registered twice" in done.err
 
 
+CHAT = """
+    from oxidite import Oxidite
+    from oxidite.websocket import WebSocket
+
+    app = Oxidite()
+
+    @app.get("/chat")
+    async def page() -> str: ...
+
+    @app.websocket("/chat")
+    async def chat(socket: WebSocket) -> None: ...
+"""
+
+
+def test_a_websocket_is_told_from_a_page(oxidite: Command) -> None:
+    oxidite.write("chat.py", CHAT)
+    lines = json.loads(oxidite("routes", "chat.py", "--json").out)
+
+    assert [(line["methods"], line["path"], line["complete"]) for line in lines] == [
+        (["GET"], "/chat", True),
+        (["WEBSOCKET"], "/chat", False),
+    ]
+
+
 VERSIONED = """
     from datetime import date
     from oxidite import Oxidite

@@ -84,6 +84,20 @@ class Log(io.StringIO):
         return entry
 
 
+async def test_a_relative_path_is_meant_from_where_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    app = application(access_log(to=Path("access.log")))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    async with Client(app) as client:
+        await client.get("/posts/7")
+
+    assert "/posts/7" in (tmp_path / "access.log").read_text()
+
+
 async def test_a_request_is_a_line_of_json() -> None:
     log = Log()
     app = application(request_id(), access_log("json", to=log))

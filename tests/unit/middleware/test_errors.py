@@ -62,6 +62,7 @@ CODES = {
     "UnauthorizedError": "unauthorized",
     "UnknownBackendError": "unknown_backend",
     "UnsupportedMediaTypeError": "unsupported_media_type",
+    "UpgradeRequiredError": "upgrade_required",
     "ValidationError": "validation",
 }
 

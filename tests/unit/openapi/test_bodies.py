@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated
 
 from msgspec import Struct
 
-from oxidite import Depends, Form, Oxidite, Request, Upload
-from oxidite.extract import Description, Extractor, Parameter
+from oxidite import File, Form, Oxidite, Request, Upload
+from oxidite.extract import Description
 from oxidite.openapi import OpenAPI
 from oxidite.openapi.base import JSON
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule for files, which is also what takes them out of the form."""
-
-    max_size: int | None = None
-    max_files: int | None = None
-    types: tuple[str, ...] = ()
-
-    def bind(self, parameter: Parameter) -> Extractor[object]:
-        return Taken(parameter)
-
-
-class Taken:
-    def __init__(self, parameter: Parameter) -> None:
-        self._parameter = parameter
-
-    async def extract(self, request: Request) -> object:
-        return (await request.form()).get(self._parameter.name)
-
-    def describe(self) -> Description:
-        p = self._parameter
-        type_: object = Annotated[(p.type, *p.metadata)]
-        types = ("multipart/form-data",)
-        return Description("body", type_, p.name, p.required, media_types=types)
 
 
 class Items:
@@ -54,8 +27,8 @@ class Point(Struct):
 
 class Profile(Struct):
     name: str
-    avatar: Annotated[Upload, Rule(max_size=1000, types=("image/png", "image/gif"))]
-    more: Annotated[list[Upload], Rule(max_size=10, max_files=3)] = []
+    avatar: Annotated[Upload, File(max_size=1000, types=["image/png", "image/gif"])]
+    more: Annotated[list[Upload], File(max_size=10, max_files=3)] = []
 
 
 def media(app: Oxidite, media_type: str = "multipart/form-data", spec: str = "3.1") -> JSON:
@@ -82,14 +55,16 @@ def test_the_rules_of_files_are_limits_of_the_schema_and_types_of_the_encoding()
 def test_files_that_are_arguments_are_fields_of_one_form() -> None:
     app = Oxidite()
 
-    async def optional(other: Annotated[Upload | None, Rule()] = None) -> None: ...
-
     @app.post("/")
     async def handler(
-        avatar: Annotated[Upload, Rule(max_size=9, types=("image/*",))],
-        other: None = Depends(optional),
+        avatar: Annotated[Upload, File(max_size=9, types=["image/*"])],
+        other: Upload | None = None,
     ) -> None: ...
 
+    document = OpenAPI().build(app).content
+    responses = document["paths"]["/"]["post"]["responses"]
+    assert responses["413"]["$ref"].endswith("/FormLimitError_PayloadTooLargeError")
+    assert responses["415"]["$ref"].endswith("/UnsupportedFileError_UnsupportedMediaTypeError")
     found = media(app)
     assert found["schema"]["required"] == ["avatar"]
     assert found["schema"]["properties"]["avatar"]["maxLength"] == 9

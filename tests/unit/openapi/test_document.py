@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from datetime import date
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,9 @@ from oxidite import (
     Controller,
     Cookie,
     Depends,
+    Event,
+    Events,
+    FileResponse,
     ForbiddenError,
     Form,
     FormData,
@@ -26,6 +30,7 @@ from oxidite import (
     HTTPError,
     Json,
     JSONResponse,
+    Lines,
     NotFoundError,
     Oxidite,
     Query,
@@ -40,11 +45,12 @@ from oxidite import (
 )
 from oxidite.errors import ConfigError, RouteError
 from oxidite.extract import Description
-from oxidite.http import Declared, SecurityScheme, declares
+from oxidite.http import Declared, SecurityScheme, Version, declares
+from oxidite.http.streams import EventStream
+from oxidite.middleware import rate_limit, timeout
 from oxidite.openapi import OpenAPI, OpenAPIError, Tag
 from oxidite.openapi.base import JSON
-
-T = TypeVar("T")
+from oxidite.routing import Versioning
 
 
 def document(app: Oxidite, **options: Any) -> JSON:
@@ -613,18 +619,8 @@ def test_an_entity_tag_is_a_header_and_a_304() -> None:
     assert "content" not in responses["304"]
 
 
-@dataclass(frozen=True)
-class Lines:
-    media_type: str = "application/jsonl"
-    item: object = None
-
-
 class Report(Response):
     media_type = "application/pdf"
-
-
-class Ticks(StreamingResponse, Generic[T]):
-    media_type = "application/jsonl"
 
 
 def test_a_response_of_ones_own_says_what_it_is() -> None:
@@ -634,62 +630,99 @@ def test_a_response_of_ones_own_says_what_it_is() -> None:
     async def report() -> Report:
         return Report(b"")
 
-    @app.get("/ticks")
-    async def ticks() -> Ticks[Point]:
-        return Ticks([])
+    content = operation(app, "/report", spec="3.2")["responses"]["200"]["content"]
+    assert content == {"application/pdf": {}}
 
-    def content(path: str) -> JSON:
-        found: JSON = operation(app, path, spec="3.2")["responses"]["200"]["content"]
-        return found
 
-    assert content("/report") == {"application/pdf": {}}
-    point = {"$ref": "#/components/schemas/Point"}
-    assert content("/ticks") == {"application/jsonl": {"itemSchema": point}}
+def test_a_file_may_be_answered_in_part_or_not_at_all() -> None:
+    app = Oxidite()
+
+    @app.get("/")
+    async def handler() -> FileResponse:
+        return FileResponse("nowhere")
+
+    responses = operation(app)["responses"]
+    assert sorted(responses) == ["200", "206", "304", "404", "416"]
+    assert "ETag" in responses["206"]["headers"]
 
 
 def test_a_stream_says_what_its_items_are() -> None:
     app = Oxidite()
 
-    @app.get("/")
-    async def handler() -> Annotated[AsyncIterator[Point], Lines()]:
-        raise NotImplementedError
+    @app.get("/lines")
+    async def lines() -> Lines[Point]:
+        yield Point(1)
 
-    @app.get("/item")
-    async def with_item() -> Annotated[AsyncIterator[bytes], Lines(item=Point)]:
-        raise NotImplementedError
+    @app.get("/events")
+    async def events() -> Events[Event[Point]]:
+        yield Event(Point(1))
 
-    point = {"$ref": "#/components/schemas/Point"}
-    for path in ("/", "/item"):
-        content = operation(app, path, spec="3.2")["responses"]["200"]["content"]
-        assert content == {"application/jsonl": {"itemSchema": point}}
-        media = operation(app, path)["responses"]["200"]["content"]["application/jsonl"]
-        assert media == {"x-item-schema": point}
-
-
-def test_an_event_holds_its_data_as_text_that_is_json() -> None:
-    app = Oxidite()
-
-    @app.get("/")
-    async def typed() -> Annotated[AsyncIterator[Point], Lines("text/event-stream")]:
+    @app.get("/response")
+    async def response() -> EventStream[Point]:
         raise NotImplementedError
 
     @app.get("/any")
-    async def untyped() -> Annotated[AsyncIterator[Any], Lines("text/event-stream")]:
-        raise NotImplementedError
+    async def untyped() -> Events[Any]:
+        yield 1
 
-    def data(path: str) -> JSON:
-        content = operation(app, path, spec="3.2")["responses"]["200"]["content"]
-        event = content["text/event-stream"]["itemSchema"]
-        assert sorted(event["properties"]) == ["data", "event", "id", "retry"]
-        found: JSON = event["properties"]["data"]
+    point = {"$ref": "#/components/schemas/Point"}
+
+    def item(path: str, spec: str, media_type: str) -> JSON:
+        media: JSON = operation(app, path, spec=spec)["responses"]["200"]["content"][media_type]
+        assert len(media) == 1
+        found: JSON = media["x-item-schema" if spec == "3.1" else "itemSchema"]
         return found
 
-    assert data("/") == {
-        "type": "string",
-        "contentMediaType": "application/json",
-        "contentSchema": {"$ref": "#/components/schemas/Point"},
-    }
-    assert data("/any") == {"type": "string"}
+    for spec in ("3.1", "3.2"):
+        assert item("/lines", spec, "application/jsonl") == point
+        for path in ("/events", "/response"):
+            event = item(path, spec, "text/event-stream")
+            assert sorted(event["properties"]) == ["data", "event", "id", "retry"]
+            assert event["properties"]["data"] == {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": point,
+            }
+    data = item("/any", "3.2", "text/event-stream")["properties"]["data"]
+    assert data == {"type": "string"}
+
+
+# Versions.
+
+
+def test_a_version_has_a_document_of_its_own() -> None:
+    app = Oxidite(
+        versioning=Versioning(
+            [Version("1", deprecated=date(2020, 1, 1)), Version("2")], header="x-version"
+        )
+    )
+
+    @app.get("/posts", versions="1-2")
+    async def posts() -> int:
+        return 1
+
+    @app.get("/old", versions="1")
+    async def old() -> int:
+        return 1
+
+    @app.get("/health")
+    async def health() -> None: ...
+
+    assert sorted(document(app, api_version="1")["paths"]) == ["/health", "/old", "/posts"]
+    assert sorted(document(app, api_version="2")["paths"]) == ["/health", "/posts"]
+    first = operation(app, "/posts", api_version="1")
+    second = operation(app, "/posts", api_version="2")
+    assert first["deprecated"] is True
+    assert "deprecated" not in second
+    assert second["parameters"] == [
+        {
+            "name": "x-version",
+            "in": "header",
+            "description": "The version of the API.",
+            "required": True,
+            "schema": {"type": "string", "const": "2"},
+        }
+    ]
 
 
 # Errors.
@@ -793,6 +826,16 @@ def test_declared_errors_are_collected_from_everything_on_the_way() -> None:
     assert found["description"] == (
         "- `sold_out`: There is nothing left.\n- `taken`: Somebody else has it."
     )
+
+
+def test_middleware_of_the_framework_says_what_it_raises() -> None:
+    app = Oxidite(middleware=[rate_limit("10 per minute"), timeout(5)])
+
+    @app.get("/")
+    async def handler() -> None: ...
+
+    assert codes(app, "429") == {"rate_limited"}
+    assert codes(app, "504") == {"timeout"}
 
 
 def test_errors_of_one_name_are_told_apart() -> None:

@@ -32,6 +32,7 @@ from oxidite.errors import RouteError
 from oxidite.extract import Streamed, streamed
 from oxidite.http import Handler
 from oxidite.http.streams import CSVStream, EventStream, JSONLines
+from oxidite.middleware import compression, timeout
 from oxidite.protocols import inflight
 from oxidite.servers.interface import choose_interface
 from oxidite.testing import Client
@@ -574,6 +575,38 @@ class TestStopping:
             assert [event async for event in ends] == []
             go_on.set()
             assert [value async for value in values] == [1, 2]
+
+    async def test_so_they_do_whatever_a_middleware_has_wrapped_around_them(self) -> None:
+        ended = asyncio.Event()
+
+        async def wrapped(request: Request, call_next: Handler) -> Response:
+            response = await call_next(request)
+            assert isinstance(response, StreamingResponse)
+            content = response.content
+
+            async def passed() -> AsyncIterator[bytes | str]:
+                async for chunk in content:
+                    yield chunk
+
+            return StreamingResponse(passed(), content_type="text/event-stream")
+
+        app = Oxidite(middleware=[compression(), timeout(BOUND), wrapped])
+
+        @app.get("/")
+        async def events() -> Events[int]:
+            try:
+                yield 1
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        async with Client(app) as client, client.events("GET", "/") as received:
+            ends = aiter(received)
+            assert (await anext(ends)).data == "1"
+            app.in_flight.stopping.set()
+            async with asyncio.timeout(BOUND):
+                assert [event async for event in ends] == []
+        assert ended.is_set()
 
 
 BARE: Any = Event  # as somebody may write it who has no type checker

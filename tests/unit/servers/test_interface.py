@@ -10,6 +10,7 @@ from oxidite import Handler, JSONResponse, Oxidite, Request, Response, Streaming
 from oxidite.errors import ConfigError
 from oxidite.servers import choose_interface
 from oxidite.servers.interface import may_stream
+from oxidite.websocket import WebSocket
 
 
 def complete_app() -> Oxidite:
@@ -134,3 +135,17 @@ def test_what_cannot_be_had_is_refused() -> None:
         choose_interface(complete_app(), rsgi=False, wanted="rsgi")
     with pytest.raises(ConfigError, match="it is a function, not an Oxidite application"):
         choose_interface(other, rsgi=True, wanted="rsgi")
+
+
+def test_a_websocket_is_not_for_the_faster_interface() -> None:
+    app = complete_app()
+
+    @app.websocket("/talk")
+    async def talk(socket: WebSocket) -> None: ...
+
+    interface, reason = choose_interface(app, rsgi=True)
+    assert interface == "asgi"
+    assert reason.startswith("/talk (")
+    assert reason.endswith("is a WebSocket")
+    with pytest.raises(ConfigError, match=r"RSGI is not for WebSockets.*Use --interface asgi"):
+        choose_interface(app, rsgi=True, wanted="rsgi")

@@ -38,7 +38,7 @@ class EventStream(StreamingResponse, Generic[T]):
 
     __slots__ = ()
 
-    item_format: ClassVar[str | None] = EVENTS
+    media_type: ClassVar[str | None] = EVENTS
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class JSONLines(StreamingResponse, Generic[T]):
 
     __slots__ = ()
 
-    item_format: ClassVar[str | None] = LINES
+    media_type: ClassVar[str | None] = LINES
 
     def __init__(
         self,

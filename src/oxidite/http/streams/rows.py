@@ -32,7 +32,7 @@ class CSVStream(StreamingResponse, Generic[T]):
 
     __slots__ = ()
 
-    item_format: ClassVar[str | None] = CSV
+    media_type: ClassVar[str | None] = CSV
 
     def __init__(
         self,

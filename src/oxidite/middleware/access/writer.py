@@ -159,7 +159,8 @@ class _File:
     """A file that several processes may append to: each piece is one call of the system."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        # Where the application was when it was told; it may go elsewhere before the first line.
+        self._path = path.absolute()
         self._descriptor: int | None = None
         self._is_torn = False
 

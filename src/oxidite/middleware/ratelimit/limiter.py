@@ -9,6 +9,7 @@ from typing import Literal
 
 from oxidite import clock
 from oxidite.errors import ServiceUnavailableError
+from oxidite.http.declared import declares
 from oxidite.http.middleware import complete, ordered
 from oxidite.http.request import Request
 from oxidite.http.response import Response
@@ -17,7 +18,7 @@ from oxidite.middleware.ratelimit.base import Claim, RateStore, Verdict
 from oxidite.middleware.ratelimit.fields import FieldStyle
 from oxidite.middleware.ratelimit.keys import Key, by_address, exempted
 from oxidite.middleware.ratelimit.memory import MemoryRates
-from oxidite.middleware.ratelimit.plans import Cost, Plans, check_cost, parsed
+from oxidite.middleware.ratelimit.plans import Cost, Plans, RateLimitedError, check_cost, parsed
 from oxidite.middleware.ratelimit.rules import Rule
 
 __all__ = ["rate_limit"]
@@ -56,6 +57,7 @@ def rate_limit(
 
     # A request that is refused should not cost what these do.
     @complete
+    @declares(raises=[RateLimitedError])
     @ordered(outside=["decompression", "csrf", "idempotency"])
     async def middleware(request: Request, call_next: Handler) -> Response:
         plan = plans.of(request)
