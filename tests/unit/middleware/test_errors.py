@@ -55,6 +55,7 @@ CODES = {
     "OxiditeError": "error",
     "PayloadTooLargeError": "payload_too_large",
     "PreconditionFailedError": "precondition_failed",
+    "RequestTimeoutError": "request_timeout",
     "RouteError": "route",
     "ServiceUnavailableError": "unavailable",
     "TooManyRequestsError": "too_many_requests",
