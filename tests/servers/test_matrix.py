@@ -21,6 +21,11 @@ from typing import Literal, TypeAlias
 import httpx2
 import pytest
 import trustme
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.exceptions import ProtocolError
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 KINDS = ("granian-asgi", "granian-rsgi", "uvicorn-httptools", "uvicorn-h11", "hypercorn")
 TABLE = Path(__file__).parents[2] / "docs/reference/protocol-support.md"
@@ -64,7 +69,7 @@ class Fleet:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._stack = contextlib.ExitStack()
-        self._places: dict[tuple[str, Form], Place] = {}
+        self._places: dict[tuple[str, Form, str], Place] = {}
         authority = trustme.CA()
         issued = authority.issue_cert("127.0.0.1", "localhost")
         (directory / "cert.pem").write_bytes(b"".join(p.bytes() for p in issued.cert_chain_pems))
@@ -77,13 +82,13 @@ class Fleet:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def place(self, kind: str, form: Form) -> Place:
-        if (kind, form) not in self._places:
-            self._places[kind, form] = self._start(kind, form)
-        return self._places[kind, form]
+    def place(self, kind: str, form: Form, module: str = "application") -> Place:
+        if (kind, form, module) not in self._places:
+            self._places[kind, form, module] = self._start(kind, form, module)
+        return self._places[kind, form, module]
 
-    def _start(self, kind: str, form: Form) -> Place:
-        directory = self._directory / f"{kind}-{form}"
+    def _start(self, kind: str, form: Form, module: str) -> Place:
+        directory = self._directory / f"{kind}-{form}-{module}"
         directory.mkdir()
         for name in ("cert.pem", "key.pem", "ca.pem"):
             (directory / name).write_bytes((self._directory / name).read_bytes())
@@ -92,7 +97,7 @@ class Fleet:
         places = {"plain": [], "tls": [str(directory)], "unix": [str(directory / "socket")]}
         process = self._stack.enter_context(
             subprocess.Popen(
-                [sys.executable, str(runner), kind, "application", *places[form]],
+                [sys.executable, str(runner), kind, module, *places[form]],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -221,6 +226,47 @@ def counts_hosts(fleet: Fleet, kind: str) -> bool:
     return said.startswith(b"HTTP/1.1 400 ")
 
 
+@contextlib.contextmanager
+def conversation(fleet: Fleet, kind: str, path: str) -> Iterator[ClientConnection | None]:
+    place = fleet.place(kind, "plain", "sockets")
+    try:
+        found = connect(f"ws://127.0.0.1:{place.port}{path}", proxy=None, open_timeout=TIMEOUT)
+    except InvalidStatus:
+        yield None
+        return
+    with found:
+        yield found
+
+
+def talks(fleet: Fleet, kind: str) -> bool:
+    with conversation(fleet, kind, "/echo") as found:
+        if found is None:
+            return False
+        found.send("hello")
+        return found.recv(TIMEOUT) == "hello"
+
+
+def talks_compressed(fleet: Fleet, kind: str) -> bool:
+    with conversation(fleet, kind, "/echo") as found:
+        return found is not None and bool(found.protocol.extensions)
+
+
+def adds_fields_to_handshakes(fleet: Fleet, kind: str) -> bool:
+    with conversation(fleet, kind, "/echo") as found:
+        return (
+            found is not None and found.response is not None and "x-stamp" in found.response.headers
+        )
+
+
+def talks_over_http2(fleet: Fleet, kind: str) -> bool:
+    h2 = H2Connection(H2Configuration(client_side=True))
+    h2.initiate_connection()
+    said = fleet.place(kind, "plain", "sockets").exchange(h2.data_to_send())
+    with contextlib.suppress(ProtocolError):
+        h2.receive_data(said)
+    return h2.remote_settings.enable_connect_protocol == 1
+
+
 PROBES: dict[str, Callable[[Fleet, str], bool]] = {
     "HTTP/1.1": speaks("plain", "1.1"),
     "HTTP/1.1 over TLS": speaks("tls", "1.1"),
@@ -233,6 +279,10 @@ PROBES: dict[str, Callable[[Fleet, str], bool]] = {
     "Streamed answers": streams,
     "Chunked bodies of any type": takes_chunks_of_anything,
     "Mounted ASGI applications": mounts,
+    "WebSocket": talks,
+    "WebSocket with compression (`permessage-deflate`)": talks_compressed,
+    "WebSocket over HTTP/2 (RFC 8441)": talks_over_http2,
+    "Header fields on the answer to a WebSocket's handshake": adds_fields_to_handshakes,
     "`100 Continue` when the body is read": continues,
     "400 for a request without `Host`": counts_hosts,
 }
