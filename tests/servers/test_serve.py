@@ -9,10 +9,12 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shutil import which
+from textwrap import dedent
 from typing import Protocol
 
 import httpx2
@@ -435,6 +437,44 @@ def test_a_signal_right_after_the_start_is_obeyed(
     served.wait_until(lambda: "ASGI" in served.said)
     time.sleep(later)  # it is starting: at some of these moments uvicorn does not listen yet
     assert served.end(signum) in ((130,) if signum == signal.SIGINT else (0, -signal.SIGTERM))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_where_exceptions_are_ignored_is_obeyed(
+    tmp_path: Path, signum: signal.Signals
+) -> None:
+    (tmp_path / "app.py").write_text(
+        dedent(
+            f"""
+            import os
+            from oxidite import Oxidite
+
+            class Last:
+                def __del__(self):
+                    os.kill(os.getpid(), {int(signum)})
+
+            last = Last()
+            del last
+            app = Oxidite()
+            """
+        )
+    )
+    program = """
+        from pathlib import Path
+        from oxidite.servers.base import Settings
+        from oxidite.servers.target import Target
+        from oxidite.servers.uvicorn import UvicornServer
+
+        try:
+            code = UvicornServer().run(Target("app", "app", Path.cwd()), Settings(port=0))
+        except KeyboardInterrupt:
+            code = 130
+        raise SystemExit(code)
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", dedent(program)], cwd=tmp_path, timeout=TIMEOUT, check=False
+    )
+    assert ended.returncode == (130 if signum == signal.SIGINT else 0)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import ClassVar, Literal, TypeAlias
@@ -21,6 +21,7 @@ from oxidite.errors import ConfigError
 from oxidite.http.response import ASGIApp
 from oxidite.servers.base import TLS, Announce, Application, Interface, Settings, quiet
 from oxidite.servers.drain import MARGIN, begin_to_stop, end_within
+from oxidite.servers.early import remembered
 from oxidite.servers.guard import guard
 from oxidite.servers.http3 import http3_worker
 from oxidite.servers.logs import SERVER_LOGS
@@ -169,8 +170,8 @@ class UvicornServer:
         if settings.http == "2":
             raise ConfigError("uvicorn speaks no HTTP/2. Use --server granian.")
         if not settings.is_supervised:
-            with listening(settings) as (sock, held):
-                return _serve_here(app, held, sock, self.http, lambda: announce(held))
+            with remembered() as told, listening(settings) as (sock, held):
+                return _serve_here(app, held, sock, self.http, lambda: announce(held), told)
         if not isinstance(app, Target):
             raise ConfigError("Several workers load the application themselves: say where it is.")
         with listening(settings) as (sock, held), http3_worker(app, held) as extra:
@@ -204,10 +205,11 @@ def _serve_here(
     sock: socket.socket,
     http: Parser,
     on_started: Callable[[], object],
+    told: Sequence[int],
 ) -> int:
     found = guard(app.load() if isinstance(app, Target) else app, settings)
     server = _server(found, settings, http, on_started, (signal.SIGINT, signal.SIGTERM))
-    return run_server(server, sock)
+    return run_server(server, sock, told)
 
 
 def _server(
@@ -264,8 +266,8 @@ def _parser(http: Parser) -> type[asyncio.Protocol]:
     return BoundedHttpTools
 
 
-def run_server(server: StoppableServer, sock: socket.socket) -> int:
-    """Serve on ``sock`` until SIGTERM or SIGINT; return the exit code.
+def run_server(server: StoppableServer, sock: socket.socket, told: Sequence[int] = ()) -> int:
+    """Serve on ``sock`` until SIGTERM or SIGINT, or one of them is in ``told``; return the exit code.
 
     Raises:
         KeyboardInterrupt: it was SIGINT.
@@ -273,7 +275,10 @@ def run_server(server: StoppableServer, sock: socket.socket) -> int:
     # Until uvicorn takes over.
     before = {each: signal.signal(each, server.handle_exit) for each in server.signals}
     try:
-        server.run(sockets=[sock])
+        for each in told:
+            server.handle_exit(each, None)
+        if server.stopped_by is None:
+            server.run(sockets=[sock])
     except SystemExit as exc:
         return 1 if exc.code else 0
     finally:
@@ -281,4 +286,4 @@ def run_server(server: StoppableServer, sock: socket.socket) -> int:
             signal.signal(each, handler)
     if server.stopped_by == signal.SIGINT:
         raise KeyboardInterrupt
-    return 0 if server.started else 1
+    return 0 if server.started or server.stopped_by is not None else 1
