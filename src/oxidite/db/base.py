@@ -1,0 +1,78 @@
+"""What a driver is: the way to one database, by SQL and values."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+from oxidite.db.dialects import Dialect
+
+__all__ = ["Connection", "Done", "Driver", "Isolation"]
+
+Isolation: TypeAlias = Literal["read committed", "repeatable read", "serializable"]
+
+
+class Done(NamedTuple):
+    """What a statement without rows did: to how many rows, and the key of the one it inserted."""
+
+    rowcount: int
+    last_id: int | None = None
+
+
+class Connection(Protocol):
+    """One connection, used by one task at a time.
+
+    Values are as the driver takes them; rows are read by position. The errors are those of
+    ``db/errors.py`` and of ``oxidite.errors``. After a cancelled statement the connection is in order
+    again, or says in ``is_broken`` that it is not.
+    """
+
+    is_broken: bool
+    """Whether it must not be used again."""
+
+    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
+        """Run a statement and return all its rows."""
+        ...
+
+    async def run(self, sql: str, values: Sequence[object]) -> Done:
+        """Run a statement that has no rows."""
+        ...
+
+    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement once for each of ``rows``, in one go."""
+        ...
+
+    def stream(self, sql: str, values: Sequence[object], size: int) -> AsyncIterator[Sequence[Any]]:
+        """Yield the rows by ``size`` as they are read; inside a transaction."""
+        ...
+
+    async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
+        """Begin a transaction."""
+        ...
+
+    async def commit(self) -> None:
+        """End it and keep what was done."""
+        ...
+
+    async def rollback(self) -> None:
+        """End it and undo what was done."""
+        ...
+
+
+class Driver(AbstractAsyncContextManager["Driver"], Protocol):
+    """Opens connections and keeps them."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the database can do; known once it is open."""
+        ...
+
+    def connection(self, *, write: bool) -> AbstractAsyncContextManager[Connection]:
+        """Take a connection, for a statement or a transaction.
+
+        Raises:
+            PoolTimeoutError: none came back in time.
+            BackendUnavailableError: the database cannot be reached.
+        """
+        ...

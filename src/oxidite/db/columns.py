@@ -1,0 +1,202 @@
+"""Columns: how they are declared, and the expressions that they are in a query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
+
+from msgspec import UNSET
+
+from oxidite.db.expressions import Expr
+from oxidite.db.kinds import INTEGER, Kind
+
+__all__ = ["COLUMN", "Col", "Column", "ColumnRules", "Declared", "OnDelete", "TableKey", "col"]
+
+T = TypeVar("T")
+V = TypeVar("V")
+O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
+R = TypeVar("R")
+
+OnDelete: TypeAlias = Literal["restrict", "cascade", "set null", "no action"]
+"""What becomes of a row when the one that it refers to is deleted."""
+
+COLUMN = object()
+"""Marks the annotation of a column at run time."""
+
+
+class ColumnRules(TypedDict, total=False):
+    """What can be said of a column, beside its default and whether the constructor takes it."""
+
+    pk: bool
+    unique: bool
+    index: bool
+    references: Expr[Any, Any] | str
+    on_delete: OnDelete
+    ge: object
+    gt: object
+    le: object
+    lt: object
+    min_length: int
+    max_length: int
+    pattern: str
+    check: bool
+    json: bool
+    array: bool
+    native: bool
+    precision: int
+    scale: int
+    hidden: bool
+    name: str
+    renamed_from: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What ``col`` was told: a column as it stands in the body of a class."""
+
+    init: bool = True
+    default: object = UNSET
+    default_factory: Callable[[], object] | None = None
+    rules: ColumnRules = field(default_factory=ColumnRules)
+
+
+class TableKey:
+    """Stands for a table in queries; two aliases of one table are two."""
+
+    __slots__ = ("alias", "name")
+
+    def __init__(self, name: str, alias: str | None = None) -> None:
+        self.name = name
+        self.alias = alias
+
+    @property
+    def label(self) -> str:
+        """What it is called in a query."""
+        return self.alias or self.name
+
+
+class Column(Expr[O, R]):
+    """A column of a table, or of an alias of one."""
+
+    __slots__ = ("column_name", "declared", "name", "nullable", "rules", "table")
+
+    def __init__(
+        self, table: TableKey, name: str, kind: Kind, declared: Declared, *, nullable: bool
+    ) -> None:
+        self.table = table
+        self.name = name
+        """What it is called in Python."""
+        self.column_name: str = declared.rules.get("name", name)
+        """What it is called in the database."""
+        self.kind = kind
+        self.declared = declared
+        self.rules: ColumnRules = declared.rules
+        self.nullable = nullable
+        self.shape = (next(_numbers),)
+        self.values = ()
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the database makes its values: an integer primary key outside the constructor."""
+        declared = self.declared
+        return (
+            self.rules.get("pk", False)
+            and not declared.init
+            and self.kind is INTEGER
+            and declared.default is UNSET
+            and declared.default_factory is None
+        )
+
+    def of(self, table: TableKey) -> Column[O, R]:
+        """Return this column of another alias of its table."""
+        return Column(table, self.name, self.kind, self.declared, nullable=self.nullable)
+
+    def __repr__(self) -> str:
+        return f"<column {self.table.label}.{self.column_name}>"
+
+
+_numbers = count(1)
+"""A shape of its own for each column, so that none is mistaken for another."""
+
+
+if TYPE_CHECKING:
+
+    class Col(Generic[T]):
+        """A column: ``age: Col[int] = col(ge=0)``.
+
+        On the class it is an expression for queries, on an instance it is the value.
+        """
+
+        @overload
+        def __get__(self: Col[V | None], instance: None, owner: type) -> Column[V, V | None]: ...
+        @overload
+        def __get__(self, instance: None, owner: type) -> Column[T, T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> T: ...
+        def __get__(self, instance: object, owner: type) -> object: ...
+        def __set__(self, instance: object, value: T) -> None: ...
+
+else:
+
+    class Col:
+        """A column: ``age: Col[int] = col(ge=0)``.
+
+        On the class it is an expression for queries, on an instance it is the value. When the
+        program runs, ``Col[int]`` is an annotated ``int``, which is what msgspec takes it for.
+        """
+
+        def __class_getitem__(cls, item: object) -> object:
+            return Annotated[item, COLUMN]
+
+
+@overload
+def col(
+    *,
+    init: Literal[False],
+    default: object = ...,
+    default_factory: Callable[[], object] = ...,
+    **rules: Unpack[ColumnRules],
+) -> Any: ...  # what the annotation says
+@overload
+def col(*, default: T, init: Literal[True] = True, **rules: Unpack[ColumnRules]) -> Col[T]: ...
+@overload
+def col(
+    *, default_factory: Callable[[], T], init: Literal[True] = True, **rules: Unpack[ColumnRules]
+) -> Col[T]: ...
+@overload
+def col(*, init: Literal[True] = True, **rules: Unpack[ColumnRules]) -> Any: ...  # as above
+def col(
+    *,
+    init: bool = True,
+    default: object = UNSET,
+    default_factory: Callable[[], object] | None = None,
+    **rules: Unpack[ColumnRules],
+) -> Any:
+    """Say what is particular about a column.
+
+    ``pk`` makes it the primary key, or a part of it; an integer one with ``init=False`` gets its
+    values from the database. ``init=False`` keeps it out of the constructor. ``unique`` and
+    ``index`` make indexes; ``references`` is the column of another model (or ``"table.column"``
+    where that model comes later), and ``on_delete`` what becomes of this row when that one is
+    deleted. ``ge gt le lt min_length max_length pattern`` are rules that hold whenever a row is
+    saved, and with ``check=True`` in the database too. ``json`` stores any value that can be
+    encoded as JSON; ``array`` is a PostgreSQL array (JSON elsewhere). ``precision`` and ``scale`` are
+    those of a Decimal. ``native`` makes a database's own enum type. A ``hidden`` column never leaves
+    in a response, a log or a job. ``name`` is what it is called in the database, ``renamed_from``
+    what it was called before, for the next migration.
+    """
+    return Declared(init=init, default=default, default_factory=default_factory, rules=rules)

@@ -1,0 +1,275 @@
+"""Writes the SQL of a statement, once for each shape, with SQLAlchemy's Core.
+
+What comes out is text and the order of its parameters; from then on SQLAlchemy has no part in it. Its
+import takes half a second of CPU, so nothing imports this file before a database is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.sql import ColumnElement
+
+from oxidite.db.columns import Column, TableKey
+from oxidite.db.dialects import Dialect
+from oxidite.db.expressions import Call, Expr, Order, Value
+from oxidite.db.kinds import INTEGER, Kind
+from oxidite.db.statements import Delete, Deleted, Insert, Query, Statement, Update
+from oxidite.db.table import Table
+
+__all__ = ["Compiled", "compile_statement"]
+
+Element: TypeAlias = ColumnElement[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """SQL, and the place of each of its parameters in ``Statement.values`` and the constants after."""
+
+    sql: str
+    order: tuple[int, ...]
+    kinds: tuple[Kind, ...]
+    constants: tuple[object, ...]
+
+
+def compile_statement(statement: Statement, dialect: Dialect) -> Compiled:
+    """Write the SQL of a statement."""
+    writer = _Writer(dialect)
+    compiled = writer.write(statement).compile(
+        dialect=_DIALECTS[dialect.name], compile_kwargs={"render_postcompile": False}
+    )
+    order: list[int] = []
+    constants: list[object] = []
+    for name in getattr(compiled, "positiontup", None) or ():
+        if name not in writer.binds:
+            # SQLAlchemy's own, such as the OFFSET that SQLite wants beside a LIMIT.
+            writer.binds[name] = len(writer.kinds) + len(constants)
+            constants.append(compiled.params[name])
+        order.append(writer.binds[name])
+    return Compiled(str(compiled), tuple(order), tuple(writer.kinds), tuple(constants))
+
+
+_DIALECTS: Mapping[str, sa.Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="qmark"),  # type: ignore[no-untyped-call]
+    "postgresql": postgresql.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
+    "mysql": mysql.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
+}
+
+
+class _Writer:
+    """Walks one statement, numbering what is bound as ``Statement.values`` has it."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.kinds: list[Kind] = []
+        self.binds: dict[str, int] = {}
+        self._tables: dict[TableKey, Any] = {}
+
+    def write(self, statement: Statement) -> Any:
+        match statement:
+            case Query():
+                return self.select(statement)
+            case Insert():
+                return self.insert(statement)
+            case Update():
+                return self.update(statement)
+            case Delete():
+                return self.delete(statement)
+
+    # Statements.
+
+    def select(self, query: Query) -> Any:
+        source = self.table(query.source, query.table)
+        if query.columns is None:
+            columns = [source.c[each.column_name] for each in query.table.columns]
+        else:
+            columns = [
+                self.expr(each).label(f"c{place}") for place, each in enumerate(query.columns)
+            ]
+        joined = source
+        for join in query.joins:
+            other = self.table(join.key, join.table)
+            joined = joined.join(other, self.expr(join.on), isouter=join.outer)
+        made = sa.select(*columns).select_from(joined)
+        for condition in (
+            *(self.expr(each) for each in query.where),
+            *self.scope(query.table, query.source, query.deleted),
+        ):
+            made = made.where(condition)
+        if query.group:
+            made = made.group_by(*map(self.expr, query.group))
+        for each in query.having:
+            made = made.having(self.expr(each))
+        if query.order:
+            made = made.order_by(*map(self.order, query.order))
+        if query.limit is not None:
+            made = made.limit(self.bind(INTEGER))
+        if query.offset is not None:
+            made = made.offset(self.bind(INTEGER))
+        if query.distinct:
+            made = made.distinct()
+        if query.lock is not None and self.dialect.locks_rows:
+            lock = query.lock
+            made = made.with_for_update(
+                read=lock.share, nowait=lock.nowait, skip_locked=lock.skip_locked
+            )
+        return made
+
+    def insert(self, insert: Insert) -> Any:
+        table = self.table(insert.table.key, insert.table)
+        columns = [insert.table.by_name[name] for name in insert.columns]
+        rows = [{each.column_name: self.bind(each.kind) for each in columns} for _ in insert.rows]
+        make = {"postgresql": postgresql.insert, "mysql": mysql.insert}.get(
+            self.dialect.name, sqlite.insert
+        )
+        made: Any = make(table).values(rows if columns else {})
+        if insert.update is not None:
+            made = self.upsert(made, insert)
+        if insert.returning and self.dialect.returns_rows:
+            made = made.returning(*self.returned(insert.table, insert.returning))
+        return made
+
+    def upsert(self, made: Any, insert: Insert) -> Any:
+        by_name = insert.table.by_name
+        names = [by_name[name].column_name for name in insert.update or ()]
+        if self.dialect.name == "mysql":
+            if not names:
+                return made.prefix_with("IGNORE")
+            return made.on_duplicate_key_update({name: made.inserted[name] for name in names})
+        conflict = [by_name[name].column_name for name in insert.conflict]
+        if not names:
+            return made.on_conflict_do_nothing(index_elements=conflict or None)
+        return made.on_conflict_do_update(
+            index_elements=conflict, set_={name: made.excluded[name] for name in names}
+        )
+
+    def update(self, update: Update) -> Any:
+        table = self.table(update.table.key, update.table)
+        made: Any = sa.update(table)
+        # In the order of the statement: a dictionary would be sorted as the table has its columns.
+        made = made.ordered_values(
+            *(
+                (table.c[update.table.by_name[name].column_name], self.expr(expr))
+                for name, expr in zip(update.columns, update.exprs, strict=True)
+            )
+        )
+        for condition in (
+            *(self.expr(each) for each in update.where),
+            *self.scope(update.table, update.table.key, update.deleted),
+        ):
+            made = made.where(condition)
+        if update.returning and self.dialect.returns_rows:
+            made = made.returning(*self.returned(update.table, update.returning))
+        return made
+
+    def delete(self, delete: Delete) -> Any:
+        made = sa.delete(self.table(delete.table.key, delete.table))
+        for condition in (
+            *(self.expr(each) for each in delete.where),
+            *self.scope(delete.table, delete.table.key, delete.deleted),
+        ):
+            made = made.where(condition)
+        return made
+
+    # Their parts.
+
+    def table(self, key: TableKey, table: Table) -> Any:
+        """Return the table, the same object each time it is named in a statement."""
+        if key not in self._tables:
+            made: Any = sa.table(key.name, *(sa.column(each.column_name) for each in table.columns))
+            self._tables[key] = made.alias(key.alias) if key.alias else made
+        return self._tables[key]
+
+    def returned(self, table: Table, names: Sequence[str]) -> list[Element]:
+        made = self.table(table.key, table)
+        return [made.c[table.by_name[name].column_name] for name in names]
+
+    def scope(self, table: Table, key: TableKey, deleted: Deleted) -> list[Element]:
+        """Return the condition that hides what seems to be deleted."""
+        column = table.soft_deletes
+        if column is None or deleted == "with":
+            return []
+        found = self.table(key, table).c[column.column_name]
+        return [found.is_not(None) if deleted == "only" else found.is_(None)]
+
+    def order(self, order: Order) -> Element:
+        expr = self.expr(order.expr)
+        made = expr.desc() if order.descending else expr.asc()
+        if order.nulls_first is None:
+            return made
+        if self.dialect.name == "mysql":
+            raise NotImplementedError
+        return made.nulls_first() if order.nulls_first else made.nulls_last()
+
+    def bind(self, kind: Kind) -> Element:
+        name = f"p{len(self.kinds)}"
+        self.binds[name] = len(self.kinds)
+        self.kinds.append(kind)
+        return sa.bindparam(name)
+
+    def expr(self, expr: Expr[Any, Any]) -> Element:
+        if isinstance(expr, Column):
+            made: Element = self._tables[expr.table].c[expr.column_name]
+            return made
+        if isinstance(expr, Value):
+            return self.bind(expr.kind)
+        if isinstance(expr, Call):
+            return self.call(expr)
+        raise TypeError(f"{expr!r} is no expression")
+
+    def call(self, call: Call[Any, Any]) -> Element:
+        if call.name in ("in", "not_in"):
+            return self.in_(call)
+        return _CALLS[call.name](*map(self.expr, call.args))
+
+    def in_(self, call: Call[Any, Any]) -> Element:
+        column, values = self.expr(call.args[0]), self.expr(call.args[1])
+        match self.dialect.name:
+            case "postgresql":
+                return column == sa.any_(values) if call.name == "in" else column != sa.all_(values)
+            case "mysql":
+                raise NotImplementedError
+            case _:
+                rows = sa.select(sa.column("value")).select_from(sa.func.json_each(values))
+                return column.in_(rows) if call.name == "in" else column.not_in(rows)
+
+
+def _like(column: Element, pattern: Element) -> Element:
+    return column.like(pattern, escape="\\")
+
+
+_CALLS: Mapping[str, Callable[..., Any]] = {
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+    "is_null": lambda a: a.is_(None),
+    "not_null": lambda a: a.is_not(None),
+    "and": lambda *each: sa.and_(sa.true(), *each),
+    "or": lambda *each: sa.or_(sa.false(), *each),
+    "not": sa.not_,
+    "like": _like,
+    "ilike": lambda a, b: a.ilike(b, escape="\\"),
+    "lower": sa.func.lower,
+    "upper": sa.func.upper,
+    "length": sa.func.length,
+    "add": lambda a, b: a + b,
+    "concat": lambda a, b: a.concat(b),
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: sa.cast(a, sa.Float) / b,
+    "mod": lambda a, b: a % b,
+    "neg": lambda a: -a,
+    "count": sa.func.count,
+    "sum": sa.func.sum,
+    "avg": sa.func.avg,
+    "min": sa.func.min,
+    "max": sa.func.max,
+    "coalesce": sa.func.coalesce,
+}

@@ -1,0 +1,142 @@
+"""The database an application uses: plans, connections, transactions.
+
+Which database a model talks to is decided when a statement runs: that of the open transaction, that
+of ``using``, else the default one, which is the one that was opened. A connection is taken for a
+statement and given back; only a transaction keeps one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Self
+
+from oxidite.db.base import Connection, Done, Driver
+from oxidite.db.drivers import drivers
+from oxidite.db.errors import DatabaseError
+from oxidite.db.plan import Plan, Plans
+from oxidite.db.statements import Query, Statement
+from oxidite.db.table import Table
+from oxidite.db.transaction import Transaction, current_transaction
+
+__all__ = ["Database", "database_of"]
+
+_using: ContextVar[Database | None] = ContextVar("oxidite.db.using", default=None)
+_open: list[Database] = []
+"""The open databases of this process, the default one first."""
+
+
+class Database:
+    """A database, to be opened as a resource: ``Oxidite(resources=[db])``.
+
+    ``name`` tells a second one apart; models that live there say ``database="name"``.
+    """
+
+    def __init__(self, driver: Driver, *, name: str | None = None) -> None:
+        self.driver = driver
+        self.name = name
+        self._plans: Plans | None = None
+
+    @classmethod
+    def from_url(cls, url: str, *, name: str | None = None) -> Self:
+        """Make one of ``sqlite:///app.db``, ``postgresql://…``, ``mysql://…`` or ``mariadb://…``.
+
+        Raises:
+            UnknownBackendError: there is no such database.
+            MissingExtraError: its driver is not installed.
+        """
+        return cls(drivers.create(url), name=name)
+
+    async def __aenter__(self) -> Self:
+        await self.driver.__aenter__()
+        self._plans = Plans(self.driver.dialect)
+        if self.name is None:
+            _open.insert(0, self)
+        else:
+            _open.append(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        _open.remove(self)
+        self._plans = None
+        await self.driver.__aexit__(kind, exc, tb)
+
+    @property
+    def plans(self) -> Plans:
+        """The plans made so far.
+
+        Raises:
+            DatabaseError: the database is not open.
+        """
+        if self._plans is None:
+            raise DatabaseError(
+                "The database is not open. Give it to the application, Oxidite(resources=[db]), or "
+                "open it yourself: async with db: …"
+            )
+        return self._plans
+
+    # Statements.
+
+    async def fetch(self, statement: Statement) -> list[Any]:
+        """Run a statement and return its rows, as objects or tuples."""
+        plan = self.plans.get(statement)
+        rows = await self._rows(plan, statement.values(), write=_writes(statement))
+        return plan.read(rows)
+
+    async def run(self, statement: Statement) -> Done:
+        """Run a statement that has no rows."""
+        plan = self.plans.get(statement)
+        values = plan.bind(statement.values())
+        transaction = current_transaction(self)
+        if transaction is not None:
+            async with transaction.statement() as connection:
+                return await connection.run(plan.sql, values)
+        async with self.driver.connection(write=True) as connection:
+            return await connection.run(plan.sql, values)
+
+    async def _rows(self, plan: Plan, values: list[object], *, write: bool) -> Sequence[Any]:
+        bound = plan.bind(values)
+        transaction = current_transaction(self)
+        if transaction is not None:
+            async with transaction.statement() as connection:
+                return await connection.fetch(plan.sql, bound)
+        async with self.driver.connection(write=write) as connection:
+            return await connection.fetch(plan.sql, bound)
+
+    @contextlib.contextmanager
+    def using(self) -> Any:
+        """Have models use this database inside the block."""
+        before = _using.get()
+        _using.set(self)
+        try:
+            yield self
+        finally:
+            _using.set(before)
+
+
+def _writes(statement: Statement) -> bool:
+    return not isinstance(statement, Query) or statement.lock is not None
+
+
+def database_of(table: Table) -> Database:
+    """Return the database that a table is in, as things stand.
+
+    Raises:
+        DatabaseError: none is open.
+    """
+    chosen = _using.get()
+    if chosen is not None:
+        return chosen
+    for each in _open:
+        if each.name == table.database:
+            return each
+    raise DatabaseError(
+        "No database is open. Give one to the application: Oxidite(resources=[db]); in a script, "
+        "async with Database.from_url(…) as db: …"
+        if table.database is None
+        else f"No database named {table.database!r} is open: Database.from_url(…, name={table.database!r})."
+    )

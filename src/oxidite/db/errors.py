@@ -1,0 +1,146 @@
+"""What can go wrong with a database, whichever it is.
+
+The tree::
+
+    ModelError                  a model cannot work: fix the program (ConfigError)
+    QueryError                  a query cannot be written: fix the program
+    DatabaseError               the database said no
+    ├── RowNotFoundError        also a NotFoundError: 404 in a handler
+    ├── ManyRowsError           one row was asked for, and there are more
+    ├── StaleRowError           somebody else saved first: 409
+    ├── ConstraintError         also a ValidationError: names the field
+    │   ├── UniqueError         ├── ReferenceError_  ├── NotNullError  └── CheckError
+    ├── TransactionError        a transaction was used in a way it cannot be
+    │   └── OverlapError        two statements at once in one transaction
+    └── ConflictingTransactionsError   deadlock or serialisation failure: try again
+
+A database that cannot be reached raises ``BackendUnavailableError``, a pool that has no connection in
+time ``PoolTimeoutError`` (503), as every backend does.
+"""
+
+from __future__ import annotations
+
+from oxidite.errors import (
+    ConfigError,
+    ConflictError,
+    FieldError,
+    NotFoundError,
+    OxiditeError,
+    ServiceUnavailableError,
+    ValidationError,
+)
+
+__all__ = [
+    "CheckError",
+    "ConflictingTransactionsError",
+    "ConstraintError",
+    "DatabaseError",
+    "ManyRowsError",
+    "MissingReferenceError",
+    "ModelError",
+    "NotNullError",
+    "OverlapError",
+    "PoolTimeoutError",
+    "QueryError",
+    "RowNotFoundError",
+    "StaleRowError",
+    "TransactionError",
+    "UniqueError",
+]
+
+
+class ModelError(ConfigError):
+    """A model cannot work as it is written."""
+
+    code = "model"
+
+
+class QueryError(OxiditeError):
+    """A query cannot be written as it is."""
+
+    code = "query"
+
+
+class DatabaseError(OxiditeError):
+    """The database did not do what was asked."""
+
+    code = "database"
+
+
+class RowNotFoundError(DatabaseError, NotFoundError):
+    """There is no such row."""
+
+    code = "row_not_found"
+
+
+class ManyRowsError(DatabaseError):
+    """One row was asked for, and there is more than one."""
+
+    code = "many_rows"
+
+
+class StaleRowError(DatabaseError, ConflictError):
+    """Somebody else has changed this row since it was read. Read it again and repeat the change."""
+
+    code = "stale_row"
+
+
+class ConstraintError(DatabaseError, ValidationError):
+    """The database refused a value.
+
+    ``constraint`` is the name of the rule, where the database tells.
+    """
+
+    code = "constraint"
+
+    def __init__(self, errors: list[FieldError], *, constraint: str | None = None) -> None:
+        ValidationError.__init__(self, errors)
+        self.constraint = constraint
+
+
+class UniqueError(ConstraintError):
+    """The value is taken."""
+
+    code = "unique"
+
+
+class MissingReferenceError(ConstraintError):
+    """The row that is referred to does not exist, or is still referred to."""
+
+    code = "reference"
+
+
+class NotNullError(ConstraintError):
+    """A value is missing."""
+
+    code = "not_null"
+
+
+class CheckError(ConstraintError):
+    """A value breaks a rule of the table."""
+
+    code = "check"
+
+
+class TransactionError(DatabaseError):
+    """A transaction was used in a way it cannot be."""
+
+    code = "transaction"
+
+
+class OverlapError(TransactionError):
+    """Two statements at once in one transaction."""
+
+    code = "overlapping_statements"
+
+
+class ConflictingTransactionsError(DatabaseError):
+    """Two transactions stood in each other's way, and this one was undone. Try it again."""
+
+    code = "conflicting_transactions"
+
+
+class PoolTimeoutError(ServiceUnavailableError):
+    """All database connections are in use, and none came back in time."""
+
+    code = "pool_timeout"

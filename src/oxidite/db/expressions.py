@@ -1,0 +1,257 @@
+"""Typed expressions of a query: columns, values, and what is made of them.
+
+An expression knows two things at any time: its ``shape``, which is everything that decides the SQL
+text, and its ``values``, which are bound. Two queries of one shape share a plan (see ``plan.py``), so
+building an expression must be cheap: it is a tuple joined to tuples, and no SQL is written here.
+
+The two type parameters are what the expression may be compared with, and what it yields: a nullable
+integer column is an ``Expr[int, int | None]``, so ``==`` accepts ``None`` there and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
+
+from oxidite.db.kinds import BOOLEAN, FLOAT, INTEGER, TEXT, Kind
+
+__all__ = ["Call", "Condition", "Expr", "Order", "Shape", "Value", "as_expr", "every", "some"]
+
+O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
+R = TypeVar("R")
+N = TypeVar("N", int, float)
+
+Shape: TypeAlias = tuple[object, ...]
+"""Everything that decides the SQL of an expression; hashable."""
+
+
+class Expr(Generic[O, R]):
+    """Something that has a value in each row."""
+
+    __slots__ = ("kind", "shape", "values")
+
+    kind: Kind
+    """What its values are, and how they are bound and read."""
+    shape: Shape
+    values: tuple[object, ...]
+    """What is bound, in the order in which the expression is walked."""
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "An expression has no truth of its own: a row decides. Join conditions with & | ~ and "
+            "parentheses, not with `and`, `or`, `not`, `in` or chained comparisons."
+        )
+
+    # Comparisons. None is compared with IS, as nothing equals NULL in SQL.
+
+    def __eq__(self, other: O | R | Expr[O, Any]) -> Condition:  # type: ignore[override]  # a condition, not a truth
+        if other is None:
+            return Condition("is_null", (self,))
+        return Condition("eq", (self, as_expr(other, self.kind)))
+
+    def __ne__(self, other: O | R | Expr[O, Any]) -> Condition:  # type: ignore[override]  # as above
+        if other is None:
+            return Condition("not_null", (self,))
+        return Condition("ne", (self, as_expr(other, self.kind)))
+
+    def __lt__(self, other: O | Expr[O, Any]) -> Condition:
+        return Condition("lt", (self, as_expr(other, self.kind)))
+
+    def __le__(self, other: O | Expr[O, Any]) -> Condition:
+        return Condition("le", (self, as_expr(other, self.kind)))
+
+    def __gt__(self, other: O | Expr[O, Any]) -> Condition:
+        return Condition("gt", (self, as_expr(other, self.kind)))
+
+    def __ge__(self, other: O | Expr[O, Any]) -> Condition:
+        return Condition("ge", (self, as_expr(other, self.kind)))
+
+    def is_null(self) -> Condition:
+        """Whether there is no value."""
+        return Condition("is_null", (self,))
+
+    def not_null(self) -> Condition:
+        """Whether there is a value."""
+        return Condition("not_null", (self,))
+
+    def between(self, low: O | Expr[O, Any], high: O | Expr[O, Any]) -> Condition:
+        """Whether it is from ``low`` to ``high``, both included."""
+        return (self >= low) & (self <= high)
+
+    def in_(self, values: Iterable[O]) -> Condition:
+        """Whether it is one of ``values``; they are bound as one list, so any number has one plan."""
+        return Condition("in", (self, Value(list(values), self.kind.list_of())))
+
+    def not_in(self, values: Iterable[O]) -> Condition:
+        """Whether it is none of ``values``; where there is no value, it is not."""
+        return Condition("not_in", (self, Value(list(values), self.kind.list_of())))
+
+    # Text. In a pattern % is any text and _ any character; `contains` and its like escape both.
+
+    def like(self: Expr[str, Any], pattern: str) -> Condition:
+        """Whether it matches a pattern, upper and lower case told apart."""
+        return Condition("like", (self, Value(pattern, TEXT)))
+
+    def ilike(self: Expr[str, Any], pattern: str) -> Condition:
+        """Whether it matches a pattern, upper and lower case alike."""
+        return Condition("ilike", (self, Value(pattern, TEXT)))
+
+    def contains(self: Expr[str, Any], text: str) -> Condition:
+        """Whether ``text`` is a part of it."""
+        return Condition("like", (self, Value(f"%{_escaped(text)}%", TEXT)))
+
+    def startswith(self: Expr[str, Any], text: str) -> Condition:
+        """Whether it begins with ``text``."""
+        return Condition("like", (self, Value(f"{_escaped(text)}%", TEXT)))
+
+    def endswith(self: Expr[str, Any], text: str) -> Condition:
+        """Whether it ends with ``text``."""
+        return Condition("like", (self, Value(f"%{_escaped(text)}", TEXT)))
+
+    def lower(self: Expr[str, Any]) -> Expr[str, R]:
+        """It in lower case."""
+        return Call("lower", (self,), TEXT)
+
+    def upper(self: Expr[str, Any]) -> Expr[str, R]:
+        """It in upper case."""
+        return Call("upper", (self,), TEXT)
+
+    def length(self: Expr[str, Any]) -> Expr[int, int]:
+        """Its number of characters."""
+        return Call("length", (self,), INTEGER)
+
+    # Arithmetic. On text + joins.
+
+    def __add__(self, other: O | Expr[O, Any]) -> Expr[O, R]:
+        name = "concat" if self.kind is TEXT else "add"
+        return Call(name, (self, as_expr(other, self.kind)), self.kind)
+
+    def __radd__(self, other: O) -> Expr[O, R]:
+        name = "concat" if self.kind is TEXT else "add"
+        return Call(name, (Value(other, self.kind), self), self.kind)
+
+    def __sub__(self, other: O | Expr[O, Any]) -> Expr[O, R]:
+        return Call("sub", (self, as_expr(other, self.kind)), self.kind)
+
+    def __rsub__(self, other: O) -> Expr[O, R]:
+        return Call("sub", (Value(other, self.kind), self), self.kind)
+
+    def __mul__(self, other: O | Expr[O, Any]) -> Expr[O, R]:
+        return Call("mul", (self, as_expr(other, self.kind)), self.kind)
+
+    def __rmul__(self, other: O) -> Expr[O, R]:
+        return Call("mul", (Value(other, self.kind), self), self.kind)
+
+    def __truediv__(self: Expr[N, Any], other: N | Expr[N, Any]) -> Expr[float, R]:
+        return Call("div", (self, as_expr(other, self.kind)), FLOAT)
+
+    def __mod__(self: Expr[int, Any], other: int | Expr[int, Any]) -> Expr[int, R]:
+        return Call("mod", (self, as_expr(other, self.kind)), INTEGER)
+
+    def __neg__(self) -> Expr[O, R]:
+        return Call("neg", (self,), self.kind)
+
+    # Order.
+
+    def asc(self, *, nulls_first: bool | None = None) -> Order:
+        """Smallest first."""
+        return Order(self, descending=False, nulls_first=nulls_first)
+
+    def desc(self, *, nulls_first: bool | None = None) -> Order:
+        """Largest first."""
+        return Order(self, descending=True, nulls_first=nulls_first)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+class Value(Expr[O, R]):
+    """A value that is bound, never written into the SQL."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object, kind: Kind) -> None:
+        self.value = value
+        self.kind = kind
+        self.shape = ("?", kind)
+        self.values = (value,)
+
+
+class Call(Expr[O, R]):
+    """An operator or a function, by the name that ``compiler.py`` knows it by."""
+
+    __slots__ = ("args", "name")
+
+    def __init__(self, name: str, args: tuple[Expr[Any, Any], ...], kind: Kind) -> None:
+        self.name = name
+        self.args = args
+        self.kind = kind
+        shapes: list[object] = [name]
+        values: tuple[object, ...] = ()
+        for each in args:
+            shapes.append(each.shape)
+            values += each.values
+        self.shape = tuple(shapes)
+        self.values = values
+
+
+class Condition(Call[bool, bool]):
+    """What holds or does not hold of a row."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, args: tuple[Expr[Any, Any], ...]) -> None:
+        super().__init__(name, args, BOOLEAN)
+
+    def __and__(self, other: Condition) -> Condition:
+        return Condition("and", (self, _condition(other, "&")))
+
+    def __or__(self, other: Condition) -> Condition:
+        return Condition("or", (self, _condition(other, "|")))
+
+    def __invert__(self) -> Condition:
+        return Condition("not", (self,))
+
+
+def _condition(other: object, sign: str) -> Condition:
+    if isinstance(other, Condition):
+        return other
+    raise TypeError(
+        f"{other!r} is no condition. {sign} binds tighter than comparisons: write "
+        f"(User.age > 3) {sign} (User.name == 'x'), with parentheses."
+    )
+
+
+def every(conditions: Iterable[Condition]) -> Condition:
+    """All of the conditions; without any, it holds."""
+    return Condition("and", tuple(conditions))
+
+
+def some(conditions: Iterable[Condition]) -> Condition:
+    """At least one of the conditions; without any, it does not hold."""
+    return Condition("or", tuple(conditions))
+
+
+class Order:
+    """An expression to order by, and in which direction."""
+
+    __slots__ = ("descending", "expr", "nulls_first", "shape")
+
+    def __init__(self, expr: Expr[Any, Any], *, descending: bool, nulls_first: bool | None) -> None:
+        self.expr = expr
+        self.descending = descending
+        self.nulls_first = nulls_first
+        self.shape: Shape = (expr.shape, descending, nulls_first)
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """What is bound in it."""
+        return self.expr.values
+
+
+def as_expr(value: object, kind: Kind) -> Expr[Any, Any]:
+    """Return an expression as it is, anything else as a bound value of ``kind``."""
+    return value if isinstance(value, Expr) else Value(value, kind)

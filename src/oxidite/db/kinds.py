@@ -1,0 +1,122 @@
+"""What kinds of values columns hold, and which Python type is which.
+
+A kind says nothing of a database: how each is bound, read and declared there is in ``codecs.py``.
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+from oxidite.db.errors import ModelError
+
+__all__ = [
+    "BOOLEAN",
+    "BYTES",
+    "DATE",
+    "DATETIME",
+    "DECIMAL",
+    "FLOAT",
+    "INTEGER",
+    "INTERVAL",
+    "TEXT",
+    "TIME",
+    "UUID_",
+    "Kind",
+    "kind_of",
+    "nullable",
+]
+
+
+class Kind:
+    """One kind of values. Compared by identity, as it is part of the shape of queries."""
+
+    __slots__ = ("_list", "element", "name", "type")
+
+    def __init__(self, name: str, type_: object, element: Kind | None = None) -> None:
+        self.name = name
+        """What ``codecs.py`` knows it by."""
+        self.type = type_
+        """The Python type of its values."""
+        self.element = element
+        """For lists: the kind of what is in them."""
+        self._list: Kind | None = None
+
+    def list_of(self) -> Kind:
+        """Return the kind of a list of such values that is bound as one."""
+        if self._list is None:
+            self._list = Kind("list", list, self)
+        return self._list
+
+    def __repr__(self) -> str:
+        return f"<{self.name}{f' of {self.element!r}' if self.element else ''}>"
+
+
+INTEGER = Kind("integer", int)
+TEXT = Kind("text", str)
+BOOLEAN = Kind("boolean", bool)
+FLOAT = Kind("float", float)
+DECIMAL = Kind("decimal", Decimal)
+BYTES = Kind("bytes", bytes)
+UUID_ = Kind("uuid", UUID)
+DATETIME = Kind("datetime", datetime)
+DATE = Kind("date", date)
+TIME = Kind("time", time)
+INTERVAL = Kind("interval", timedelta)
+
+_PLAIN: dict[object, Kind] = {
+    each.type: each
+    for each in (
+        INTEGER,
+        TEXT,
+        BOOLEAN,
+        FLOAT,
+        DECIMAL,
+        BYTES,
+        UUID_,
+        DATETIME,
+        DATE,
+        TIME,
+        INTERVAL,
+    )
+}
+
+
+def nullable(annotation: object) -> tuple[object, bool]:
+    """Return an annotation without ``None``, and whether it allowed it."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = get_args(annotation)
+        rest = tuple(member for member in members if member is not type(None))
+        if len(rest) < len(members):
+            return Union[rest], True  # noqa: UP007 - at run time
+    return annotation, False
+
+
+def kind_of(annotation: object, *, json: bool = False, array: bool = False) -> Kind:
+    """Return the kind of a column's annotation, ``None`` taken off already.
+
+    Raises:
+        ModelError: no column holds values of that type.
+    """
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if json:
+        return Kind("json", annotation)
+    if get_origin(annotation) is Literal and all(isinstance(v, str) for v in get_args(annotation)):
+        return Kind("enum", annotation)
+    if get_origin(annotation) is list and array:
+        (element,) = get_args(annotation)
+        return Kind("array", annotation, kind_of(element))
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return Kind("enum", annotation)
+    plain: Any = getattr(annotation, "__supertype__", annotation)  # of a NewType
+    if plain in _PLAIN:
+        return _PLAIN[plain]
+    raise ModelError(
+        f"no column holds {annotation!r}. For a Struct, a dict or a list write col(json=True); for a "
+        "PostgreSQL array col(array=True)."
+    )
