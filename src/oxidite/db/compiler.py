@@ -266,6 +266,8 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "div": lambda a, b: sa.cast(a, sa.Float) / b,
     "mod": lambda a, b: a % b,
     "neg": lambda a: -a,
+    "rows": sa.func.count,
+    "one": lambda: sa.literal_column("1"),
     "count": sa.func.count,
     "sum": sa.func.sum,
     "avg": sa.func.avg,

@@ -8,18 +8,18 @@ statement and given back; only a transaction keeps one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
-from oxidite.db.base import Connection, Done, Driver
+from oxidite.db.base import Done, Driver, Isolation
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.plan import Plan, Plans
 from oxidite.db.statements import Query, Statement
 from oxidite.db.table import Table
-from oxidite.db.transaction import Transaction, current_transaction
+from oxidite.db.transaction import TransactionBlock, current_transaction
 
 __all__ = ["Database", "database_of"]
 
@@ -107,8 +107,21 @@ class Database:
         async with self.driver.connection(write=write) as connection:
             return await connection.fetch(plan.sql, bound)
 
+    # Transactions.
+
+    def transaction(
+        self, *, isolation: Isolation | None = None, read_only: bool = False, retry: int = 0
+    ) -> TransactionBlock:
+        """Do all that is done inside as a whole, or not at all.
+
+        As ``async with db.transaction():``, or around a function as ``@db.transaction(retry=3)``, which
+        runs it again when the database says that two transactions stood in each other's way. Inside of
+        another one it is a savepoint: what it did is undone alone. What is cancelled is undone.
+        """
+        return TransactionBlock(self, isolation, read_only=read_only, retry=retry)
+
     @contextlib.contextmanager
-    def using(self) -> Any:
+    def using(self) -> Iterator[Self]:
         """Have models use this database inside the block."""
         before = _using.get()
         _using.set(self)

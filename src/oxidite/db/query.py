@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from oxidite.db.database import database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
-from oxidite.db.expressions import Call, Condition, Expr, Order, Value
-from oxidite.db.kinds import BOOLEAN, INTEGER
-from oxidite.db.statements import Delete, Lock, Query, Update
+from oxidite.db.expressions import Call, Condition, Expr, Order
+from oxidite.db.kinds import INTEGER
+from oxidite.db.statements import Lock, Query
 
 __all__ = ["Select"]
 
@@ -162,7 +162,7 @@ class Select(Generic[T]):
         """Return the number of rows."""
         statement = replace(
             self.statement,
-            columns=(Call[int, int]("count", (Value(1, INTEGER),), INTEGER),),
+            columns=(_ROWS,),
             order=(),
         )
         rows: list[tuple[int]] = await database_of(statement.table).fetch(statement)
@@ -170,11 +170,15 @@ class Select(Generic[T]):
 
     async def exists(self) -> bool:
         """Return whether there is a row."""
-        statement = replace(self.statement, columns=(Value(1, INTEGER),), order=(), limit=1)
+        statement = replace(self.statement, columns=(_ONE,), order=(), limit=1)
         return bool(await database_of(statement.table).fetch(statement))
 
     def _with(self, **changes: Any) -> Select[T]:
         return Select(replace(self.statement, **changes))
+
+
+_ROWS: Call[int, int] = Call("rows", (), INTEGER)
+_ONE: Call[int, int] = Call("one", (), INTEGER)
 
 
 def _no_condition(value: object) -> str:

@@ -4,32 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import inspect
+import logging
+import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
+from itertools import count
+from types import TracebackType
+from typing import ParamSpec, Protocol, TypeVar
 
-from oxidite.db.base import Connection
-from oxidite.db.errors import OverlapError, TransactionError
+from oxidite.clock import sleep
+from oxidite.db.base import Connection, Driver, Isolation
+from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
 
-__all__ = ["Transaction", "current_transaction"]
+__all__ = ["Transaction", "TransactionBlock", "current_transaction"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_logger = logging.getLogger("oxidite.db")
 _current: ContextVar[Transaction | None] = ContextVar("oxidite.db.transaction", default=None)
+_names = count(1)
+
+
+class Owner(Protocol):
+    """What a transaction needs of a database."""
+
+    @property
+    def driver(self) -> Driver:
+        """The way to it."""
+        ...
 
 
 class Transaction:
     """What happens in it happens as a whole, or not at all."""
 
-    def __init__(self, owner: object, connection: Connection, outer: Transaction | None) -> None:
+    def __init__(self, owner: Owner, connection: Connection, outer: Transaction | None) -> None:
         self.owner = owner
         self.connection = connection
         self.outer = outer
         self.has_ended = False
+        self.savepoint: str | None = None if outer is None else f"sp_{next(_names)}"
+        self._root: Transaction = self if outer is None else outer._root
         self._busy: str | None = None
         self._after: list[Callable[[], Awaitable[object] | object]] = []
 
     def on_commit(self, function: Callable[[], Awaitable[object] | object]) -> None:
-        """Call ``function`` once everything is committed, the transactions around this included."""
+        """Call ``function`` once everything is committed, the transactions around this included.
+
+        It is called in the order of registration, after the commit and outside of the transaction; one
+        that fails is logged and keeps no other from being called.
+        """
         self._after.append(function)
 
     @contextlib.asynccontextmanager
@@ -39,17 +66,146 @@ class Transaction:
         Raises:
             OverlapError: another statement of this transaction runs just now.
         """
-        if self._busy is not None:
+        root = self._root
+        if root._busy is not None:
             raise OverlapError(
                 "Two statements run at once in one transaction, which has one connection: the other "
-                f"one is at {self._busy}. Await them one after the other, or run what belongs together "
-                "in a transaction of its own."
+                f"one is at {root._busy}. Await them one after the other, or give each task a "
+                "transaction of its own."
             )
-        self._busy = _caller()
+        root._busy = _caller()
         try:
             yield self.connection
         finally:
-            self._busy = None
+            root._busy = None
+
+    async def begin(self, isolation: Isolation | None, *, read_only: bool) -> None:
+        """Begin it, or set the savepoint."""
+        async with self.statement() as connection:
+            if self.savepoint is None:
+                await connection.begin(isolation=isolation, read_only=read_only)
+            else:
+                await connection.run(f"SAVEPOINT {self.savepoint}", ())
+
+    async def commit(self) -> None:
+        """Keep what was done; what waits for the commit moves to the transaction around it."""
+        async with self.statement() as connection:
+            if self.savepoint is None:
+                await connection.commit()
+            else:
+                await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
+        if self.outer is not None:
+            self.outer._after += self._after
+            self._after = []
+
+    async def rollback(self) -> None:
+        """Undo what was done, whatever state the connection is in."""
+        connection = self.connection
+        try:
+            if self.savepoint is None:
+                await connection.rollback()
+            elif not connection.is_broken:
+                await connection.run(f"ROLLBACK TO SAVEPOINT {self.savepoint}", ())
+                await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
+        except Exception:
+            # The database ends the transaction of a connection that is closed.
+            connection.is_broken = True
+            _logger.exception("a transaction could not be rolled back; its connection is closed")
+
+    async def run_after(self) -> None:
+        """Call what waited for the commit."""
+        for function in self._after:
+            try:
+                result = function()
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:
+                _logger.exception("what was to follow a commit failed")
+
+
+class TransactionBlock:
+    """A transaction to be, as a context or around a function."""
+
+    def __init__(
+        self, owner: Owner, isolation: Isolation | None, *, read_only: bool, retry: int
+    ) -> None:
+        self._owner = owner
+        self._isolation: Isolation | None = isolation
+        self._read_only = read_only
+        self._retry = retry
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Transaction:
+        if self._retry:
+            raise TransactionError(
+                "A block cannot be run again. Put what is to be repeated into a function: "
+                "@db.transaction(retry=3)."
+            )
+        return await self._stack.enter_async_context(self._run())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, exc, tb)
+
+    def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        """Run ``function`` in a transaction, again if it stood in the way of another one."""
+
+        @functools.wraps(function)
+        async def transactional(*args: P.args, **kwargs: P.kwargs) -> R:
+            for left in range(self._retry, -1, -1):
+                try:
+                    async with self._run():
+                        return await function(*args, **kwargs)
+                except ConflictingTransactionsError:
+                    # Inside another transaction nothing can be repeated: that one is undone too.
+                    if not left or current_transaction(self._owner) is not None:
+                        raise
+                await sleep(random.uniform(0, 0.05 * (self._retry - left + 1)))
+            raise AssertionError("unreachable")
+
+        return transactional
+
+    @contextlib.asynccontextmanager
+    async def _run(self) -> AsyncIterator[Transaction]:
+        outer = current_transaction(self._owner)
+        if outer is not None:
+            self._check_inside()
+            async with _entered(Transaction(self._owner, outer.connection, outer), None) as made:
+                yield made
+            return
+        async with self._owner.driver.connection(write=not self._read_only) as connection:
+            made = Transaction(self._owner, connection, None)
+            async with _entered(made, self._isolation, read_only=self._read_only):
+                yield made
+        await made.run_after()
+
+    def _check_inside(self) -> None:
+        if self._isolation is not None or self._read_only:
+            raise TransactionError(
+                "isolation= and read_only= are of a whole transaction, and this one is inside of "
+                "another. Say it there."
+            )
+
+
+@contextlib.asynccontextmanager
+async def _entered(
+    made: Transaction, isolation: Isolation | None, *, read_only: bool = False
+) -> AsyncIterator[Transaction]:
+    before = _current.get()
+    await made.begin(isolation, read_only=read_only)
+    _current.set(made)
+    try:
+        yield made
+        await made.commit()
+    except BaseException:
+        # Not to be cancelled again on the way: half a rollback leaves a connection nobody may use.
+        await asyncio.shield(made.rollback())
+        raise
+    finally:
+        made.has_ended = True
+        # Not by a token: a generator may be closed in another context than it began in.
+        _current.set(before)
 
 
 def current_transaction(owner: object) -> Transaction | None:
@@ -63,6 +219,9 @@ def current_transaction(owner: object) -> Transaction | None:
 def _caller() -> str:
     """Return the file and line outside of this package that runs a statement."""
     frame = sys._getframe(1)  # noqa: SLF001 - what `inspect` uses, without its cost
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("oxidite.db"):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_INSIDE):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+_INSIDE = ("oxidite.db", "contextlib", "asyncio")
