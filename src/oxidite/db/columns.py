@@ -59,6 +59,7 @@ class ColumnRules(TypedDict, total=False):
     precision: int
     scale: int
     hidden: bool
+    on_update: Callable[[], object]
     name: str
     renamed_from: str
     comment: str
@@ -196,7 +197,7 @@ def col(
     saved, and with ``check=True`` in the database too. ``json`` stores any value that can be
     encoded as JSON; ``array`` is a PostgreSQL array (JSON elsewhere). ``precision`` and ``scale`` are
     those of a Decimal. ``native`` makes a database's own enum type. A ``hidden`` column never leaves
-    in a response, a log or a job. ``name`` is what it is called in the database, ``renamed_from``
+    in a response, a log or a job. ``on_update`` makes its value whenever the row is changed. ``name`` is what it is called in the database, ``renamed_from``
     what it was called before, for the next migration.
     """
     return Declared(init=init, default=default, default_factory=default_factory, rules=rules)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from oxidite.db.base import Done, Driver, Isolation
+from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.plan import Plan, Plans
@@ -64,6 +65,11 @@ class Database:
         _open.remove(self)
         self._plans = None
         await self.driver.__aexit__(kind, exc, tb)
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the database can do."""
+        return self.driver.dialect
 
     @property
     def plans(self) -> Plans:

@@ -10,7 +10,7 @@ looked up there, so they pay nothing for it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import (
     Annotated,
@@ -27,13 +27,15 @@ from typing import (
 import msgspec
 from msgspec import UNSET, Struct
 
-from oxidite.db.columns import COLUMN, Col, Column, Declared, TableKey, col
-from oxidite.db.database import database_of
-from oxidite.db.errors import ModelError, RowNotFoundError
+from oxidite.db import saving
+from oxidite.db.columns import COLUMN, Column, Declared, TableKey, col
+from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.kinds import kind_of, nullable
+from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.query import Select
-from oxidite.db.statements import Insert, Query
+from oxidite.db.state import State, keep_row
+from oxidite.db.statements import Query
 from oxidite.db.table import Index, Table
 
 __all__ = ["Model"]
@@ -91,12 +93,19 @@ class ModelType(type(Struct)):  # type: ignore[misc]  # msgspec does not export 
                     key,
                     tuple(made.__columns__.values()),
                     made,
-                    _set_row,
+                    keep_row,
                     indexes=indexes,
                     database=database,
+                    soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
+                    version=_marked(made, Version, "version"),
                 ),
             )
         return made
+
+
+def _marked(made: Any, mixin: type, name: str) -> Column[Any, Any] | None:
+    column: Column[Any, Any] | None = made.__columns__.get(name)
+    return column if issubclass(made, mixin) else None
 
 
 def _declared(
@@ -154,14 +163,10 @@ def _place(namespace: dict[str, Any], name: str, annotation: object, declared: D
         namespace.pop(name, None)
 
 
-class _State:
-    """What an object knows of its row, beside the columns: no response ever has it."""
-
-    __slots__ = ("_peers", "_row")
-
-
-class Model(_State, Struct, metaclass=ModelType, abstract=True):
+class Model(State, Struct, metaclass=ModelType, abstract=True):
     """A row of a table."""
+
+    # Queries.
 
     @classmethod
     def query(cls) -> Select[Self]:
@@ -173,6 +178,11 @@ class Model(_State, Struct, metaclass=ModelType, abstract=True):
     def where(cls, *conditions: Condition) -> Select[Self]:
         """The rows for which all the conditions hold."""
         return cls.query().where(*conditions)
+
+    @classmethod
+    def order_by(cls, *orders: Order | Expr[Any, Any]) -> Select[Self]:
+        """The rows in an order."""
+        return cls.query().order_by(*orders)
 
     @classmethod
     async def get(cls, *key: object) -> Self:
@@ -190,14 +200,83 @@ class Model(_State, Struct, metaclass=ModelType, abstract=True):
     async def get_or_none(cls, *key: object) -> Self | None:
         """Return the row with this primary key, ``None`` if there is none."""
         table: Table = cls.__table__  # type: ignore[attr-defined]  # as above
+        if len(key) != len(table.pk):
+            names = ", ".join(column.name for column in table.pk)
+            raise QueryError(
+                f"The primary key of {cls.__name__} is {names}; {len(key)} were given."
+            )
         found = await cls.where(
-            *(column == value for column, value in zip(table.pk, key, strict=True))
+            *[column == value for column, value in zip(table.pk, key, strict=True)]
         ).all()
         return found[0] if found else None
 
+    @classmethod
+    async def all(cls) -> list[Self]:
+        """Return all the rows."""
+        return await cls.query().all()
 
-_set_row = _State._row.__set__  # type: ignore[attr-defined]  # noqa: SLF001 - a slot has it
+    @classmethod
+    async def count(cls) -> int:
+        """Return the number of rows."""
+        return await cls.query().count()
+
+    # Writing.
+
+    @classmethod
+    async def create(cls: Callable[P, T], *args: P.args, **values: P.kwargs) -> T:
+        """Make an object and its row.
+
+        Raises:
+            ValidationError: some of its values are wrong.
+            ConstraintError: the database refused it.
+        """
+        made = cls(*args, **values)
+        await saving.insert(made)
+        return made
+
+    async def save(self) -> Self:
+        """Write what has changed, or make the row if there is none; return the object.
+
+        Raises:
+            ValidationError: some of its values are wrong.
+            ConstraintError: the database refused them.
+            StaleRowError: somebody else has saved it since (models with a ``Version``).
+        """
+        await saving.save(self)
+        return self
+
+    async def delete(self) -> None:
+        """Delete the row; with ``SoftDeletes`` it only seems to be."""
+        await saving.delete(self)
+
+    async def force_delete(self) -> None:
+        """Delete the row, with ``SoftDeletes`` too."""
+        await saving.delete(self, force=True)
+
+    async def refresh(self) -> Self:
+        """Read the row again, and forget what was changed.
+
+        Raises:
+            RowNotFoundError: it is gone.
+        """
+        await saving.refresh(self)
+        return self
+
+    def changed(self) -> list[str]:
+        """Return the names of the columns that differ from the row, all of them if there is none."""
+        return saving.changed(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the same row: of the same model, with the same primary key."""
+        if type(other) is not type(self):
+            return NotImplemented
+        key = _key(self)
+        return self is other or (UNSET not in key and key == _key(other))
+
+    def __hash__(self) -> int:
+        key = _key(self)
+        return id(self) if UNSET in key else hash((type(self), key))
 
 
-def _keep(one: Any, row: Any) -> None:
-    _set_row(one, row)
+def _key(one: Any) -> tuple[object, ...]:
+    return tuple([getattr(one, column.name) for column in type(one).__table__.pk])

@@ -56,10 +56,13 @@ class Table:
     """The column that says when a row was deleted, where rows only seem to be."""
     version: AnyColumn | None = None
     by_name: Mapping[str, AnyColumn] = field(init=False)
+    places: Mapping[str, int] = field(init=False)
+    """Where each column is in a row."""
     pk: tuple[AnyColumn, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.by_name = {column.name: column for column in self.columns}
+        self.places = {column.name: place for place, column in enumerate(self.columns)}
         self.pk = tuple(column for column in self.columns if column.rules.get("pk"))
 
     @property

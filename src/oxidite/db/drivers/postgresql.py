@@ -123,9 +123,7 @@ class PostgreSQLDriver(Driver):
         query = dict(parse_qsl(url.query))
         size = int(query.pop("pool_size", "10"))
         timeout = float(query.pop("pool_timeout", "10"))
-        return cls(
-            urlunsplit(url._replace(query=urlencode(query))), size=size, timeout=timeout
-        )
+        return cls(urlunsplit(url._replace(query=urlencode(query))), size=size, timeout=timeout)
 
     @property
     def dialect(self) -> Dialect:

@@ -1,0 +1,228 @@
+"""Writing objects: rows are made, changed columns are written, rows are deleted.
+
+What has changed is told by comparing an object with its row. So setting an attribute costs nothing, a
+change that was taken back is none, and one inside a JSON value is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from msgspec import UNSET
+
+from oxidite.clock import now
+from oxidite.db.codecs import binder, reader
+from oxidite.db.columns import Column
+from oxidite.db.database import Database, database_of
+from oxidite.db.dialects import Dialect
+from oxidite.db.errors import DatabaseError, RowNotFoundError, StaleRowError
+from oxidite.db.expressions import Condition, Value
+from oxidite.db.rules import check_values
+from oxidite.db.state import forget_row, keep_row, row_of
+from oxidite.db.statements import Delete, Insert, Query, Update
+from oxidite.db.table import Table
+
+__all__ = ["changed", "delete", "insert", "insert_many", "refresh", "save"]
+
+AnyColumn: TypeAlias = Column[Any, Any]
+
+
+async def insert(one: Any) -> None:
+    """Make the row of an object; what the database decides is read back into it.
+
+    Raises:
+        ValidationError: some of its values are wrong.
+        ConstraintError: the database refused it.
+    """
+    await insert_many([one])
+
+
+async def insert_many(many: Sequence[Any]) -> None:
+    """Make the rows of objects of one model with one statement for each few hundred of them."""
+    if not many:
+        return
+    table: Table = type(many[0]).__table__
+    database = database_of(table)
+    for one in many:
+        check_values((c for c in table.columns if not _is_made(c, one)), _values(table, one))
+    asked = next((c for c in table.pk if _is_made(c, many[0])), None)
+    given = [column for column in table.columns if column is not asked]
+    step = max(1, _MOST_VALUES // max(1, len(given)))
+    for start in range(0, len(many), step):
+        await _insert(database, table, many[start : start + step], given, asked)
+
+
+_MOST_VALUES = 15_000
+"""Bound in one statement: PostgreSQL allows 65,535 and SQLite 32,766."""
+
+
+async def _insert(
+    database: Database,
+    table: Table,
+    many: Sequence[Any],
+    columns: Sequence[AnyColumn],
+    asked: AnyColumn | None,
+) -> None:
+    statement = Insert(
+        table=table,
+        columns=tuple(column.name for column in columns),
+        rows=[[getattr(one, column.name) for column in columns] for one in many],
+        returning=() if asked is None else (asked.name,),
+    )
+    if asked is None:
+        await database.run(statement)
+    elif database.dialect.returns_rows:
+        for one, (key,) in zip(many, await database.fetch(statement), strict=True):
+            setattr(one, asked.name, key)
+    else:
+        first = (await database.run(statement)).last_id or 0
+        # MySQL tells the first of the keys, which follow each other in one statement.
+        for place, one in enumerate(many):
+            setattr(one, asked.name, first + place)
+    for one in many:
+        keep_row(one, _bound_row(table, one, database.dialect))
+
+
+async def save(one: Any) -> None:
+    """Write what has changed of an object, or make its row if it has none.
+
+    Raises:
+        ValidationError: some of its values are wrong.
+        ConstraintError: the database refused them.
+        StaleRowError: somebody else has saved it since (models with a ``Version``).
+        RowNotFoundError: its row is gone.
+    """
+    table: Table = type(one).__table__
+    row = row_of(one)
+    if row is None:
+        await insert(one)
+        return
+    database = database_of(table)
+    names = changed(one)
+    if not names:
+        return
+    for column in table.columns:
+        touch = column.rules.get("on_update")
+        if touch is not None and column.name not in names:
+            setattr(one, column.name, touch())
+            names.append(column.name)
+    columns = [table.by_name[name] for name in names]
+    check_values(columns, _values(table, one))
+    values: list[Any] = [Value(getattr(one, column.name), column.kind) for column in columns]
+    where = _key_conditions(table, row, database.dialect)
+    if table.version is not None:
+        version = _read(table, table.version, row, database.dialect)
+        where = (*where, table.version == version)
+        names.append(table.version.name)
+        values.append(Value(version + 1, table.version.kind))
+    done = await database.run(
+        Update(table=table, columns=tuple(names), exprs=tuple(values), where=where, deleted="with")
+    )
+    if done.rowcount == 0:
+        raise _gone(table, one)
+    if table.version is not None:
+        setattr(one, table.version.name, version + 1)
+    keep_row(one, _bound_row(table, one, database.dialect))
+
+
+def changed(one: Any) -> list[str]:
+    """Return the names of the columns of an object that differ from its row."""
+    table: Table = type(one).__table__
+    row = row_of(one)
+    if row is None:
+        return [column.name for column in table.columns]
+    dialect = database_of(table).dialect
+    return [
+        column.name
+        for place, column in enumerate(table.columns)
+        if _differs(column, getattr(one, column.name), row[place], dialect)
+    ]
+
+
+async def delete(one: Any, *, force: bool = False) -> None:
+    """Delete the row of an object; where rows only seem to be deleted, mark it, unless ``force``."""
+    table: Table = type(one).__table__
+    row = row_of(one)
+    if row is None:
+        raise DatabaseError(f"This {type(one).__name__} has no row to delete: it was never saved.")
+    if table.soft_deletes is not None and not force:
+        setattr(one, table.soft_deletes.name, now())
+        await save(one)
+        return
+    database = database_of(table)
+    await database.run(
+        Delete(table=table, where=_key_conditions(table, row, database.dialect), deleted="with")
+    )
+    forget_row(one)
+
+
+async def refresh(one: Any) -> None:
+    """Read the row of an object again.
+
+    Raises:
+        RowNotFoundError: it is gone.
+    """
+    table: Table = type(one).__table__
+    row = row_of(one)
+    if row is None:
+        raise DatabaseError(f"This {type(one).__name__} has no row to read: it was never saved.")
+    database = database_of(table)
+    found = await database.fetch(
+        Query(
+            table=table,
+            source=table.key,
+            where=_key_conditions(table, row, database.dialect),
+            deleted="with",
+        )
+    )
+    if not found:
+        raise _gone(table, one)
+    for column in table.columns:
+        setattr(one, column.name, getattr(found[0], column.name))
+    keep_row(one, row_of(found[0]))
+
+
+def _gone(table: Table, one: object) -> DatabaseError:
+    if table.version is not None:
+        return StaleRowError()
+    return RowNotFoundError(f"The row of this {type(one).__name__} is not there any more.")
+
+
+def _is_made(column: AnyColumn, one: object) -> bool:
+    """Tell whether the database makes the value."""
+    return column.is_generated and getattr(one, column.name) is UNSET
+
+
+def _values(table: Table, one: object) -> Mapping[str, object]:
+    return {column.name: getattr(one, column.name) for column in table.columns}
+
+
+def _key_conditions(table: Table, row: Any, dialect: Dialect) -> tuple[Condition, ...]:
+    return tuple(column == _read(table, column, row, dialect) for column in table.pk)
+
+
+def _read(table: Table, column: AnyColumn, row: Any, dialect: Dialect) -> Any:
+    raw = row[table.places[column.name]]
+    read = reader(column.kind, dialect.name)
+    return raw if read is None or raw is None else read(raw)
+
+
+def _differs(column: AnyColumn, value: object, raw: object, dialect: Dialect) -> bool:
+    if value is None or raw is None:
+        return value is not raw
+    if column.kind.name in ("json", "array"):
+        read = reader(column.kind, dialect.name)
+        return value != (raw if read is None else read(raw))
+    bind = binder(column.kind, dialect.name)
+    bound = value if bind is None else bind(value)
+    return bound is not raw and bound != raw
+
+
+def _bound_row(table: Table, one: object, dialect: Dialect) -> tuple[object, ...]:
+    row: list[object] = []
+    for column in table.columns:
+        value = getattr(one, column.name)
+        bind = binder(column.kind, dialect.name)
+        row.append(value if bind is None or value is None else bind(value))
+    return tuple(row)

@@ -1,0 +1,32 @@
+"""What an object knows of its row, beside its columns: no response, and no comparison, ever has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["State", "forget_row", "keep_row", "row_of"]
+
+
+class State:
+    """The slots of a model that are no columns. msgspec does not see them."""
+
+    __slots__ = ("_peers", "_row")
+
+    _row: (
+        Any  # a sequence of the columns' values as the driver has them; unset for what is not saved
+    )
+    _peers: Any
+
+
+keep_row = State.__dict__["_row"].__set__
+"""Remember the row that an object was read from or written to."""
+
+
+def row_of(one: object) -> Any:
+    """Return the row of an object, ``None`` if it has none."""
+    return getattr(one, "_row", None)
+
+
+def forget_row(one: object) -> None:
+    """Take an object for one that is in no table."""
+    keep_row(one, None)
