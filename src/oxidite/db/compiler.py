@@ -21,7 +21,7 @@ from oxidite.db.kinds import INTEGER, Kind
 from oxidite.db.statements import Delete, Deleted, Insert, Query, Statement, Update
 from oxidite.db.table import Table
 
-__all__ = ["Compiled", "compile_statement"]
+__all__ = ["DIALECTS", "Compiled", "compile_statement"]
 
 Element: TypeAlias = ColumnElement[Any]
 
@@ -40,7 +40,7 @@ def compile_statement(statement: Statement, dialect: Dialect) -> Compiled:
     """Write the SQL of a statement."""
     writer = _Writer(dialect)
     compiled = writer.write(statement).compile(
-        dialect=_DIALECTS[dialect.name], compile_kwargs={"render_postcompile": False}
+        dialect=DIALECTS[dialect.name], compile_kwargs={"render_postcompile": False}
     )
     order: list[int] = []
     constants: list[object] = []
@@ -53,7 +53,7 @@ def compile_statement(statement: Statement, dialect: Dialect) -> Compiled:
     return Compiled(str(compiled), tuple(order), tuple(writer.kinds), tuple(constants))
 
 
-_DIALECTS: Mapping[str, sa.Dialect] = {
+DIALECTS: Mapping[str, sa.Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),  # type: ignore[no-untyped-call]
     "postgresql": postgresql.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
     "mysql": mysql.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]

@@ -10,6 +10,7 @@ import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
@@ -70,9 +71,26 @@ def _wrong_type(kind: Kind, value: object) -> str | None:
     )
     if is_wrong:
         return f"must be {_named(type_)}, not {_named(type(value))}"
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return "must have a time zone: oxidite.clock.now(), or value.replace(tzinfo=...)"
+    match value:
+        case datetime(tzinfo=None):
+            return "must have a time zone: oxidite.clock.now(), or value.replace(tzinfo=...)"
+        case int() if not -(2**63) <= value < 2**63:
+            return "must fit into 64 bits"
+        case str() if "\0" in value or not _is_text(value):
+            return "must be text without NUL or halves of characters"
+        case float() if value != value:  # noqa: PLR0124 - nothing else differs from itself
+            return "must be a number"
+        case Decimal() if not value.is_finite():
+            return "must be a finite number"
     return None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _named(type_: object) -> str:

@@ -27,6 +27,8 @@ R = TypeVar("R")
 _logger = logging.getLogger("oxidite.db")
 _current: ContextVar[Transaction | None] = ContextVar("oxidite.db.transaction", default=None)
 _names = count(1)
+_PATIENCE = 5.0
+"""Seconds that a statement has to end before its connection is closed under it."""
 
 
 class Owner(Protocol):
@@ -49,6 +51,7 @@ class Transaction:
         self.savepoint: str | None = None if outer is None else f"sp_{next(_names)}"
         self._root: Transaction = self if outer is None else outer._root
         self._busy: str | None = None
+        self._rested: asyncio.Event | None = None
         self._after: list[Callable[[], Awaitable[object] | object]] = []
 
     def on_commit(self, function: Callable[[], Awaitable[object] | object]) -> None:
@@ -78,6 +81,8 @@ class Transaction:
             yield self.connection
         finally:
             root._busy = None
+            if root._rested is not None:
+                root._rested.set()
 
     async def begin(self, isolation: Isolation | None, *, read_only: bool) -> None:
         """Begin it, or set the savepoint."""
@@ -102,6 +107,7 @@ class Transaction:
         """Undo what was done, whatever state the connection is in."""
         connection = self.connection
         try:
+            await self._rest()
             if self.savepoint is None:
                 await connection.rollback()
             elif not connection.is_broken:
@@ -111,6 +117,14 @@ class Transaction:
             # The database ends the transaction of a connection that is closed.
             connection.is_broken = True
             _logger.exception("a transaction could not be rolled back; its connection is closed")
+
+    async def _rest(self) -> None:
+        """Wait for a statement that somebody else has begun."""
+        root = self._root
+        if root._busy is not None:
+            root._rested = asyncio.Event()
+            async with asyncio.timeout(_PATIENCE):
+                await root._rested.wait()
 
     async def run_after(self) -> None:
         """Call what waited for the commit."""

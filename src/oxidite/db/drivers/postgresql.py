@@ -25,6 +25,7 @@ from oxidite.db.errors import (
     DatabaseError,
     MissingReferenceError,
     NotNullError,
+    QueryError,
     UniqueError,
 )
 from oxidite.db.pool import Pool
@@ -150,7 +151,7 @@ class PostgreSQLDriver(Driver):
 
     async def _connect(self) -> PostgreSQLConnection:
         try:
-            made = await asyncpg.connect(self._dsn, statement_cache_size=500)
+            made = await asyncpg.connect(self._dsn, statement_cache_size=500)  # type: ignore[misc]
         except (OSError, asyncpg.PostgresError) as exc:
             raise BackendUnavailableError(
                 f"PostgreSQL cannot be reached: {type(exc).__name__}: {exc}"
@@ -163,17 +164,19 @@ def _error(exc: BaseException) -> BaseException:
     match exc:
         case asyncpg.IntegrityConstraintViolationError():
             return _constraint(exc)
+        case asyncpg.DataError():
+            return QueryError(f"A value does not fit: {exc}")
         case asyncpg.SerializationError() | asyncpg.DeadlockDetectedError():
             return ConflictingTransactionsError()
         case (
             asyncpg.PostgresConnectionError()
-            | asyncpg.InterfaceError()
+            | asyncpg.exceptions.ConnectionDoesNotExistError()
             | asyncpg.AdminShutdownError()
             | asyncpg.CannotConnectNowError()
             | OSError()
         ):
             return BackendUnavailableError(f"PostgreSQL: {exc}")
-        case asyncpg.PostgresError():
+        case asyncpg.PostgresError() | asyncpg.InterfaceError():
             return DatabaseError(f"PostgreSQL: {exc}")
         case _:
             return exc

@@ -27,6 +27,7 @@ from oxidite.db.errors import (
     DatabaseError,
     MissingReferenceError,
     NotNullError,
+    QueryError,
     UniqueError,
 )
 from oxidite.db.pool import Pool
@@ -34,7 +35,14 @@ from oxidite.errors import BackendUnavailableError, ConfigError, FieldError
 
 __all__ = ["SQLiteDriver"]
 
-_PRAGMAS = ("foreign_keys=ON", "busy_timeout=5000", "synchronous=NORMAL", "temp_store=MEMORY")
+_PRAGMAS = (
+    "foreign_keys=ON",
+    "busy_timeout=5000",
+    "synchronous=NORMAL",
+    "temp_store=MEMORY",
+    # As everywhere else; `ilike` compares in lower case.
+    "case_sensitive_like=ON",
+)
 _END = 5.0
 """Seconds that a statement may take to stop when it is interrupted."""
 
@@ -183,6 +191,8 @@ def _errors() -> Any:
                 "The SQLite file was locked by another process for too long. Try again."
             ) from exc
         raise DatabaseError(f"SQLite: {exc}") from exc
+    except (OverflowError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as exc:
+        raise QueryError(f"A value cannot be bound: {exc}") from exc
     except sqlite3.Error as exc:
         raise DatabaseError(f"SQLite: {exc}") from exc
 
