@@ -53,6 +53,7 @@ NEVER = {
     "oxidite.middleware.identity",
     "oxidite.middleware.proxies",
     "oxidite.middleware.timeouts",
+    "oxidite.db",
     "oxidite.openapi",
     "oxidite.middleware.codings",
     "oxidite.middleware.compress",

@@ -37,14 +37,14 @@ async def valid() -> None:
 
 async def mistakes() -> None:
     user = User(email="a@example.com")
-    User.where(User.age >= "x")  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
-    User.where(User.nope == 1)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
-    User.where(User.age.like("x"))  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
-    User(email=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    User(email="x", nope=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    User(email="x", id=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    User.where(user.age > 3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    User.where(User.age == None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # noqa: E711
-    user.age = "x"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
-    await User.create(email=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await User.create()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    User.where(User.age >= "x")  # type: ignore[operator]
+    User.where(User.nope == 1)  # type: ignore[attr-defined]
+    User.where(User.age.like("x"))  # type: ignore[misc]
+    User(email=3)  # type: ignore[arg-type]
+    User(email="x", nope=3)  # type: ignore[call-arg]
+    User(email="x", id=3)  # type: ignore[call-arg]
+    User.where(user.age > 3)  # type: ignore[arg-type]
+    User.where(User.age == None)  # type: ignore[arg-type]  # noqa: E711
+    user.age = "x"  # type: ignore[assignment]
+    await User.create(email=3)  # type: ignore[arg-type]
+    await User.create()  # type: ignore[call-arg]

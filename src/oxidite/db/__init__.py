@@ -10,9 +10,10 @@
         found = await User.where(User.email.endswith("@example.com")).all()
 """
 
-from oxidite.db.base import Isolation
-from oxidite.db.columns import Col, Column, ColumnRules, OnDelete, col
-from oxidite.db.database import Database
+from oxidite.db.base import Connection, Done, Driver, Isolation
+from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
+from oxidite.db.database import Database, HasTable
+from oxidite.db.dialects import Dialect, DialectName
 from oxidite.db.errors import (
     CheckError,
     ConflictingTransactionsError,
@@ -30,26 +31,54 @@ from oxidite.db.errors import (
     TransactionError,
     UniqueError,
 )
-from oxidite.db.expressions import Condition, Expr, Order, every, some
+from oxidite.db.expressions import Condition, Expr, Order, Shape, every, some
+from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
+from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.query import Select
-from oxidite.db.table import Index, Table, index
-from oxidite.db.transaction import Transaction
+from oxidite.db.statements import (
+    AnyExpr,
+    Deleted,
+    DeleteStatement,
+    InsertStatement,
+    Join,
+    Lock,
+    SelectStatement,
+    Statement,
+    UpdateStatement,
+)
+from oxidite.db.table import AnyColumn, Index, Table, index
+from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
 
 __all__ = [
+    "AnyColumn",
+    "AnyExpr",
     "CheckError",
     "Col",
     "Column",
     "ColumnRules",
     "Condition",
     "ConflictingTransactionsError",
+    "Connection",
     "ConstraintError",
     "Database",
     "DatabaseError",
+    "Declared",
+    "DeleteStatement",
+    "Deleted",
+    "Dialect",
+    "DialectName",
+    "Done",
+    "Driver",
     "Expr",
+    "HasTable",
     "Index",
+    "InsertStatement",
     "Isolation",
+    "Join",
+    "Kind",
+    "Lock",
     "ManyRowsError",
     "MissingReferenceError",
     "Model",
@@ -58,17 +87,28 @@ __all__ = [
     "OnDelete",
     "Order",
     "OverlapError",
+    "Owner",
+    "Plan",
+    "Plans",
     "PoolTimeoutError",
     "QueryError",
     "RowNotFoundError",
+    "Rows",
     "Select",
+    "SelectStatement",
+    "Shape",
     "SoftDeletes",
     "StaleRowError",
+    "Statement",
     "Table",
+    "TableKey",
     "Timestamps",
     "Transaction",
+    "TransactionBlock",
     "TransactionError",
+    "Turns",
     "UniqueError",
+    "UpdateStatement",
     "Version",
     "col",
     "every",

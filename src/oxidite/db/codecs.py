@@ -54,16 +54,14 @@ def reader(kind: Kind, dialect: DialectName) -> Codec | None:
         case "array" if dialect != "postgresql":
             return _json_reader(kind.type)
         case "array":
-            assert kind.element is not None
-            one = reader(kind.element, dialect)
+            one = None if kind.element is None else reader(kind.element, dialect)
             return None if one is None else lambda values: [one(value) for value in values]
         case _:
             return _READ.get((kind.name, dialect))
 
 
 def _list_binder(kind: Kind, dialect: DialectName) -> Codec | None:
-    assert kind.element is not None
-    one = binder(kind.element, dialect)
+    one = None if kind.element is None else binder(kind.element, dialect)
     if dialect == "postgresql":
         return None if one is None else lambda values: [one(value) for value in values]
     if one is None:
@@ -76,7 +74,7 @@ def _json_text(value: object) -> str:
 
 
 def _json_reader(type_: object) -> Codec:
-    return msgspec.json.Decoder(type_).decode  # type: ignore[arg-type]  # any annotation does
+    return msgspec.json.Decoder(type_).decode
 
 
 def _enum_value(value: object) -> object:

@@ -20,7 +20,7 @@ from typing import (
 
 from msgspec import UNSET
 
-from oxidite.db.expressions import Expr
+from oxidite.db.expressions import Expr, Shape
 from oxidite.db.kinds import INTEGER, Kind
 
 __all__ = ["COLUMN", "Col", "Column", "ColumnRules", "Declared", "OnDelete", "TableKey", "col"]
@@ -81,8 +81,8 @@ class TableKey:
     __slots__ = ("alias", "name")
 
     def __init__(self, name: str, alias: str | None = None) -> None:
-        self.name = name
-        self.alias = alias
+        self.name: str = name
+        self.alias: str | None = alias
 
     @property
     def label(self) -> str:
@@ -98,17 +98,17 @@ class Column(Expr[O, R]):
     def __init__(
         self, table: TableKey, name: str, kind: Kind, declared: Declared, *, nullable: bool
     ) -> None:
-        self.table = table
-        self.name = name
+        self.table: TableKey = table
+        self.name: str = name
         """What it is called in Python."""
         self.column_name: str = declared.rules.get("name", name)
         """What it is called in the database."""
-        self.kind = kind
-        self.declared = declared
+        self.kind: Kind = kind
+        self.declared: Declared = declared
         self.rules: ColumnRules = declared.rules
-        self.nullable = nullable
-        self.shape = (next(_numbers),)
-        self.values = ()
+        self.nullable: bool = nullable
+        self.shape: Shape = (next(_numbers),)
+        self.values: tuple[object, ...] = ()
 
     @property
     def is_generated(self) -> bool:

@@ -16,9 +16,16 @@ from sqlalchemy.sql import ColumnElement
 
 from oxidite.db.columns import Column, TableKey
 from oxidite.db.dialects import Dialect
-from oxidite.db.expressions import Call, Expr, Order, Value
+from oxidite.db.expressions import Call, Condition, Expr, Order, Value
 from oxidite.db.kinds import INTEGER, Kind
-from oxidite.db.statements import Delete, Deleted, Insert, Query, Statement, Update
+from oxidite.db.statements import (
+    Deleted,
+    DeleteStatement,
+    InsertStatement,
+    SelectStatement,
+    Statement,
+    UpdateStatement,
+)
 from oxidite.db.table import Table
 
 __all__ = ["DIALECTS", "Compiled", "compile_statement"]
@@ -53,10 +60,15 @@ def compile_statement(statement: Statement, dialect: Dialect) -> Compiled:
     return Compiled(str(compiled), tuple(order), tuple(writer.kinds), tuple(constants))
 
 
+def _postgresql() -> sa.Dialect:
+    make: Callable[..., sa.Dialect] = postgresql.dialect
+    return make(paramstyle="numeric_dollar")
+
+
 DIALECTS: Mapping[str, sa.Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="qmark"),  # type: ignore[no-untyped-call]
-    "postgresql": postgresql.dialect(paramstyle="numeric_dollar"),  # type: ignore[no-untyped-call]
-    "mysql": mysql.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
+    "sqlite": sqlite.dialect(paramstyle="qmark"),
+    "postgresql": _postgresql(),
+    "mysql": mysql.dialect(paramstyle="format"),
 }
 
 
@@ -71,18 +83,18 @@ class _Writer:
 
     def write(self, statement: Statement) -> Any:
         match statement:
-            case Query():
+            case SelectStatement():
                 return self.select(statement)
-            case Insert():
+            case InsertStatement():
                 return self.insert(statement)
-            case Update():
+            case UpdateStatement():
                 return self.update(statement)
-            case Delete():
+            case DeleteStatement():
                 return self.delete(statement)
 
     # Statements.
 
-    def select(self, query: Query) -> Any:
+    def select(self, query: SelectStatement) -> Any:
         source = self.table(query.source, query.table)
         if query.columns is None:
             columns = [source.c[each.column_name] for each in query.table.columns]
@@ -94,32 +106,47 @@ class _Writer:
         for join in query.joins:
             other = self.table(join.key, join.table)
             joined = joined.join(other, self.expr(join.on), isouter=join.outer)
-        made = sa.select(*columns).select_from(joined)
-        for condition in (
-            *(self.expr(each) for each in query.where),
-            *self.scope(query.table, query.source, query.deleted),
-        ):
-            made = made.where(condition)
+        made = self.where(
+            sa.select(*columns).select_from(joined),
+            query.where,
+            query.table,
+            query.source,
+            query.deleted,
+        )
         if query.group:
             made = made.group_by(*map(self.expr, query.group))
         for each in query.having:
             made = made.having(self.expr(each))
         if query.order:
             made = made.order_by(*map(self.order, query.order))
+        return self.cut(made.distinct() if query.distinct else made, query)
+
+    def cut(self, made: Any, query: SelectStatement) -> Any:
+        """Take a part of the rows, and lock it."""
         if query.limit is not None:
             made = made.limit(self.bind(INTEGER))
         if query.offset is not None:
             made = made.offset(self.bind(INTEGER))
-        if query.distinct:
-            made = made.distinct()
-        if query.lock is not None and self.dialect.locks_rows:
-            lock = query.lock
-            made = made.with_for_update(
-                read=lock.share, nowait=lock.nowait, skip_locked=lock.skip_locked
-            )
+        lock = query.lock
+        if lock is None or not self.dialect.locks_rows:
+            return made
+        return made.with_for_update(
+            read=lock.share, nowait=lock.nowait, skip_locked=lock.skip_locked
+        )
+
+    def where(
+        self,
+        made: Any,
+        conditions: Sequence[Condition],
+        table: Table,
+        key: TableKey,
+        deleted: Deleted,
+    ) -> Any:
+        for condition in (*map(self.expr, conditions), *self.scope(table, key, deleted)):
+            made = made.where(condition)
         return made
 
-    def insert(self, insert: Insert) -> Any:
+    def insert(self, insert: InsertStatement) -> Any:
         table = self.table(insert.table.key, insert.table)
         columns = [insert.table.by_name[name] for name in insert.columns]
         rows = [{each.column_name: self.bind(each.kind) for each in columns} for _ in insert.rows]
@@ -133,7 +160,7 @@ class _Writer:
             made = made.returning(*self.returned(insert.table, insert.returning))
         return made
 
-    def upsert(self, made: Any, insert: Insert) -> Any:
+    def upsert(self, made: Any, insert: InsertStatement) -> Any:
         by_name = insert.table.by_name
         names = [by_name[name].column_name for name in insert.update or ()]
         if self.dialect.name == "mysql":
@@ -147,7 +174,7 @@ class _Writer:
             index_elements=conflict, set_={name: made.excluded[name] for name in names}
         )
 
-    def update(self, update: Update) -> Any:
+    def update(self, update: UpdateStatement) -> Any:
         table = self.table(update.table.key, update.table)
         made: Any = sa.update(table)
         # In the order of the statement: a dictionary would be sorted as the table has its columns.
@@ -157,23 +184,14 @@ class _Writer:
                 for name, expr in zip(update.columns, update.exprs, strict=True)
             )
         )
-        for condition in (
-            *(self.expr(each) for each in update.where),
-            *self.scope(update.table, update.table.key, update.deleted),
-        ):
-            made = made.where(condition)
+        made = self.where(made, update.where, update.table, update.table.key, update.deleted)
         if update.returning and self.dialect.returns_rows:
             made = made.returning(*self.returned(update.table, update.returning))
         return made
 
-    def delete(self, delete: Delete) -> Any:
+    def delete(self, delete: DeleteStatement) -> Any:
         made = sa.delete(self.table(delete.table.key, delete.table))
-        for condition in (
-            *(self.expr(each) for each in delete.where),
-            *self.scope(delete.table, delete.table.key, delete.deleted),
-        ):
-            made = made.where(condition)
-        return made
+        return self.where(made, delete.where, delete.table, delete.table.key, delete.deleted)
 
     # Their parts.
 
@@ -224,7 +242,8 @@ class _Writer:
     def call(self, call: Call[Any, Any]) -> Element:
         if call.name in ("in", "not_in"):
             return self.in_(call)
-        return _CALLS[call.name](*map(self.expr, call.args))
+        made: Element = _CALLS[call.name](*map(self.expr, call.args))
+        return made
 
     def in_(self, call: Call[Any, Any]) -> Element:
         column, values = self.expr(call.args[0]), self.expr(call.args[1])
@@ -234,7 +253,9 @@ class _Writer:
             case "mysql":
                 raise NotImplementedError
             case _:
-                rows = sa.select(sa.column("value")).select_from(sa.func.json_each(values))
+                rows: sa.Select[Any] = sa.select(sa.column("value")).select_from(
+                    sa.func.json_each(values)
+                )
                 return column.in_(rows) if call.name == "in" else column.not_in(rows)
 
 

@@ -11,22 +11,28 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from oxidite.db.base import Done, Driver, Isolation
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.plan import Plan, Plans
-from oxidite.db.statements import Query, Statement
+from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
 
-__all__ = ["Database", "database_of"]
+__all__ = ["Database", "HasTable", "database_of"]
 
 _using: ContextVar[Database | None] = ContextVar("oxidite.db.using", default=None)
 _open: list[Database] = []
 """The open databases of this process, the default one first."""
+
+
+class HasTable(Protocol):
+    """A model."""
+
+    __table__: Table
 
 
 class Database:
@@ -36,8 +42,8 @@ class Database:
     """
 
     def __init__(self, driver: Driver, *, name: str | None = None) -> None:
-        self.driver = driver
-        self.name = name
+        self.driver: Driver = driver
+        self.name: str | None = name
         self._plans: Plans | None = None
 
     @classmethod
@@ -84,6 +90,18 @@ class Database:
                 "open it yourself: async with db: …"
             )
         return self._plans
+
+    async def push(self, *tables: HasTable) -> None:
+        """Create the tables of models that are not there yet, with their indexes; nothing is changed.
+
+        For tests, scripts and the first hours of an application.
+        """
+        from oxidite.db.schema import create_statements
+
+        found = [each.__table__ for each in tables]
+        async with self.driver.connection(write=True) as connection:
+            for sql in create_statements(found, self.dialect):
+                await connection.run(sql, ())
 
     # Statements.
 
@@ -138,7 +156,7 @@ class Database:
 
 
 def _writes(statement: Statement) -> bool:
-    return not isinstance(statement, Query) or statement.lock is not None
+    return not isinstance(statement, SelectStatement) or statement.lock is not None
 
 
 def database_of(table: Table) -> Database:

@@ -36,7 +36,8 @@ class Expr(Generic[O, R]):
     values: tuple[object, ...]
     """What is bound, in the order in which the expression is walked."""
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return id(self)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -174,10 +175,10 @@ class Value(Expr[O, R]):
     __slots__ = ("value",)
 
     def __init__(self, value: object, kind: Kind) -> None:
-        self.value = value
-        self.kind = kind
-        self.shape = ("?", kind)
-        self.values = (value,)
+        self.value: object = value
+        self.kind: Kind = kind
+        self.shape: Shape = ("?", kind)
+        self.values: tuple[object, ...] = (value,)
 
 
 class Call(Expr[O, R]):
@@ -186,16 +187,16 @@ class Call(Expr[O, R]):
     __slots__ = ("args", "name")
 
     def __init__(self, name: str, args: tuple[Expr[Any, Any], ...], kind: Kind) -> None:
-        self.name = name
-        self.args = args
-        self.kind = kind
+        self.name: str = name
+        self.args: tuple[Expr[Any, Any], ...] = args
+        self.kind: Kind = kind
         shapes: list[object] = [name]
         values: tuple[object, ...] = ()
         for each in args:
             shapes.append(each.shape)
             values += each.values
-        self.shape = tuple(shapes)
-        self.values = values
+        self.shape: Shape = tuple(shapes)
+        self.values: tuple[object, ...] = values
 
 
 class Condition(Call[bool, bool]):
@@ -211,6 +212,14 @@ class Condition(Call[bool, bool]):
 
     def __or__(self, other: Condition) -> Condition:
         return Condition("or", (self, _condition(other, "|")))
+
+    def __rand__(self, other: object) -> NoReturn:
+        _condition(other, "&")
+        raise AssertionError("a condition on the left would have been asked first")
+
+    def __ror__(self, other: object) -> NoReturn:
+        _condition(other, "|")
+        raise AssertionError("a condition on the left would have been asked first")
 
     def __invert__(self) -> Condition:
         return Condition("not", (self,))
@@ -241,9 +250,9 @@ class Order:
     __slots__ = ("descending", "expr", "nulls_first", "shape")
 
     def __init__(self, expr: Expr[Any, Any], *, descending: bool, nulls_first: bool | None) -> None:
-        self.expr = expr
-        self.descending = descending
-        self.nulls_first = nulls_first
+        self.expr: Expr[Any, Any] = expr
+        self.descending: bool = descending
+        self.nulls_first: bool | None = nulls_first
         self.shape: Shape = (expr.shape, descending, nulls_first)
 
     @property

@@ -38,11 +38,11 @@ class Kind:
     __slots__ = ("_list", "element", "name", "type")
 
     def __init__(self, name: str, type_: object, element: Kind | None = None) -> None:
-        self.name = name
+        self.name: str = name
         """What ``codecs.py`` knows it by."""
-        self.type = type_
+        self.type: object = type_
         """The Python type of its values."""
-        self.element = element
+        self.element: Kind | None = element
         """For lists: the kind of what is in them."""
         self._list: Kind | None = None
 
@@ -56,17 +56,17 @@ class Kind:
         return f"<{self.name}{f' of {self.element!r}' if self.element else ''}>"
 
 
-INTEGER = Kind("integer", int)
-TEXT = Kind("text", str)
-BOOLEAN = Kind("boolean", bool)
-FLOAT = Kind("float", float)
-DECIMAL = Kind("decimal", Decimal)
-BYTES = Kind("bytes", bytes)
-UUID_ = Kind("uuid", UUID)
-DATETIME = Kind("datetime", datetime)
-DATE = Kind("date", date)
-TIME = Kind("time", time)
-INTERVAL = Kind("interval", timedelta)
+INTEGER: Kind = Kind("integer", int)
+TEXT: Kind = Kind("text", str)
+BOOLEAN: Kind = Kind("boolean", bool)
+FLOAT: Kind = Kind("float", float)
+DECIMAL: Kind = Kind("decimal", Decimal)
+BYTES: Kind = Kind("bytes", bytes)
+UUID_: Kind = Kind("uuid", UUID)
+DATETIME: Kind = Kind("datetime", datetime)
+DATE: Kind = Kind("date", date)
+TIME: Kind = Kind("time", time)
+INTERVAL: Kind = Kind("interval", timedelta)
 
 _PLAIN: dict[object, Kind] = {
     each.type: each

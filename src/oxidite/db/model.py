@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
+    ClassVar,
     ParamSpec,
     Self,
     TypeVar,
@@ -35,7 +38,7 @@ from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.query import Select
 from oxidite.db.state import State, keep_row
-from oxidite.db.statements import Query
+from oxidite.db.statements import SelectStatement
 from oxidite.db.table import Index, Table
 
 __all__ = ["Model"]
@@ -44,8 +47,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+if TYPE_CHECKING:
+    # What a type checker is to know of a Struct is said here: its own constructor is another one.
+    _StructType = type
+
+    class _Struct:
+        __slots__ = ()
+
+else:
+    _StructType = type(Struct)
+    _Struct = Struct
+
+
 @dataclass_transform(kw_only_default=True, field_specifiers=(col,))
-class ModelType(type(Struct)):  # type: ignore[misc]  # msgspec does not export the class itself
+class ModelType(_StructType):
     """Makes models of classes."""
 
     def __new__(
@@ -55,7 +70,7 @@ class ModelType(type(Struct)):  # type: ignore[misc]  # msgspec does not export 
         namespace: dict[str, Any],
         *,
         table: str | None = None,
-        abstract: bool = False,
+        abstract: bool = False,  # noqa: ARG004 - what has no table is
         indexes: Sequence[Index] = (),
         database: str | None = None,
         **options: Any,
@@ -77,11 +92,11 @@ class ModelType(type(Struct)):  # type: ignore[misc]  # msgspec does not export 
             type,
             f"{name}Type",
             (mcls,),
-            {each: property(lambda cls, each=each: cls.__columns__[each]) for each in made_columns},
+            {each: property(partial(_column_of, name=each)) for each in made_columns},
         )
         for each, (annotation, declared) in columns.items():
             _place(namespace, each, annotation, declared)
-        made = super().__new__(
+        made: Any = super().__new__(
             own, name, bases, namespace, kw_only=True, eq=False, weakref=True, **options
         )
         type.__setattr__(made, "__columns__", {**inherited, **made_columns})
@@ -100,7 +115,13 @@ class ModelType(type(Struct)):  # type: ignore[misc]  # msgspec does not export 
                     version=_marked(made, Version, "version"),
                 ),
             )
-        return made
+        found: ModelType = made
+        return found
+
+
+def _column_of(model: Any, *, name: str) -> Column[Any, Any]:
+    found: Column[Any, Any] = model.__columns__[name]
+    return found
 
 
 def _marked(made: Any, mixin: type, name: str) -> Column[Any, Any] | None:
@@ -114,7 +135,7 @@ def _declared(
     """Return the columns of a class body and of its mixins: annotation and what ``col`` was told."""
     found: dict[str, tuple[object, Declared]] = {}
     for base in bases:
-        if not isinstance(base, ModelType) and base is not Struct:
+        if not isinstance(base, ModelType) and base is not _Struct:
             found |= _columns_in(vars(base), sys.modules[base.__module__].__dict__, {}, where)
     module = sys.modules.get(namespace.get("__module__", ""))
     return found | _columns_in(namespace, vars(module) if module else {}, locals_, where)
@@ -163,16 +184,33 @@ def _place(namespace: dict[str, Any], name: str, annotation: object, declared: D
         namespace.pop(name, None)
 
 
-class Model(State, Struct, metaclass=ModelType, abstract=True):
-    """A row of a table."""
+class Model(State, _Struct, metaclass=ModelType, abstract=True):
+    """A row of a table.
+
+    ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``database`` the
+    name of another database than the default one. One that is ``abstract`` has no table and hands its
+    columns on.
+    """
+
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]
+
+        def __init_subclass__(
+            cls,
+            *,
+            table: str | None = None,
+            abstract: bool = False,
+            indexes: Sequence[Index] = (),
+            database: str | None = None,
+        ) -> None: ...
 
     # Queries.
 
     @classmethod
     def query(cls) -> Select[Self]:
         """All the rows."""
-        table: Table = cls.__table__  # type: ignore[attr-defined]  # the metaclass sets it
-        return Select(Query(table=table, source=table.key))
+        table = cls.__table__
+        return Select(SelectStatement(table=table, source=table.key))
 
     @classmethod
     def where(cls, *conditions: Condition) -> Select[Self]:
@@ -199,7 +237,7 @@ class Model(State, Struct, metaclass=ModelType, abstract=True):
     @classmethod
     async def get_or_none(cls, *key: object) -> Self | None:
         """Return the row with this primary key, ``None`` if there is none."""
-        table: Table = cls.__table__  # type: ignore[attr-defined]  # as above
+        table = cls.__table__
         if len(key) != len(table.pk):
             names = ", ".join(column.name for column in table.pk)
             raise QueryError(

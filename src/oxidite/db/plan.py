@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from oxidite.db.codecs import Codec, binder, reader
 from oxidite.db.dialects import Dialect
 from oxidite.db.kinds import Kind
-from oxidite.db.statements import Query, Statement
+from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 
 __all__ = ["Plan", "Plans", "Rows"]
@@ -36,8 +36,8 @@ class Plan:
         dialect: Dialect,
         read: Callable[[Rows], list[Any]],
     ) -> None:
-        self.sql = sql
-        self.read = read
+        self.sql: str = sql
+        self.read: Callable[[Rows], list[Any]] = read
         """Makes objects or tuples of rows."""
         codecs = [
             binder(kinds[place], dialect.name) if place < len(kinds) else None for place in order
@@ -90,7 +90,7 @@ class Plans:
 
 
 def _reader(statement: Statement, dialect: Dialect) -> Callable[[Rows], list[Any]]:
-    if isinstance(statement, Query):
+    if isinstance(statement, SelectStatement):
         if statement.columns is None:
             return object_reader(statement.table, dialect)
         return tuple_reader([each.kind for each in statement.columns], dialect)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar, cast, overload
+from typing import Any, Generic, TypeVar, overload
 
 from msgspec.structs import replace
 
@@ -10,7 +10,7 @@ from oxidite.db.database import database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Call, Condition, Expr, Order
 from oxidite.db.kinds import INTEGER
-from oxidite.db.statements import Lock, Query
+from oxidite.db.statements import Lock, SelectStatement
 
 __all__ = ["Select"]
 
@@ -32,8 +32,8 @@ class Select(Generic[T]):
 
     __slots__ = ("statement",)
 
-    def __init__(self, statement: Query) -> None:
-        self.statement = statement
+    def __init__(self, statement: SelectStatement) -> None:
+        self.statement: SelectStatement = statement
 
     def where(self, *conditions: Condition) -> Select[T]:
         """Keep the rows for which all the conditions hold, those from before included."""

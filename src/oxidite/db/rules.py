@@ -71,6 +71,11 @@ def _wrong_type(kind: Kind, value: object) -> str | None:
     )
     if is_wrong:
         return f"must be {_named(type_)}, not {_named(type(value))}"
+    return _unfit(value)
+
+
+def _unfit(value: object) -> str | None:
+    """Say why a value of the right type cannot be stored in every database."""
     match value:
         case datetime(tzinfo=None):
             return "must have a time zone: oxidite.clock.now(), or value.replace(tzinfo=...)"
@@ -78,7 +83,7 @@ def _wrong_type(kind: Kind, value: object) -> str | None:
             return "must fit into 64 bits"
         case str() if "\0" in value or not _is_text(value):
             return "must be text without NUL or halves of characters"
-        case float() if value != value:  # noqa: PLR0124 - nothing else differs from itself
+        case float() if value != value:
             return "must be a number"
         case Decimal() if not value.is_finite():
             return "must be a finite number"

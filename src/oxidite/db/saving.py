@@ -20,7 +20,7 @@ from oxidite.db.errors import DatabaseError, RowNotFoundError, StaleRowError
 from oxidite.db.expressions import Condition, Value
 from oxidite.db.rules import check_values
 from oxidite.db.state import forget_row, keep_row, row_of
-from oxidite.db.statements import Delete, Insert, Query, Update
+from oxidite.db.statements import DeleteStatement, InsertStatement, SelectStatement, UpdateStatement
 from oxidite.db.table import Table
 
 __all__ = ["changed", "delete", "insert", "insert_many", "refresh", "save"]
@@ -64,7 +64,7 @@ async def _insert(
     columns: Sequence[AnyColumn],
     asked: AnyColumn | None,
 ) -> None:
-    statement = Insert(
+    statement = InsertStatement(
         table=table,
         columns=tuple(column.name for column in columns),
         rows=[[getattr(one, column.name) for column in columns] for one in many],
@@ -111,13 +111,16 @@ async def save(one: Any) -> None:
     check_values(columns, _values(table, one))
     values: list[Any] = [Value(getattr(one, column.name), column.kind) for column in columns]
     where = _key_conditions(table, row, database.dialect)
+    version = 0
     if table.version is not None:
         version = _read(table, table.version, row, database.dialect)
         where = (*where, table.version == version)
         names.append(table.version.name)
         values.append(Value(version + 1, table.version.kind))
     done = await database.run(
-        Update(table=table, columns=tuple(names), exprs=tuple(values), where=where, deleted="with")
+        UpdateStatement(
+            table=table, columns=tuple(names), exprs=tuple(values), where=where, deleted="with"
+        )
     )
     if done.rowcount == 0:
         raise _gone(table, one)
@@ -152,7 +155,9 @@ async def delete(one: Any, *, force: bool = False) -> None:
         return
     database = database_of(table)
     await database.run(
-        Delete(table=table, where=_key_conditions(table, row, database.dialect), deleted="with")
+        DeleteStatement(
+            table=table, where=_key_conditions(table, row, database.dialect), deleted="with"
+        )
     )
     forget_row(one)
 
@@ -169,7 +174,7 @@ async def refresh(one: Any) -> None:
         raise DatabaseError(f"This {type(one).__name__} has no row to read: it was never saved.")
     database = database_of(table)
     found = await database.fetch(
-        Query(
+        SelectStatement(
             table=table,
             source=table.key,
             where=_key_conditions(table, row, database.dialect),

@@ -6,7 +6,7 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 
 import sqlalchemy as sa
@@ -54,13 +54,15 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
 
 
 def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
-    """Return the SQL that creates tables, each after those that it refers to."""
+    """Return the SQL that creates tables, where they are not there, each after those it refers to."""
     found = metadata(tables, dialect)
     sql: list[str] = []
     for table in found.sorted_tables:
-        sql.append(str(CreateTable(table).compile(dialect=DIALECTS[dialect.name])))
+        sql.append(
+            str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECTS[dialect.name]))
+        )
         sql += [
-            str(CreateIndex(index).compile(dialect=DIALECTS[dialect.name]))
+            str(CreateIndex(index, if_not_exists=True).compile(dialect=DIALECTS[dialect.name]))
             for index in sorted(table.indexes, key=lambda each: str(each.name))
         ]
     return sql
@@ -170,12 +172,11 @@ def _checks(table: Table) -> list[sa.CheckConstraint]:
                 sa.CheckConstraint(here.in_(enum_values(column.kind)), name=column.column_name)
             )
         if column.rules.get("check"):
+            rules: Mapping[str, Any] = {**column.rules}
             checks += [
-                sa.CheckConstraint(
-                    write(here, column.rules[rule]), name=f"{column.column_name}_{rule}"
-                )  # type: ignore[literal-required]
+                sa.CheckConstraint(write(here, rules[rule]), name=f"{column.column_name}_{rule}")
                 for rule, write in _RULES.items()
-                if rule in column.rules
+                if rule in rules
             ]
     return checks
 
@@ -208,7 +209,7 @@ def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> 
             raise ModelError(f"{table!r}: an index is on {each!r}, which is none of its columns.")
         columns.append(made.c[column.column_name])
         names.append(column.column_name)
-    where = None if index.where is None else sa.text(str(index.where))
+    where: Any = None if index.where is None else sa.text(str(index.where))
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
         where = made.c[table.soft_deletes.column_name].is_(None)

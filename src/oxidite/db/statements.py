@@ -15,7 +15,17 @@ from oxidite.db.columns import TableKey
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.table import Table
 
-__all__ = ["Delete", "Deleted", "Insert", "Join", "Lock", "Query", "Statement", "Update"]
+__all__ = [
+    "AnyExpr",
+    "DeleteStatement",
+    "Deleted",
+    "InsertStatement",
+    "Join",
+    "Lock",
+    "SelectStatement",
+    "Statement",
+    "UpdateStatement",
+]
 
 AnyExpr: TypeAlias = Expr[Any, Any]
 Deleted: TypeAlias = Literal["without", "with", "only"]
@@ -39,7 +49,7 @@ class Join(Struct, frozen=True, eq=False):
     outer: bool = False
 
 
-class Query(Struct, frozen=True, eq=False, kw_only=True):
+class SelectStatement(Struct, frozen=True, eq=False, kw_only=True):
     """A SELECT. Without ``columns`` it asks for those of the table."""
 
     table: Table
@@ -100,7 +110,7 @@ class Query(Struct, frozen=True, eq=False, kw_only=True):
         return values
 
 
-class Insert(Struct, frozen=True, eq=False, kw_only=True):
+class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):
     """An INSERT of one row, or of many with the same columns.
 
     ``update`` makes it an upsert: of which columns, when a row with the same ``conflict`` columns is
@@ -131,7 +141,7 @@ class Insert(Struct, frozen=True, eq=False, kw_only=True):
         return [value for row in self.rows for value in row]
 
 
-class Update(Struct, frozen=True, eq=False, kw_only=True):
+class UpdateStatement(Struct, frozen=True, eq=False, kw_only=True):
     """An UPDATE of the rows for which the conditions hold."""
 
     table: Table
@@ -163,7 +173,7 @@ class Update(Struct, frozen=True, eq=False, kw_only=True):
         return values
 
 
-class Delete(Struct, frozen=True, eq=False, kw_only=True):
+class DeleteStatement(Struct, frozen=True, eq=False, kw_only=True):
     """A DELETE of the rows for which the conditions hold."""
 
     table: Table
@@ -187,4 +197,4 @@ class Delete(Struct, frozen=True, eq=False, kw_only=True):
         return values
 
 
-Statement: TypeAlias = Query | Insert | Update | Delete
+Statement: TypeAlias = SelectStatement | InsertStatement | UpdateStatement | DeleteStatement

@@ -9,7 +9,7 @@ from typing import Any
 from oxidite.db.columns import Column, TableKey
 from oxidite.db.expressions import Condition, Expr
 
-__all__ = ["Index", "Table", "index"]
+__all__ = ["AnyColumn", "Index", "Table", "index"]
 
 AnyColumn = Column[Any, Any]
 

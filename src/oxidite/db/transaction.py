@@ -19,7 +19,7 @@ from oxidite.clock import sleep
 from oxidite.db.base import Connection, Driver, Isolation
 from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
 
-__all__ = ["Transaction", "TransactionBlock", "current_transaction"]
+__all__ = ["Owner", "Transaction", "TransactionBlock", "Turns", "current_transaction"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,19 +40,57 @@ class Owner(Protocol):
         ...
 
 
+class Turns:
+    """Sees to it that a connection has one statement at a time."""
+
+    def __init__(self) -> None:
+        self._busy: str | None = None
+        self._rested: asyncio.Event | None = None
+
+    def begin(self) -> None:
+        """Begin a statement.
+
+        Raises:
+            OverlapError: another one runs just now.
+        """
+        if self._busy is not None:
+            raise OverlapError(
+                "Two statements run at once in one transaction, which has one connection: the other "
+                f"one is at {self._busy}. Await them one after the other, or give each task a "
+                "transaction of its own."
+            )
+        self._busy = _caller()
+
+    def end(self) -> None:
+        """End it."""
+        self._busy = None
+        if self._rested is not None:
+            self._rested.set()
+
+    async def rest(self) -> None:
+        """Wait for a statement that somebody else has begun.
+
+        Raises:
+            TimeoutError: it does not end.
+        """
+        if self._busy is not None:
+            self._rested = asyncio.Event()
+            async with asyncio.timeout(_PATIENCE):
+                await self._rested.wait()
+
+
 class Transaction:
     """What happens in it happens as a whole, or not at all."""
 
     def __init__(self, owner: Owner, connection: Connection, outer: Transaction | None) -> None:
-        self.owner = owner
-        self.connection = connection
-        self.outer = outer
-        self.has_ended = False
+        self.owner: Owner = owner
+        self.connection: Connection = connection
+        self.outer: Transaction | None = outer
+        self.has_ended: bool = False
         self.savepoint: str | None = None if outer is None else f"sp_{next(_names)}"
-        self._root: Transaction = self if outer is None else outer._root
-        self._busy: str | None = None
-        self._rested: asyncio.Event | None = None
-        self._after: list[Callable[[], Awaitable[object] | object]] = []
+        self.turns: Turns = Turns() if outer is None else outer.turns
+        self.after: list[Callable[[], Awaitable[object] | object]] = []
+        """What waits for the commit."""
 
     def on_commit(self, function: Callable[[], Awaitable[object] | object]) -> None:
         """Call ``function`` once everything is committed, the transactions around this included.
@@ -60,7 +98,7 @@ class Transaction:
         It is called in the order of registration, after the commit and outside of the transaction; one
         that fails is logged and keeps no other from being called.
         """
-        self._after.append(function)
+        self.after.append(function)
 
     @contextlib.asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
@@ -69,20 +107,11 @@ class Transaction:
         Raises:
             OverlapError: another statement of this transaction runs just now.
         """
-        root = self._root
-        if root._busy is not None:
-            raise OverlapError(
-                "Two statements run at once in one transaction, which has one connection: the other "
-                f"one is at {root._busy}. Await them one after the other, or give each task a "
-                "transaction of its own."
-            )
-        root._busy = _caller()
+        self.turns.begin()
         try:
             yield self.connection
         finally:
-            root._busy = None
-            if root._rested is not None:
-                root._rested.set()
+            self.turns.end()
 
     async def begin(self, isolation: Isolation | None, *, read_only: bool) -> None:
         """Begin it, or set the savepoint."""
@@ -100,14 +129,14 @@ class Transaction:
             else:
                 await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
         if self.outer is not None:
-            self.outer._after += self._after
-            self._after = []
+            self.outer.after += self.after
+            self.after = []
 
     async def rollback(self) -> None:
         """Undo what was done, whatever state the connection is in."""
         connection = self.connection
         try:
-            await self._rest()
+            await self.turns.rest()
             if self.savepoint is None:
                 await connection.rollback()
             elif not connection.is_broken:
@@ -118,17 +147,9 @@ class Transaction:
             connection.is_broken = True
             _logger.exception("a transaction could not be rolled back; its connection is closed")
 
-    async def _rest(self) -> None:
-        """Wait for a statement that somebody else has begun."""
-        root = self._root
-        if root._busy is not None:
-            root._rested = asyncio.Event()
-            async with asyncio.timeout(_PATIENCE):
-                await root._rested.wait()
-
     async def run_after(self) -> None:
         """Call what waited for the commit."""
-        for function in self._after:
+        for function in self.after:
             try:
                 result = function()
                 if inspect.isawaitable(result):

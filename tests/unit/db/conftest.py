@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from oxidite.db import Database
-from oxidite.db.schema import create_statements
 
 POSTGRES = os.environ.get(
     "OXIDITE_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres"
@@ -26,18 +24,6 @@ async def _run(sql: str) -> None:
         await connection.execute(sql)
     finally:
         await connection.close()
-
-
-@pytest.fixture
-def create(db: Database) -> Callable[..., Awaitable[None]]:
-    """Creates the tables of models."""
-
-    async def create(*models: Any) -> None:
-        async with db.driver.connection(write=True) as connection:
-            for sql in create_statements([model.__table__ for model in models], db.dialect):
-                await connection.run(sql, ())
-
-    return create
 
 
 @pytest.fixture(

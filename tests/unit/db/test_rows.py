@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
@@ -30,8 +29,6 @@ from oxidite.db import (
     col,
 )
 from oxidite.errors import ValidationError
-
-Create: TypeAlias = Callable[..., Awaitable[None]]
 
 
 class Prefs(Struct):
@@ -75,8 +72,8 @@ class Everything(Model, table="everything"):
 
 
 @pytest.fixture
-async def users(db: Database, create: Create) -> list[User]:
-    await create(User, Post)
+async def users(db: Database) -> list[User]:
+    await db.push(User, Post)
     return [
         await User.create(email=f"{n}@x", age=n, nick=None if n % 2 else f"n{n}") for n in range(5)
     ]
@@ -169,7 +166,7 @@ class TestQueries:
 
     async def test_an_object_is_no_condition(self, users: list[User]) -> None:
         with pytest.raises(QueryError, match="takes conditions"):
-            User.where(users[0].age > 3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            User.where(users[0].age > 3)  # type: ignore[arg-type]
 
 
 class TestSaving:
@@ -192,7 +189,7 @@ class TestSaving:
 
     async def test_everything_wrong_is_told_at_once(self, users: list[User]) -> None:
         with pytest.raises(ValidationError) as caught:
-            await User.create(email="a", age=-1, nick=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            await User.create(email="a", age=-1, nick=3)  # type: ignore[arg-type]
         assert {(e.pointer, e.code) for e in caught.value.errors} == {
             ("/email", "min_length"),
             ("/age", "ge"),
@@ -282,8 +279,8 @@ EXTREMES = [
 
 
 @pytest.mark.parametrize("values", EXTREMES)
-async def test_every_kind_of_value_comes_back(db: Database, create: Create, values: Any) -> None:
-    await create(Everything)
+async def test_every_kind_of_value_comes_back(db: Database, values: Any) -> None:
+    await db.push(Everything)
     one = await Everything.create(**values)
     found = await Everything.get(one.id)
 
@@ -293,8 +290,8 @@ async def test_every_kind_of_value_comes_back(db: Database, create: Create, valu
     assert str(found.exact) == str(one.exact)
 
 
-async def test_a_moment_without_a_zone_is_refused(db: Database, create: Create) -> None:
-    await create(Everything)
+async def test_a_moment_without_a_zone_is_refused(db: Database) -> None:
+    await db.push(Everything)
     with pytest.raises(ValidationError) as caught:
         await Everything.create(at=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
     assert "time zone" in caught.value.errors[0].message
@@ -302,37 +299,47 @@ async def test_a_moment_without_a_zone_is_refused(db: Database, create: Create) 
 
 class TestTransactions:
     async def test_all_or_nothing(self, db: Database, users: list[User]) -> None:
-        with pytest.raises(KeyError):
+        async def fail() -> None:
             async with db.transaction():
                 await User.create(email="new@x")
                 users[0].age = 77
                 await users[0].save()
                 raise KeyError
+
+        with pytest.raises(KeyError):
+            await fail()
         assert await User.count() == 5
         assert (await User.get(users[0].id)).age == 0
 
     async def test_one_inside_another_is_undone_alone(
         self, db: Database, users: list[User]
     ) -> None:
+        async def fail() -> None:
+            async with db.transaction():
+                await User.create(email="inner@x")
+                raise KeyError
+
         async with db.transaction():
             await User.create(email="outer@x")
             with pytest.raises(KeyError):
-                async with db.transaction():
-                    await User.create(email="inner@x")
-                    raise KeyError
+                await fail()
         found = await User.where(User.email.endswith("er@x")).select(User.email).all()
         assert found == [("outer@x",)]
 
     async def test_what_follows_the_commit(self, db: Database, users: list[User]) -> None:
         seen: list[str] = []
+
+        async def fail() -> None:
+            async with db.transaction() as undone:
+                undone.on_commit(lambda: seen.append("undone"))
+                raise KeyError
+
         async with db.transaction() as outer:
             outer.on_commit(lambda: seen.append("outer"))
             async with db.transaction() as inner:
                 inner.on_commit(lambda: seen.append("inner"))
             with pytest.raises(KeyError):
-                async with db.transaction() as undone:
-                    undone.on_commit(lambda: seen.append("undone"))
-                    raise KeyError
+                await fail()
             assert seen == []
         assert seen == ["outer", "inner"]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
-from urllib.parse import SplitResult, urlencode, parse_qsl, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlunsplit
 
 import asyncpg
 
@@ -39,16 +39,17 @@ _ROWS = re.compile(r"\d+$")
 class PostgreSQLConnection(Connection):
     """A connection to PostgreSQL."""
 
-    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self.is_broken = False
+        self.is_broken: bool = False
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
         try:
-            return await self._connection.fetch(sql, *values)
+            rows: Sequence[Any] = await self._connection.fetch(sql, *values)
         except BaseException as exc:
             raise self._failed(exc) from exc
+        return rows
 
     async def run(self, sql: str, values: Sequence[object]) -> Done:
         """Run a statement that has no rows."""
@@ -151,7 +152,7 @@ class PostgreSQLDriver(Driver):
 
     async def _connect(self) -> PostgreSQLConnection:
         try:
-            made = await asyncpg.connect(self._dsn, statement_cache_size=500)  # type: ignore[misc]
+            made = await asyncpg.connect(self._dsn, statement_cache_size=500)
         except (OSError, asyncpg.PostgresError) as exc:
             raise BackendUnavailableError(
                 f"PostgreSQL cannot be reached: {type(exc).__name__}: {exc}"
@@ -195,10 +196,11 @@ _CONSTRAINTS: tuple[tuple[type[Exception], type[ConstraintError], str], ...] = (
 _KEY = re.compile(r"\(([^)]*)\)=")
 
 
-def _constraint(exc: Any) -> ConstraintError:
+def _constraint(failed: Exception) -> ConstraintError:
+    exc: Any = failed  # asyncpg sets its attributes from what the server says
     error, message = ConstraintError, str(exc)
     for theirs, ours, text in _CONSTRAINTS:
-        if isinstance(exc, theirs):
+        if isinstance(failed, theirs):
             error, message = ours, text
     found = _KEY.search(exc.detail or "")
     names = [exc.column_name] if exc.column_name else found.group(1).split(", ") if found else []

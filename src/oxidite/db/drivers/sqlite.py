@@ -52,12 +52,13 @@ class SQLiteConnection(Connection):
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
-        self.is_broken = False
+        self.is_broken: bool = False
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
         with _errors():
-            return await self._whole(self._connection.execute_fetchall(sql, values))
+            rows: Sequence[Any] = await self._whole(self._connection.execute_fetchall(sql, values))
+        return rows
 
     async def run(self, sql: str, values: Sequence[object]) -> Done:
         """Run a statement that has no rows."""
