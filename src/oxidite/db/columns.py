@@ -161,7 +161,8 @@ else:
         """
 
         def __class_getitem__(cls, item: object) -> object:
-            return Annotated[item, COLUMN]
+            # A type variable is no type of a column: that is the signature of `col`.
+            return item if isinstance(item, TypeVar) else Annotated[item, COLUMN]
 
 
 @overload
