@@ -179,6 +179,11 @@ class MutableHeaders(Headers):
         self._items = [item for item in self._items if item[0] not in names] + fields
         self._first = None
 
+    def append_checked(self, fields: Iterable[tuple[str, str]]) -> None:
+        """Append fields that are not here, with names in lower case and values that were checked."""
+        self._items.extend(fields)
+        self._first = None
+
     def add_missing(self, other: MutableHeaders) -> None:
         """Append the fields of ``other`` that are not here by name."""
         # PERF: what is there was checked when it was set; benchmark `micro`.
