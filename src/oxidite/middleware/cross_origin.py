@@ -81,20 +81,23 @@ def cors(
         if response.made_headers is None and not everyone and origin in exact:
             response.headers.append_checked((_VARY, (_ALLOW, origin), *to_read))
             return response
-        fields = response.headers
-        if everyone:
-            fields["access-control-allow-origin"] = "*"
-        else:
-            # Without an Origin too: a cache must not give that answer to a page.
-            fields.add_vary("origin")
-            if origin is None or not is_allowed:
-                return response
-            fields["access-control-allow-origin"] = origin
-        for name, value in to_read:
-            fields[name] = value
+        _allow(response, "*" if everyone else origin if is_allowed else None, to_read)
         return response
 
     return middleware
+
+
+def _allow(response: Response, origin: str | None, to_read: Iterable[tuple[str, str]]) -> None:
+    """Say that a page of ``origin`` may read a response; of nowhere if it is ``None``."""
+    fields = response.headers
+    if origin != "*":
+        # Without an Origin too: a cache must not give that answer to a page.
+        fields.add_vary("origin")
+    if origin is None:
+        return
+    fields[_ALLOW] = origin
+    for name, value in to_read:
+        fields[name] = value
 
 
 _ALLOW = "access-control-allow-origin"
