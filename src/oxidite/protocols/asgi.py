@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
-from oxidite.clock import perf, sleep
+from oxidite.clock import perf
 from oxidite.errors import PayloadTooLargeError
 from oxidite.http.body import ClientDisconnectError, content_length, limited, read_all
 from oxidite.http.headers import Headers
@@ -68,6 +68,8 @@ _types: dict[str, tuple[bytes, bytes]] = {}
 _TYPES_KEPT = 256
 _TURN = 0.005
 """Seconds that a stream may run before the others get a turn, if it never waits."""
+_REST = 0.001
+"""Seconds of that turn."""
 
 
 _new = object.__new__
@@ -457,6 +459,7 @@ async def _stream(
             request, send, {"type": "http.response.start", "status": status, "headers": fields}
         )
         if request.method != "HEAD" and status not in _NO_BODY:
+            others = _Others()
             due = perf() + _TURN
             async for chunk in content:
                 data = chunk.encode() if isinstance(chunk, str) else chunk
@@ -464,9 +467,7 @@ async def _stream(
                     request, send, {"type": "http.response.body", "body": data, "more_body": True}
                 )
                 if perf() > due:
-                    # Servers drop what is sent to a reader that has left, and wait for nothing: content
-                    # that does not wait either would keep the loop, and we would never hear of it.
-                    await sleep(0)
+                    await others.turn()
                     due = perf() + _TURN
         in_flight.young.discard(request)
         in_flight.forget(request)
@@ -478,6 +479,39 @@ async def _stream(
         close = getattr(content, "aclose", None)
         if close is not None:
             await close()
+
+
+class _Others:
+    """Everybody else in this process, beside a stream.
+
+    Servers drop what is sent to a reader that has left, and wait for nothing: content that does not
+    wait either would keep the loop, and we would never hear of it. A turn of the loop alone is not
+    enough: a thread of the server's that has something for it would hardly ever get hold of the
+    interpreter.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._watch()
+
+    def _watch(self) -> None:
+        self._had_a_turn = False
+        self._loop.call_soon(self._note)
+
+    def _note(self) -> None:
+        self._had_a_turn = True
+
+    async def turn(self) -> None:
+        """Let them work, unless they could since this was called last."""
+        if not self._had_a_turn:
+            # Real time: it is about real threads, whatever clock a test has set.
+            over = asyncio.Event()
+            timer = self._loop.call_later(_REST, over.set)
+            try:
+                await over.wait()
+            finally:
+                timer.cancel()
+        self._watch()
 
 
 def _sends_files(request: ASGIRequest) -> bool:
