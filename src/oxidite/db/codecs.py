@@ -98,14 +98,6 @@ def _text_moment(value: str) -> datetime:
     return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
-def _plain_moment(value: datetime) -> datetime:
-    return _moment(value).replace(tzinfo=None)
-
-
-def _aware(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC)
-
-
 def _microseconds(value: timedelta) -> int:
     return value // _MICROSECOND
 
@@ -121,25 +113,18 @@ def _uuid(value: bytes) -> UUID:
 _BIND: dict[tuple[str, DialectName], Codec] = {
     ("decimal", "sqlite"): str,
     ("uuid", "sqlite"): lambda value: value.bytes,
-    ("uuid", "mysql"): lambda value: value.bytes,
     ("datetime", "sqlite"): _moment_text,
     ("datetime", "postgresql"): _moment,
-    ("datetime", "mysql"): _plain_moment,
     ("date", "sqlite"): date.isoformat,
     ("time", "sqlite"): lambda value: value.isoformat("microseconds"),
     ("interval", "sqlite"): _microseconds,
-    ("interval", "mysql"): _microseconds,
 }
 _READ: dict[tuple[str, DialectName], Codec] = {
     ("boolean", "sqlite"): bool,
-    ("boolean", "mysql"): bool,
     ("decimal", "sqlite"): Decimal,
     ("uuid", "sqlite"): _uuid,
-    ("uuid", "mysql"): _uuid,
     ("datetime", "sqlite"): _text_moment,
-    ("datetime", "mysql"): _aware,
     ("date", "sqlite"): date.fromisoformat,
     ("time", "sqlite"): time.fromisoformat,
     ("interval", "sqlite"): _interval,
-    ("interval", "mysql"): _interval,
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ColumnElement
 
 from oxidite.db.columns import Column, TableKey
@@ -68,7 +68,6 @@ def _postgresql() -> sa.Dialect:
 DIALECTS: Mapping[str, sa.Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
     "postgresql": _postgresql(),
-    "mysql": mysql.dialect(paramstyle="format"),
 }
 
 
@@ -150,23 +149,17 @@ class _Writer:
         table = self.table(insert.table.key, insert.table)
         columns = [insert.table.by_name[name] for name in insert.columns]
         rows = [{each.column_name: self.bind(each.kind) for each in columns} for _ in insert.rows]
-        make = {"postgresql": postgresql.insert, "mysql": mysql.insert}.get(
-            self.dialect.name, sqlite.insert
-        )
+        make = postgresql.insert if self.dialect.name == "postgresql" else sqlite.insert
         made: Any = make(table).values(rows if columns else {})
         if insert.update is not None:
             made = self.upsert(made, insert)
-        if insert.returning and self.dialect.returns_rows:
+        if insert.returning:
             made = made.returning(*self.returned(insert.table, insert.returning))
         return made
 
     def upsert(self, made: Any, insert: InsertStatement) -> Any:
         by_name = insert.table.by_name
         names = [by_name[name].column_name for name in insert.update or ()]
-        if self.dialect.name == "mysql":
-            if not names:
-                return made.prefix_with("IGNORE")
-            return made.on_duplicate_key_update({name: made.inserted[name] for name in names})
         conflict = [by_name[name].column_name for name in insert.conflict]
         if not names:
             return made.on_conflict_do_nothing(index_elements=conflict or None)
@@ -185,7 +178,7 @@ class _Writer:
             )
         )
         made = self.where(made, update.where, update.table, update.table.key, update.deleted)
-        if update.returning and self.dialect.returns_rows:
+        if update.returning:
             made = made.returning(*self.returned(update.table, update.returning))
         return made
 
@@ -219,8 +212,6 @@ class _Writer:
         made = expr.desc() if order.descending else expr.asc()
         if order.nulls_first is None:
             return made
-        if self.dialect.name == "mysql":
-            raise NotImplementedError
         return made.nulls_first() if order.nulls_first else made.nulls_last()
 
     def bind(self, kind: Kind) -> Element:
@@ -247,16 +238,10 @@ class _Writer:
 
     def in_(self, call: Call[Any, Any]) -> Element:
         column, values = self.expr(call.args[0]), self.expr(call.args[1])
-        match self.dialect.name:
-            case "postgresql":
-                return column == sa.any_(values) if call.name == "in" else column != sa.all_(values)
-            case "mysql":
-                raise NotImplementedError
-            case _:
-                rows: sa.Select[Any] = sa.select(sa.column("value")).select_from(
-                    sa.func.json_each(values)
-                )
-                return column.in_(rows) if call.name == "in" else column.not_in(rows)
+        if self.dialect.name == "postgresql":
+            return column == sa.any_(values) if call.name == "in" else column != sa.all_(values)
+        rows: sa.Select[Any] = sa.select(sa.column("value")).select_from(sa.func.json_each(values))
+        return column.in_(rows) if call.name == "in" else column.not_in(rows)
 
 
 def _like(column: Element, pattern: Element) -> Element:

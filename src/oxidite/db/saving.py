@@ -72,14 +72,9 @@ async def _insert(
     )
     if asked is None:
         await database.run(statement)
-    elif database.dialect.returns_rows:
+    else:
         for one, (key,) in zip(many, await database.fetch(statement), strict=True):
             setattr(one, asked.name, key)
-    else:
-        first = (await database.run(statement)).last_id or 0
-        # MySQL tells the first of the keys, which follow each other in one statement.
-        for place, one in enumerate(many):
-            setattr(one, asked.name, first + place)
     for one in many:
         keep_row(one, _bound_row(table, one, database.dialect))
 

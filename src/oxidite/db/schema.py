@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from oxidite.db.columns import Column
@@ -49,7 +49,7 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
             *_checks(table),
         )
         for index in _indexes(table):
-            _add_index(made, table, index, dialect)
+            _add_index(made, table, index)
     return found
 
 
@@ -100,8 +100,6 @@ def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
     match kind.name:
         case "text":
             size = rules.get("max_length")
-            if dialect == "mysql" and size is None:
-                return mysql.LONGTEXT()
             return sa.String(size) if size is not None and dialect != "sqlite" else sa.Text()
         case "decimal":
             return _decimal(column, dialect)
@@ -119,8 +117,6 @@ def _decimal(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any
     if dialect == "sqlite":
         return sa.Text()  # its numbers are binary
     precision, scale = column.rules.get("precision"), column.rules.get("scale")
-    if dialect == "mysql" and precision is None:
-        precision, scale = 38, 18  # without, it would cut the fraction off
     return sa.Numeric(precision, scale)
 
 
@@ -136,30 +132,22 @@ Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
 _TYPES: dict[tuple[str, DialectName], Make] = {
     ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
     ("integer", "postgresql"): sa.BigInteger,
-    ("integer", "mysql"): sa.BigInteger,
-    **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql", "mysql")},
-    **{("float", each): sa.Double for each in ("sqlite", "postgresql", "mysql")},
+    **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},
+    **{("float", each): sa.Double for each in ("sqlite", "postgresql")},
     ("bytes", "sqlite"): sa.LargeBinary,
     ("bytes", "postgresql"): sa.LargeBinary,
-    ("bytes", "mysql"): mysql.LONGBLOB,
     ("uuid", "sqlite"): lambda: sa.LargeBinary(16),
     ("uuid", "postgresql"): postgresql.UUID,
-    ("uuid", "mysql"): lambda: sa.BINARY(16),
     ("datetime", "sqlite"): sa.Text,
     ("datetime", "postgresql"): lambda: postgresql.TIMESTAMP(timezone=True),
-    ("datetime", "mysql"): lambda: mysql.DATETIME(fsp=6),
     ("date", "sqlite"): sa.Text,
     ("date", "postgresql"): sa.Date,
-    ("date", "mysql"): sa.Date,
     ("time", "sqlite"): sa.Text,
     ("time", "postgresql"): sa.Time,
-    ("time", "mysql"): lambda: mysql.TIME(fsp=6),
     ("interval", "sqlite"): sa.Integer,
     ("interval", "postgresql"): sa.Interval,
-    ("interval", "mysql"): sa.BigInteger,
     ("json", "sqlite"): sa.Text,
     ("json", "postgresql"): postgresql.JSONB,
-    ("json", "mysql"): mysql.JSON,
 }
 
 
@@ -200,7 +188,7 @@ def _indexes(table: Table) -> Sequence[Index]:
     return [*own, *table.indexes]
 
 
-def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
+def _add_index(made: sa.Table, table: Table, index: Index) -> None:
     columns: list[Any] = []
     names: list[str] = []
     for each in index.on:
@@ -214,7 +202,7 @@ def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> 
         # What seems to be deleted takes no name away.
         where = made.c[table.soft_deletes.column_name].is_(None)
     options: dict[str, Any] = {}
-    if where is not None and dialect.partial_indexes:
+    if where is not None:
         options = {"sqlite_where": where, "postgresql_where": where}
     name = index.name or f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(names)}"
     sa.Index(name, *columns, unique=index.unique, **options)
