@@ -14,6 +14,7 @@ from oxidite.servers.target import Target
 
 __all__ = [
     "TLS",
+    "AccessLog",
     "Announce",
     "Application",
     "HTTPVersions",
@@ -29,6 +30,9 @@ Interface: TypeAlias = Literal["asgi", "rsgi"]
 
 HTTPVersions: TypeAlias = Literal["auto", "1", "2"]
 """What is spoken over TCP: what the client chooses, or only one of the two."""
+
+AccessLog: TypeAlias = Literal["text", "json"]
+"""How the line of a request looks."""
 
 Application: TypeAlias = Target | ASGIApp
 """What to serve: where it is, or itself, which only a server inside this process can run."""
@@ -108,7 +112,7 @@ class Settings:
     body_timeout: float = 30.0
     body_rate: int = 500
     graceful_timeout: float = 10.0
-    access_log: bool = False
+    access_log: AccessLog | None = None
     tls: TLS | None = None
     http: HTTPVersions = "auto"
     http3: bool = False
