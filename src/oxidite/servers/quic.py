@@ -147,7 +147,7 @@ class FlowProtocol(H3Protocol):
         quic = self.connection._quic  # noqa: SLF001 - it is given, and not handed out
         self._quic = cast("FlowConnection", quic)  # see install_quic
         self._tasks = _Tasks(self.task_group, self._taken)
-        self.task_group = cast("TaskGroup", self._tasks)
+        self.task_group: TaskGroup = cast("TaskGroup", self._tasks)
         self._answered: set[int] = set()
         """The streams that have had their answer and are still sending."""
         self._room = asyncio.Event()
