@@ -466,6 +466,7 @@ NAMES: dict[str, list[str]] = {
         "VersionedTable",
         "Versioning",
         "based_on",
+        "resolve",
         "routes_of",
     ],
     "oxidite.routing.static": [
@@ -480,6 +481,7 @@ NAMES: dict[str, list[str]] = {
         "development_secret",
     ],
     "oxidite.servers": [
+        "AccessLog",
         "Announce",
         "Application",
         "HTTPVersions",

@@ -93,8 +93,7 @@ class Settings:
 
     A Unix socket ``uds`` or an inherited file descriptor ``fd`` comes before ``host`` and ``port``;
     port 0 is any free one. ``backlog`` is how many connections may wait to be accepted,
-    ``connections`` how many a worker holds at once, idle ones included, where the server counts
-    them, and ``max_in_flight`` how many requests it answers at once: to more it says 503. A client
+    ``connections`` how many a worker holds at once, idle ones included, and ``max_in_flight`` how many requests it answers at once: to more it says 503. A client
     has ``idle_timeout`` seconds for the head of a request, from the connection or from the last
     answer on, and ``body_timeout`` for its body and one more for each ``body_rate`` bytes. At the end requests have ``graceful_timeout`` seconds to finish.
     """

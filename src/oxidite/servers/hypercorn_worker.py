@@ -41,7 +41,7 @@ def work(
     Raises:
         KeyboardInterrupt: it was SIGINT.
     """
-    install_flow()
+    install_flow(settings.connections)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             stopped_by = runner.run(_serve(app, settings, config, on_started, signals))
