@@ -72,6 +72,10 @@ def _list_binder(kind: Kind, dialect: DialectName) -> Codec | None:
         return None if one is None else lambda values: [one(value) for value in values]
     if dialect in _MYSQL:
         return Items if one is None else lambda values: Items([one(value) for value in values])
+    if kind.element is not None and kind.element.name == "uuid":
+        return lambda values: b"".join([value.bytes for value in values])
+    if kind.element is not None and kind.element.name == "bytes":
+        return lambda values: _json_text([value.hex().upper() for value in values])
     if one is None:
         return _json_text
     return lambda values: _json_text([one(value) for value in values])

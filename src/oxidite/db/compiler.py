@@ -19,7 +19,7 @@ from oxidite.db.columns import Column, TableKey
 from oxidite.db.dialects import Dialect, Returning
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Call, Condition, Expr, Order, Value
-from oxidite.db.kinds import INTEGER, Kind
+from oxidite.db.kinds import BYTES, INTEGER, UUID_, Kind
 from oxidite.db.statements import (
     Deleted,
     DeleteStatement,
@@ -283,8 +283,25 @@ class _Writer:
             return column.op("IN" if call.name == "in" else "NOT IN", is_comparison=True)(values)
         if self.dialect.name == "postgresql":
             return column == sa.any_(values) if call.name == "in" else column != sa.all_(values)
-        rows: sa.Select[Any] = sa.select(sa.column("value")).select_from(sa.func.json_each(values))
+        element = call.args[1].kind.element
+        rows: sa.Select[Any]
+        if element is UUID_:
+            rows = _sixteens(values)
+        else:
+            rows = sa.select(sa.column("value")).select_from(sa.func.json_each(values))
+            if element is BYTES:
+                # JSON has no bytes; and of no value, the text would be empty.
+                column = sa.case((column.is_not(None), sa.func.hex(column)))
         return column.in_(rows) if call.name == "in" else column.not_in(rows)
+
+
+def _sixteens(values: Element) -> sa.Select[Any]:
+    """Return the query for each sixteen bytes of a value: UUIDs that are bound as one, in SQLite."""
+    part = sa.select(sa.literal_column("1").label("place")).where(sa.func.length(values) > 0)
+    parts = part.cte("part", recursive=True)
+    following = parts.c.place + sa.literal_column("16")
+    parts = parts.union_all(sa.select(following).where(following < sa.func.length(values)))
+    return sa.select(sa.func.substr(values, parts.c.place, sa.literal_column("16")))
 
 
 def _like(column: Element, pattern: Element) -> Element:

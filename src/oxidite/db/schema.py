@@ -21,7 +21,7 @@ from oxidite.db.expressions import Expr
 from oxidite.db.kinds import Kind
 from oxidite.db.table import Index, Table
 
-__all__ = ["create_statements", "existing_indexes", "metadata"]
+__all__ = ["create_statements", "metadata"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
@@ -56,31 +56,33 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
 
 def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
     """Return the SQL that creates tables, where they are not there, each after those it refers to."""
-    found = metadata(tables, dialect)
+    theirs = DIALECTS[dialect.name]
     sql: list[str] = []
-    for table in found.sorted_tables:
-        sql.append(
-            str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECTS[dialect.name]))
-        )
-        sql += [
-            str(
-                CreateIndex(index, if_not_exists=dialect.guarded_indexes).compile(
-                    dialect=DIALECTS[dialect.name]
-                )
-            )
-            for index in sorted(table.indexes, key=lambda each: str(each.name))
-        ]
+    for table in metadata(tables, dialect).sorted_tables:
+        indexes = sorted(table.indexes, key=lambda each: str(each.name))
+        create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
+        if dialect.guarded_indexes:
+            sql.append(create)
+            sql += [
+                str(CreateIndex(each, if_not_exists=True).compile(dialect=theirs))
+                for each in indexes
+            ]
+        else:
+            sql.append(_with_indexes(create, table, indexes, theirs))
     return sql
 
 
-def existing_indexes(dialect: Dialect) -> str | None:
-    """Return the query for the table and name of all indexes, where none is created "if not exists"."""
-    if dialect.guarded_indexes:
-        return None
-    return (
-        "SELECT DISTINCT table_name, index_name FROM information_schema.statistics "
-        "WHERE table_schema = DATABASE()"
-    )
+def _with_indexes(
+    create: str, table: sa.Table, indexes: Sequence[sa.Index], theirs: sa.Dialect
+) -> str:
+    """Write indexes into the CREATE TABLE, where they cannot be created "if not exists"."""
+    on = f" ON {theirs.identifier_preparer.format_table(table)} "
+    head, end, options = create.rpartition("\n)")
+    keys = [
+        str(CreateIndex(each).compile(dialect=theirs)).removeprefix("CREATE ").replace(on, " ", 1)
+        for each in indexes
+    ]
+    return "".join((head, *(f",\n\t{key}" for key in keys), end, options))
 
 
 def _options(dialect: Dialect) -> dict[str, Any]:

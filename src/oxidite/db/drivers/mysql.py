@@ -137,6 +137,7 @@ class MySQLDriver(Driver):
             wire,
             product=dialect.product,
             max_packet=int(self._about["max_allowed_packet"]),
+            id_step=int(self._about["auto_increment_increment"]),
             end=self._end,
         )
 

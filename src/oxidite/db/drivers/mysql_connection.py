@@ -174,11 +174,13 @@ class MySQLConnection(Connection):
         *,
         product: str,
         max_packet: int,
+        id_step: int,
         end: Callable[[str], Awaitable[None]],
     ) -> None:
         self._wire = wire
         self._product = product
         self._max_packet = max_packet
+        self._id_step = id_step
         self._end = end
         self._inside = False
         self._undone = False
@@ -202,7 +204,7 @@ class MySQLConnection(Connection):
         if self._undone and sql.startswith(("ROLLBACK TO", "RELEASE")):
             return Done(0)  # the savepoint went with its transaction
         result = await self._ask(sql, values)
-        return Done(result.affected_rows, result.insert_id or None)
+        return Done(result.affected_rows, result.insert_id or None, self._id_step)
 
     async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement once for each of ``rows``; an INSERT takes many of them at once."""
