@@ -41,10 +41,10 @@ _CONSTRAINTS: dict[int, tuple[type[ConstraintError], str]] = {
     **dict.fromkeys((3819, 4025), (CheckError, "breaks a rule")),
 }
 _COLUMN = re.compile(r"(?:Column|Field) '([^']*)'")
-_CHECK = re.compile(r"CONSTRAINT [`'](.*?)[`'] failed|[Cc]heck constraint '(.*?)'")
-_REFERENCE = re.compile(
-    r"CONSTRAINT `(?P<name>[^`]*)` FOREIGN KEY \((?P<own>[^)]*)\) "
-    r"REFERENCES (?:`[^`]*`\.)?`[^`]*` \((?P<other>[^)]*)\)"
+_CHECK = re.compile(r"CONSTRAINT [`'\"](.*?)[`'\"] failed|[Cc]heck constraint '(.*?)'")
+_REFERENCE = re.compile(  # quoted by backticks, or as our sessions are set up
+    r"CONSTRAINT [`\"](?P<name>.*?)[`\"] FOREIGN KEY \((?P<own>[^)]*)\) "
+    r"REFERENCES \S+ \((?P<other>[^)]*)\)"
 )
 _INDEX = re.compile(r"for key '(?:[^']*\.)?([^'.]*)'$")
 _TABLE = re.compile(r"\b(?:INTO|UPDATE)\s+([`\"]?)([\w$]+)\1", re.IGNORECASE)
@@ -75,7 +75,7 @@ def _constraint(number: int, message: str, columns: Sequence[str]) -> Constraint
         if found:
             # 1451 is about the row that others refer to, 1452 about one that refers to nothing.
             side = "other" if number in (1217, 1451) else "own"
-            names = [each.strip("` ") for each in found[side].split(",")]
+            names = [each.strip("`\" ") for each in found[side].split(",")]
             constraint = found["name"]
     elif error is CheckError:
         found = _CHECK.search(message)
