@@ -143,6 +143,7 @@ NAMES: dict[str, list[str]] = {
         "Plans",
         "PoolTimeoutError",
         "QueryError",
+        "Returning",
         "RowNotFoundError",
         "Rows",
         "Select",

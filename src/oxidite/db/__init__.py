@@ -13,7 +13,7 @@
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
 from oxidite.db.database import Database, HasTable
-from oxidite.db.dialects import Dialect, DialectName
+from oxidite.db.dialects import Dialect, DialectName, Returning
 from oxidite.db.errors import (
     CheckError,
     ConflictingTransactionsError,
@@ -92,6 +92,7 @@ __all__ = [
     "Plans",
     "PoolTimeoutError",
     "QueryError",
+    "Returning",
     "RowNotFoundError",
     "Rows",
     "Select",

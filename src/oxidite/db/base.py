@@ -14,10 +14,14 @@ Isolation: TypeAlias = Literal["read committed", "repeatable read", "serializabl
 
 
 class Done(NamedTuple):
-    """What a statement without rows did: to how many rows, and the key of the one it inserted."""
+    """What a statement without rows did: to how many rows, and the key of the one it inserted.
+
+    MySQL tells the key of the first of several rows; the others follow it by ``id_step``.
+    """
 
     rowcount: int
     last_id: int | None = None
+    id_step: int = 1
 
 
 class Connection(Protocol):

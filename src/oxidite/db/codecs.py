@@ -3,6 +3,9 @@
 SQLite keeps a Decimal as text, because its numbers are binary; a moment in time as text of a fixed
 width in UTC, so that it sorts; a UUID as its 16 bytes. A moment without a time zone is refused
 everywhere: nobody could tell which one it is.
+
+MariaDB and MySQL compare text with numbers, and find that 'abc' is 0. So there, values of the wrong
+type are refused before they are bound.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from uuid import UUID
 import msgspec
 
 from oxidite.db.dialects import DialectName
+from oxidite.db.errors import QueryError
 from oxidite.db.kinds import Kind
+from oxidite.db.literals import Items
 from oxidite.encoding import encode_json
 
 __all__ = ["Codec", "binder", "reader"]
@@ -26,6 +31,7 @@ Codec: TypeAlias = Callable[[Any], Any]
 """From a value to what the driver takes, or back; never called with ``None``."""
 
 _MICROSECOND = timedelta(microseconds=1)
+_MYSQL: tuple[DialectName, ...] = ("mariadb", "mysql")
 
 
 def binder(kind: Kind, dialect: DialectName) -> Codec | None:
@@ -34,7 +40,7 @@ def binder(kind: Kind, dialect: DialectName) -> Codec | None:
         case "json":
             return _json_text
         case "enum":
-            return _enum_value
+            return _enum_text if dialect in _MYSQL else _enum_value
         case "array" if dialect != "postgresql":
             return _json_text
         case "list" | "array":
@@ -64,6 +70,12 @@ def _list_binder(kind: Kind, dialect: DialectName) -> Codec | None:
     one = None if kind.element is None else binder(kind.element, dialect)
     if dialect == "postgresql":
         return None if one is None else lambda values: [one(value) for value in values]
+    if dialect in _MYSQL:
+        return Items if one is None else lambda values: Items([one(value) for value in values])
+    if kind.element is not None and kind.element.name == "uuid":
+        return lambda values: b"".join([value.bytes for value in values])
+    if kind.element is not None and kind.element.name == "bytes":
+        return lambda values: _json_text([value.hex().upper() for value in values])
     if one is None:
         return _json_text
     return lambda values: _json_text([one(value) for value in values])
@@ -79,6 +91,10 @@ def _json_reader(type_: object) -> Codec:
 
 def _enum_value(value: object) -> object:
     return value.value if isinstance(value, enum.Enum) else value
+
+
+def _enum_text(value: object) -> object:
+    return _only(str)(_enum_value(value))
 
 
 def _moment(value: datetime) -> datetime:
@@ -110,6 +126,32 @@ def _uuid(value: bytes) -> UUID:
     return UUID(bytes=value)
 
 
+def _only(*types: type) -> Codec:
+    """Return what lets values of these types pass, and no others."""
+
+    def bind(value: object) -> object:
+        if type(value) in types or isinstance(value, types):
+            return value
+        wanted = " or ".join(each.__name__ for each in types)
+        raise QueryError(f"{value!r:.100} cannot be bound: it is no {wanted}.")
+
+    return bind
+
+
+_SCALE = 30
+"""Digits after the point of a MariaDB decimal that was not declared to have less."""
+
+
+def _decimal_in_mysql(value: object) -> object:
+    if not isinstance(value, Decimal):
+        return _only(Decimal, int)(value)
+    if value.is_finite() and int(value.as_tuple().exponent) < -_SCALE:
+        shorter = value.normalize()
+        if int(shorter.as_tuple().exponent) < -_SCALE:
+            raise QueryError(f"{value} has more than {_SCALE} digits after the point.")
+    return value
+
+
 _BIND: dict[tuple[str, DialectName], Codec] = {
     ("decimal", "sqlite"): str,
     ("uuid", "sqlite"): lambda value: value.bytes,
@@ -118,6 +160,23 @@ _BIND: dict[tuple[str, DialectName], Codec] = {
     ("date", "sqlite"): date.isoformat,
     ("time", "sqlite"): lambda value: value.isoformat("microseconds"),
     ("interval", "sqlite"): _microseconds,
+    **{
+        (kind, each): bind
+        for each in _MYSQL
+        for kind, bind in (
+            ("integer", _only(int)),
+            ("text", _only(str)),
+            ("boolean", _only(bool)),
+            ("float", _only(float, int)),
+            ("decimal", _decimal_in_mysql),
+            ("bytes", _only(bytes)),
+            ("uuid", lambda value: value.bytes),
+            ("datetime", lambda value: _moment(value).replace(tzinfo=None)),
+            ("date", _only(date)),
+            ("time", _only(time)),
+            ("interval", _microseconds),
+        )
+    },
 }
 _READ: dict[tuple[str, DialectName], Codec] = {
     ("boolean", "sqlite"): bool,
@@ -127,4 +186,14 @@ _READ: dict[tuple[str, DialectName], Codec] = {
     ("date", "sqlite"): date.fromisoformat,
     ("time", "sqlite"): time.fromisoformat,
     ("interval", "sqlite"): _interval,
+    **{
+        (kind, each): read
+        for each in _MYSQL
+        for kind, read in (
+            ("boolean", bool),
+            ("uuid", _uuid),
+            ("datetime", lambda value: value.replace(tzinfo=UTC)),
+            ("interval", _interval),
+        )
+    },
 }

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 from sqlalchemy.sql import ColumnElement
 
 from oxidite.db.columns import Column, TableKey
-from oxidite.db.dialects import Dialect
+from oxidite.db.dialects import Dialect, Returning
+from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Call, Condition, Expr, Order, Value
-from oxidite.db.kinds import INTEGER, Kind
+from oxidite.db.kinds import BYTES, INTEGER, UUID_, Kind
 from oxidite.db.statements import (
     Deleted,
     DeleteStatement,
@@ -65,9 +67,27 @@ def _postgresql() -> sa.Dialect:
     return make(paramstyle="numeric_dollar")
 
 
+def _mysql(make: Callable[..., sa.Dialect]) -> sa.Dialect:
+    made: Any = make(paramstyle="qmark")
+    # It would learn these from a connection; ours are set up like that.
+    made._backslash_escapes = False  # noqa: SLF001 - as above
+    made._support_float_cast = True  # noqa: SLF001 - as above
+    made.use_mysql_for_share = not made.is_mariadb
+    found: sa.Dialect = made
+    return found
+
+
 DIALECTS: Mapping[str, sa.Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
     "postgresql": _postgresql(),
+    "mariadb": _mysql(MariaDBDialect),
+    "mysql": _mysql(mysql.dialect),
+}
+_INSERTS: Mapping[str, Callable[..., Any]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+    "mariadb": mysql.insert,
+    "mysql": mysql.insert,
 }
 
 
@@ -117,7 +137,7 @@ class _Writer:
         for each in query.having:
             made = made.having(self.expr(each))
         if query.order:
-            made = made.order_by(*map(self.order, query.order))
+            made = made.order_by(*[each for order in query.order for each in self.order(order)])
         return self.cut(made.distinct() if query.distinct else made, query)
 
     def cut(self, made: Any, query: SelectStatement) -> Any:
@@ -149,11 +169,11 @@ class _Writer:
         table = self.table(insert.table.key, insert.table)
         columns = [insert.table.by_name[name] for name in insert.columns]
         rows = [{each.column_name: self.bind(each.kind) for each in columns} for _ in insert.rows]
-        make = postgresql.insert if self.dialect.name == "postgresql" else sqlite.insert
-        made: Any = make(table).values(rows if columns else {})
+        made: Any = _INSERTS[self.dialect.name](table).values(rows if columns else {})
         if insert.update is not None:
             made = self.upsert(made, insert)
         if insert.returning:
+            self.check_returning("insert")
             made = made.returning(*self.returned(insert.table, insert.returning))
         return made
 
@@ -161,6 +181,12 @@ class _Writer:
         by_name = insert.table.by_name
         names = [by_name[name].column_name for name in insert.update or ()]
         conflict = [by_name[name].column_name for name in insert.conflict]
+        if not self.dialect.conflict_columns:
+            # Without anything to update, a column is set to what it is: IGNORE would hide other errors.
+            key = self.table(insert.table.key, insert.table).c[insert.table.columns[0].column_name]
+            return made.on_duplicate_key_update(
+                [(name, made.inserted[name]) for name in names] or [(key.name, key)]
+            )
         if not names:
             return made.on_conflict_do_nothing(index_elements=conflict or None)
         return made.on_conflict_do_update(
@@ -179,6 +205,7 @@ class _Writer:
         )
         made = self.where(made, update.where, update.table, update.table.key, update.deleted)
         if update.returning:
+            self.check_returning("update")
             made = made.returning(*self.returned(update.table, update.returning))
         return made
 
@@ -199,6 +226,13 @@ class _Writer:
         made = self.table(table.key, table)
         return [made.c[table.by_name[name].column_name] for name in names]
 
+    def check_returning(self, statement: Returning) -> None:
+        if statement not in self.dialect.returning:
+            raise QueryError(
+                f"{self.dialect.product} does not return the rows of an {statement.upper()}. Read them "
+                "with a query, in the same transaction."
+            )
+
     def scope(self, table: Table, key: TableKey, deleted: Deleted) -> list[Element]:
         """Return the condition that hides what seems to be deleted."""
         column = table.soft_deletes
@@ -207,12 +241,16 @@ class _Writer:
         found = self.table(key, table).c[column.column_name]
         return [found.is_not(None) if deleted == "only" else found.is_(None)]
 
-    def order(self, order: Order) -> Element:
+    def order(self, order: Order) -> Sequence[Element]:
         expr = self.expr(order.expr)
         made = expr.desc() if order.descending else expr.asc()
         if order.nulls_first is None:
-            return made
-        return made.nulls_first() if order.nulls_first else made.nulls_last()
+            return (made,)
+        if self.dialect.orders_nulls:
+            return (made.nulls_first() if order.nulls_first else made.nulls_last(),)
+        if order.nulls_first is not order.descending:
+            return (made,)  # as it is there: NULL is smaller than everything
+        return (expr.is_(None).desc() if order.nulls_first else expr.is_(None), made)
 
     def bind(self, kind: Kind) -> Element:
         name = f"p{len(self.kinds)}"
@@ -233,15 +271,37 @@ class _Writer:
     def call(self, call: Call[Any, Any]) -> Element:
         if call.name in ("in", "not_in"):
             return self.in_(call)
-        made: Element = _CALLS[call.name](*map(self.expr, call.args))
+        args = map(self.expr, call.args)
+        own = _IN_MYSQL.get(call.name) if self.dialect.is_mysql else None
+        made: Element = (own or _CALLS[call.name])(*args)
         return made
 
     def in_(self, call: Call[Any, Any]) -> Element:
         column, values = self.expr(call.args[0]), self.expr(call.args[1])
+        if self.dialect.is_mysql:
+            # The list is one parameter that the driver writes with its parentheses.
+            return column.op("IN" if call.name == "in" else "NOT IN", is_comparison=True)(values)
         if self.dialect.name == "postgresql":
             return column == sa.any_(values) if call.name == "in" else column != sa.all_(values)
-        rows: sa.Select[Any] = sa.select(sa.column("value")).select_from(sa.func.json_each(values))
+        element = call.args[1].kind.element
+        rows: sa.Select[Any]
+        if element is UUID_:
+            rows = _sixteens(values)
+        else:
+            rows = sa.select(sa.column("value")).select_from(sa.func.json_each(values))
+            if element is BYTES:
+                # JSON has no bytes; and of no value, the text would be empty.
+                column = sa.case((column.is_not(None), sa.func.hex(column)))
         return column.in_(rows) if call.name == "in" else column.not_in(rows)
+
+
+def _sixteens(values: Element) -> sa.Select[Any]:
+    """Return the query for each sixteen bytes of a value: UUIDs that are bound as one, in SQLite."""
+    part = sa.select(sa.literal_column("1").label("place")).where(sa.func.length(values) > 0)
+    parts = part.cte("part", recursive=True)
+    following = parts.c.place + sa.literal_column("16")
+    parts = parts.union_all(sa.select(following).where(following < sa.func.length(values)))
+    return sa.select(sa.func.substr(values, parts.c.place, sa.literal_column("16")))
 
 
 def _like(column: Element, pattern: Element) -> Element:
@@ -269,8 +329,9 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "concat": lambda a, b: a.concat(b),
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
-    "div": lambda a, b: sa.cast(a, sa.Float) / b,
-    "mod": lambda a, b: a % b,
+    # What is divided by zero has no value: some databases cannot refuse it.
+    "div": lambda a, b: sa.cast(a, sa.Double) / sa.func.nullif(b, 0),
+    "mod": lambda a, b: a % sa.func.nullif(b, 0),
     "neg": lambda a: -a,
     "rows": sa.func.count,
     "one": lambda: sa.literal_column("1"),
@@ -280,4 +341,8 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "min": sa.func.min,
     "max": sa.func.max,
     "coalesce": sa.func.coalesce,
+}
+
+_IN_MYSQL: Mapping[str, Callable[..., Any]] = {
+    "length": sa.func.char_length,  # theirs counts bytes
 }

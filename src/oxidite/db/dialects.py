@@ -5,9 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["POSTGRESQL", "SQLITE", "Dialect", "DialectName"]
+__all__ = [
+    "MARIADB",
+    "MYSQL",
+    "ONLY",
+    "POSTGRESQL",
+    "SQLITE",
+    "Dialect",
+    "DialectName",
+    "Returning",
+]
 
-DialectName: TypeAlias = Literal["sqlite", "postgresql"]
+DialectName: TypeAlias = Literal["sqlite", "postgresql", "mariadb", "mysql"]
+Returning: TypeAlias = Literal["insert", "update", "delete"]
+"""A statement that may return the rows it changed."""
+ONLY = "__only_"
+"""How the columns begin that stand for the condition of a partial index, where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +31,90 @@ class Dialect:
     product: str
     locks_rows: bool
     """Whether single rows are locked (FOR UPDATE); if not, a transaction that writes is alone."""
+    returning: frozenset[Returning]
+    """Which statements can return the rows they changed."""
+    partial_indexes: bool
+    """Whether an index may be of some rows only; if not, a unique one has a column of its own for it."""
+    guarded_indexes: bool
+    """Whether an index can be created "if not exists"."""
+    transactional_ddl: bool
+    """Whether a change of the schema is undone with its transaction; if not, it ends the transaction."""
+    orders_nulls: bool
+    """Whether NULLS FIRST and NULLS LAST are known."""
+    interleaves: bool
+    """Whether a connection runs other statements while rows are streamed over it."""
+    conflict_columns: bool
+    """Whether an upsert is told which unique columns it is about; if not, every unique index counts."""
+    arrays: bool
+    """Whether there are columns of arrays; if not, they are JSON."""
+    decimal_zeros: bool
+    """Whether a Decimal keeps the zeros at its end; if not, they are taken off, or filled up."""
+    infinity: bool
+    """Whether a float may be infinite."""
+
+    @property
+    def is_mysql(self) -> bool:
+        """Whether it is MariaDB or MySQL, which speak nearly the same."""
+        return self.name in ("mariadb", "mysql")
 
 
 SQLITE = Dialect(
     name="sqlite",
     product="SQLite",
     locks_rows=False,
+    returning=frozenset(("insert", "update", "delete")),
+    partial_indexes=True,
+    guarded_indexes=True,
+    transactional_ddl=True,
+    orders_nulls=True,
+    interleaves=True,
+    conflict_columns=True,
+    arrays=False,
+    decimal_zeros=True,
+    infinity=True,
 )
 POSTGRESQL = Dialect(
     name="postgresql",
     product="PostgreSQL",
     locks_rows=True,
+    returning=frozenset(("insert", "update", "delete")),
+    partial_indexes=True,
+    guarded_indexes=True,
+    transactional_ddl=True,
+    orders_nulls=True,
+    interleaves=True,
+    conflict_columns=True,
+    arrays=True,
+    decimal_zeros=True,
+    infinity=True,
+)
+MARIADB = Dialect(
+    name="mariadb",
+    product="MariaDB",
+    locks_rows=True,
+    returning=frozenset(("insert", "delete")),
+    partial_indexes=False,
+    guarded_indexes=True,
+    transactional_ddl=False,
+    orders_nulls=False,
+    interleaves=False,
+    conflict_columns=False,
+    arrays=False,
+    decimal_zeros=False,
+    infinity=False,
+)
+MYSQL = Dialect(
+    name="mysql",
+    product="MySQL",
+    locks_rows=True,
+    returning=frozenset(),
+    partial_indexes=False,
+    guarded_indexes=False,
+    transactional_ddl=False,
+    orders_nulls=False,
+    interleaves=False,
+    conflict_columns=False,
+    arrays=False,
+    decimal_zeros=False,
+    infinity=False,
 )

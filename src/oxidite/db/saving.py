@@ -64,17 +64,23 @@ async def _insert(
     columns: Sequence[AnyColumn],
     asked: AnyColumn | None,
 ) -> None:
+    returns = "insert" in database.dialect.returning
     statement = InsertStatement(
         table=table,
         columns=tuple(column.name for column in columns),
         rows=[[getattr(one, column.name) for column in columns] for one in many],
-        returning=() if asked is None else (asked.name,),
+        returning=() if asked is None or not returns else (asked.name,),
     )
     if asked is None:
         await database.run(statement)
-    else:
+    elif returns:
         for one, (key,) in zip(many, await database.fetch(statement), strict=True):
             setattr(one, asked.name, key)
+    else:
+        # InnoDB gives the rows of one statement keys that follow each other.
+        done = await database.run(statement)
+        for place, one in enumerate(many):
+            setattr(one, asked.name, (done.last_id or 0) + place * done.id_step)
     for one in many:
         keep_row(one, _bound_row(table, one, database.dialect))
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from oxidite.db.columns import Column
 from oxidite.db.compiler import DIALECTS
-from oxidite.db.dialects import Dialect, DialectName
+from oxidite.db.dialects import ONLY, Dialect, DialectName
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions import Expr
 from oxidite.db.kinds import Kind
@@ -45,32 +45,77 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
         made = sa.Table(
             table.name,
             found,
-            *(_column(each, dialect) for each in table.columns),
-            *_checks(table),
+            *(_column(each, dialect, is_key=each.name in _keys(table)) for each in table.columns),
+            *_checks(table, dialect),
+            **_options(dialect),
         )
         for index in _indexes(table):
-            _add_index(made, table, index)
+            _add_index(made, table, index, dialect)
     return found
 
 
 def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
     """Return the SQL that creates tables, where they are not there, each after those it refers to."""
-    found = metadata(tables, dialect)
+    theirs = DIALECTS[dialect.name]
     sql: list[str] = []
-    for table in found.sorted_tables:
-        sql.append(
-            str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECTS[dialect.name]))
-        )
-        sql += [
-            str(CreateIndex(index, if_not_exists=True).compile(dialect=DIALECTS[dialect.name]))
-            for index in sorted(table.indexes, key=lambda each: str(each.name))
-        ]
+    for table in metadata(tables, dialect).sorted_tables:
+        indexes = sorted(table.indexes, key=lambda each: str(each.name))
+        create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
+        if dialect.guarded_indexes:
+            sql.append(create)
+            sql += [
+                str(CreateIndex(each, if_not_exists=True).compile(dialect=theirs))
+                for each in indexes
+            ]
+        else:
+            sql.append(_with_indexes(create, table, indexes, theirs))
     return sql
 
 
-def _column(column: AnyColumn, dialect: Dialect) -> sa.Column[Any]:
+def _with_indexes(
+    create: str, table: sa.Table, indexes: Sequence[sa.Index], theirs: sa.Dialect
+) -> str:
+    """Write indexes into the CREATE TABLE, where they cannot be created "if not exists"."""
+    on = f" ON {theirs.identifier_preparer.format_table(table)} "
+    head, end, options = create.rpartition("\n)")
+    keys = [
+        str(CreateIndex(each).compile(dialect=theirs)).removeprefix("CREATE ").replace(on, " ", 1)
+        for each in indexes
+    ]
+    return "".join((head, *(f",\n\t{key}" for key in keys), end, options))
+
+
+def _options(dialect: Dialect) -> dict[str, Any]:
+    if not dialect.is_mysql:
+        return {}
+    # Text is equal when its characters are: case, accents and spaces at the end count.
+    collation = "utf8mb4_nopad_bin" if dialect.name == "mariadb" else "utf8mb4_0900_bin"
+    return {
+        f"{dialect.name}_engine": "InnoDB",
+        f"{dialect.name}_charset": "utf8mb4",
+        f"{dialect.name}_collate": collation,
+    }
+
+
+def _keys(table: Table) -> set[str]:
+    """Return the names of the columns that must fit whole into an index."""
+    unique = {
+        each.name if isinstance(each, Column) else str(each)
+        for index in table.indexes
+        if index.unique
+        for each in index.on
+    }
+    return unique | {
+        column.name
+        for column in table.columns
+        if column.rules.get("pk") or column.rules.get("unique") or "references" in column.rules
+    }
+
+
+def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[Any]:
     rules = column.rules
-    made: list[Any] = [column.column_name, _type(column, dialect.name)]
+    type_ = _mysql_type(column, is_key=is_key) if dialect.is_mysql else _type(column, dialect.name)
+    made: list[Any] = [column.column_name, type_]
     reference = rules.get("references")
     if reference is not None:
         made.append(_foreign_key(column, reference))
@@ -113,6 +158,30 @@ def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
             return _TYPES[kind.name, dialect]()
 
 
+_KEY_LENGTH = 255
+"""Characters of text, or bytes, that a key has where nothing else is said: an index has 3,072 bytes."""
+_VARCHAR = 16_383
+"""Characters that one in a row may have; what is longer is kept beside it."""
+
+
+def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
+    size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
+    match column.kind.name:
+        case "text":
+            return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
+        case "bytes":
+            return mysql.LONGBLOB() if size is None or size > _VARCHAR else sa.VARBINARY(size)
+        case "decimal":
+            precision, scale = column.rules.get("precision"), column.rules.get("scale")
+            if precision is None and scale is None:
+                precision, scale = 65, 30  # the most there is
+            return mysql.DECIMAL(precision or 65, scale or 0)
+        case "enum":
+            return sa.String(max(map(len, enum_values(column.kind))))
+        case name:
+            return _MYSQL_TYPES[name]()
+
+
 def _decimal(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
     if dialect == "sqlite":
         return sa.Text()  # its numbers are binary
@@ -128,6 +197,20 @@ def enum_values(kind: Kind) -> tuple[str, ...]:
 
 
 Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
+
+_MYSQL_TYPES: dict[str, Make] = {
+    "integer": sa.BigInteger,
+    "boolean": sa.Boolean,
+    "float": sa.Double,
+    # Not MariaDB's own type, which has another order.
+    "uuid": lambda: mysql.BINARY(16),
+    "datetime": lambda: mysql.DATETIME(fsp=6),
+    "date": sa.Date,
+    "time": lambda: mysql.TIME(fsp=6),
+    "interval": sa.BigInteger,
+    "json": mysql.JSON,
+    "array": mysql.JSON,
+}
 
 _TYPES: dict[tuple[str, DialectName], Make] = {
     ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
@@ -151,7 +234,7 @@ _TYPES: dict[tuple[str, DialectName], Make] = {
 }
 
 
-def _checks(table: Table) -> list[sa.CheckConstraint]:
+def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
     checks: list[sa.CheckConstraint] = []
     for column in table.columns:
         here: sa.ColumnClause[Any] = sa.column(column.column_name)
@@ -162,7 +245,10 @@ def _checks(table: Table) -> list[sa.CheckConstraint]:
         if column.rules.get("check"):
             rules: Mapping[str, Any] = {**column.rules}
             checks += [
-                sa.CheckConstraint(write(here, rules[rule]), name=f"{column.column_name}_{rule}")
+                sa.CheckConstraint(
+                    write(_measured(here, rule, dialect), rules[rule]),
+                    name=f"{column.column_name}_{rule}",
+                )
                 for rule, write in _RULES.items()
                 if rule in rules
             ]
@@ -174,9 +260,15 @@ _RULES: dict[str, Callable[[Any, Any], Any]] = {
     "gt": lambda column, bound: column > sa.literal(bound),
     "le": lambda column, bound: column <= sa.literal(bound),
     "lt": lambda column, bound: column < sa.literal(bound),
-    "min_length": lambda column, bound: sa.func.length(column) >= sa.literal(bound),
-    "max_length": lambda column, bound: sa.func.length(column) <= sa.literal(bound),
+    "min_length": lambda length, bound: length >= sa.literal(bound),
+    "max_length": lambda length, bound: length <= sa.literal(bound),
 }
+
+
+def _measured(column: Any, rule: str, dialect: Dialect) -> Any:
+    if not rule.endswith("_length"):
+        return column
+    return sa.func.char_length(column) if dialect.is_mysql else sa.func.length(column)
 
 
 def _indexes(table: Table) -> Sequence[Index]:
@@ -188,7 +280,7 @@ def _indexes(table: Table) -> Sequence[Index]:
     return [*own, *table.indexes]
 
 
-def _add_index(made: sa.Table, table: Table, index: Index) -> None:
+def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
     columns: list[Any] = []
     names: list[str] = []
     for each in index.on:
@@ -201,8 +293,33 @@ def _add_index(made: sa.Table, table: Table, index: Index) -> None:
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
         where = made.c[table.soft_deletes.column_name].is_(None)
-    options: dict[str, Any] = {}
-    if where is not None:
-        options = {"sqlite_where": where, "postgresql_where": where}
     name = index.name or f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(names)}"
+    options: dict[str, Any] = {}
+    if dialect.is_mysql:
+        lengths = {each.name: _KEY_LENGTH for each in columns if _is_long(each)}
+        options = {f"{dialect.name}_length": lengths} if lengths else {}
+    if where is not None and dialect.partial_indexes:
+        options = {"sqlite_where": where, "postgresql_where": where}
+    elif where is not None and index.unique:
+        columns.append(_condition_column(made, name, where, dialect))
     sa.Index(name, *columns, unique=index.unique, **options)
+
+
+def _is_long(column: sa.Column[Any]) -> bool:
+    return isinstance(column.type, mysql.LONGTEXT | mysql.LONGBLOB)
+
+
+def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
+    """Add a column that is 1 where a condition holds and NULL elsewhere, where nothing is unique."""
+    condition = where.compile(
+        dialect=DIALECTS[dialect.name],
+        compile_kwargs={"literal_binds": True, "include_table": False},
+    )
+    column: sa.Column[Any] = sa.Column(
+        f"{ONLY}{name}"[:64],
+        sa.Boolean(),
+        sa.Computed(f"CASE WHEN {condition} THEN 1 END", persisted=False),
+        nullable=True,
+    )
+    made.append_column(column)
+    return column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,38 +11,63 @@ from uuid import uuid4
 import pytest
 
 from oxidite.db import Database
+from oxidite.errors import BackendUnavailableError
 
 POSTGRES = os.environ.get(
     "OXIDITE_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres"
 )
+MARIADB = os.environ.get("OXIDITE_TEST_MARIADB_URL", "mariadb://root@127.0.0.1:3306")
+
+KINDS = [
+    "memory",
+    "file",
+    pytest.param("postgresql", marks=pytest.mark.service("postgres")),
+    pytest.param("mariadb", marks=pytest.mark.service("mariadb")),
+]
 
 
-async def _run(sql: str) -> None:
-    import asyncpg
+@pytest.fixture(params=KINDS)
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    async with database_url(request.param, tmp_path) as found:
+        yield found
 
-    connection = await asyncpg.connect(POSTGRES)
+
+@pytest.fixture
+async def db(url: str) -> AsyncIterator[Database]:
+    async with Database.from_url(url) as found:
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def database_url(kind: str, folder: Path) -> AsyncIterator[str]:
+    """Make an empty database of a kind; it is gone after the block."""
+    name = f"test_{uuid4().hex}"
+    match kind:
+        case "memory":
+            yield "sqlite://"
+        case "file":
+            yield f"sqlite:///{folder / f'{name}.db'}"
+        case "postgresql":
+            await _run(POSTGRES, f"CREATE SCHEMA {name}")
+            try:
+                yield f"{POSTGRES}?search_path={name}"
+            finally:
+                await _run(POSTGRES, f"DROP SCHEMA {name} CASCADE")
+        case _:
+            server = f"{MARIADB}/information_schema"
+            await _run(server, f"CREATE DATABASE {name}")
+            try:
+                yield f"{MARIADB}/{name}"
+            finally:
+                await _run(server, f"DROP DATABASE {name}")
+
+
+async def _run(server: str, sql: str) -> None:
     try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
-@pytest.fixture(
-    params=["memory", "file", pytest.param("postgresql", marks=pytest.mark.service("postgres"))]
-)
-async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    if request.param != "postgresql":
-        url = "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path / 'app.db'}"
-        async with Database.from_url(url) as found:
-            yield found
-        return
-    schema = f"test_{uuid4().hex}"
-    try:
-        await _run(f"CREATE SCHEMA {schema}")
-    except OSError as exc:
-        pytest.skip(f"no PostgreSQL at {POSTGRES}: {exc}")
-    try:
-        async with Database.from_url(f"{POSTGRES}?search_path={schema}") as found:
-            yield found
-    finally:
-        await _run(f"DROP SCHEMA {schema} CASCADE")
+        async with (
+            Database.from_url(server, name="server") as found,
+            found.driver.connection(write=True) as connection,
+        ):
+            await connection.run(sql, ())
+    except BackendUnavailableError as exc:
+        pytest.skip(f"no database at {server}: {exc.message}")

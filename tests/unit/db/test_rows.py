@@ -287,7 +287,8 @@ async def test_every_kind_of_value_comes_back(db: Database, values: Any) -> None
     for column in Everything.__table__.columns:
         assert getattr(found, column.name) == getattr(one, column.name), column
     assert found.changed() == []
-    assert str(found.exact) == str(one.exact)
+    if db.dialect.decimal_zeros:
+        assert str(found.exact) == str(one.exact)
 
 
 async def test_a_moment_without_a_zone_is_refused(db: Database) -> None:

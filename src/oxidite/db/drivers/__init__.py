@@ -12,5 +12,7 @@ drivers: BackendRegistry[Driver] = BackendRegistry(
     {
         "sqlite": ("oxidite.db.drivers.sqlite:SQLiteDriver", "db"),
         "postgresql": ("oxidite.db.drivers.postgresql:PostgreSQLDriver", "postgres"),
+        "mysql": ("oxidite.db.drivers.mysql:MySQLDriver", "mysql"),
+        "mariadb": ("oxidite.db.drivers.mysql:MySQLDriver", "mysql"),
     },
 )

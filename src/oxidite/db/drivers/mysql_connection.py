@@ -1,0 +1,378 @@
+"""A connection to MariaDB or MySQL, through aiomysql.
+
+aiomysql's cursors are not used: they ask for warnings with a statement of their own, and write values
+into the SQL in a way that lets any object through (``literals.py`` is strict). What is used is the
+protocol below them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import aiomysql
+from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
+from pymysql.err import MySQLError
+
+from oxidite.db.base import Connection, Done, Isolation
+from oxidite.db.dialects import ONLY
+from oxidite.db.drivers.mysql_errors import LOST, TAKEN, UNDONE, index_of, table_of, typed
+from oxidite.db.errors import (
+    ConflictingTransactionsError,
+    DatabaseError,
+    OverlapError,
+    QueryError,
+    TransactionError,
+)
+from oxidite.db.literals import written
+from oxidite.errors import BackendUnavailableError, OxiditeError
+
+__all__ = ["MySQLConnection", "Wire"]
+
+_VALUES = re.compile(r"(.*\bVALUES\s*)(\([?, ]*\))\s*", re.IGNORECASE | re.DOTALL)
+_BATCH = 1_000_000
+"""Bytes of rows that go into one statement."""
+_END = 5.0
+"""Seconds that ending a statement from outside may take."""
+
+
+def _exact(text: str) -> Decimal:
+    value = Decimal(text)
+    # A column without a declared scale has 30 digits after the point, filled with zeros.
+    if len(text) > 30 and text[-31] == "." and text[-1] == "0":
+        value = Decimal(text.rstrip("0").rstrip("."))
+    return value
+
+
+def _time(text: str) -> time | str:
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        return text  # one of more than a day, which is none of ours
+
+
+DECODERS: dict[int, Callable[[Any], Any]] = {
+    **dict.fromkeys(
+        (
+            FIELD_TYPE.TINY,
+            FIELD_TYPE.SHORT,
+            FIELD_TYPE.LONG,
+            FIELD_TYPE.LONGLONG,
+            FIELD_TYPE.INT24,
+            FIELD_TYPE.YEAR,
+        ),
+        int,
+    ),
+    **dict.fromkeys((FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE), float),
+    **dict.fromkeys((FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL), _exact),
+    **dict.fromkeys((FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP), datetime.fromisoformat),
+    **dict.fromkeys((FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE), date.fromisoformat),
+    FIELD_TYPE.TIME: _time,
+}
+"""What the server's text becomes."""
+
+
+if TYPE_CHECKING:
+
+    class _Protocol:
+        """What is used of aiomysql's connection, which has no types."""
+
+        client_flag: int
+        server_capabilities: int
+        server_status: int
+        closed: bool
+        _ssl_context: object
+        _secure: bool
+        _reader: Any
+        _result: Any
+
+        def __init__(self, **options: Any) -> None: ...
+        def close(self) -> None: ...
+        async def ensure_closed(self) -> None: ...
+        async def query(self, sql: str | bytes, unbuffered: bool = False) -> int: ...
+        def thread_id(self) -> int: ...
+        def get_server_info(self) -> str: ...
+        def get_transaction_status(self) -> bool: ...
+        async def _connect(self) -> None: ...
+        async def _request_authentication(self) -> None: ...
+        async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any: ...
+
+else:
+    _Protocol = aiomysql.Connection
+
+
+class Wire(_Protocol):
+    """The protocol, without what makes it unsafe."""
+
+    def __init__(self, **options: Any) -> None:
+        password: str = options.pop("password")
+        super().__init__(
+            # It encodes passwords as Latin-1, where the server has UTF-8.
+            password=password.encode().decode("latin-1"),
+            charset="utf8mb4",
+            conv=DECODERS,
+            autocommit=None,
+            # Rows that were found count, not only those that became different.
+            client_flag=CLIENT.FOUND_ROWS,
+            **options,
+        )
+        # One statement at a time: what is slipped into one cannot begin another.
+        self.client_flag &= ~CLIENT.MULTI_STATEMENTS
+
+    async def open(self) -> None:
+        """Connect and log in."""
+        try:
+            await self._connect()
+        except BaseException:
+            self.close()
+            raise
+
+    async def _request_authentication(self) -> None:
+        if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
+            # It would go on in the clear.
+            raise BackendUnavailableError(
+                "The server has no TLS, and the URL asks for it. Set it up there, or say sslmode=disable."
+            )
+        await super()._request_authentication()
+
+    async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:
+        if plugin_name in (b"mysql_clear_password", b"mysql_old_password") and not self._secure:
+            raise BackendUnavailableError(
+                f"The server asks for the password by {plugin_name.decode()}, and the connection is not "
+                "encrypted. Use TLS: sslmode=verify-full."
+            )
+        return await super()._process_auth(plugin_name, auth_packet)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the other side has closed it."""
+        reader = self._reader
+        return reader is None or reader.eof_received or reader.exception() is not None
+
+    @property
+    def has_backslashes(self) -> bool:
+        """Whether a backslash in text begins an escape."""
+        return not self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
+
+    @property
+    def result(self) -> Any:
+        """What the last statement gave."""
+        return self._result
+
+
+class MySQLConnection(Connection):
+    """A connection to MariaDB or MySQL."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        product: str,
+        max_packet: int,
+        id_step: int,
+        end: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._wire = wire
+        self._product = product
+        self._max_packet = max_packet
+        self._id_step = id_step
+        self._end = end
+        self._inside = False
+        self._undone = False
+        self._streams = False
+        self._was_cut = False
+        self.is_broken: bool = False
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the server has closed it."""
+        return self._wire.is_gone
+
+    async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
+        """Run a statement and return all its rows."""
+        result = await self._ask(sql, values)
+        rows: Sequence[Any] = result.rows or ()
+        return rows
+
+    async def run(self, sql: str, values: Sequence[object]) -> Done:
+        """Run a statement that has no rows; of several inserted ones the first has the key told."""
+        if self._undone and sql.startswith(("ROLLBACK TO", "RELEASE")):
+            return Done(0)  # the savepoint went with its transaction
+        result = await self._ask(sql, values)
+        return Done(result.affected_rows, result.insert_id or None, self._id_step)
+
+    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement once for each of ``rows``; an INSERT takes many of them at once."""
+        found = _VALUES.fullmatch(sql)
+        if found is None:
+            for row in rows:
+                await self._ask(sql, row)
+            return
+        head, row_sql = found.group(1), found.group(2)
+        backslashes = self._wire.has_backslashes
+        batch: list[bytes] = []
+        size = 0
+        for row in rows:
+            batch.append(written(row_sql, row, backslashes=backslashes))
+            size += len(batch[-1])
+            if size > _BATCH:
+                await self._send(head.encode() + b", ".join(batch), sql)
+                batch, size = [], 0
+        if batch:
+            await self._send(head.encode() + b", ".join(batch), sql)
+
+    async def stream(
+        self, sql: str, values: Sequence[object], size: int
+    ) -> AsyncIterator[Sequence[Any]]:
+        """Yield the rows by ``size`` as the server sends them; no other statement can run meanwhile."""
+        result = await self._ask(sql, values, unbuffered=True)
+        self._streams = True
+        try:
+            while True:
+                rows: list[Any] = []
+                with self._guard() as failed:
+                    while len(rows) < size and (
+                        row := await result._read_rowdata_packet_unbuffered()  # noqa: SLF001 - what its cursors do
+                    ):
+                        rows.append(row)
+                if failed:
+                    await self._fail(failed[0], sql)
+                if not rows:
+                    return
+                yield rows
+        finally:
+            if result.unbuffered_active and not self.is_broken:
+                await asyncio.shield(self._leave(result))
+            self._streams = False
+
+    async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
+        """Begin a transaction."""
+        if isolation is not None:
+            await self.run(f"SET TRANSACTION ISOLATION LEVEL {isolation.upper()}", ())
+        await self.run("START TRANSACTION READ ONLY" if read_only else "START TRANSACTION", ())
+        self._inside = True
+
+    async def commit(self) -> None:
+        """End it and keep what was done."""
+        await self._ask("COMMIT", ())
+
+    async def rollback(self) -> None:
+        """End it and undo what was done."""
+        self._inside = self._undone = False
+        await self.run("ROLLBACK", ())
+
+    async def close(self) -> None:
+        """Close it; what was cut off is ended on the server too, where it would hold its locks."""
+        if self._was_cut:
+            with contextlib.suppress(Exception):
+                await self._end(f"KILL CONNECTION {self._wire.thread_id()}")
+        with contextlib.suppress(Exception):
+            if self.is_broken or self._wire.closed:
+                self._wire.close()
+            else:
+                async with asyncio.timeout(_END):
+                    await self._wire.ensure_closed()
+
+    # How it is done.
+
+    async def _ask(self, sql: str, values: Sequence[object], *, unbuffered: bool = False) -> Any:
+        text = written(sql, values, backslashes=self._wire.has_backslashes)
+        return await self._send(text, sql, unbuffered=unbuffered)
+
+    async def _send(self, text: bytes, sql: str, *, unbuffered: bool = False) -> Any:
+        self._check(len(text))
+        was_inside = self._inside
+        if sql in ("COMMIT", "ROLLBACK"):
+            self._inside = False
+        with self._guard() as failed:
+            await self._wire.query(text, unbuffered=unbuffered)
+        if failed:
+            await self._fail(failed[0], sql)
+        if was_inside and self._inside and not self._wire.get_transaction_status():
+            self._inside = False
+            raise TransactionError(
+                f"{self._product} commits before a statement that changes the schema, so the "
+                "transaction around it has ended. Change the schema outside of transactions."
+            )
+        return self._wire.result
+
+    def _check(self, size: int) -> None:
+        if self._undone:
+            raise ConflictingTransactionsError(
+                "The database has undone this whole transaction because of a conflict. Run all of it "
+                "again: @db.transaction(retry=3)."
+            )
+        if self._streams:
+            raise OverlapError(
+                f"{self._product} sends rows over this connection just now, and a statement must wait "
+                "until all are read. Collect what is to be changed and change it after the loop."
+            )
+        if size >= self._max_packet:
+            raise QueryError(
+                f"This statement has {size:,} bytes, and the server takes no more than "
+                f"{self._max_packet:,} (max_allowed_packet)."
+            )
+
+    @contextlib.contextmanager
+    def _guard(self) -> Any:
+        """Note what the server says went wrong; after anything else the connection is not used again."""
+        failed: list[MySQLError] = []
+        try:
+            yield failed
+        except MySQLError as exc:
+            failed.append(exc)
+        except BaseException as exc:
+            self.is_broken = True
+            self._was_cut = isinstance(exc, asyncio.CancelledError | GeneratorExit)
+            raise
+
+    async def _fail(self, exc: MySQLError, sql: str) -> NoReturn:
+        raise await self._error(exc, sql) from exc
+
+    async def _error(self, exc: MySQLError, sql: str) -> OxiditeError:
+        number, message = (*exc.args, "")[:2] if len(exc.args) > 1 else (2013, str(exc))
+        if self._wire.closed or number in LOST:
+            self.is_broken = True
+            return BackendUnavailableError(f"{self._product}: {message}")
+        if not isinstance(number, int):
+            self.is_broken = True
+            return DatabaseError(f"{self._product}: {exc}")
+        self._undone = self._inside and number in UNDONE
+        columns = await self._columns(message, sql) if number in TAKEN else ()
+        return typed(number, message, self._product, columns=columns)
+
+    async def _columns(self, message: str, sql: str) -> Sequence[str]:
+        """Return the columns of the unique index that a message is about."""
+        index, table = index_of(message), table_of(sql)
+        if index is None or table is None:
+            return ()
+        text = written(_INDEX_COLUMNS, (table, index), backslashes=self._wire.has_backslashes)
+        try:
+            await self._wire.query(text)
+        except MySQLError:
+            return ()
+        return [name for (name,) in self._wire.result.rows or () if not name.startswith(ONLY)]
+
+    async def _leave(self, result: Any) -> None:
+        """End a stream before its end: there is no other way than to end the statement."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_END):
+                await self._end(f"KILL QUERY {self._wire.thread_id()}")
+                with contextlib.suppress(MySQLError):
+                    await result._finish_unbuffered_query()  # noqa: SLF001 - as above
+                result.unbuffered_active = False
+                with contextlib.suppress(MySQLError):
+                    await self._wire.query(b"DO 0")  # if the end came first, this takes the blow
+                return
+        self.is_broken = True
+
+
+_INDEX_COLUMNS = (
+    "SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() "
+    "AND table_name = ? AND index_name = ? ORDER BY seq_in_index"
+)

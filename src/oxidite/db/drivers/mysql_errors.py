@@ -1,0 +1,98 @@
+"""What MariaDB and MySQL say went wrong, by their numbers, as our errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from oxidite.db.errors import (
+    CheckError,
+    ConflictingTransactionsError,
+    ConstraintError,
+    DatabaseError,
+    MissingReferenceError,
+    NotNullError,
+    QueryError,
+    TransactionError,
+    UniqueError,
+)
+from oxidite.errors import BackendUnavailableError, FieldError, OxiditeError
+
+__all__ = ["LOST", "TAKEN", "UNDONE", "index_of", "table_of", "typed"]
+
+TAKEN = frozenset((1062, 1586))
+"""A unique index has the value already."""
+UNDONE = frozenset((1213, 1020))
+"""The server has undone the whole transaction, not the statement alone."""
+LOST = frozenset(
+    (1053, 1077, 1079, 1080, 1152, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2055, 4031)
+)
+"""The connection is no more."""
+_REFUSED = frozenset((1040, 1044, 1045, 1049, 1129, 1130, 1203, 1226, 1698, 2002, 2003, 2059))
+_CONFLICTS = UNDONE | {1205, 3572}
+_UNFIT = frozenset((1153, 1264, 1265, 1292, 1365, 1366, 1367, 1406, 1411, 1690, 1918, 3140, 3141))
+_CONSTRAINTS: dict[int, tuple[type[ConstraintError], str]] = {
+    **dict.fromkeys(TAKEN, (UniqueError, "is taken")),
+    **dict.fromkeys((1048, 1364), (NotNullError, "is missing")),
+    **dict.fromkeys(
+        (1216, 1217, 1451, 1452),
+        (MissingReferenceError, "refers to nothing, or is still referred to"),
+    ),
+    **dict.fromkeys((3819, 4025), (CheckError, "breaks a rule")),
+}
+_COLUMN = re.compile(r"(?:Column|Field) '([^']*)'")
+_CHECK = re.compile(r"CONSTRAINT [`'\"](.*?)[`'\"] failed|[Cc]heck constraint '(.*?)'")
+_REFERENCE = re.compile(  # quoted by backticks, or as our sessions are set up
+    r"CONSTRAINT [`\"](?P<name>.*?)[`\"] FOREIGN KEY \((?P<own>[^)]*)\) "
+    r"REFERENCES \S+ \((?P<other>[^)]*)\)"
+)
+_INDEX = re.compile(r"for key '(?:[^']*\.)?([^'.]*)'$")
+_TABLE = re.compile(r"\b(?:INTO|UPDATE)\s+([`\"]?)([\w$]+)\1", re.IGNORECASE)
+
+
+def typed(number: int, message: str, product: str, *, columns: Sequence[str] = ()) -> OxiditeError:
+    """Return our error; ``columns`` are those of the unique index, where that is what it is about."""
+    if number in _CONSTRAINTS:
+        return _constraint(number, message, columns)
+    if number in _CONFLICTS:
+        return ConflictingTransactionsError()
+    if number in LOST or number in _REFUSED:
+        return BackendUnavailableError(f"{product}: {message}")
+    if number in _UNFIT:
+        return QueryError(f"A value does not fit: {message}")
+    if number == 1792:
+        return TransactionError(f"{product}: {message} It was begun with read_only=True.")
+    return DatabaseError(f"{product}: {message}")
+
+
+def _constraint(number: int, message: str, columns: Sequence[str]) -> ConstraintError:
+    error, text = _CONSTRAINTS[number]
+    names, constraint = list(columns), index_of(message)
+    if error is NotNullError:
+        names, constraint = _COLUMN.findall(message), None
+    elif error is MissingReferenceError:
+        found = _REFERENCE.search(message)
+        if found:
+            # 1451 is about the row that others refer to, 1452 about one that refers to nothing.
+            side = "other" if number in (1217, 1451) else "own"
+            names = [each.strip("`\" ") for each in found[side].split(",")]
+            constraint = found["name"]
+    elif error is CheckError:
+        found = _CHECK.search(message)
+        constraint = next((each for each in found.groups() if each), None) if found else None
+    fields = [FieldError("body", text, pointer=f"/{name}", code=error.code) for name in names]
+    return error(
+        fields or [FieldError("body", text, pointer="", code=error.code)], constraint=constraint
+    )
+
+
+def index_of(message: str) -> str | None:
+    """Return the name of the index that a message is about."""
+    found = _INDEX.search(message)
+    return found.group(1) if found else None
+
+
+def table_of(sql: str) -> str | None:
+    """Return the name of the table that a statement writes to; messages do not tell it."""
+    found = _TABLE.search(sql)
+    return found.group(2) if found else None
