@@ -10,6 +10,8 @@
         found = await User.where(User.email.endswith("@example.com")).all()
 """
 
+from oxidite.db import functions as fn
+from oxidite.db.aliases import alias, optional
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
 from oxidite.db.database import Database, HasTable
@@ -31,12 +33,15 @@ from oxidite.db.errors import (
     TransactionError,
     UniqueError,
 )
-from oxidite.db.expressions import Condition, Expr, Order, Shape, every, some
+from oxidite.db.expressions import Condition, Expr, IsJson, Order, Shape, Subselect, every, some
+from oxidite.db.functions import DatePart, TruncatedTo
 from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
+from oxidite.db.paths import JsonPath, JsonScalar
 from oxidite.db.plan import Plan, Plans, Rows
-from oxidite.db.query import Select
+from oxidite.db.query import Derived, Select
+from oxidite.db.selects import DerivedColumn, DerivedTable, Part, SetOperator
 from oxidite.db.statements import (
     AnyExpr,
     Deleted,
@@ -48,10 +53,13 @@ from oxidite.db.statements import (
     Statement,
     UpdateStatement,
 )
+from oxidite.db.subqueries import HasStatement, exists
 from oxidite.db.table import AnyColumn, Index, Table, index
 from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
+from oxidite.db.windows import Aggregate, Frame, Window
 
 __all__ = [
+    "Aggregate",
     "AnyColumn",
     "AnyExpr",
     "CheckError",
@@ -64,19 +72,28 @@ __all__ = [
     "ConstraintError",
     "Database",
     "DatabaseError",
+    "DatePart",
     "Declared",
     "DeleteStatement",
     "Deleted",
+    "Derived",
+    "DerivedColumn",
+    "DerivedTable",
     "Dialect",
     "DialectName",
     "Done",
     "Driver",
     "Expr",
+    "Frame",
+    "HasStatement",
     "HasTable",
     "Index",
     "InsertStatement",
+    "IsJson",
     "Isolation",
     "Join",
+    "JsonPath",
+    "JsonScalar",
     "Kind",
     "Lock",
     "ManyRowsError",
@@ -88,6 +105,7 @@ __all__ = [
     "Order",
     "OverlapError",
     "Owner",
+    "Part",
     "Plan",
     "Plans",
     "PoolTimeoutError",
@@ -96,22 +114,30 @@ __all__ = [
     "Rows",
     "Select",
     "SelectStatement",
+    "SetOperator",
     "Shape",
     "SoftDeletes",
     "StaleRowError",
     "Statement",
+    "Subselect",
     "Table",
     "TableKey",
     "Timestamps",
     "Transaction",
     "TransactionBlock",
     "TransactionError",
+    "TruncatedTo",
     "Turns",
     "UniqueError",
     "UpdateStatement",
     "Version",
+    "Window",
+    "alias",
     "col",
     "every",
+    "exists",
+    "fn",
     "index",
+    "optional",
     "some",
 ]
