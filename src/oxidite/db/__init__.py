@@ -13,6 +13,7 @@
 from oxidite.db import functions as fn
 from oxidite.db.aliases import alias, optional
 from oxidite.db.base import Connection, Done, Driver, Isolation
+from oxidite.db.choosing import Allowed, filter_by, sort_by
 from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
 from oxidite.db.database import Database, HasTable
 from oxidite.db.dialects import Dialect, DialectName
@@ -60,6 +61,7 @@ from oxidite.db.windows import Aggregate, Frame, Window
 
 __all__ = [
     "Aggregate",
+    "Allowed",
     "AnyColumn",
     "AnyExpr",
     "CheckError",
@@ -136,8 +138,10 @@ __all__ = [
     "col",
     "every",
     "exists",
+    "filter_by",
     "fn",
     "index",
     "optional",
     "some",
+    "sort_by",
 ]

@@ -116,10 +116,8 @@ class JsonPath(Call[Any, Any]):
     def _as(self, type_: object) -> AnyExpr:
         if type_ is bool:
             return self.as_bool()
-        if type_ is int:
-            return self.as_int()
-        if type_ is float:
-            return self.as_float()
+        if type_ in (int, float):
+            return Call("json_number", self._args(), FLOAT)
         if type_ is str:
             return self.as_text()
         raise QueryError(

@@ -242,7 +242,11 @@ class Select(Subselect[T], Generic[T]):
         """Return the values of its only column, for ``in_``."""
         return scalar(self.statement)
 
-    def scalar(self: Select[tuple[A]]) -> Expr[A, A | None]:
+    @overload
+    def scalar(self: Select[tuple[A | None]]) -> Expr[A, A | None]: ...
+    @overload
+    def scalar(self: Select[tuple[A]]) -> Expr[A, A | None]: ...
+    def scalar(self) -> Expr[Any, Any]:
         """Return the value of its only column and row as an expression; ``None`` without a row.
 
         It may name columns of the query that it stands in. With more than one row the database refuses

@@ -130,6 +130,7 @@ def enum_values(kind: Kind) -> tuple[str, ...]:
 Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
 
 _TYPES: dict[tuple[str, DialectName], Make] = {
+    **{("text", each): sa.Text for each in ("sqlite", "postgresql")},
     ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
     ("integer", "postgresql"): sa.BigInteger,
     **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},

@@ -123,7 +123,7 @@ class TestJoins:
             ("Cat", "Ann"),
         ]
         assert [boss.name for boss in await Boss.where(Boss.id == 1).all()] == ["Ann"]
-        assert type((await Boss.get(2))) is Writer
+        assert type(await Boss.get(2)) is Writer
 
     async def test_an_alias_is_made_once(self, rows: Database) -> None:
         assert alias(Writer, "boss").id is Boss.id
@@ -139,7 +139,7 @@ class TestJoins:
         assert len(rows.plans) == before + 1
 
     async def test_mistakes_are_told(self, rows: Database) -> None:
-        with pytest.raises(QueryError, match="does not read writers. Join it"):
+        with pytest.raises(QueryError, match="does not read writers"):
             await Story.where(Writer.name == "Ann").all()
         with pytest.raises(QueryError, match="Two tables of one query are called writers"):
             await Writer.query().join(Writer, on=Writer.id == Writer.boss_id).all()
@@ -195,7 +195,9 @@ class TestSubqueries:
 
         assert await query.all() == [("Ann", 5), ("Ben", 7), ("Cat", None)]
         mean = Story.query().select(fn.avg(Story.score)).scalar()
-        assert await Story.where(Story.score > mean).order_by(Story.id).select(Story.id).all() == [
+        assert await Story.where(fn.cast(Story.score, float) > mean).order_by(Story.id).select(
+            Story.id
+        ).all() == [
             (11,),
             (13,),
         ]

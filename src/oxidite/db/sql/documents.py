@@ -206,6 +206,14 @@ DOCUMENTS: Mapping[str, Form | Forms] = {
         "sqlite": _sqlite_number(sa.REAL),
         "mysql": _mysql_float,
     },
+    # To be compared: with no digit lost.
+    "json_number": {
+        "postgresql": lambda document, path: sa.case(_where_number(document, path)),
+        "sqlite": lambda document, path: sa.case(
+            (_sqlite_numbers(document, path), _extract(document, path))
+        ),
+        "mysql": _mysql_float,
+    },
     "json_bool": {"postgresql": _postgresql_bool, "sqlite": _sqlite_bool, "mysql": _mysql_bool},
     "json_eq": {
         "postgresql": lambda _, document, path, value: _at(document, path) == value,
