@@ -34,7 +34,17 @@ from oxidite.db.errors import (
     TransactionError,
     UniqueError,
 )
-from oxidite.db.expressions import Condition, Expr, IsJson, Order, Shape, Subselect, every, some
+from oxidite.db.expressions import (
+    Condition,
+    Expr,
+    IsJson,
+    Order,
+    Selectable,
+    Shape,
+    Subselect,
+    every,
+    some,
+)
 from oxidite.db.functions import DatePart, TruncatedTo
 from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
@@ -116,6 +126,7 @@ __all__ = [
     "Rows",
     "Select",
     "SelectStatement",
+    "Selectable",
     "SetOperator",
     "Shape",
     "SoftDeletes",

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import MethodType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, cast
 
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import AnyExpr, Expr
+from oxidite.db.expressions import Selectable
 from oxidite.db.selects import RowOf
 from oxidite.db.table import Table
 
 __all__ = ["alias", "optional", "table_of"]
 
 M = TypeVar("M")
-O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
-R = TypeVar("R")
 
 _QUERIES = frozenset(("query", "where", "order_by", "get", "get_or_none", "all", "count"))
 """What of a model can be asked of its alias, too."""
@@ -72,14 +70,11 @@ def table_of(model: object) -> Table:
     raise QueryError(f"{model!r} is no model with a table.")
 
 
-@overload
-def optional(what: type[M]) -> Expr[M, M | None]: ...
-@overload
-def optional(what: Expr[O, R]) -> Expr[O, R | None]: ...
-def optional(what: object) -> AnyExpr:
-    """Say that a model or an expression may be ``None`` in the rows of an outer join.
+def optional(model: type[M]) -> Selectable[M | None]:
+    """Say that the object of a model may be ``None`` in the rows of an outer join.
 
     It changes the type of the rows and nothing else: ``select(Post, optional(User))`` has rows of
-    ``tuple[Post, User | None]``.
+    ``tuple[Post, User | None]``. Of a column say ``User.name.optional()``.
     """
-    return what if isinstance(what, Expr) else RowOf(table_of(what))
+    row: Selectable[Any] = RowOf(table_of(model))
+    return row

@@ -85,7 +85,11 @@ def filter_by(values: Mapping[str, str | Sequence[str]], *, allow: Allowed) -> l
 
 
 def _names(allow: Allowed) -> Mapping[str, AnyExpr]:
-    names = dict(allow) if isinstance(allow, Mapping) else {each.name: each for each in allow}
+    names: dict[str, AnyExpr] = {}
+    if isinstance(allow, Mapping):
+        names.update([(str(name), expr) for name, expr in allow.items()])
+    else:
+        names.update([(each.name, each) for each in allow])
     if not names:
         raise QueryError("allow= is empty, so no name could ever be right.")
     return names

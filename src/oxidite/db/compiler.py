@@ -206,10 +206,10 @@ class _Writer(ExpressionWriter):
 
     def compound(self, first: Any, query: SelectStatement) -> Any:
         """Write a union and its like; its order is by its columns."""
-        made = first
-        kinds = [part.operator for part in query.compound]
+        # They all have one operator: what was joined by another one is a part of its own.
+        operator: SetOperator = query.compound[0].operator
         parts = [self.part(part.statement) for part in query.compound]
-        made = _COMPOUNDS[kinds[0]](first, *parts)
+        made = _COMPOUNDS[operator](first, *parts)
         orders = [self.directed(number(_place_of(each, query) + 1), each) for each in query.order]
         return made.order_by(*orders) if orders else made
 

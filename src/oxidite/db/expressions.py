@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import Field
 from decimal import Decimal
-from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeAlias, TypeVar, cast, overload
 
 from msgspec import Struct
 
@@ -27,6 +27,7 @@ __all__ = [
     "Expr",
     "IsJson",
     "Order",
+    "Selectable",
     "Shape",
     "Subselect",
     "Value",
@@ -46,7 +47,7 @@ class _IsDataclass(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-J = TypeVar("J", bound="IsJson")
+J = TypeVar("J", bound="Struct | Mapping[str, Any] | _IsDataclass")
 IsJson: TypeAlias = Struct | Mapping[str, Any] | list[Any] | tuple[Any, ...] | _IsDataclass
 """What a column that is JSON may hold."""
 
@@ -64,7 +65,13 @@ class Subselect(Generic[T_co]):
         raise NotImplementedError
 
 
-class Expr(Generic[O, R]):
+class Selectable(Generic[R]):
+    """Something that can be asked for; ``R`` is what it is in a row."""
+
+    __slots__ = ()
+
+
+class Expr(Selectable[R], Generic[O, R]):
     """Something that has a value in each row."""
 
     __slots__ = ("kind", "shape", "values")
@@ -142,6 +149,10 @@ class Expr(Generic[O, R]):
             return Condition("not_in_rows", (self, values.as_values()))
         return Condition("not_in", (self, Value(_listed(values), self.kind.list_of())))
 
+    def optional(self) -> Expr[O, R | None]:
+        """It, for type checkers: it may be ``None``, as on the other side of an outer join."""
+        return cast("Expr[O, R | None]", self)
+
     # Text. In a pattern % is any text and _ any character; `contains` and its like escape both.
 
     def like(self: Expr[str, Any], pattern: str) -> Condition:
@@ -157,7 +168,7 @@ class Expr(Generic[O, R]):
     @overload
     def contains(self: Expr[list[E], Any], part: Iterable[E]) -> Condition: ...
     @overload
-    def contains(self: Expr[J, Any], part: Mapping[str, Any] | list[Any] | float) -> Condition: ...
+    def contains(self: Expr[J, Any], part: Mapping[str, Any]) -> Condition: ...
     def contains(self: Expr[Any, Any], part: Any) -> Condition:
         """Whether ``part`` is in it: a text in a text, all the elements of a list in a list.
 
@@ -166,7 +177,8 @@ class Expr(Generic[O, R]):
         if self.kind.name == "array":
             return Condition("array_contains", (self, Value(_listed(part), self.kind)))
         if self.kind.name == "json":
-            return Condition("json_contains", (self, Value(part, JSON)))
+            found = part if isinstance(part, Mapping | str) else _listed(part)
+            return Condition("json_contains", (self, Value(found, JSON)))
         return Condition("like", (self, Value(f"%{_escaped(part)}%", TEXT)))
 
     def overlaps(self: Expr[list[E], Any], others: Iterable[E]) -> Condition:

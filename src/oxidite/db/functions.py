@@ -138,12 +138,12 @@ def avg(expr: AnyExpr) -> Aggregate[Any, Any]:
     return Aggregate("avg", (expr,), kind, (expr.kind.name,))
 
 
-def min(expr: Expr[O, R]) -> Aggregate[O, R | None]:
+def min(expr: Expr[O, Any]) -> Aggregate[O, O | None]:
     """The smallest value; ``None`` if there are none."""
     return Aggregate("min", (expr,), expr.kind)
 
 
-def max(expr: Expr[O, R]) -> Aggregate[O, R | None]:
+def max(expr: Expr[O, Any]) -> Aggregate[O, O | None]:
     """The largest value; ``None`` if there are none."""
     return Aggregate("max", (expr,), expr.kind)
 
@@ -262,7 +262,14 @@ def coalesce(first: Expr[O, Any], second: Expr[O, Any], third: Expr[O, R], /) ->
 @overload
 def coalesce(first: Expr[O, Any], second: Expr[O, Any], third: O, /) -> Expr[O, O]: ...
 @overload
-def coalesce(first: Expr[O, Any], /, *others: O | Expr[O, Any]) -> Expr[O, O | None]: ...
+def coalesce(
+    first: Expr[O, Any],
+    second: O | Expr[O, Any],
+    third: O | Expr[O, Any],
+    fourth: O | Expr[O, Any],
+    /,
+    *others: O | Expr[O, Any],
+) -> Expr[O, O | None]: ...
 def coalesce(first: Expr[Any, Any], /, *others: Any) -> Expr[Any, Any]:
     """The first that is not ``None``.
 

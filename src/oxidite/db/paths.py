@@ -5,7 +5,7 @@ The keys and places of a path are bound as one value, so any path has one plan, 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import AnyExpr, Call, Condition, Expr, Value
@@ -37,7 +37,7 @@ class JsonPath(Call[Any, Any]):
         """Go on, by the key of an object or the place in a list; -1 is the last one."""
         return JsonPath(self.document, (*self.parts, _checked(part)))
 
-    def __eq__(self, other: JsonScalar | Expr[Any, Any] | None) -> Condition:  # type: ignore[override]  # a condition
+    def _equal(self, other: Any) -> Condition:
         """Whether it is that value; ``None`` is also what is not there."""
         if other is None:
             return self.is_null()
@@ -45,13 +45,17 @@ class JsonPath(Call[Any, Any]):
             return self._as(other.kind.type) == other
         return self._call_condition("json_eq", other)
 
-    def __ne__(self, other: JsonScalar | Expr[Any, Any] | None) -> Condition:  # type: ignore[override]  # as above
+    def _unequal(self, other: Any) -> Condition:
         """Whether it is another value; what is not there is none."""
         if other is None:
             return self.not_null()
         if isinstance(other, Expr):
             return self._as(other.kind.type) != other
         return self._call_condition("json_ne", other)
+
+    if not TYPE_CHECKING:  # to type checkers they are those of any expression
+        __eq__ = _equal
+        __ne__ = _unequal
 
     def __lt__(self, other: str | float | Expr[Any, Any]) -> Condition:
         return self._as_operand(other) < other

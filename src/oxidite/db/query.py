@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from msgspec.structs import replace
 
 from oxidite.db.aliases import table_of
 from oxidite.db.database import HasTable, database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
-from oxidite.db.expressions import Call, Condition, Expr, Order, Subselect, every
+from oxidite.db.expressions import Call, Condition, Expr, Order, Selectable, Subselect, every
 from oxidite.db.kinds import INTEGER
 from oxidite.db.selecting import (
     compound,
@@ -47,6 +47,7 @@ C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
 F = TypeVar("F")
+_Item: TypeAlias = type[Any] | Selectable[Any]
 
 
 class Select(Subselect[T], Generic[T]):
@@ -184,47 +185,58 @@ class Select(Subselect[T], Generic[T]):
         return self._with(having=self.statement.having + conditions)
 
     @overload
-    def select(self, a: type[A] | Expr[Any, A], /) -> Select[tuple[A]]: ...
+    def select(self, a: type[A] | Selectable[A], /) -> Select[tuple[A]]: ...
     @overload
     def select(
-        self, a: type[A] | Expr[Any, A], b: type[B] | Expr[Any, B], /
+        self, a: type[A] | Selectable[A], b: type[B] | Selectable[B], /
     ) -> Select[tuple[A, B]]: ...
     @overload
     def select(
-        self, a: type[A] | Expr[Any, A], b: type[B] | Expr[Any, B], c: type[C] | Expr[Any, C], /
+        self, a: type[A] | Selectable[A], b: type[B] | Selectable[B], c: type[C] | Selectable[C], /
     ) -> Select[tuple[A, B, C]]: ...
     @overload
     def select(
         self,
-        a: type[A] | Expr[Any, A],
-        b: type[B] | Expr[Any, B],
-        c: type[C] | Expr[Any, C],
-        d: type[D] | Expr[Any, D],
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
         /,
     ) -> Select[tuple[A, B, C, D]]: ...
     @overload
     def select(
         self,
-        a: type[A] | Expr[Any, A],
-        b: type[B] | Expr[Any, B],
-        c: type[C] | Expr[Any, C],
-        d: type[D] | Expr[Any, D],
-        e: type[E] | Expr[Any, E],
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
+        e: type[E] | Selectable[E],
         /,
     ) -> Select[tuple[A, B, C, D, E]]: ...
     @overload
     def select(
         self,
-        a: type[A] | Expr[Any, A],
-        b: type[B] | Expr[Any, B],
-        c: type[C] | Expr[Any, C],
-        d: type[D] | Expr[Any, D],
-        e: type[E] | Expr[Any, E],
-        f: type[F] | Expr[Any, F],
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
+        e: type[E] | Selectable[E],
+        f: type[F] | Selectable[F],
         /,
     ) -> Select[tuple[A, B, C, D, E, F]]: ...
     @overload
-    def select(self, *items: type[Any] | Expr[Any, Any]) -> Select[tuple[Any, ...]]: ...
+    def select(
+        self,
+        a: _Item,
+        b: _Item,
+        c: _Item,
+        d: _Item,
+        e: _Item,
+        f: _Item,
+        g: _Item,
+        /,
+        *more: _Item,
+    ) -> Select[tuple[Any, ...]]: ...
     def select(self, *items: Any) -> Select[Any]:
         """Ask for these instead of the whole row: each row becomes a tuple.
 
@@ -242,17 +254,13 @@ class Select(Subselect[T], Generic[T]):
         """Return the values of its only column, for ``in_``."""
         return scalar(self.statement)
 
-    @overload
-    def scalar(self: Select[tuple[A | None]]) -> Expr[A, A | None]: ...
-    @overload
-    def scalar(self: Select[tuple[A]]) -> Expr[A, A | None]: ...
-    def scalar(self) -> Expr[Any, Any]:
+    def scalar(self: Subselect[tuple[A | None]]) -> Expr[A, A | None]:
         """Return the value of its only column and row as an expression; ``None`` without a row.
 
         It may name columns of the query that it stands in. With more than one row the database refuses
         it, or takes the first.
         """
-        return scalar(self.statement)
+        return self.as_values()
 
     def subquery(self, name: str) -> Derived[T]:
         """Return it as a table for another query to read, in parentheses.
@@ -377,7 +385,12 @@ class Derived(Generic[T]):
         self.table: DerivedTable = table
         self._columns = derived_columns(table)
 
-    def __getitem__(self, expr: Expr[O, R]) -> Expr[O, R]:
+    # By both forms that there are: so a type checker is sure of it in a comparison, too.
+    @overload
+    def __getitem__(self, expr: Expr[O, O]) -> Expr[O, O]: ...
+    @overload
+    def __getitem__(self, expr: Expr[O, O | None]) -> Expr[O, O | None]: ...
+    def __getitem__(self, expr: Expr[Any, Any]) -> Expr[Any, Any]:
         """Return a column: ``table[Post.author_id]``, or the very object that was selected.
 
         Raises:

@@ -131,10 +131,11 @@ class TestAggregates:
         ((notes, keys, blobs, days, moods),) = (
             await Sale.where(Sale.id == 1)
             .select(
-                *(
-                    fn.array_agg(each)
-                    for each in (Sale.note, Sale.key, Sale.blob, Sale.day, Sale.mood)
-                )
+                fn.array_agg(Sale.note),
+                fn.array_agg(Sale.key),
+                fn.array_agg(Sale.blob),
+                fn.array_agg(Sale.day),
+                fn.array_agg(Sale.mood),
             )
             .all()
         )
@@ -376,4 +377,4 @@ class TestFunctions:
         with pytest.raises(QueryError, match="two or more"):
             fn.greatest(Sale.id)
         with pytest.raises(QueryError, match="stands in for the first"):
-            fn.coalesce(Sale.note)
+            fn.coalesce(Sale.note)  # type: ignore[call-overload]

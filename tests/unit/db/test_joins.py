@@ -80,7 +80,7 @@ class TestJoins:
     async def test_a_missing_side_is_none(self, rows: Database) -> None:
         query = Story.query().left_join(Writer, on=by_id).order_by(Story.id)
 
-        found = await query.select(Story.id, optional(Writer), optional(Writer.name)).all()
+        found = await query.select(Story.id, optional(Writer), Writer.name.optional()).all()
 
         assert [(id, writer and writer.name, name) for id, writer, name in found] == [
             (10, "Ann", "Ann"),
@@ -117,7 +117,7 @@ class TestJoins:
     async def test_a_table_joins_itself_by_an_alias(self, rows: Database) -> None:
         query = Writer.query().left_join(Boss, on=Writer.boss_id == Boss.id).order_by(Writer.id)
 
-        assert await query.select(Writer.name, optional(Boss.name)).all() == [
+        assert await query.select(Writer.name, Boss.name.optional()).all() == [
             ("Ann", None),
             ("Ben", "Ann"),
             ("Cat", "Ann"),
