@@ -385,12 +385,7 @@ class Derived(Generic[T]):
         self.table: DerivedTable = table
         self._columns = derived_columns(table)
 
-    # By both forms that there are: so a type checker is sure of it in a comparison, too.
-    @overload
-    def __getitem__(self, expr: Expr[O, O]) -> Expr[O, O]: ...
-    @overload
-    def __getitem__(self, expr: Expr[O, O | None]) -> Expr[O, O | None]: ...
-    def __getitem__(self, expr: Expr[Any, Any]) -> Expr[Any, Any]:
+    def __getitem__(self, expr: Expr[O, R]) -> Expr[O, R]:
         """Return a column: ``table[Post.author_id]``, or the very object that was selected.
 
         Raises:

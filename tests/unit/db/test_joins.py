@@ -273,7 +273,7 @@ class TestSubqueries:
             "tree",
             lambda tree: (
                 Writer.query()
-                .join(tree, on=Writer.boss_id == tree[Writer.id])
+                .join(tree, on=tree[Writer.id] == Writer.boss_id)
                 .select(Writer.id, Writer.name, tree[level] + 1)
             ),
         )
