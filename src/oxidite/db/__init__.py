@@ -10,7 +10,10 @@
         found = await User.where(User.email.endswith("@example.com")).all()
 """
 
+from oxidite.db import functions as fn
+from oxidite.db.aliases import alias, optional
 from oxidite.db.base import Connection, Done, Driver, Isolation
+from oxidite.db.choosing import Allowed, filter_by, sort_by
 from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
 from oxidite.db.database import Database, HasTable
 from oxidite.db.dialects import Dialect, DialectName, Returning
@@ -31,12 +34,25 @@ from oxidite.db.errors import (
     TransactionError,
     UniqueError,
 )
-from oxidite.db.expressions import Condition, Expr, Order, Shape, every, some
+from oxidite.db.expressions import (
+    Condition,
+    Expr,
+    IsJson,
+    Order,
+    Selectable,
+    Shape,
+    Subselect,
+    every,
+    some,
+)
+from oxidite.db.functions import DatePart, TruncatedTo
 from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
+from oxidite.db.paths import JsonPath, JsonScalar
 from oxidite.db.plan import Plan, Plans, Rows
-from oxidite.db.query import Select
+from oxidite.db.query import Derived, Select
+from oxidite.db.selects import DerivedColumn, DerivedTable, Part, SetOperator
 from oxidite.db.statements import (
     AnyExpr,
     Deleted,
@@ -48,10 +64,14 @@ from oxidite.db.statements import (
     Statement,
     UpdateStatement,
 )
+from oxidite.db.subqueries import HasStatement, exists
 from oxidite.db.table import AnyColumn, Index, Table, index
 from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
+from oxidite.db.windows import Aggregate, Frame, Window
 
 __all__ = [
+    "Aggregate",
+    "Allowed",
     "AnyColumn",
     "AnyExpr",
     "CheckError",
@@ -64,19 +84,28 @@ __all__ = [
     "ConstraintError",
     "Database",
     "DatabaseError",
+    "DatePart",
     "Declared",
     "DeleteStatement",
     "Deleted",
+    "Derived",
+    "DerivedColumn",
+    "DerivedTable",
     "Dialect",
     "DialectName",
     "Done",
     "Driver",
     "Expr",
+    "Frame",
+    "HasStatement",
     "HasTable",
     "Index",
     "InsertStatement",
+    "IsJson",
     "Isolation",
     "Join",
+    "JsonPath",
+    "JsonScalar",
     "Kind",
     "Lock",
     "ManyRowsError",
@@ -88,6 +117,7 @@ __all__ = [
     "Order",
     "OverlapError",
     "Owner",
+    "Part",
     "Plan",
     "Plans",
     "PoolTimeoutError",
@@ -97,22 +127,33 @@ __all__ = [
     "Rows",
     "Select",
     "SelectStatement",
+    "Selectable",
+    "SetOperator",
     "Shape",
     "SoftDeletes",
     "StaleRowError",
     "Statement",
+    "Subselect",
     "Table",
     "TableKey",
     "Timestamps",
     "Transaction",
     "TransactionBlock",
     "TransactionError",
+    "TruncatedTo",
     "Turns",
     "UniqueError",
     "UpdateStatement",
     "Version",
+    "Window",
+    "alias",
     "col",
     "every",
+    "exists",
+    "filter_by",
+    "fn",
     "index",
+    "optional",
     "some",
+    "sort_by",
 ]

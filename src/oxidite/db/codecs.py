@@ -25,7 +25,7 @@ from oxidite.db.kinds import Kind
 from oxidite.db.literals import Items
 from oxidite.encoding import encode_json
 
-__all__ = ["Codec", "binder", "reader"]
+__all__ = ["HEXED", "Codec", "binder", "reader"]
 
 Codec: TypeAlias = Callable[[Any], Any]
 """From a value to what the driver takes, or back; never called with ``None``."""
@@ -45,6 +45,8 @@ def binder(kind: Kind, dialect: DialectName) -> Codec | None:
             return _json_text
         case "list" | "array":
             return _list_binder(kind, dialect)
+        case "path":
+            return _path_parts if dialect == "postgresql" else _path_text
         case _:
             return _BIND.get((kind.name, dialect))
 
@@ -59,9 +61,13 @@ def reader(kind: Kind, dialect: DialectName) -> Codec | None:
             return kind.type if is_enum else None  # type: ignore[return-value]  # the class of it
         case "array" if dialect != "postgresql":
             return _json_reader(kind.type)
-        case "array":
+        case "list" if dialect != "postgresql" and kind.element is not None:
+            return _list_reader(kind.element, dialect)
+        case "list" | "array":
             one = None if kind.element is None else reader(kind.element, dialect)
-            return None if one is None else lambda values: [one(value) for value in values]
+            if one is None:
+                return None
+            return lambda values: [None if value is None else one(value) for value in values]
         case _:
             return _READ.get((kind.name, dialect))
 
@@ -72,13 +78,49 @@ def _list_binder(kind: Kind, dialect: DialectName) -> Codec | None:
         return None if one is None else lambda values: [one(value) for value in values]
     if dialect in _MYSQL:
         return Items if one is None else lambda values: Items([one(value) for value in values])
-    if kind.element is not None and kind.element.name == "uuid":
-        return lambda values: b"".join([value.bytes for value in values])
-    if kind.element is not None and kind.element.name == "bytes":
-        return lambda values: _json_text([value.hex().upper() for value in values])
+    if kind.element is not None and kind.element.name in HEXED:
+        return lambda values: _json_text([_hex(value) for value in values])
     if one is None:
         return _json_text
     return lambda values: _json_text([one(value) for value in values])
+
+
+HEXED = frozenset(("bytes", "uuid"))
+"""What is written in hexadecimal digits inside of a list, as JSON has no bytes."""
+
+
+def _hex(value: bytes | UUID) -> str:
+    return value.hex if isinstance(value, UUID) else value.hex()
+
+
+def _list_reader(element: Kind, dialect: DialectName) -> Codec:
+    """Return what reads a list that the database put together as JSON."""
+    read = msgspec.json.Decoder().decode
+    first: Codec | None = bytes.fromhex if element.name in HEXED else None
+    if element.name == "json":
+        first = _json_text  # it is a document within the document
+    second = reader(element, dialect)
+
+    def one(value: Any) -> Any:
+        if value is None:
+            return None
+        found = value if first is None else first(value)
+        return found if second is None else second(found)
+
+    return lambda values: [one(value) for value in read(values)]
+
+
+def _path_text(parts: tuple[str | int, ...]) -> str:
+    return "$" + "".join(
+        [
+            f'."{part}"' if isinstance(part, str) else f"[{part}]" if part >= 0 else f"[#{part}]"
+            for part in parts
+        ]
+    )
+
+
+def _path_parts(parts: tuple[str | int, ...]) -> list[str]:
+    return [str(part) for part in parts]
 
 
 def _json_text(value: object) -> str:
@@ -180,6 +222,7 @@ _BIND: dict[tuple[str, DialectName], Codec] = {
 }
 _READ: dict[tuple[str, DialectName], Codec] = {
     ("boolean", "sqlite"): bool,
+    ("whole", "postgresql"): int,
     ("decimal", "sqlite"): Decimal,
     ("uuid", "sqlite"): _uuid,
     ("datetime", "sqlite"): _text_moment,

@@ -20,8 +20,9 @@ from typing import (
 
 from msgspec import UNSET
 
-from oxidite.db.expressions import Expr, Shape
+from oxidite.db.expressions import Condition, Expr, IsJson, Shape
 from oxidite.db.kinds import INTEGER, Kind
+from oxidite.db.paths import JsonPath, json_path
 
 __all__ = ["COLUMN", "Col", "Column", "ColumnRules", "Declared", "OnDelete", "TableKey", "col"]
 
@@ -29,6 +30,7 @@ T = TypeVar("T")
 V = TypeVar("V")
 O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
 R = TypeVar("R")
+J = TypeVar("J", bound=IsJson)
 
 OnDelete: TypeAlias = Literal["restrict", "cascade", "set null", "no action"]
 """What becomes of a row when the one that it refers to is deleted."""
@@ -76,7 +78,10 @@ class Declared:
 
 
 class TableKey:
-    """Stands for a table in queries; two aliases of one table are two."""
+    """Stands for a table in queries; two aliases of one table are two.
+
+    Compared by identity, so the key of an alias is made once (``Table.aliased``).
+    """
 
     __slots__ = ("alias", "name")
 
@@ -125,6 +130,14 @@ class Column(Expr[O, R]):
     def of(self, table: TableKey) -> Column[O, R]:
         """Return this column of another alias of its table."""
         return Column(table, self.name, self.kind, self.declared, nullable=self.nullable)
+
+    def __getitem__(self: Column[J, Any], part: str | int) -> JsonPath:
+        """A part of the JSON document, by key or place: ``User.prefs["theme"]``."""
+        return json_path(self, part)
+
+    def has_key(self: Column[J, Any], key: str) -> Condition:
+        """Whether the JSON document is an object with that key."""
+        return json_path(self, key).exists()
 
     def __repr__(self) -> str:
         return f"<column {self.table.label}.{self.column_name}>"

@@ -8,31 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
-from sqlalchemy.sql import ColumnElement
 
-from oxidite.db.columns import Column, TableKey
+from oxidite.db.columns import TableKey
 from oxidite.db.dialects import Dialect, Returning
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import Call, Condition, Expr, Order, Value
-from oxidite.db.kinds import BYTES, INTEGER, UUID_, Kind
-from oxidite.db.statements import (
+from oxidite.db.expressions import Condition, Order
+from oxidite.db.kinds import INTEGER, Kind
+from oxidite.db.selects import (
     Deleted,
-    DeleteStatement,
-    InsertStatement,
+    DerivedTable,
+    Output,
+    RowOf,
     SelectStatement,
-    Statement,
-    UpdateStatement,
+    SetOperator,
+    outputs,
+    seen_before,
 )
+from oxidite.db.sql.types import Element, number
+from oxidite.db.sql.writing import ExpressionWriter
+from oxidite.db.statements import DeleteStatement, InsertStatement, Statement, UpdateStatement
 from oxidite.db.table import Table
 
 __all__ = ["DIALECTS", "Compiled", "compile_statement"]
-
-Element: TypeAlias = ColumnElement[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +93,12 @@ _INSERTS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-class _Writer:
+class _Writer(ExpressionWriter):
     """Walks one statement, numbering what is bound as ``Statement.values`` has it."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self.kinds: list[Kind] = []
-        self.binds: dict[str, int] = {}
-        self._tables: dict[TableKey, Any] = {}
+        super().__init__(dialect)
+        self._steps: dict[TableKey, Any] = {}
 
     def write(self, statement: Statement) -> Any:
         match statement:
@@ -114,31 +114,135 @@ class _Writer:
     # Statements.
 
     def select(self, query: SelectStatement) -> Any:
-        source = self.table(query.source, query.table)
-        if query.columns is None:
-            columns = [source.c[each.column_name] for each in query.table.columns]
-        else:
-            columns = [
-                self.expr(each).label(f"c{place}") for place, each in enumerate(query.columns)
-            ]
-        joined = source
-        for join in query.joins:
-            other = self.table(join.key, join.table)
-            joined = joined.join(other, self.expr(join.on), isouter=join.outer)
+        with self.inside() as around:
+            made = self.core(query).correlate(*around)
+            if query.compound:
+                made = self.compound(made, query)
+            elif query.order:
+                made = made.order_by(*self.orders(query.order))
+            return self.cut(made, query)
+
+    def core(self, query: SelectStatement) -> Any:
+        """Write a SELECT without its order and its limits."""
+        joined = self.joined(query)
         made = self.where(
-            sa.select(*columns).select_from(joined),
+            sa.select(*self.columns(query)).select_from(joined),
             query.where,
             query.table,
             query.source,
-            query.deleted,
+            "with" if _is_full(query) else query.deleted,
         )
         if query.group:
             made = made.group_by(*map(self.expr, query.group))
         for each in query.having:
             made = made.having(self.expr(each))
-        if query.order:
-            made = made.order_by(*[each for order in query.order for each in self.order(order)])
-        return self.cut(made.distinct() if query.distinct else made, query)
+        if query.distinct_on:
+            if not self.dialect.distinct_on:
+                raise QueryError(
+                    f"{self.dialect.product} has no DISTINCT ON. Number the rows of each group with "
+                    "fn.row_number().over(...) in a sub-query, and take those with 1."
+                )
+            return made.ext(postgresql.distinct_on(*map(self.expr, query.distinct_on)))
+        return made.distinct() if query.distinct else made
+
+    def joined(self, query: SelectStatement) -> Any:
+        """Write the tables. Rows that seem to be deleted are left out before they are joined."""
+        before: list[DerivedTable] = []
+        full = _is_full(query)
+        if query.derived is not None:
+            made = self.derived(query.derived, before)
+        else:
+            made = self.source(query.source, query.table, query.deleted if full else "with")
+        for join in query.joins:
+            if isinstance(join.table, DerivedTable):
+                other = self.derived(join.table, before)
+                scope: list[Element] = []
+            else:
+                other = self.source(join.key, join.table, join.deleted if full else "with")
+                scope = [] if full else self.scope(join.table, join.key, join.deleted)
+            if join.full and not self.dialect.full_join:
+                raise QueryError(
+                    f"{self.dialect.product} has no FULL JOIN. Take the union of a left join and of the "
+                    "rows of the other side that have none."
+                )
+            on = sa.and_(self.expr(join.on), *scope)
+            made = made.join(other, on, isouter=join.outer, full=join.full)
+        return made
+
+    def source(self, key: TableKey, table: Table, deleted: Deleted) -> Any:
+        """Write a table, or those of its rows that are seen."""
+        named: Any = sa.table(key.name, *(sa.column(each.column_name) for each in table.columns))
+        column = table.soft_deletes
+        if column is None or deleted == "with":
+            return self.put(key, named.alias(key.alias) if key.alias else named)
+        marked = named.c[column.column_name]
+        seen = marked.is_not(None) if deleted == "only" else marked.is_(None)
+        return self.put(key, sa.select(named).where(seen).subquery(key.label))
+
+    def derived(self, table: DerivedTable, before: list[DerivedTable]) -> Any:
+        """Write a SELECT as a table."""
+        if table.statement is None:
+            return self.put(table.key, self._steps[table.key])
+        place = seen_before(table, before)
+        if place is not None:
+            first = self.named(before[place].key)
+            return self.put(table.key, first.alias(table.key.label))
+        root = table.of or table
+        if not root.cte:
+            with self.apart():
+                made = self.select(table.statement).subquery(table.key.label)
+            return self.put(table.key, made)
+        named = self.cte(root)
+        return self.put(table.key, named if root is table else named.alias(table.key.label))
+
+    def cte(self, table: DerivedTable) -> Any:
+        """Write a named SELECT, with its steps if it is recursive."""
+        if table.statement is None:
+            raise TypeError("a step has no statement of its own")
+        with self.apart():
+            first = self.select(table.statement)
+        if table.step is None:
+            return first.cte(table.key.label, nesting=self.depth > 1)
+        made = first.cte(table.key.label, recursive=True, nesting=self.depth > 1)
+        self._steps[table.key] = made
+        with self.apart():
+            step = self.select(table.step)
+        return made.union(step) if table.distinct else made.union_all(step)
+
+    def columns(self, query: SelectStatement) -> list[Element]:
+        """Write what is asked for."""
+        source = self.named(query.source)
+        if query.columns is None:
+            return [source.c[each.column_name] for each in query.table.columns]
+        made: list[Element] = []
+        for each in query.columns:
+            if isinstance(each, RowOf):
+                row = self.named(each.source)
+                made += [row.c[name] for name in each.names]
+            else:
+                made.append(self.typed(each))
+        return [each.label(f"c{place}") for place, each in enumerate(made)]
+
+    def compound(self, first: Any, query: SelectStatement) -> Any:
+        """Write a union and its like; its order is by its columns."""
+        # They all have one operator: what was joined by another one is a part of its own.
+        operator: SetOperator = query.compound[0].operator
+        parts = [self.part(part.statement) for part in query.compound]
+        made = _COMPOUNDS[operator](first, *parts)
+        orders = [
+            made
+            for each in query.order
+            for made in self.directed(number(_place_of(each, query) + 1), each)
+        ]
+        return made.order_by(*orders) if orders else made
+
+    def part(self, query: SelectStatement) -> Any:
+        """Write a part of a union beside the first one, whose tables it does not see."""
+        here = self._scopes.pop()
+        try:
+            return self.select(query)
+        finally:
+            self._scopes.append(here)
 
     def cut(self, made: Any, query: SelectStatement) -> Any:
         """Take a part of the rows, and lock it."""
@@ -149,8 +253,15 @@ class _Writer:
         lock = query.lock
         if lock is None or not self.dialect.locks_rows:
             return made
+        if lock.of and not self.dialect.locks_of:
+            raise QueryError(
+                f"{self.dialect.product} locks the rows of all the tables of a query: leave out of=..."
+            )
         return made.with_for_update(
-            read=lock.share, nowait=lock.nowait, skip_locked=lock.skip_locked
+            read=lock.share,
+            nowait=lock.nowait,
+            skip_locked=lock.skip_locked,
+            of=[self.named(each) for each in lock.of] or None,
         )
 
     def where(
@@ -215,13 +326,6 @@ class _Writer:
 
     # Their parts.
 
-    def table(self, key: TableKey, table: Table) -> Any:
-        """Return the table, the same object each time it is named in a statement."""
-        if key not in self._tables:
-            made: Any = sa.table(key.name, *(sa.column(each.column_name) for each in table.columns))
-            self._tables[key] = made.alias(key.alias) if key.alias else made
-        return self._tables[key]
-
     def returned(self, table: Table, names: Sequence[str]) -> list[Element]:
         made = self.table(table.key, table)
         return [made.c[table.by_name[name].column_name] for name in names]
@@ -238,111 +342,34 @@ class _Writer:
         column = table.soft_deletes
         if column is None or deleted == "with":
             return []
-        found = self.table(key, table).c[column.column_name]
+        found = self.named(key).c[column.column_name]
         return [found.is_not(None) if deleted == "only" else found.is_(None)]
 
-    def order(self, order: Order) -> Sequence[Element]:
-        expr = self.expr(order.expr)
-        made = expr.desc() if order.descending else expr.asc()
-        if order.nulls_first is None:
-            return (made,)
-        if self.dialect.orders_nulls:
-            return (made.nulls_first() if order.nulls_first else made.nulls_last(),)
-        if order.nulls_first is not order.descending:
-            return (made,)  # as it is there: NULL is smaller than everything
-        return (expr.is_(None).desc() if order.nulls_first else expr.is_(None), made)
 
-    def bind(self, kind: Kind) -> Element:
-        name = f"p{len(self.kinds)}"
-        self.binds[name] = len(self.kinds)
-        self.kinds.append(kind)
-        return sa.bindparam(name)
-
-    def expr(self, expr: Expr[Any, Any]) -> Element:
-        if isinstance(expr, Column):
-            made: Element = self._tables[expr.table].c[expr.column_name]
-            return made
-        if isinstance(expr, Value):
-            return self.bind(expr.kind)
-        if isinstance(expr, Call):
-            return self.call(expr)
-        raise TypeError(f"{expr!r} is no expression")
-
-    def call(self, call: Call[Any, Any]) -> Element:
-        if call.name in ("in", "not_in"):
-            return self.in_(call)
-        args = map(self.expr, call.args)
-        own = _IN_MYSQL.get(call.name) if self.dialect.is_mysql else None
-        made: Element = (own or _CALLS[call.name])(*args)
-        return made
-
-    def in_(self, call: Call[Any, Any]) -> Element:
-        column, values = self.expr(call.args[0]), self.expr(call.args[1])
-        if self.dialect.is_mysql:
-            # The list is one parameter that the driver writes with its parentheses.
-            return column.op("IN" if call.name == "in" else "NOT IN", is_comparison=True)(values)
-        if self.dialect.name == "postgresql":
-            return column == sa.any_(values) if call.name == "in" else column != sa.all_(values)
-        element = call.args[1].kind.element
-        rows: sa.Select[Any]
-        if element is UUID_:
-            rows = _sixteens(values)
-        else:
-            rows = sa.select(sa.column("value")).select_from(sa.func.json_each(values))
-            if element is BYTES:
-                # JSON has no bytes; and of no value, the text would be empty.
-                column = sa.case((column.is_not(None), sa.func.hex(column)))
-        return column.in_(rows) if call.name == "in" else column.not_in(rows)
-
-
-def _sixteens(values: Element) -> sa.Select[Any]:
-    """Return the query for each sixteen bytes of a value: UUIDs that are bound as one, in SQLite."""
-    part = sa.select(sa.literal_column("1").label("place")).where(sa.func.length(values) > 0)
-    parts = part.cte("part", recursive=True)
-    following = parts.c.place + sa.literal_column("16")
-    parts = parts.union_all(sa.select(following).where(following < sa.func.length(values)))
-    return sa.select(sa.func.substr(values, parts.c.place, sa.literal_column("16")))
-
-
-def _like(column: Element, pattern: Element) -> Element:
-    return column.like(pattern, escape="\\")
-
-
-_CALLS: Mapping[str, Callable[..., Any]] = {
-    "eq": lambda a, b: a == b,
-    "ne": lambda a, b: a != b,
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "ge": lambda a, b: a >= b,
-    "is_null": lambda a: a.is_(None),
-    "not_null": lambda a: a.is_not(None),
-    "and": lambda *each: sa.and_(sa.true(), *each),
-    "or": lambda *each: sa.or_(sa.false(), *each),
-    "not": sa.not_,
-    "like": _like,
-    "ilike": lambda a, b: a.ilike(b, escape="\\"),
-    "lower": sa.func.lower,
-    "upper": sa.func.upper,
-    "length": sa.func.length,
-    "add": lambda a, b: a + b,
-    "concat": lambda a, b: a.concat(b),
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    # What is divided by zero has no value: some databases cannot refuse it.
-    "div": lambda a, b: sa.cast(a, sa.Double) / sa.func.nullif(b, 0),
-    "mod": lambda a, b: a % sa.func.nullif(b, 0),
-    "neg": lambda a: -a,
-    "rows": sa.func.count,
-    "one": lambda: sa.literal_column("1"),
-    "count": sa.func.count,
-    "sum": sa.func.sum,
-    "avg": sa.func.avg,
-    "min": sa.func.min,
-    "max": sa.func.max,
-    "coalesce": sa.func.coalesce,
+_COMPOUNDS: Mapping[SetOperator, Callable[..., Any]] = {
+    "union": sa.union,
+    "union_all": sa.union_all,
+    "intersect": sa.intersect,
+    "except": sa.except_,
 }
 
-_IN_MYSQL: Mapping[str, Callable[..., Any]] = {
-    "length": sa.func.char_length,  # theirs counts bytes
-}
+
+def _is_full(query: SelectStatement) -> bool:
+    """Tell whether rows come that have nothing on one side: of them no condition is asked after."""
+    return any(join.full for join in query.joins)
+
+
+def _place_of(order: Order, query: SelectStatement) -> int:
+    expr = order.expr
+    if isinstance(expr, Output):
+        return expr.place
+    found = [each for _, each in outputs(query)]
+    known = [found] if query.derived is None else [found, list(query.derived.columns)]
+    for columns in known:
+        for place, each in enumerate(columns):
+            if each.shape == expr.shape and not expr.values:
+                return place
+    raise QueryError(
+        f"A union is ordered by its columns, and {expr!r} is none of them: order by the very expression "
+        "that was selected."
+    )

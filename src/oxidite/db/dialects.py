@@ -57,6 +57,19 @@ class Dialect:
         """Whether it is MariaDB or MySQL, which speak nearly the same."""
         return self.name in ("mariadb", "mysql")
 
+    locks_of: bool = False
+    """Whether a lock can be of some of the tables of a query (FOR UPDATE OF)."""
+    full_join: bool = False
+    """Whether rows of both sides can be kept (FULL JOIN)."""
+    distinct_on: bool = False
+    """Whether there is DISTINCT ON."""
+    aggregate_filter: bool = False
+    """Whether an aggregate has a FILTER; if not, it is written as a CASE."""
+    ordered_aggregates: bool = False
+    """Whether text and lists can be put together in an order."""
+    exact_decimals: bool = True
+    """Whether it computes with Decimals without losing digits."""
+
 
 SQLITE = Dialect(
     name="sqlite",
@@ -72,6 +85,9 @@ SQLITE = Dialect(
     arrays=False,
     decimal_zeros=True,
     infinity=True,
+    full_join=True,
+    aggregate_filter=True,
+    exact_decimals=False,
 )
 POSTGRESQL = Dialect(
     name="postgresql",
@@ -87,6 +103,11 @@ POSTGRESQL = Dialect(
     arrays=True,
     decimal_zeros=True,
     infinity=True,
+    locks_of=True,
+    full_join=True,
+    distinct_on=True,
+    aggregate_filter=True,
+    ordered_aggregates=True,
 )
 MARIADB = Dialect(
     name="mariadb",
@@ -117,4 +138,5 @@ MYSQL = Dialect(
     arrays=False,
     decimal_zeros=False,
     infinity=False,
+    locks_of=True,
 )

@@ -10,22 +10,68 @@ integer column is an ``Expr[int, int | None]``, so ``==`` accepts ``None`` there
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import Field
+from decimal import Decimal
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeAlias, TypeVar, cast, overload
 
-from oxidite.db.kinds import BOOLEAN, FLOAT, INTEGER, TEXT, Kind
+from msgspec import Struct
 
-__all__ = ["Call", "Condition", "Expr", "Order", "Shape", "Value", "as_expr", "every", "some"]
+from oxidite.db.errors import QueryError
+from oxidite.db.kinds import BOOLEAN, FLOAT, INTEGER, JSON, TEXT, Kind
+
+__all__ = [
+    "AnyExpr",
+    "Call",
+    "Condition",
+    "Expr",
+    "IsJson",
+    "Order",
+    "Selectable",
+    "Shape",
+    "Subselect",
+    "Value",
+    "as_expr",
+    "every",
+    "some",
+]
 
 O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
 R = TypeVar("R")
-N = TypeVar("N", int, float)
+E = TypeVar("E")
+T_co = TypeVar("T_co", covariant=True)
+N = TypeVar("N", int, float, Decimal)
+
+
+class _IsDataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+J = TypeVar("J", bound="Struct | Mapping[str, Any] | _IsDataclass")
+IsJson: TypeAlias = Struct | Mapping[str, Any] | list[Any] | tuple[Any, ...] | _IsDataclass
+"""What a column that is JSON may hold."""
 
 Shape: TypeAlias = tuple[object, ...]
 """Everything that decides the SQL of an expression; hashable."""
 
 
-class Expr(Generic[O, R]):
+class Subselect(Generic[T_co]):
+    """A query that may stand inside of another one; ``T`` is what its rows are."""
+
+    __slots__ = ()
+
+    def as_values(self) -> Expr[Any, Any]:
+        """Return the values of its only column."""
+        raise NotImplementedError
+
+
+class Selectable(Generic[R]):
+    """Something that can be asked for; ``R`` is what it is in a row."""
+
+    __slots__ = ()
+
+
+class Expr(Selectable[R], Generic[O, R]):
     """Something that has a value in each row."""
 
     __slots__ = ("kind", "shape", "values")
@@ -81,13 +127,31 @@ class Expr(Generic[O, R]):
         """Whether it is from ``low`` to ``high``, both included."""
         return (self >= low) & (self <= high)
 
-    def in_(self, values: Iterable[O]) -> Condition:
-        """Whether it is one of ``values``; they are bound as one list, so any number has one plan."""
-        return Condition("in", (self, Value(list(values), self.kind.list_of())))
+    def in_(
+        self, values: Iterable[O] | Subselect[tuple[O]] | Subselect[tuple[O | None]]
+    ) -> Condition:
+        """Whether it is one of ``values``, or of the values of a query with one column.
 
-    def not_in(self, values: Iterable[O]) -> Condition:
-        """Whether it is none of ``values``; where there is no value, it is not."""
-        return Condition("not_in", (self, Value(list(values), self.kind.list_of())))
+        Values are bound as one list, so any number of them has one plan.
+        """
+        if isinstance(values, Subselect):
+            return Condition("in_rows", (self, values.as_values()))
+        return Condition("in", (self, Value(_listed(values), self.kind.list_of())))
+
+    def not_in(
+        self, values: Iterable[O] | Subselect[tuple[O]] | Subselect[tuple[O | None]]
+    ) -> Condition:
+        """Whether it is none of ``values``; where there is no value, it is not.
+
+        As SQL has it, nothing is known to be none of the values of a query that has NULL among them.
+        """
+        if isinstance(values, Subselect):
+            return Condition("not_in_rows", (self, values.as_values()))
+        return Condition("not_in", (self, Value(_listed(values), self.kind.list_of())))
+
+    def optional(self) -> Expr[O, R | None]:
+        """It, for type checkers: it may be ``None``, as on the other side of an outer join."""
+        return cast("Expr[O, R | None]", self)
 
     # Text. In a pattern % is any text and _ any character; `contains` and its like escape both.
 
@@ -99,9 +163,38 @@ class Expr(Generic[O, R]):
         """Whether it matches a pattern, upper and lower case alike."""
         return Condition("ilike", (self, Value(pattern, TEXT)))
 
-    def contains(self: Expr[str, Any], text: str) -> Condition:
-        """Whether ``text`` is a part of it."""
-        return Condition("like", (self, Value(f"%{_escaped(text)}%", TEXT)))
+    @overload
+    def contains(self: Expr[str, Any], part: str) -> Condition: ...
+    @overload
+    def contains(self: Expr[list[E], Any], part: Iterable[E]) -> Condition: ...
+    @overload
+    def contains(self: Expr[J, Any], part: Mapping[str, Any]) -> Condition: ...
+    def contains(self: Expr[Any, Any], part: Any) -> Condition:
+        """Whether ``part`` is in it: a text in a text, all the elements of a list in a list.
+
+        A JSON document contains another one if it has all its members, at any depth.
+        """
+        if self.kind.name == "array":
+            return Condition("array_contains", (self, Value(_listed(part), self.kind)))
+        if self.kind.name == "json":
+            found = part if isinstance(part, Mapping | str) else _listed(part)
+            return Condition("json_contains", (self, Value(found, JSON)))
+        return Condition("like", (self, Value(f"%{_escaped(part)}%", TEXT)))
+
+    def overlaps(self: Expr[list[E], Any], others: Iterable[E]) -> Condition:
+        """Whether the array has one of ``others`` at least."""
+        return Condition("array_overlaps", (self._array(), Value(_listed(others), self.kind)))
+
+    def has(self: Expr[list[E], Any], element: E) -> Condition:
+        """Whether ``element`` is one of those of the array."""
+        return Condition("array_contains", (self._array(), Value([element], self.kind)))
+
+    def _array(self) -> Expr[O, R]:
+        if self.kind.name != "array":
+            raise QueryError(
+                f"{self!r} is no array. Declare it with col(array=True), or use contains() for JSON."
+            )
+        return self
 
     def startswith(self: Expr[str, Any], text: str) -> Condition:
         """Whether it begins with ``text``."""
@@ -119,9 +212,10 @@ class Expr(Generic[O, R]):
         """It in upper case."""
         return Call("upper", (self,), TEXT)
 
-    def length(self: Expr[str, Any]) -> Expr[int, int]:
-        """Its number of characters."""
-        return Call("length", (self,), INTEGER)
+    def length(self: Expr[str, Any] | Expr[list[Any], Any]) -> Expr[int, R]:
+        """The number of its characters, or of its elements."""
+        name = {"array": "array_length", "json": "json_length"}.get(self.kind.name, "length")
+        return Call(name, (self,), INTEGER)
 
     # Arithmetic. On text + joins.
 
@@ -165,6 +259,21 @@ class Expr(Generic[O, R]):
         return Order(self, descending=True, nulls_first=nulls_first)
 
 
+AnyExpr: TypeAlias = Expr[Any, Any]
+
+
+def _listed(values: Iterable[Any]) -> list[Any]:
+    if isinstance(values, str | bytes):
+        raise QueryError(f"A list of values is expected, and {values!r} is one value.")
+    found = list(values)
+    if any(each is None for each in found):
+        raise QueryError(
+            "None is no value that can be looked for in a list: nothing equals NULL. Write "
+            "User.name.in_([...]) | User.name.is_null()."
+        )
+    return found
+
+
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
@@ -182,15 +291,26 @@ class Value(Expr[O, R]):
 
 
 class Call(Expr[O, R]):
-    """An operator or a function, by the name that ``compiler.py`` knows it by."""
+    """An operator or a function, by the name that ``calls.py`` knows it by.
 
-    __slots__ = ("args", "name")
+    ``options`` are what it is told that is no value: they are part of the SQL, so each comes from an
+    allow-list.
+    """
 
-    def __init__(self, name: str, args: tuple[Expr[Any, Any], ...], kind: Kind) -> None:
+    __slots__ = ("args", "name", "options")
+
+    def __init__(
+        self,
+        name: str,
+        args: tuple[Expr[Any, Any], ...],
+        kind: Kind,
+        options: tuple[object, ...] = (),
+    ) -> None:
         self.name: str = name
         self.args: tuple[Expr[Any, Any], ...] = args
         self.kind: Kind = kind
-        shapes: list[object] = [name]
+        self.options: tuple[object, ...] = options
+        shapes: list[object] = [name, options] if options else [name]
         values: tuple[object, ...] = ()
         for each in args:
             shapes.append(each.shape)
@@ -204,8 +324,10 @@ class Condition(Call[bool, bool]):
 
     __slots__ = ()
 
-    def __init__(self, name: str, args: tuple[Expr[Any, Any], ...]) -> None:
-        super().__init__(name, args, BOOLEAN)
+    def __init__(
+        self, name: str, args: tuple[Expr[Any, Any], ...], options: tuple[object, ...] = ()
+    ) -> None:
+        super().__init__(name, args, BOOLEAN, options)
 
     def __and__(self, other: Condition) -> Condition:
         return Condition("and", (self, _condition(other, "&")))

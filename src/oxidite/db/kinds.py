@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import enum
 import types
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
@@ -23,11 +25,16 @@ __all__ = [
     "FLOAT",
     "INTEGER",
     "INTERVAL",
+    "JSON",
+    "PATH",
     "TEXT",
     "TIME",
     "UUID_",
+    "WHOLE",
     "Kind",
     "kind_of",
+    "kind_of_type",
+    "kind_of_value",
     "nullable",
 ]
 
@@ -67,6 +74,12 @@ DATETIME: Kind = Kind("datetime", datetime)
 DATE: Kind = Kind("date", date)
 TIME: Kind = Kind("time", time)
 INTERVAL: Kind = Kind("interval", timedelta)
+JSON: Kind = Kind("json", Any)
+"""Any value that is written as JSON: a part of a document."""
+WHOLE: Kind = Kind("whole", int)
+"""The sum of integers, which some databases give as a Decimal."""
+PATH: Kind = Kind("path", tuple)
+"""The way into a JSON document: keys and places."""
 
 _PLAIN: dict[object, Kind] = {
     each.type: each
@@ -120,3 +133,35 @@ def kind_of(annotation: object, *, json: bool = False, array: bool = False) -> K
         f"no column holds {annotation!r}. For a Struct, a dict or a list write col(json=True); for a "
         "PostgreSQL array col(array=True)."
     )
+
+
+@lru_cache(maxsize=256)
+def kind_of_type(type_: Any) -> Kind:
+    """Return the kind of a type, the same one each time.
+
+    Raises:
+        ModelError: no column holds such values.
+    """
+    return kind_of(type_)
+
+
+def kind_of_value(value: object) -> Kind:
+    """Return the kind of a value that stands in a query for itself.
+
+    Raises:
+        ModelError: no column holds such values.
+    """
+    found = _PLAIN.get(type(value))
+    if found is not None:
+        return found
+    if isinstance(value, list | tuple):
+        return _kind_of_values(value).list_of()
+    type_: Any = type(value)
+    return kind_of_type(type_)
+
+
+def _kind_of_values(values: Iterable[object]) -> Kind:
+    for value in values:
+        if value is not None:
+            return kind_of_value(value)
+    return TEXT

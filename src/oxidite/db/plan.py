@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 
 from oxidite.db.codecs import Codec, binder, reader
 from oxidite.db.dialects import Dialect
+from oxidite.db.expressions import AnyExpr
 from oxidite.db.kinds import Kind
-from oxidite.db.statements import SelectStatement, Statement
+from oxidite.db.selects import RowOf, SelectStatement
+from oxidite.db.statements import Statement
 from oxidite.db.table import Table
 
 __all__ = ["Plan", "Plans", "Rows"]
@@ -93,6 +95,8 @@ def _reader(statement: Statement, dialect: Dialect) -> Callable[[Rows], list[Any
     if isinstance(statement, SelectStatement):
         if statement.columns is None:
             return object_reader(statement.table, dialect)
+        if any(isinstance(each, RowOf) for each in statement.columns):
+            return mixed_reader(statement.columns, dialect)
         return tuple_reader([each.kind for each in statement.columns], dialect)
     returning: tuple[str, ...] = getattr(statement, "returning", ())
     return tuple_reader([statement.table.by_name[name].kind for name in returning], dialect)
@@ -127,6 +131,41 @@ def read(rows):
     return made
 """
     return _function(source, codecs, table)
+
+
+def mixed_reader(columns: Sequence[AnyExpr], dialect: Dialect) -> Callable[[Rows], list[Any]]:
+    """Return what makes tuples of objects and values; an object without a row is ``None``."""
+    readers: list[Codec | None] = []
+    values: list[str] = []
+    place = 0
+    for number, each in enumerate(columns):
+        if isinstance(each, RowOf):
+            width = len(each.table.columns)
+            readers.append(_one_of(each.table, dialect))
+            values.append(f"d{number}(r[{place}:{place + width}])")
+            place += width
+        else:
+            readers.append(codec := reader(each.kind, dialect.name))
+            values.append(
+                f"r[{place}]"
+                if codec is None
+                else f"(None if r[{place}] is None else d{number}(r[{place}]))"
+            )
+            place += 1
+    return _function(f"read = lambda rows: [({', '.join(values)},) for r in rows]", readers)
+
+
+def _one_of(table: Table, dialect: Dialect) -> Codec:
+    read = object_reader(table, dialect)
+    known = [table.places[column.name] for column in table.pk] or list(range(len(table.columns)))
+
+    def one(row: Sequence[Any]) -> Any:
+        # No primary key is NULL: that is a row that a join did not find.
+        if all(row[place] is None for place in known):
+            return None
+        return read((row,))[0]
+
+    return one
 
 
 def _value(place: int, codec: Codec | None) -> str:

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from msgspec.structs import replace
 
-from oxidite.db.database import database_of
+from oxidite.db.aliases import table_of
+from oxidite.db.database import HasTable, database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
-from oxidite.db.expressions import Call, Condition, Expr, Order
+from oxidite.db.expressions import Call, Condition, Expr, Order, Selectable, Subselect, every
 from oxidite.db.kinds import INTEGER
-from oxidite.db.statements import Lock, SelectStatement
+from oxidite.db.selecting import (
+    compound,
+    counting,
+    derived,
+    derived_columns,
+    is_plain,
+    placed,
+    renamed,
+    rows_of,
+    stepped,
+)
+from oxidite.db.selects import (
+    Deleted,
+    DerivedTable,
+    Join,
+    Lock,
+    RowOf,
+    SelectStatement,
+    SetOperator,
+)
+from oxidite.db.subqueries import scalar
 
-__all__ = ["Select"]
+__all__ = ["Derived", "Select"]
 
 T = TypeVar("T")
+O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
+R = TypeVar("R")
+U = TypeVar("U")
+P = ParamSpec("P")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
 F = TypeVar("F")
+_Item: TypeAlias = type[Any] | Selectable[Any]
 
 
-class Select(Generic[T]):
+class Select(Subselect[T], Generic[T]):
     """The rows for which something holds, in an order; ``T`` is what a row becomes.
 
     It does not change: each method returns another one. Nothing is asked of the database before
@@ -39,13 +66,22 @@ class Select(Generic[T]):
         """Keep the rows for which all the conditions hold, those from before included."""
         for each in conditions:
             if not isinstance(each, Condition):
-                raise QueryError(_no_condition(each))
+                raise QueryError(_no_condition(each, "where()"))
         return self._with(where=self.statement.where + conditions)
 
+    def apply(
+        self, scope: Callable[Concatenate[Select[T], P], U], *args: P.args, **kwargs: P.kwargs
+    ) -> U:
+        """Return what a function makes of it: ``query.apply(published, since=monday)``."""
+        return scope(self, *args, **kwargs)
+
     def order_by(self, *orders: Order | Expr[Any, Any]) -> Select[T]:
-        """Order the rows, after the orders from before; an expression alone is ascending."""
+        """Order the rows, after the orders from before; an expression alone is ascending.
+
+        Without any, the orders from before are forgotten.
+        """
         made = tuple(each if isinstance(each, Order) else each.asc() for each in orders)
-        return self._with(order=self.statement.order + made)
+        return self._with(order=self.statement.order + made if made else ())
 
     def limit(self, limit: int | None) -> Select[T]:
         """Take so many rows at most."""
@@ -55,9 +91,12 @@ class Select(Generic[T]):
         """Leave out so many rows first."""
         return self._with(offset=offset)
 
-    def distinct(self) -> Select[T]:
-        """Take equal rows once."""
-        return self._with(distinct=True)
+    def distinct(self, *on: Expr[Any, Any]) -> Select[T]:
+        """Take equal rows once; with ``on`` the first of those for which the expressions are equal.
+
+        Which one is first the order says, so it begins with ``on``. Only PostgreSQL has that.
+        """
+        return self._with(distinct=not on, distinct_on=on)
 
     def with_deleted(self) -> Select[T]:
         """See the rows that seem to be deleted, too."""
@@ -67,13 +106,75 @@ class Select(Generic[T]):
         """See only the rows that seem to be deleted."""
         return self._with(deleted="only")
 
-    def for_update(self, *, nowait: bool = False, skip_locked: bool = False) -> Select[T]:
-        """Lock the rows until the transaction ends; other transactions wait, or skip them."""
-        return self._with(lock=Lock(nowait=nowait, skip_locked=skip_locked))
+    def for_update(
+        self, *, nowait: bool = False, skip_locked: bool = False, of: HasTable | None = None
+    ) -> Select[T]:
+        """Lock the rows until the transaction ends; other transactions wait, or skip them.
 
-    def for_share(self, *, nowait: bool = False, skip_locked: bool = False) -> Select[T]:
+        With ``of`` the rows of that model alone are locked, not those of what is joined.
+        """
+        return self._lock(share=False, nowait=nowait, skip_locked=skip_locked, of=of)
+
+    def for_share(
+        self, *, nowait: bool = False, skip_locked: bool = False, of: HasTable | None = None
+    ) -> Select[T]:
         """Keep others from changing the rows until the transaction ends."""
-        return self._with(lock=Lock(share=True, nowait=nowait, skip_locked=skip_locked))
+        return self._lock(share=True, nowait=nowait, skip_locked=skip_locked, of=of)
+
+    def _lock(
+        self, *, share: bool, nowait: bool, skip_locked: bool, of: HasTable | None
+    ) -> Select[T]:
+        if nowait and skip_locked:
+            raise QueryError("nowait fails at a locked row, skip_locked leaves it out: take one.")
+        tables = () if of is None else (table_of(of).key,)
+        return self._with(lock=Lock(share, nowait, skip_locked, tables))
+
+    # Other tables.
+
+    def join(
+        self, other: HasTable | Derived[Any], *, on: Condition, with_deleted: bool = False
+    ) -> Select[T]:
+        """Join the rows of another model, an alias or a named query for which ``on`` holds.
+
+        Rows that seem to be deleted are not joined, unless ``with_deleted``. What is read is still what
+        was read before: say ``select(Post, User)`` for both.
+        """
+        return self._join(other, on, deleted="with" if with_deleted else "without")
+
+    def left_join(
+        self, other: HasTable | Derived[Any], *, on: Condition, with_deleted: bool = False
+    ) -> Select[T]:
+        """Join as ``join`` does, and keep the rows for which there is none, with ``None`` there."""
+        return self._join(other, on, outer=True, deleted="with" if with_deleted else "without")
+
+    def full_join(
+        self, other: HasTable | Derived[Any], *, on: Condition, with_deleted: bool = False
+    ) -> Select[T]:
+        """Join and keep the rows of both sides for which there is none on the other."""
+        return self._join(other, on, full=True, deleted="with" if with_deleted else "without")
+
+    def cross_join(
+        self, other: HasTable | Derived[Any], *, with_deleted: bool = False
+    ) -> Select[T]:
+        """Join each row with each row of another model."""
+        return self._join(other, every(()), deleted="with" if with_deleted else "without")
+
+    def _join(
+        self,
+        other: HasTable | Derived[Any],
+        on: Condition,
+        *,
+        outer: bool = False,
+        full: bool = False,
+        deleted: Deleted,
+    ) -> Select[T]:
+        if not isinstance(on, Condition):
+            raise QueryError(_no_condition(on, "join(on=...)"))
+        table = other.table if isinstance(other, Derived) else table_of(other)
+        join = Join(table, table.key, on, outer, full, deleted)
+        return self._with(joins=(*self.statement.joins, join))
+
+    # Groups.
 
     def group_by(self, *exprs: Expr[Any, Any]) -> Select[T]:
         """Make one row of those for which the expressions are equal."""
@@ -84,43 +185,124 @@ class Select(Generic[T]):
         return self._with(having=self.statement.having + conditions)
 
     @overload
-    def select(self, a: Expr[Any, A], /) -> Select[tuple[A]]: ...
-    @overload
-    def select(self, a: Expr[Any, A], b: Expr[Any, B], /) -> Select[tuple[A, B]]: ...
+    def select(self, a: type[A] | Selectable[A], /) -> Select[tuple[A]]: ...
     @overload
     def select(
-        self, a: Expr[Any, A], b: Expr[Any, B], c: Expr[Any, C], /
+        self, a: type[A] | Selectable[A], b: type[B] | Selectable[B], /
+    ) -> Select[tuple[A, B]]: ...
+    @overload
+    def select(
+        self, a: type[A] | Selectable[A], b: type[B] | Selectable[B], c: type[C] | Selectable[C], /
     ) -> Select[tuple[A, B, C]]: ...
     @overload
     def select(
-        self, a: Expr[Any, A], b: Expr[Any, B], c: Expr[Any, C], d: Expr[Any, D], /
+        self,
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
+        /,
     ) -> Select[tuple[A, B, C, D]]: ...
     @overload
     def select(
         self,
-        a: Expr[Any, A],
-        b: Expr[Any, B],
-        c: Expr[Any, C],
-        d: Expr[Any, D],
-        e: Expr[Any, E],
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
+        e: type[E] | Selectable[E],
         /,
     ) -> Select[tuple[A, B, C, D, E]]: ...
     @overload
     def select(
         self,
-        a: Expr[Any, A],
-        b: Expr[Any, B],
-        c: Expr[Any, C],
-        d: Expr[Any, D],
-        e: Expr[Any, E],
-        f: Expr[Any, F],
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
+        e: type[E] | Selectable[E],
+        f: type[F] | Selectable[F],
         /,
     ) -> Select[tuple[A, B, C, D, E, F]]: ...
     @overload
-    def select(self, *exprs: Expr[Any, Any]) -> Select[tuple[Any, ...]]: ...
-    def select(self, *exprs: Expr[Any, Any]) -> Select[Any]:
-        """Ask for these instead of the whole row: each row becomes a tuple."""
-        return Select(replace(self.statement, columns=exprs))
+    def select(
+        self,
+        a: _Item,
+        b: _Item,
+        c: _Item,
+        d: _Item,
+        e: _Item,
+        f: _Item,
+        g: _Item,
+        /,
+        *more: _Item,
+    ) -> Select[tuple[Any, ...]]: ...
+    def select(self, *items: Any) -> Select[Any]:
+        """Ask for these instead of the whole row: each row becomes a tuple.
+
+        An item is an expression, or a model of the query, which becomes an object; where an outer join
+        found no row it is ``None`` (say so to type checkers with ``optional``).
+        """
+        if not items:
+            raise QueryError("select() without anything to ask for.")
+        columns = tuple(each if isinstance(each, Expr) else RowOf(table_of(each)) for each in items)
+        return self._with(columns=columns)
+
+    # Queries of queries.
+
+    def as_values(self) -> Expr[Any, Any]:
+        """Return the values of its only column, for ``in_``."""
+        return scalar(self.statement)
+
+    def scalar(self: Subselect[tuple[A | None]]) -> Expr[A, A | None]:
+        """Return the value of its only column and row as an expression; ``None`` without a row.
+
+        It may name columns of the query that it stands in. With more than one row the database refuses
+        it, or takes the first.
+        """
+        return self.as_values()
+
+    def subquery(self, name: str) -> Derived[T]:
+        """Return it as a table for another query to read, in parentheses.
+
+        Its columns are named by what they were: ``table[Post.author_id]``, ``table[total]``.
+        """
+        return Derived(derived(self.statement, name))
+
+    def cte(self, name: str) -> Derived[T]:
+        """Return it as a table with a name, written before the query (``WITH``) and run once."""
+        return Derived(derived(self.statement, name, cte=True))
+
+    def recursive(
+        self, name: str, step: Callable[[Derived[T]], Select[T]], *, distinct: bool = False
+    ) -> Derived[T]:
+        """Return a named table of these rows, and of those that ``step`` finds from the rows before.
+
+        ``step`` gets the rows found last, as a table to join, and returns a query with the same columns.
+        With ``distinct`` rows that were found before are left out: so a circle comes to an end.
+        """
+        table = derived(self.statement, name, cte=True)
+        again = step(Derived(replace(table, statement=None, cte=False)))
+        return Derived(stepped(table, again.statement, distinct=distinct))
+
+    def union(self, *others: Select[T]) -> Select[T]:
+        """Return the rows of all of them, equal ones once."""
+        return self._compound("union", others)
+
+    def union_all(self, *others: Select[T]) -> Select[T]:
+        """Return the rows of all of them, as often as they come."""
+        return self._compound("union_all", others)
+
+    def intersect(self, *others: Select[T]) -> Select[T]:
+        """Return the rows that are in all of them."""
+        return self._compound("intersect", others)
+
+    def except_(self, *others: Select[T]) -> Select[T]:
+        """Return the rows that are in none of the others."""
+        return self._compound("except", others)
+
+    def _compound(self, operator: SetOperator, others: tuple[Select[T], ...]) -> Select[T]:
+        return Select(compound(self.statement, operator, [each.statement for each in others]))
 
     # What asks the database.
 
@@ -159,30 +341,80 @@ class Select(Generic[T]):
         return rows[0] if rows else None
 
     async def count(self) -> int:
-        """Return the number of rows."""
-        statement = replace(
-            self.statement,
-            columns=(_ROWS,),
-            order=(),
-        )
-        rows: list[tuple[int]] = await database_of(statement.table).fetch(statement)
+        """Return the number of rows, as many as ``all`` would return."""
+        statement = self.statement
+        if is_plain(statement):
+            counted = replace(statement, columns=(_ROWS,), order=())
+        else:
+            counted = counting(statement, _ROWS)
+        rows: list[tuple[int]] = await database_of(statement.table).fetch(counted)
         return rows[0][0]
 
     async def exists(self) -> bool:
         """Return whether there is a row."""
-        statement = replace(self.statement, columns=(_ONE,), order=(), limit=1)
+        statement = self.statement
+        if is_plain(statement):
+            statement = replace(statement, columns=(_ONE,), order=(), limit=1)
+        else:
+            statement = replace(counting(statement, _ONE), limit=1)
         return bool(await database_of(statement.table).fetch(statement))
 
     def _with(self, **changes: Any) -> Select[T]:
-        return Select(replace(self.statement, **changes))
+        if self.statement.compound and not changes.keys() <= _OF_COMPOUND:
+            raise QueryError(
+                "A union, intersection or difference can be ordered and limited. Anything else is said "
+                'of its parts before, or of it as a table: query.subquery("name").query().'
+            )
+        statement = replace(self.statement, **changes)
+        if statement.group or statement.order or statement.distinct_on:
+            statement = placed(statement)
+        return Select(statement)
 
 
+_OF_COMPOUND = frozenset(("compound", "order", "limit", "offset"))
 _ROWS: Call[int, int] = Call("rows", (), INTEGER)
 _ONE: Call[int, int] = Call("one", (), INTEGER)
 
 
-def _no_condition(value: object) -> str:
+class Derived(Generic[T]):
+    """A query as a table, for others to read. Its columns are found by what they were in the query."""
+
+    __slots__ = ("_columns", "table")
+
+    def __init__(self, table: DerivedTable) -> None:
+        self.table: DerivedTable = table
+        self._columns = derived_columns(table)
+
+    def __getitem__(self, expr: Expr[O, R]) -> Expr[O, R]:
+        """Return a column: ``table[Post.author_id]``, or the very object that was selected.
+
+        Raises:
+            QueryError: the query does not have it.
+        """
+        found = self._columns.get(id(expr))
+        if found is None and not expr.values:
+            found = self._columns.get(expr.shape)
+        if found is None:
+            raise QueryError(
+                f"{expr!r} is no column of {self.table.key.label}. It has what was selected: keep an "
+                "expression that has values in a variable, and use that in select() and here."
+            )
+        return found
+
+    def alias(self, name: str) -> Derived[T]:
+        """Return it under another name, for a query that reads it twice."""
+        return Derived(renamed(self.table, name))
+
+    def query(self) -> Select[T]:
+        """Return its rows."""
+        return Select(rows_of(self.table))
+
+    def __repr__(self) -> str:
+        return f"<query {self.table.key.label}>"
+
+
+def _no_condition(value: object, where: str) -> str:
     return (
-        f"where() takes conditions, and {value!r} is none. A condition is made of the columns of the "
+        f"{where} takes conditions, and {value!r} is none. A condition is made of the columns of the "
         "class: User.where(User.age > 3), not of those of an object."
     )

@@ -213,6 +213,7 @@ _MYSQL_TYPES: dict[str, Make] = {
 }
 
 _TYPES: dict[tuple[str, DialectName], Make] = {
+    **{("text", each): sa.Text for each in ("sqlite", "postgresql")},
     ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
     ("integer", "postgresql"): sa.BigInteger,
     **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},

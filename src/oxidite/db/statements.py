@@ -7,12 +7,12 @@ of the values is the order in which ``compiler.py`` walks the statement, so both
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
-from oxidite.db.columns import TableKey
-from oxidite.db.expressions import Condition, Expr, Order
+from oxidite.db.expressions import AnyExpr, Condition
+from oxidite.db.selects import Deleted, Join, Lock, SelectStatement
 from oxidite.db.table import Table
 
 __all__ = [
@@ -26,88 +26,6 @@ __all__ = [
     "Statement",
     "UpdateStatement",
 ]
-
-AnyExpr: TypeAlias = Expr[Any, Any]
-Deleted: TypeAlias = Literal["without", "with", "only"]
-"""Which rows are seen of a table whose rows only seem to be deleted."""
-
-
-class Lock(Struct, frozen=True):
-    """Rows are locked until the transaction ends; ``share`` lets others read them."""
-
-    share: bool = False
-    nowait: bool = False
-    skip_locked: bool = False
-
-
-class Join(Struct, frozen=True, eq=False):
-    """Another table, and which of its rows belong to a row."""
-
-    table: Table
-    key: TableKey
-    on: Condition
-    outer: bool = False
-
-
-class SelectStatement(Struct, frozen=True, eq=False, kw_only=True):
-    """A SELECT. Without ``columns`` it asks for those of the table."""
-
-    table: Table
-    source: TableKey
-    columns: tuple[AnyExpr, ...] | None = None
-    joins: tuple[Join, ...] = ()
-    where: tuple[Condition, ...] = ()
-    group: tuple[AnyExpr, ...] = ()
-    having: tuple[Condition, ...] = ()
-    order: tuple[Order, ...] = ()
-    limit: int | None = None
-    offset: int | None = None
-    distinct: bool = False
-    deleted: Deleted = "without"
-    lock: Lock | None = None
-
-    def key(self) -> Hashable:
-        """Return what decides the SQL."""
-        # PERF: built for every query that is run; benchmark `db build`.
-        columns = self.columns
-        return (
-            "select",
-            self.source,
-            None if columns is None else tuple([each.shape for each in columns]),
-            tuple([(each.key, each.on.shape, each.outer) for each in self.joins])
-            if self.joins
-            else (),
-            tuple([each.shape for each in self.where]),
-            tuple([each.shape for each in self.group]) if self.group else (),
-            tuple([each.shape for each in self.having]) if self.having else (),
-            tuple([each.shape for each in self.order]) if self.order else (),
-            self.limit is None,
-            self.offset is None,
-            self.distinct,
-            self.deleted,
-            self.lock,
-        )
-
-    def values(self) -> list[object]:
-        """Return what is bound."""
-        values: list[object] = []
-        for column in self.columns or ():
-            values += column.values
-        for join in self.joins:
-            values += join.on.values
-        for condition in self.where:
-            values += condition.values
-        for expr in self.group:
-            values += expr.values
-        for condition in self.having:
-            values += condition.values
-        for order in self.order:
-            values += order.values
-        if self.limit is not None:
-            values.append(self.limit)
-        if self.offset is not None:
-            values.append(self.offset)
-        return values
 
 
 class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oxidite.db.columns import Column, TableKey
+from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Condition, Expr
 
-__all__ = ["AnyColumn", "Index", "Table", "index"]
+__all__ = ["AnyColumn", "Index", "Table", "check_name", "index"]
 
 AnyColumn = Column[Any, Any]
 
@@ -59,6 +61,7 @@ class Table:
     places: Mapping[str, int] = field(init=False)
     """Where each column is in a row."""
     pk: tuple[AnyColumn, ...] = field(init=False)
+    _aliases: dict[str, Table] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_name = {column.name: column for column in self.columns}
@@ -70,5 +73,42 @@ class Table:
         """What it is called in the database."""
         return self.key.name
 
+    def aliased(self, name: str) -> Table:
+        """Return it under another name, for a query that reads it twice; the same one each time.
+
+        Raises:
+            QueryError: the name is no identifier.
+        """
+        if name not in self._aliases:
+            check_name(name)
+            key = TableKey(self.key.name, name)
+            columns = {column.name: column.of(key) for column in self.columns}
+            deletes, version = self.soft_deletes, self.version
+            self._aliases[name] = replace(
+                self,
+                key=key,
+                columns=tuple(columns.values()),
+                soft_deletes=None if deletes is None else columns[deletes.name],
+                version=None if version is None else columns[version.name],
+            )
+        return self._aliases[name]
+
     def __repr__(self) -> str:
-        return f"<table {self.key.name}>"
+        return f"<table {self.key.label}>"
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+def check_name(name: str) -> str:
+    """Return a name that is written into SQL, if it may be.
+
+    Raises:
+        QueryError: it is no identifier of ASCII letters, digits and _, or is too long.
+    """
+    if not _NAME.fullmatch(name):
+        raise QueryError(
+            f"{name!r} cannot be a name in SQL: letters, digits and _ are allowed, 63 at most, and no "
+            "digit first."
+        )
+    return name

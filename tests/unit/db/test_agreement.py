@@ -14,11 +14,11 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.db.conftest import database_url
 
 from oxidite.db import Col, Condition, Database, Expr, Model, Order, every, some
 from oxidite.db import col as column
 from oxidite.db.saving import insert_many
-from tests.unit.db.conftest import database_url
 
 pytestmark = [pytest.mark.service("postgres"), pytest.mark.service("mariadb")]
 
@@ -217,7 +217,8 @@ async def rows(database: Database, query: Any) -> list[Any]:
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     st.lists(conditions(), max_size=2),
@@ -240,7 +241,8 @@ async def test_the_same_rows_in_the_same_order(
 
 
 @settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(numbers(), phrases(), numbers())
 async def test_the_same_values(
@@ -261,12 +263,14 @@ async def test_one_of_many_values_of_every_kind(databases: list[Database], name:
     here: Expr[Any, Any] = getattr(Sample, name)
     for database in databases:
         with database.using():
-            assert await Sample.where(here.in_(VALUES[name])).count() == await Sample.where(
-                here.not_null()
-            ).count()
+            assert (
+                await Sample.where(here.in_(VALUES[name])).count()
+                == await Sample.where(here.not_null()).count()
+            )
             assert await Sample.where(here.in_([])).count() == 0
             assert await Sample.where(here.not_in([])).count() == 60
             one = VALUES[name][-1]
-            assert await Sample.where(here.in_([one, one])).count() == await Sample.where(
-                here == one
-            ).count()
+            assert (
+                await Sample.where(here.in_([one, one])).count()
+                == await Sample.where(here == one).count()
+            )

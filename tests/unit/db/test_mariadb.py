@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.db.conftest import database_url
 
 from oxidite.db import (
     CheckError,
@@ -30,7 +31,6 @@ from oxidite.db import (
 )
 from oxidite.db.drivers.mysql import MySQLDriver
 from oxidite.errors import BackendUnavailableError
-from tests.unit.db.conftest import database_url
 
 pytestmark = pytest.mark.service("mariadb")
 
@@ -103,9 +103,13 @@ class TestErrors:
     async def test_what_does_not_fit_is_refused_and_not_cut(self, db: Database) -> None:
         async with connection(db) as found:
             with pytest.raises(QueryError, match="Data too long"):
-                await found.run("INSERT INTO accounts (owner, name, cents) VALUES (?, '', 0)", ("x" * 51,))
+                await found.run(
+                    "INSERT INTO accounts (owner, name, cents) VALUES (?, '', 0)", ("x" * 51,)
+                )
             with pytest.raises(QueryError, match="Out of range"):
-                await found.run("INSERT INTO accounts (owner, name, cents) VALUES ('', '', ?)", (2**63,))
+                await found.run(
+                    "INSERT INTO accounts (owner, name, cents) VALUES ('', '', ?)", (2**63,)
+                )
             with pytest.raises(QueryError, match=r"more than|max_allowed_packet"):
                 await found.run("INSERT INTO accounts (owner) VALUES (?)", ("x" * 17_000_000,))
             with pytest.raises(DatabaseError, match="doesn't exist"):
@@ -163,7 +167,9 @@ class TestSessions:
         async with connection(db) as found:
             sql = "INSERT INTO accounts (owner, name, cents) VALUES (?, '', ?)"
             await found.run_many(sql, [(f"{number}", number) for number in range(3000)])
-            await found.run_many("UPDATE accounts SET cents = ? WHERE owner = ?", [(7, "1"), (8, "2")])
+            await found.run_many(
+                "UPDATE accounts SET cents = ? WHERE owner = ?", [(7, "1"), (8, "2")]
+            )
             await found.run_many(sql, [])
         assert await Account.count() == 3000
         assert (await Account.where(Account.owner == "2").one()).cents == 8
@@ -312,12 +318,18 @@ class TestCancelling:
             await _add(db, account.id)
         assert (await Account.get(account.id)).cents == 10
 
-    async def test_hundred_cancelled_at_any_point_leave_clean_connections(self, db: Database) -> None:
+    async def test_hundred_cancelled_at_any_point_leave_clean_connections(
+        self, db: Database
+    ) -> None:
         await Account.create(owner="a", cents=3)
 
         async def work(number: int) -> None:
             async with db.transaction():
-                found = await Account.where(Account.cents == 3).select(Account.owner, Account.cents).all()
+                found = (
+                    await Account.where(Account.cents == 3)
+                    .select(Account.owner, Account.cents)
+                    .all()
+                )
                 assert found == [("a", 3)]
                 await Account.create(owner=f"new {number}")
                 raise KeyError  # never kept

@@ -160,9 +160,10 @@ async def test_a_restart_needs_none_of_the_application(
 
 
 async def test_a_connection_that_is_ended_undoes_its_transaction(server: Server) -> None:
-    async with Database.from_url(server.url) as db, Database.from_url(
-        server.url, name="other"
-    ) as other:
+    async with (
+        Database.from_url(server.url) as db,
+        Database.from_url(server.url, name="other") as other,
+    ):
         await db.push(Note)
         before = await Note.count()
         with pytest.raises(BackendUnavailableError):

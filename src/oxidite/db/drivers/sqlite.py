@@ -20,6 +20,7 @@ import aiosqlite
 
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.dialects import SQLITE, Dialect
+from oxidite.db.drivers.sqlite_functions import FUNCTIONS
 from oxidite.db.errors import (
     CheckError,
     ConflictingTransactionsError,
@@ -177,6 +178,8 @@ class SQLiteDriver(Driver):
             ) from exc
         for pragma in _PRAGMAS:
             await made.execute_fetchall(f"PRAGMA {pragma}")
+        for name, (width, function) in FUNCTIONS.items():
+            await made.create_function(name, width, function, deterministic=True)
         return SQLiteConnection(made)
 
 

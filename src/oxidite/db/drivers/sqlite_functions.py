@@ -1,0 +1,49 @@
+"""Functions that SQLite lacks. Each connection has them; they begin with ``ox_``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = ["FUNCTIONS"]
+
+
+def unhex(digits: str | None) -> bytes | None:
+    """Return the bytes that are written in hexadecimal digits."""
+    return None if digits is None else bytes.fromhex(digits)
+
+
+def json_contains(document: str | bytes | None, part: str | bytes | None) -> bool | None:
+    """Tell whether a JSON document has all that another one has."""
+    if document is None or part is None:
+        return None
+    return _contains(msgspec.json.decode(document), msgspec.json.decode(part), top=True)
+
+
+def _contains(whole: Any, part: Any, *, top: bool = False) -> bool:
+    match whole, part:
+        case dict(), dict():
+            return all(key in whole and _contains(whole[key], part[key]) for key in part)
+        case list(), list():
+            return all(any(_contains(mine, each) for mine in whole) for each in part)
+        case list(), dict():
+            return False
+        case list(), _:
+            # As PostgreSQL has it: a list contains a value of its own, at the top only.
+            return top and any(_same(mine, part) for mine in whole)
+        case _:
+            return _same(whole, part)
+
+
+def _same(one: Any, other: Any) -> bool:
+    # True is 1 in Python, and not in JSON.
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = {
+    "ox_unhex": (1, unhex),
+    "ox_json_contains": (2, json_contains),
+}
+"""By name: how many arguments, and what is called."""
