@@ -18,15 +18,9 @@ from oxidite.db.columns import Column, TableKey
 from oxidite.db.dialects import Dialect
 from oxidite.db.expressions import Call, Condition, Expr, Order, Value
 from oxidite.db.kinds import INTEGER, Kind
-from oxidite.db.statements import (
-    Deleted,
-    DeleteStatement,
-    InsertStatement,
-    SelectStatement,
-    Statement,
-    UpdateStatement,
-)
+from oxidite.db.statements import Deleted, SelectStatement, Statement
 from oxidite.db.table import Table
+from oxidite.db.writer import excluded_column, write_statement
 
 __all__ = ["DIALECTS", "Compiled", "compile_statement"]
 
@@ -78,18 +72,14 @@ class _Writer:
         self.dialect = dialect
         self.kinds: list[Kind] = []
         self.binds: dict[str, int] = {}
+        self.excluded: Any = None
+        """The row that an upsert was to insert, in what it does instead."""
         self._tables: dict[TableKey, Any] = {}
 
     def write(self, statement: Statement) -> Any:
-        match statement:
-            case SelectStatement():
-                return self.select(statement)
-            case InsertStatement():
-                return self.insert(statement)
-            case UpdateStatement():
-                return self.update(statement)
-            case DeleteStatement():
-                return self.delete(statement)
+        if isinstance(statement, SelectStatement):
+            return self.select(statement)
+        return write_statement(self, statement)
 
     # Statements.
 
@@ -145,47 +135,6 @@ class _Writer:
             made = made.where(condition)
         return made
 
-    def insert(self, insert: InsertStatement) -> Any:
-        table = self.table(insert.table.key, insert.table)
-        columns = [insert.table.by_name[name] for name in insert.columns]
-        rows = [{each.column_name: self.bind(each.kind) for each in columns} for _ in insert.rows]
-        make = postgresql.insert if self.dialect.name == "postgresql" else sqlite.insert
-        made: Any = make(table).values(rows if columns else {})
-        if insert.update is not None:
-            made = self.upsert(made, insert)
-        if insert.returning:
-            made = made.returning(*self.returned(insert.table, insert.returning))
-        return made
-
-    def upsert(self, made: Any, insert: InsertStatement) -> Any:
-        by_name = insert.table.by_name
-        names = [by_name[name].column_name for name in insert.update or ()]
-        conflict = [by_name[name].column_name for name in insert.conflict]
-        if not names:
-            return made.on_conflict_do_nothing(index_elements=conflict or None)
-        return made.on_conflict_do_update(
-            index_elements=conflict, set_={name: made.excluded[name] for name in names}
-        )
-
-    def update(self, update: UpdateStatement) -> Any:
-        table = self.table(update.table.key, update.table)
-        made: Any = sa.update(table)
-        # In the order of the statement: a dictionary would be sorted as the table has its columns.
-        made = made.ordered_values(
-            *(
-                (table.c[update.table.by_name[name].column_name], self.expr(expr))
-                for name, expr in zip(update.columns, update.exprs, strict=True)
-            )
-        )
-        made = self.where(made, update.where, update.table, update.table.key, update.deleted)
-        if update.returning:
-            made = made.returning(*self.returned(update.table, update.returning))
-        return made
-
-    def delete(self, delete: DeleteStatement) -> Any:
-        made = sa.delete(self.table(delete.table.key, delete.table))
-        return self.where(made, delete.where, delete.table, delete.table.key, delete.deleted)
-
     # Their parts.
 
     def table(self, key: TableKey, table: Table) -> Any:
@@ -194,10 +143,6 @@ class _Writer:
             made: Any = sa.table(key.name, *(sa.column(each.column_name) for each in table.columns))
             self._tables[key] = made.alias(key.alias) if key.alias else made
         return self._tables[key]
-
-    def returned(self, table: Table, names: Sequence[str]) -> list[Element]:
-        made = self.table(table.key, table)
-        return [made.c[table.by_name[name].column_name] for name in names]
 
     def scope(self, table: Table, key: TableKey, deleted: Deleted) -> list[Element]:
         """Return the condition that hides what seems to be deleted."""
@@ -233,6 +178,9 @@ class _Writer:
     def call(self, call: Call[Any, Any]) -> Element:
         if call.name in ("in", "not_in"):
             return self.in_(call)
+        if call.name == "excluded":
+            excluded: Element = excluded_column(self, call)
+            return excluded
         made: Element = _CALLS[call.name](*map(self.expr, call.args))
         return made
 

@@ -23,6 +23,7 @@ __all__ = [
     "FLOAT",
     "INTEGER",
     "INTERVAL",
+    "RAW",
     "TEXT",
     "TIME",
     "UUID_",
@@ -67,6 +68,8 @@ DATETIME: Kind = Kind("datetime", datetime)
 DATE: Kind = Kind("date", date)
 TIME: Kind = Kind("time", time)
 INTERVAL: Kind = Kind("interval", timedelta)
+RAW: Kind = Kind("raw", object)
+"""Values that are as the driver takes them already."""
 
 _PLAIN: dict[object, Kind] = {
     each.type: each

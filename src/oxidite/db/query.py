@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from msgspec.structs import replace
 
@@ -10,6 +10,7 @@ from oxidite.db.database import database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Call, Condition, Expr, Order
 from oxidite.db.kinds import INTEGER
+from oxidite.db.selecting import QueryActions
 from oxidite.db.statements import Lock, SelectStatement
 
 __all__ = ["Select"]
@@ -23,7 +24,7 @@ E = TypeVar("E")
 F = TypeVar("F")
 
 
-class Select(Generic[T]):
+class Select(QueryActions[T]):
     """The rows for which something holds, in an order; ``T`` is what a row becomes.
 
     It does not change: each method returns another one. Nothing is asked of the database before

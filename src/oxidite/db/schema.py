@@ -132,6 +132,7 @@ Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
 _TYPES: dict[tuple[str, DialectName], Make] = {
     ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
     ("integer", "postgresql"): sa.BigInteger,
+    ("text", "postgresql"): sa.Text,  # of an array; that of a column has a length
     **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},
     **{("float", each): sa.Double for each in ("sqlite", "postgresql")},
     ("bytes", "sqlite"): sa.LargeBinary,
