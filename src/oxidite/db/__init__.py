@@ -11,7 +11,16 @@
 """
 
 from oxidite.db.base import Connection, Done, Driver, Isolation
-from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
+from oxidite.db.columns import (
+    Assignment,
+    Col,
+    Column,
+    ColumnRules,
+    Declared,
+    OnDelete,
+    TableKey,
+    col,
+)
 from oxidite.db.database import Database, HasTable
 from oxidite.db.dialects import Dialect, DialectName
 from oxidite.db.errors import (
@@ -31,12 +40,14 @@ from oxidite.db.errors import (
     TransactionError,
     UniqueError,
 )
+from oxidite.db.explaining import BoundSQL
 from oxidite.db.expressions import Condition, Expr, Order, Shape, every, some
 from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
 from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.query import Select
+from oxidite.db.raw import RawQuery
 from oxidite.db.statements import (
     AnyExpr,
     Deleted,
@@ -50,10 +61,13 @@ from oxidite.db.statements import (
 )
 from oxidite.db.table import AnyColumn, Index, Table, index
 from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
+from oxidite.db.upserts import Upserted, excluded
 
 __all__ = [
     "AnyColumn",
     "AnyExpr",
+    "Assignment",
+    "BoundSQL",
     "CheckError",
     "Col",
     "Column",
@@ -92,6 +106,7 @@ __all__ = [
     "Plans",
     "PoolTimeoutError",
     "QueryError",
+    "RawQuery",
     "RowNotFoundError",
     "Rows",
     "Select",
@@ -109,9 +124,11 @@ __all__ = [
     "Turns",
     "UniqueError",
     "UpdateStatement",
+    "Upserted",
     "Version",
     "col",
     "every",
+    "excluded",
     "index",
     "some",
 ]

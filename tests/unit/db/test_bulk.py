@@ -102,7 +102,9 @@ class TestCreateMany:
     @pytest.mark.parametrize("count", SIZES)
     async def test_other_keys(self, count: int) -> None:
         await Nest.create_many([Nest(eggs=n) for n in range(count)])
-        await Ring.create_many([Ring(land="no", number=n, colors=["red", ""]) for n in range(count)])
+        await Ring.create_many(
+            [Ring(land="no", number=n, colors=["red", ""]) for n in range(count)]
+        )
 
         assert await Nest.count() == count
         assert (await Ring.get("no", count - 1)).colors == ["red", ""]
@@ -141,7 +143,7 @@ class TestCreateMany:
         assert await Bird.count() == count
 
     async def test_inside_a_transaction_it_belongs_to_it(self, db: Database) -> None:
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyError):  # noqa: PT012 - what is undone
             async with db.transaction():
                 await Bird.create_many(some(100))
                 assert await Bird.count() == 100
@@ -363,4 +365,6 @@ async def test_an_object_that_nobody_checked_is_refused(db: Database) -> None:
     wrong.created_at = datetime(2026, 1, 1)  # noqa: DTZ001 - that is the point
     with pytest.raises(ValidationError) as caught:
         await Nest.create_many([Nest(), wrong])
-    assert [(each.pointer, each.code) for each in caught.value.errors] == [("/1/created_at", "type")]
+    assert [(each.pointer, each.code) for each in caught.value.errors] == [
+        ("/1/created_at", "type")
+    ]
