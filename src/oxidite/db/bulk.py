@@ -30,7 +30,17 @@ from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import InsertStatement, SelectStatement
 from oxidite.db.table import Table
 
-__all__ = ["MOST_ARRAYS", "create_many", "load_many", "objects_of", "parts", "table_of", "whole"]
+__all__ = [
+    "MOST_ARRAYS",
+    "arrays_of",
+    "create_many",
+    "load_many",
+    "objects_of",
+    "parts",
+    "shorter",
+    "table_of",
+    "whole",
+]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 M = TypeVar("M")
@@ -75,7 +85,7 @@ async def create_many(model: type[M], objects: Iterable[M]) -> list[M]:
 async def _insert(database: Database, table: Table, many: Sequence[Any]) -> None:
     """Make rows whose values are all known."""
     rows = pack_all(table, many, database.dialect.name)
-    await _write(database, table, table.columns, rows)
+    await _write(database, table, rows)
     for one, row in zip(many, rows, strict=True):
         keep_row(one, row)
 
@@ -89,11 +99,8 @@ async def _insert_keyless(
         await _insert_counted(database, table, many, key)
         return
     rows = pack_all(table, many, dialect.name)
+    keys = await _write(database, table, rows, without=key, returning=key)
     place = table.places[key.name]
-    columns = [column for column in table.columns if column is not key]
-    keys = await _write(
-        database, table, columns, [row[:place] + row[place + 1 :] for row in rows], returning=key
-    )
     for one, row, made in zip(many, rows, keys, strict=True):
         setattr(one, key.name, made)
         keep_row(one, (*row[:place], made, *row[place + 1 :]))
@@ -122,16 +129,18 @@ async def _insert_counted(
 async def _write(
     database: Database,
     table: Table,
-    columns: Sequence[AnyColumn],
     rows: Sequence[BoundRow],
     *,
+    without: AnyColumn | None = None,
     returning: AnyColumn | None = None,
 ) -> list[Any]:
-    """Insert bound rows, all or none; returns the keys, in order, if they are asked for."""
+    """Insert bound rows, all or none, ``without`` a column; returns the keys, in order, if asked for."""
     dialect = database.dialect
+    columns = [column for column in table.columns if column is not without]
     names = tuple(column.name for column in columns)
     if dialect.unnests and names and fit_arrays(columns):
-        return await _write_arrays(database, table, names, rows, returning)
+        return await _write_arrays(database, table, names, rows, without, returning)
+    rows = shorter(table, rows, without)
     if returning is None and not dialect.locks_rows and len(rows) > _FEW:
         one = InsertStatement(table=table, columns=names, rows=rows[:1], is_bound=True)
         async with database.transaction():
@@ -139,10 +148,9 @@ async def _write(
         return []
     if returning is not None and not dialect.inserts_return:
         return await _write_singly(database, table, names, rows)
-    most = min(_MOST_ROWS, _MOST_VALUES // max(1, len(names))) if names else 1
     keys: list[Any] = []
     async with whole(database, len(rows) > 1):
-        for part in parts(rows, most):
+        for part in parts(rows, min(_MOST_ROWS, _MOST_VALUES // len(names)) if names else 1):
             statement = InsertStatement(
                 table=table,
                 columns=names,
@@ -153,8 +161,28 @@ async def _write(
             if returning is None:
                 await database.run(statement)
             else:
-                keys += sorted(made for (made,) in await database.fetch(statement))
+                keys += sorted([made for (made,) in await database.fetch(statement)])
     return keys
+
+
+def shorter(
+    table: Table, rows: Sequence[BoundRow], without: AnyColumn | None
+) -> Sequence[BoundRow]:
+    """Return rows without a column."""
+    if without is None:
+        return rows
+    place = table.places[without.name]
+    return [row[:place] + row[place + 1 :] for row in rows]
+
+
+def arrays_of(
+    table: Table, rows: Sequence[BoundRow], without: AnyColumn | None
+) -> list[tuple[object, ...]]:
+    """Return the columns of rows, one array each, without one of them."""
+    arrays: list[tuple[object, ...]] = list(zip(*rows, strict=True))
+    if without is not None:
+        del arrays[table.places[without.name]]
+    return arrays
 
 
 async def _write_arrays(
@@ -162,6 +190,7 @@ async def _write_arrays(
     table: Table,
     names: tuple[str, ...],
     rows: Sequence[BoundRow],
+    without: AnyColumn | None,
     returning: AnyColumn | None,
 ) -> list[Any]:
     keys: list[Any] = []
@@ -170,14 +199,14 @@ async def _write_arrays(
             statement = InsertArrays(
                 table=table,
                 columns=names,
-                arrays=list(zip(*rows[start : start + MOST_ARRAYS], strict=True)),
+                arrays=arrays_of(table, rows[start : start + MOST_ARRAYS], without),
                 returning=() if returning is None else (returning.name,),
             )
             if returning is None:
                 await database.run(statement)
             else:
                 # The keys are counted up as the rows are read, whatever order they are told in.
-                keys += sorted(made for (made,) in await database.fetch(statement))
+                keys += sorted([made for (made,) in await database.fetch(statement)])
     return keys
 
 
@@ -226,26 +255,25 @@ async def _load(database: Database, table: Table, many: Sequence[Any]) -> None:
     rows = pack_all(table, many, database.dialect.name)
     key = next((column for column in table.columns if column.is_generated), None)
     if key is None:
-        await _load_rows(database, table, table.columns, rows)
+        await _load_rows(database, table, rows, None)
         return
     place = table.places[key.name]
     keyed = [row for row in rows if row[place] is not UNSET]
-    keyless = [row[:place] + row[place + 1 :] for row in rows if row[place] is UNSET]
     if keyed:
-        await _load_rows(database, table, table.columns, keyed)
-    if keyless:
-        columns = [column for column in table.columns if column is not key]
-        await _load_rows(database, table, columns, keyless)
+        await _load_rows(database, table, keyed, None)
+    if len(keyed) < len(rows):
+        await _load_rows(database, table, [row for row in rows if row[place] is UNSET], key)
 
 
 async def _load_rows(
-    database: Database, table: Table, columns: Sequence[AnyColumn], rows: Sequence[BoundRow]
+    database: Database, table: Table, rows: Sequence[BoundRow], without: AnyColumn | None
 ) -> None:
-    if not database.dialect.copies:
-        await _write(database, table, columns, rows)
+    columns = [column.column_name for column in table.columns if column is not without]
+    if not database.dialect.copies or not columns:
+        await _write(database, table, rows, without=without)
         return
     async with connection_of(database, write=True) as connection:
-        await connection.copy(table.name, [column.column_name for column in columns], rows)
+        await connection.copy(table.name, columns, shorter(table, rows, without))
 
 
 async def _chunks(objects: Iterable[M] | AsyncIterable[M], size: int) -> AsyncIterator[Sequence[M]]:
@@ -290,9 +318,10 @@ def objects_of(
     if isinstance(objects, model):
         raise QueryError(f"One {model.__name__} is no list of them: put it into one, [user].")
     many = list(objects)
+    if not set(map(type, many)) <= {model}:
+        place = next(place for place, one in enumerate(many) if type(one) is not model)
+        raise QueryError(f"{model.__name__} was expected at {start + place}, not {many[place]!r}.")
     for place, one in enumerate(many, start=start):
-        if type(one) is not model:
-            raise QueryError(f"{model.__name__} was expected at {place}, not {one!r}.")
         if (row_of(one) is not None) is not saved:
             raise QueryError(
                 f"The {model.__name__} at {place} has no row: it was never saved. Make it with "

@@ -91,7 +91,10 @@ def _moment(value: datetime) -> datetime:
 
 
 def _moment_text(value: datetime) -> str:
-    return _moment(value).replace(tzinfo=None).isoformat(" ", "microseconds")
+    # PERF: nearly all are in UTC already; benchmark `db insert`.
+    if value.tzinfo is not UTC:
+        value = _moment(value)
+    return value.isoformat(" ", "microseconds")[:26]  # without +00:00
 
 
 def _text_moment(value: str) -> datetime:

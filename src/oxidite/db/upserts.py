@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from oxidite.db.arrays import InsertArrays, fit_arrays
 from oxidite.db.assignments import Assigned, assigned, noted
-from oxidite.db.bulk import MOST_ARRAYS, objects_of, parts, table_of, whole
+from oxidite.db.bulk import MOST_ARRAYS, arrays_of, objects_of, parts, shorter, table_of, whole
 from oxidite.db.columns import Assignment, Column
 from oxidite.db.database import Database, database_of
 from oxidite.db.errors import ConflictingTransactionsError, QueryError
@@ -137,9 +137,6 @@ async def _write(
 ) -> list[tuple[Any, bool]]:
     """Run the statements of an upsert; returns the rows they touched, and which of them are new."""
     columns = [column for column in table.columns if column is not without]
-    if without is not None:
-        place = table.places[without.name]
-        rows = [row[:place] + row[place + 1 :] for row in rows]
     dialect = database.dialect
     common: dict[str, Any] = {
         "table": table,
@@ -153,9 +150,10 @@ async def _write(
     found: list[Any] = []
     if dialect.unnests and fit_arrays(columns):
         for start in range(0, len(rows), MOST_ARRAYS):
-            arrays = list(zip(*rows[start : start + MOST_ARRAYS], strict=True))
+            arrays = arrays_of(table, rows[start : start + MOST_ARRAYS], without)
             found += await database.fetch(InsertArrays(arrays=arrays, **common))
     else:
+        rows = shorter(table, rows, without)
         for part in parts(rows, min(_MOST_ROWS, max(1, _MOST_VALUES // len(columns)))):
             found += await database.fetch(InsertStatement(rows=part, is_bound=True, **common))
     if not dialect.tells_inserted:

@@ -111,7 +111,8 @@ class TestRows:
         assert await db.sql("SELECT sum(rank) FROM shops").into(int).one() == 10
         assert await db.sql("SELECT avg(rank) FROM shops").into(float).one() == 2.0
         assert await db.sql("SELECT count(*) FROM shops").scalar() == 5
-        assert await db.sql("SELECT max(created_at) FROM shops").into(datetime).one()
+        latest = await db.sql("SELECT max(created_at) FROM shops").into(datetime).one()
+        assert latest.tzinfo is UTC
 
     async def test_models_can_be_saved(self, db: Database) -> None:
         found = await db.sql("SELECT * FROM shops WHERE rank = :rank", rank=3).into(Shop).one()

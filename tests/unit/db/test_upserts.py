@@ -87,10 +87,10 @@ class TestUpsert:
 
     async def test_an_expression_of_both_rows(self) -> None:
         await Page.create(path="/", visits=10)
-        for _ in range(2):
-            page = Page(path="/", visits=5)
+        page = Page(path="/", visits=5)
+        for again in (Page(path="/", visits=5), page):
             await Page.upsert(
-                page,
+                again,
                 on=[Page.path],
                 update=[Page.visits.to(Page.visits + excluded(Page.visits)), Page.title.to("x")],
             )
