@@ -22,7 +22,7 @@ from oxidite.db.columns import (
     col,
 )
 from oxidite.db.database import Database, HasTable
-from oxidite.db.dialects import Dialect, DialectName
+from oxidite.db.dialects import Dialect, DialectName, Placeholders
 from oxidite.db.errors import (
     CheckError,
     ConflictingTransactionsError,
@@ -47,7 +47,8 @@ from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
 from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.query import Select
-from oxidite.db.raw import RawQuery
+from oxidite.db.raw import RawOwner, RawQuery
+from oxidite.db.rows import RowReader
 from oxidite.db.statements import (
     AnyExpr,
     Deleted,
@@ -102,12 +103,15 @@ __all__ = [
     "Order",
     "OverlapError",
     "Owner",
+    "Placeholders",
     "Plan",
     "Plans",
     "PoolTimeoutError",
     "QueryError",
+    "RawOwner",
     "RawQuery",
     "RowNotFoundError",
+    "RowReader",
     "Rows",
     "Select",
     "SelectStatement",
