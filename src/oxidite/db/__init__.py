@@ -10,6 +10,7 @@
         found = await User.where(User.email.endswith("@example.com")).all()
 """
 
+from oxidite.db.arrays import DeleteArrays, InsertArrays, UpdateArrays
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.columns import (
     Assignment,
@@ -47,7 +48,7 @@ from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
 from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.query import Select
-from oxidite.db.raw import RawOwner, RawQuery
+from oxidite.db.raw import CoreStatement, RawOwner, RawQuery
 from oxidite.db.rows import RowReader
 from oxidite.db.statements import (
     AnyExpr,
@@ -77,9 +78,11 @@ __all__ = [
     "ConflictingTransactionsError",
     "Connection",
     "ConstraintError",
+    "CoreStatement",
     "Database",
     "DatabaseError",
     "Declared",
+    "DeleteArrays",
     "DeleteStatement",
     "Deleted",
     "Dialect",
@@ -89,6 +92,7 @@ __all__ = [
     "Expr",
     "HasTable",
     "Index",
+    "InsertArrays",
     "InsertStatement",
     "Isolation",
     "Join",
@@ -127,6 +131,7 @@ __all__ = [
     "TransactionError",
     "Turns",
     "UniqueError",
+    "UpdateArrays",
     "UpdateStatement",
     "Upserted",
     "Version",

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy.sql import Executable
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.selectable import SelectBase
 
 from oxidite.db.binding import bind_value
 from oxidite.db.compiler import DIALECTS
 from oxidite.db.errors import QueryError
-from oxidite.db.raw import RawOwner, RawQuery
+from oxidite.db.raw import CoreStatement, RawOwner, RawQuery
 from oxidite.db.rows import row_reader
 
 __all__ = ["core_query"]
 
 
-def core_query(owner: RawOwner, statement: Executable) -> RawQuery[tuple[Any, ...]]:
+def core_query(owner: RawOwner, statement: CoreStatement) -> RawQuery[tuple[Any, ...]]:
     """Return a query of a statement; its values are bound by their Python types, as in raw SQL.
 
     Raises:
@@ -35,5 +35,7 @@ def core_query(owner: RawOwner, statement: Executable) -> RawQuery[tuple[Any, ..
     )
     params = compiled.construct_params()
     values = [bind_value(name, params[name], dialect) for name in compiled.positiontup or ()]
-    reads = statement.is_select and getattr(statement, "_for_update_arg", None) is None
+    reads = (
+        isinstance(statement, SelectBase) and getattr(statement, "_for_update_arg", None) is None
+    )
     return RawQuery(owner, str(compiled), values, not reads, row_reader(None, dialect))

@@ -11,22 +11,17 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, LiteralString, Protocol, Self
+from typing import Any, LiteralString, Protocol, Self
 
 from oxidite.db.base import Done, Driver, Isolation
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.plan import Plan, Plans
-from oxidite.db.raw import RawQuery, bound_sql
+from oxidite.db.raw import CoreStatement, RawQuery, bound_sql
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
-
-if TYPE_CHECKING:
-    # Half a second of CPU; who has made a statement has paid it.
-    from sqlalchemy import Table as SATable
-    from sqlalchemy.sql import Executable
 
 __all__ = ["Database", "HasTable", "database_of"]
 
@@ -150,7 +145,7 @@ class Database:
         """
         return bound_sql(self, text, values)
 
-    def sa(self, statement: Executable) -> RawQuery[tuple[Any, ...]]:
+    def sa(self, statement: CoreStatement) -> RawQuery[tuple[Any, ...]]:
         """Make a query of a statement of SQLAlchemy's Core, to be run by our driver.
 
         Values are bound by their Python types, and rows are what the driver has: ``into`` converts them.
@@ -159,8 +154,8 @@ class Database:
 
         return core_query(self, statement)
 
-    def sa_table(self, model: HasTable) -> SATable:
-        """Return the table of a model as SQLAlchemy's Core knows it, for ``sa``."""
+    def sa_table(self, model: HasTable) -> Any:  # SQLAlchemy is not imported to name a type
+        """Return the ``sqlalchemy.Table`` of a model, for statements that ``sa`` runs."""
         from oxidite.db.schema import metadata
 
         table = model.__table__

@@ -15,10 +15,18 @@ from oxidite.db.rows import RowReader, row_reader
 from oxidite.db.running import fetch_named, run_sql, stream_rows
 from oxidite.db.transaction import Owner
 
-__all__ = ["RawOwner", "RawQuery", "bound_sql"]
+__all__ = ["CoreStatement", "RawOwner", "RawQuery", "bound_sql"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class CoreStatement(Protocol):
+    """A statement of SQLAlchemy's Core, such as ``sqlalchemy.select(table)``."""
+
+    def compile(self, *args: Any, **options: Any) -> Any:  # SQLAlchemy's own
+        """Write it as SQL."""
+        ...
 
 
 class RawOwner(Owner, Protocol):
