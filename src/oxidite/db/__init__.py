@@ -10,13 +10,49 @@
         found = await User.where(User.email.endswith("@example.com")).all()
 """
 
-from oxidite.db import functions as fn
-from oxidite.db.aliases import alias, optional
-from oxidite.db.base import Connection, Done, Driver, Isolation
-from oxidite.db.choosing import Allowed, filter_by, sort_by
-from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
-from oxidite.db.database import Database, HasTable
-from oxidite.db.dialects import Dialect, DialectName, Returning
+from oxidite.db import (
+    functions as fn,
+)
+from oxidite.db.aliases import (
+    alias,
+    optional,
+)
+from oxidite.db.arrays import (
+    DeleteArrays,
+    InsertArrays,
+    UpdateArrays,
+)
+from oxidite.db.base import (
+    Connection,
+    Done,
+    Driver,
+    Isolation,
+)
+from oxidite.db.choosing import (
+    Allowed,
+    filter_by,
+    sort_by,
+)
+from oxidite.db.columns import (
+    Assignment,
+    Col,
+    Column,
+    ColumnRules,
+    Declared,
+    OnDelete,
+    TableKey,
+    col,
+)
+from oxidite.db.database import (
+    Database,
+    HasTable,
+)
+from oxidite.db.dialects import (
+    Dialect,
+    DialectName,
+    Placeholders,
+    Returning,
+)
 from oxidite.db.errors import (
     CheckError,
     ConflictingTransactionsError,
@@ -34,6 +70,9 @@ from oxidite.db.errors import (
     TransactionError,
     UniqueError,
 )
+from oxidite.db.explaining import (
+    BoundSQL,
+)
 from oxidite.db.expressions import (
     Condition,
     Expr,
@@ -45,14 +84,48 @@ from oxidite.db.expressions import (
     every,
     some,
 )
-from oxidite.db.functions import DatePart, TruncatedTo
-from oxidite.db.kinds import Kind
-from oxidite.db.mixins import SoftDeletes, Timestamps, Version
-from oxidite.db.model import Model
-from oxidite.db.paths import JsonPath, JsonScalar
-from oxidite.db.plan import Plan, Plans, Rows
-from oxidite.db.query import Derived, Select
-from oxidite.db.selects import DerivedColumn, DerivedTable, Part, SetOperator
+from oxidite.db.functions import (
+    DatePart,
+    TruncatedTo,
+)
+from oxidite.db.kinds import (
+    Kind,
+)
+from oxidite.db.mixins import (
+    SoftDeletes,
+    Timestamps,
+    Version,
+)
+from oxidite.db.model import (
+    Model,
+)
+from oxidite.db.paths import (
+    JsonPath,
+    JsonScalar,
+)
+from oxidite.db.plan import (
+    Plan,
+    Plans,
+    Rows,
+)
+from oxidite.db.query import (
+    Derived,
+    Select,
+)
+from oxidite.db.raw import (
+    CoreStatement,
+    RawOwner,
+    RawQuery,
+)
+from oxidite.db.rows import (
+    RowReader,
+)
+from oxidite.db.selects import (
+    DerivedColumn,
+    DerivedTable,
+    Part,
+    SetOperator,
+)
 from oxidite.db.statements import (
     AnyExpr,
     Deleted,
@@ -64,16 +137,39 @@ from oxidite.db.statements import (
     Statement,
     UpdateStatement,
 )
-from oxidite.db.subqueries import HasStatement, exists
-from oxidite.db.table import AnyColumn, Index, Table, index
-from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
-from oxidite.db.windows import Aggregate, Frame, Window
+from oxidite.db.subqueries import (
+    HasStatement,
+    exists,
+)
+from oxidite.db.table import (
+    AnyColumn,
+    Index,
+    Table,
+    index,
+)
+from oxidite.db.transaction import (
+    Owner,
+    Transaction,
+    TransactionBlock,
+    Turns,
+)
+from oxidite.db.upserts import (
+    Upserted,
+    excluded,
+)
+from oxidite.db.windows import (
+    Aggregate,
+    Frame,
+    Window,
+)
 
 __all__ = [
     "Aggregate",
     "Allowed",
     "AnyColumn",
     "AnyExpr",
+    "Assignment",
+    "BoundSQL",
     "CheckError",
     "Col",
     "Column",
@@ -82,10 +178,12 @@ __all__ = [
     "ConflictingTransactionsError",
     "Connection",
     "ConstraintError",
+    "CoreStatement",
     "Database",
     "DatabaseError",
     "DatePart",
     "Declared",
+    "DeleteArrays",
     "DeleteStatement",
     "Deleted",
     "Derived",
@@ -100,6 +198,7 @@ __all__ = [
     "HasStatement",
     "HasTable",
     "Index",
+    "InsertArrays",
     "InsertStatement",
     "IsJson",
     "Isolation",
@@ -118,12 +217,16 @@ __all__ = [
     "OverlapError",
     "Owner",
     "Part",
+    "Placeholders",
     "Plan",
     "Plans",
     "PoolTimeoutError",
     "QueryError",
+    "RawOwner",
+    "RawQuery",
     "Returning",
     "RowNotFoundError",
+    "RowReader",
     "Rows",
     "Select",
     "SelectStatement",
@@ -143,12 +246,15 @@ __all__ = [
     "TruncatedTo",
     "Turns",
     "UniqueError",
+    "UpdateArrays",
     "UpdateStatement",
+    "Upserted",
     "Version",
     "Window",
     "alias",
     "col",
     "every",
+    "excluded",
     "exists",
     "filter_by",
     "fn",

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from oxidite.db.dialects import Dialect
+from oxidite.db.errors import DatabaseError
 
 __all__ = ["Connection", "Done", "Driver", "Isolation"]
 
@@ -43,12 +44,25 @@ class Connection(Protocol):
         """Run a statement that has no rows."""
         ...
 
-    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement once for each of ``rows``, in one go."""
+    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> Done:
+        """Run a statement once for each of ``rows``, in one go.
+
+        Returns how many rows it touched in all, -1 where the driver does not know.
+        """
         ...
 
+    async def fetch_named(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
+        """Run a statement and return all its rows; each is read by position and has ``keys()``."""
+        ...
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        """Write many rows by the database's own way for that; where ``Dialect.copies`` says so."""
+        raise DatabaseError("This database has no COPY.")
+
     def stream(self, sql: str, values: Sequence[object], size: int) -> AsyncIterator[Sequence[Any]]:
-        """Yield the rows by ``size`` as they are read; inside a transaction."""
+        """Yield the rows by ``size`` as they are read, inside a transaction; they have ``keys()``."""
         ...
 
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
@@ -71,6 +85,11 @@ class Driver(AbstractAsyncContextManager["Driver"], Protocol):
     def dialect(self) -> Dialect:
         """What the database can do; known once it is open."""
         ...
+
+    @property
+    def has_one_connection(self) -> bool:
+        """Whether all share one connection, so that who keeps it keeps it from everybody."""
+        return False
 
     def connection(self, *, write: bool) -> AbstractAsyncContextManager[Connection]:
         """Take a connection, for a statement or a transaction.

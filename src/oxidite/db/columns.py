@@ -24,7 +24,17 @@ from oxidite.db.expressions import Condition, Expr, IsJson, Shape
 from oxidite.db.kinds import INTEGER, Kind
 from oxidite.db.paths import JsonPath, json_path
 
-__all__ = ["COLUMN", "Col", "Column", "ColumnRules", "Declared", "OnDelete", "TableKey", "col"]
+__all__ = [
+    "COLUMN",
+    "Assignment",
+    "Col",
+    "Column",
+    "ColumnRules",
+    "Declared",
+    "OnDelete",
+    "TableKey",
+    "col",
+]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -127,6 +137,10 @@ class Column(Expr[O, R]):
             and declared.default_factory is None
         )
 
+    def to(self, value: R | Expr[O, Any]) -> Assignment:
+        """Say what the column is to become in an update: ``User.age.to(User.age + 1)``."""
+        return Assignment(self, value)
+
     def of(self, table: TableKey) -> Column[O, R]:
         """Return this column of another alias of its table."""
         return Column(table, self.name, self.kind, self.declared, nullable=self.nullable)
@@ -141,6 +155,19 @@ class Column(Expr[O, R]):
 
     def __repr__(self) -> str:
         return f"<column {self.table.label}.{self.column_name}>"
+
+
+class Assignment:
+    """What a column is to become in an update: a value, or an expression of the row."""
+
+    __slots__ = ("column", "value")
+
+    def __init__(self, column: Column[Any, Any], value: object) -> None:
+        self.column: Column[Any, Any] = column
+        self.value: object = value
+
+    def __repr__(self) -> str:
+        return f"<{self.column!r} to {self.value!r}>"
 
 
 _numbers = count(1)

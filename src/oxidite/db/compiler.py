@@ -15,7 +15,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 
 from oxidite.db.columns import TableKey
-from oxidite.db.dialects import Dialect, Returning
+from oxidite.db.dialects import Dialect
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Condition, Order
 from oxidite.db.kinds import INTEGER, Kind
@@ -29,9 +29,10 @@ from oxidite.db.selects import (
     outputs,
     seen_before,
 )
+from oxidite.db.sql.statements import write_statement
 from oxidite.db.sql.types import Element, number
 from oxidite.db.sql.writing import ExpressionWriter
-from oxidite.db.statements import DeleteStatement, InsertStatement, Statement, UpdateStatement
+from oxidite.db.statements import Statement
 from oxidite.db.table import Table
 
 __all__ = ["DIALECTS", "Compiled", "compile_statement"]
@@ -85,12 +86,6 @@ DIALECTS: Mapping[str, sa.Dialect] = {
     "mariadb": _mysql(MariaDBDialect),
     "mysql": _mysql(mysql.dialect),
 }
-_INSERTS: Mapping[str, Callable[..., Any]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-    "mariadb": mysql.insert,
-    "mysql": mysql.insert,
-}
 
 
 class _Writer(ExpressionWriter):
@@ -101,15 +96,9 @@ class _Writer(ExpressionWriter):
         self._steps: dict[TableKey, Any] = {}
 
     def write(self, statement: Statement) -> Any:
-        match statement:
-            case SelectStatement():
-                return self.select(statement)
-            case InsertStatement():
-                return self.insert(statement)
-            case UpdateStatement():
-                return self.update(statement)
-            case DeleteStatement():
-                return self.delete(statement)
+        if isinstance(statement, SelectStatement):
+            return self.select(statement)
+        return write_statement(self, statement)
 
     # Statements.
 
@@ -275,67 +264,6 @@ class _Writer(ExpressionWriter):
         for condition in (*map(self.expr, conditions), *self.scope(table, key, deleted)):
             made = made.where(condition)
         return made
-
-    def insert(self, insert: InsertStatement) -> Any:
-        table = self.table(insert.table.key, insert.table)
-        columns = [insert.table.by_name[name] for name in insert.columns]
-        rows = [{each.column_name: self.bind(each.kind) for each in columns} for _ in insert.rows]
-        made: Any = _INSERTS[self.dialect.name](table).values(rows if columns else {})
-        if insert.update is not None:
-            made = self.upsert(made, insert)
-        if insert.returning:
-            self.check_returning("insert")
-            made = made.returning(*self.returned(insert.table, insert.returning))
-        return made
-
-    def upsert(self, made: Any, insert: InsertStatement) -> Any:
-        by_name = insert.table.by_name
-        names = [by_name[name].column_name for name in insert.update or ()]
-        conflict = [by_name[name].column_name for name in insert.conflict]
-        if not self.dialect.conflict_columns:
-            # Without anything to update, a column is set to what it is: IGNORE would hide other errors.
-            key = self.table(insert.table.key, insert.table).c[insert.table.columns[0].column_name]
-            return made.on_duplicate_key_update(
-                [(name, made.inserted[name]) for name in names] or [(key.name, key)]
-            )
-        if not names:
-            return made.on_conflict_do_nothing(index_elements=conflict or None)
-        return made.on_conflict_do_update(
-            index_elements=conflict, set_={name: made.excluded[name] for name in names}
-        )
-
-    def update(self, update: UpdateStatement) -> Any:
-        table = self.table(update.table.key, update.table)
-        made: Any = sa.update(table)
-        # In the order of the statement: a dictionary would be sorted as the table has its columns.
-        made = made.ordered_values(
-            *(
-                (table.c[update.table.by_name[name].column_name], self.expr(expr))
-                for name, expr in zip(update.columns, update.exprs, strict=True)
-            )
-        )
-        made = self.where(made, update.where, update.table, update.table.key, update.deleted)
-        if update.returning:
-            self.check_returning("update")
-            made = made.returning(*self.returned(update.table, update.returning))
-        return made
-
-    def delete(self, delete: DeleteStatement) -> Any:
-        made = sa.delete(self.table(delete.table.key, delete.table))
-        return self.where(made, delete.where, delete.table, delete.table.key, delete.deleted)
-
-    # Their parts.
-
-    def returned(self, table: Table, names: Sequence[str]) -> list[Element]:
-        made = self.table(table.key, table)
-        return [made.c[table.by_name[name].column_name] for name in names]
-
-    def check_returning(self, statement: Returning) -> None:
-        if statement not in self.dialect.returning:
-            raise QueryError(
-                f"{self.dialect.product} does not return the rows of an {statement.upper()}. Read them "
-                "with a query, in the same transaction."
-            )
 
     def scope(self, table: Table, key: TableKey, deleted: Deleted) -> list[Element]:
         """Return the condition that hides what seems to be deleted."""

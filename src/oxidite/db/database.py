@@ -11,13 +11,14 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, LiteralString, Protocol, Self
 
 from oxidite.db.base import Done, Driver, Isolation
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.plan import Plan, Plans
+from oxidite.db.raw import CoreStatement, RawQuery, bound_sql
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
@@ -130,6 +131,35 @@ class Database:
                 return await connection.fetch(plan.sql, bound)
         async with self.driver.connection(write=write) as connection:
             return await connection.fetch(plan.sql, bound)
+
+    # The ways out.
+
+    def sql(self, text: LiteralString, /, **values: object) -> RawQuery[tuple[Any, ...]]:
+        """Make a query of SQL: ``await db.sql("SELECT … WHERE age > :age", age=3).into(Row).all()``.
+
+        Values are bound by their names; ``IN :ids`` takes a list. The text is a literal, so that nobody
+        puts values into it.
+
+        Raises:
+            QueryError: a parameter has no value, or a value no parameter.
+        """
+        return bound_sql(self, text, values)
+
+    def sa(self, statement: CoreStatement) -> RawQuery[tuple[Any, ...]]:
+        """Make a query of a statement of SQLAlchemy's Core, to be run by our driver.
+
+        Values are bound by their Python types, and rows are what the driver has: ``into`` converts them.
+        """
+        from oxidite.db.core import core_query
+
+        return core_query(self, statement)
+
+    def sa_table(self, model: HasTable) -> Any:  # SQLAlchemy is not imported to name a type
+        """Return the ``sqlalchemy.Table`` of a model, for statements that ``sa`` runs."""
+        from oxidite.db.schema import metadata
+
+        table = model.__table__
+        return metadata([table], self.dialect).tables[table.name]
 
     # Transactions.
 

@@ -13,10 +13,12 @@ __all__ = [
     "SQLITE",
     "Dialect",
     "DialectName",
+    "Placeholders",
     "Returning",
 ]
 
 DialectName: TypeAlias = Literal["sqlite", "postgresql", "mariadb", "mysql"]
+Placeholders: TypeAlias = Literal["numeric", "qmark"]
 Returning: TypeAlias = Literal["insert", "update", "delete"]
 """A statement that may return the rows it changed."""
 ONLY = "__only_"
@@ -69,6 +71,16 @@ class Dialect:
     """Whether text and lists can be put together in an order."""
     exact_decimals: bool = True
     """Whether it computes with Decimals without losing digits."""
+    placeholders: Placeholders = "qmark"
+    """How a parameter is written: ``?`` or ``$1``."""
+    unnests: bool = False
+    """Whether rows can be given as one array for each column, so that any number has one plan."""
+    copies: bool = False
+    """Whether there is a way of its own for very many rows (COPY)."""
+    tells_inserted: bool = False
+    """Whether an upsert can tell a row that it inserted from one that it changed."""
+    analyzes: bool = False
+    """Whether EXPLAIN can run the statement and tell what it took."""
 
 
 SQLITE = Dialect(
@@ -108,6 +120,11 @@ POSTGRESQL = Dialect(
     distinct_on=True,
     aggregate_filter=True,
     ordered_aggregates=True,
+    placeholders="numeric",
+    unnests=True,
+    copies=True,
+    tells_inserted=True,
+    analyzes=True,
 )
 MARIADB = Dialect(
     name="mariadb",

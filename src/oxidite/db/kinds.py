@@ -27,6 +27,7 @@ __all__ = [
     "INTERVAL",
     "JSON",
     "PATH",
+    "RAW",
     "TEXT",
     "TIME",
     "UUID_",
@@ -80,6 +81,8 @@ WHOLE: Kind = Kind("whole", int)
 """The sum of integers, which some databases give as a Decimal."""
 PATH: Kind = Kind("path", tuple)
 """The way into a JSON document: keys and places."""
+RAW: Kind = Kind("raw", object)
+"""Values that are as the driver takes them already."""
 
 _PLAIN: dict[object, Kind] = {
     each.type: each

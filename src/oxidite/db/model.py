@@ -40,6 +40,7 @@ from oxidite.db.query import Select
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
 from oxidite.db.table import Index, Table
+from oxidite.db.writing import ModelWrites
 
 __all__ = ["Model"]
 
@@ -184,7 +185,7 @@ def _place(namespace: dict[str, Any], name: str, annotation: object, declared: D
         namespace.pop(name, None)
 
 
-class Model(State, _Struct, metaclass=ModelType, abstract=True):
+class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
     """A row of a table.
 
     ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``database`` the
@@ -290,6 +291,14 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
     async def force_delete(self) -> None:
         """Delete the row, with ``SoftDeletes`` too."""
         await saving.delete(self, force=True)
+
+    async def restore(self) -> None:
+        """Bring the row back that only seems to be deleted.
+
+        Raises:
+            UniqueError: another row has taken a unique value since.
+        """
+        await saving.restore(self)
 
     async def refresh(self) -> Self:
         """Read the row again, and forget what was changed.

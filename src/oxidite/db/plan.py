@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from oxidite.db.codecs import Codec, binder, reader
 from oxidite.db.dialects import Dialect
 from oxidite.db.expressions import AnyExpr
-from oxidite.db.kinds import Kind
+from oxidite.db.kinds import BOOLEAN, Kind
 from oxidite.db.selects import RowOf, SelectStatement
 from oxidite.db.statements import Statement
 from oxidite.db.table import Table
@@ -98,8 +98,13 @@ def _reader(statement: Statement, dialect: Dialect) -> Callable[[Rows], list[Any
         if any(isinstance(each, RowOf) for each in statement.columns):
             return mixed_reader(statement.columns, dialect)
         return tuple_reader([each.kind for each in statement.columns], dialect)
+    if getattr(statement, "as_objects", False):
+        return object_reader(statement.table, dialect)
     returning: tuple[str, ...] = getattr(statement, "returning", ())
-    return tuple_reader([statement.table.by_name[name].kind for name in returning], dialect)
+    kinds = [statement.table.by_name[name].kind for name in returning]
+    if getattr(statement, "tells", False):
+        kinds.append(BOOLEAN)
+    return tuple_reader(kinds, dialect)
 
 
 def tuple_reader(kinds: Iterable[Kind], dialect: Dialect) -> Callable[[Rows], list[Any]]:

@@ -7,6 +7,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, ove
 
 from msgspec.structs import replace
 
+from oxidite.db.actions import QueryActions
 from oxidite.db.aliases import table_of
 from oxidite.db.database import HasTable, database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
@@ -50,7 +51,7 @@ F = TypeVar("F")
 _Item: TypeAlias = type[Any] | Selectable[Any]
 
 
-class Select(Subselect[T], Generic[T]):
+class Select(Subselect[T], QueryActions[T]):
     """The rows for which something holds, in an order; ``T`` is what a row becomes.
 
     It does not change: each method returns another one. Nothing is asked of the database before

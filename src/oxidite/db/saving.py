@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from oxidite.clock import now
+from oxidite.db.assignments import assigned, noted
 from oxidite.db.codecs import binder, reader
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
@@ -23,7 +25,16 @@ from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import DeleteStatement, InsertStatement, SelectStatement, UpdateStatement
 from oxidite.db.table import Table
 
-__all__ = ["changed", "delete", "insert", "insert_many", "refresh", "save"]
+__all__ = [
+    "changed",
+    "delete",
+    "increment",
+    "insert",
+    "insert_many",
+    "refresh",
+    "restore",
+    "save",
+]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
@@ -161,6 +172,59 @@ async def delete(one: Any, *, force: bool = False) -> None:
         )
     )
     forget_row(one)
+
+
+async def restore(one: Any) -> None:
+    """Bring the row of an object back that only seems to be deleted."""
+    table: Table = type(one).__table__
+    if table.soft_deletes is None:
+        raise DatabaseError(
+            f"A {type(one).__name__} that is deleted is gone: it has no SoftDeletes."
+        )
+    setattr(one, table.soft_deletes.name, None)
+    await save(one)
+
+
+async def increment(one: Any, column: AnyColumn, by: Any) -> Any:
+    """Add to a column of an object in the database, and read back what it is now.
+
+    Raises:
+        RowNotFoundError: its row is gone.
+    """
+    table: Table = type(one).__table__
+    row = row_of(one)
+    if row is None:
+        raise DatabaseError(f"This {type(one).__name__} has no row yet: save it first.")
+    found = noted(table, assigned(table, [column.to(column + by)], {}))
+    database = database_of(table)
+    where = _key_conditions(table, row, database.dialect)
+    names = tuple(found)
+    update = UpdateStatement(
+        table=table, columns=names, exprs=tuple(found.values()), where=where, deleted="with"
+    )
+    if "update" in database.dialect.returning:
+        rows = await database.fetch(replace(update, returning=names))
+    else:
+        async with database.transaction():
+            await database.run(update)
+            rows = await database.fetch(
+                SelectStatement(
+                    table=table,
+                    source=table.key,
+                    where=where,
+                    deleted="with",
+                    columns=tuple(table.by_name[name] for name in names),
+                )
+            )
+    if not rows:
+        raise RowNotFoundError(f"The row of this {type(one).__name__} is not there any more.")
+    kept = list(row)
+    for name, value in zip(names, rows[0], strict=True):
+        setattr(one, name, value)
+        bind = binder(table.by_name[name].kind, database.dialect.name)
+        kept[table.places[name]] = value if bind is None or value is None else bind(value)
+    keep_row(one, tuple(kept))
+    return getattr(one, column.name)
 
 
 async def refresh(one: Any) -> None:

@@ -216,6 +216,7 @@ _TYPES: dict[tuple[str, DialectName], Make] = {
     **{("text", each): sa.Text for each in ("sqlite", "postgresql")},
     ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
     ("integer", "postgresql"): sa.BigInteger,
+    ("text", "postgresql"): sa.Text,  # of an array; that of a column has a length
     **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},
     **{("float", each): sa.Double for each in ("sqlite", "postgresql")},
     ("bytes", "sqlite"): sa.LargeBinary,

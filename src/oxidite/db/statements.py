@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from oxidite.db.arrays import DeleteArrays, InsertArrays, UpdateArrays
 from oxidite.db.expressions import AnyExpr, Condition
 from oxidite.db.selects import Deleted, Join, Lock, SelectStatement
 from oxidite.db.table import Table
@@ -31,8 +32,10 @@ __all__ = [
 class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):
     """An INSERT of one row, or of many with the same columns.
 
-    ``update`` makes it an upsert: of which columns, when a row with the same ``conflict`` columns is
-    there; without any, that row is left alone. ``returning`` are columns to be read back.
+    ``update`` makes it an upsert: which columns become what (``exprs``), when a row with the same
+    ``conflict`` columns is there; without any, that row is left alone. ``returning`` are columns to be
+    read back, and ``tells`` one more that tells whether the row is new. The values of ``is_bound`` rows
+    are as the driver takes them already.
     """
 
     table: Table
@@ -40,7 +43,10 @@ class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):
     rows: Sequence[Sequence[object]]
     conflict: tuple[str, ...] = ()
     update: tuple[str, ...] | None = None
+    exprs: tuple[AnyExpr, ...] = ()
     returning: tuple[str, ...] = ()
+    tells: bool = False
+    is_bound: bool = False
 
     def key(self) -> Hashable:
         """Return what decides the SQL."""
@@ -51,16 +57,25 @@ class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):
             len(self.rows),
             self.conflict,
             self.update,
+            tuple([each.shape for each in self.exprs]),
             self.returning,
+            self.tells,
+            self.is_bound,
         )
 
     def values(self) -> list[object]:
         """Return what is bound."""
-        return [value for row in self.rows for value in row]
+        values = [value for row in self.rows for value in row]
+        for expr in self.exprs:
+            values += expr.values
+        return values
 
 
 class UpdateStatement(Struct, frozen=True, eq=False, kw_only=True):
-    """An UPDATE of the rows for which the conditions hold."""
+    """An UPDATE of the rows for which the conditions hold.
+
+    ``returning`` are columns to be read back: as tuples, or ``as_objects`` if they are all there are.
+    """
 
     table: Table
     columns: tuple[str, ...]
@@ -68,6 +83,7 @@ class UpdateStatement(Struct, frozen=True, eq=False, kw_only=True):
     where: tuple[Condition, ...]
     deleted: Deleted = "without"
     returning: tuple[str, ...] = ()
+    as_objects: bool = False
 
     def key(self) -> Hashable:
         """Return what decides the SQL."""
@@ -79,6 +95,7 @@ class UpdateStatement(Struct, frozen=True, eq=False, kw_only=True):
             tuple([each.shape for each in self.where]),
             self.deleted,
             self.returning,
+            self.as_objects,
         )
 
     def values(self) -> list[object]:
@@ -92,11 +109,13 @@ class UpdateStatement(Struct, frozen=True, eq=False, kw_only=True):
 
 
 class DeleteStatement(Struct, frozen=True, eq=False, kw_only=True):
-    """A DELETE of the rows for which the conditions hold."""
+    """A DELETE of the rows for which the conditions hold; what it returns is as with an UPDATE."""
 
     table: Table
     where: tuple[Condition, ...]
     deleted: Deleted = "without"
+    returning: tuple[str, ...] = ()
+    as_objects: bool = False
 
     def key(self) -> Hashable:
         """Return what decides the SQL."""
@@ -105,6 +124,8 @@ class DeleteStatement(Struct, frozen=True, eq=False, kw_only=True):
             self.table.key,
             tuple([each.shape for each in self.where]),
             self.deleted,
+            self.returning,
+            self.as_objects,
         )
 
     def values(self) -> list[object]:
@@ -115,4 +136,12 @@ class DeleteStatement(Struct, frozen=True, eq=False, kw_only=True):
         return values
 
 
-Statement: TypeAlias = SelectStatement | InsertStatement | UpdateStatement | DeleteStatement
+Statement: TypeAlias = (
+    SelectStatement
+    | InsertStatement
+    | UpdateStatement
+    | DeleteStatement
+    | InsertArrays
+    | UpdateArrays
+    | DeleteArrays
+)

@@ -206,13 +206,19 @@ class MySQLConnection(Connection):
         result = await self._ask(sql, values)
         return Done(result.affected_rows, result.insert_id or None, self._id_step)
 
-    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+    async def fetch_named(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
+        """Run a statement and return all its rows, with their names."""
+        result = await self._ask(sql, values)
+        return list(map(_named(result), result.rows or ()))
+
+    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> Done:
         """Run a statement once for each of ``rows``; an INSERT takes many of them at once."""
         found = _VALUES.fullmatch(sql)
+        touched = 0
         if found is None:
             for row in rows:
-                await self._ask(sql, row)
-            return
+                touched += (await self._ask(sql, row)).affected_rows
+            return Done(touched)
         head, row_sql = found.group(1), found.group(2)
         backslashes = self._wire.has_backslashes
         batch: list[bytes] = []
@@ -225,6 +231,7 @@ class MySQLConnection(Connection):
                 batch, size = [], 0
         if batch:
             await self._send(head.encode() + b", ".join(batch), sql)
+        return Done(len(rows))
 
     async def stream(
         self, sql: str, values: Sequence[object], size: int
@@ -232,6 +239,7 @@ class MySQLConnection(Connection):
         """Yield the rows by ``size`` as the server sends them; no other statement can run meanwhile."""
         result = await self._ask(sql, values, unbuffered=True)
         self._streams = True
+        named = _named(result)
         try:
             while True:
                 rows: list[Any] = []
@@ -239,7 +247,7 @@ class MySQLConnection(Connection):
                     while len(rows) < size and (
                         row := await result._read_rowdata_packet_unbuffered()  # noqa: SLF001 - what its cursors do
                     ):
-                        rows.append(row)
+                        rows.append(named(row))
                 if failed:
                     await self._fail(failed[0], sql)
                 if not rows:
@@ -376,3 +384,9 @@ _INDEX_COLUMNS = (
     "SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() "
     "AND table_name = ? AND index_name = ? ORDER BY seq_in_index"
 )
+
+
+def _named(result: Any) -> Callable[[Sequence[Any]], Any]:
+    """Return what gives a row the names of its columns."""
+    names = tuple([each[0] for each in result.description or ()])
+    return type("Row", (tuple,), {"__slots__": (), "keys": lambda _: names})

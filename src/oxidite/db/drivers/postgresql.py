@@ -60,10 +60,24 @@ class PostgreSQLConnection(Connection):
         found = _ROWS.search(status)
         return Done(int(found.group()) if found else 0)
 
-    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> Done:
         """Run a statement once for each of ``rows``, in one go."""
         try:
             await self._connection.executemany(sql, rows)
+        except BaseException as exc:
+            raise self._failed(exc) from exc
+        return Done(-1)
+
+    async def fetch_named(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
+        """Run a statement and return all its rows: asyncpg's have names."""
+        return await self.fetch(sql, values)
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        """Write many rows with COPY, in binary."""
+        try:
+            await self._connection.copy_records_to_table(table, columns=columns, records=rows)
         except BaseException as exc:
             raise self._failed(exc) from exc
 

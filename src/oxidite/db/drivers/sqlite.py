@@ -67,10 +67,19 @@ class SQLiteConnection(Connection):
             cursor = await self._whole(self._connection.execute(sql, values))
         return Done(cursor.rowcount, cursor.lastrowid)
 
-    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+    async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> Done:
         """Run a statement once for each of ``rows``."""
         with _errors():
-            await self._whole(self._connection.executemany(sql, rows))
+            cursor = await self._whole(self._connection.executemany(sql, rows))
+        return Done(cursor.rowcount)
+
+    async def fetch_named(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
+        """Run a statement and return all its rows, with their names."""
+        with _errors():
+            cursor = await self._whole(self._connection.execute(sql, values))
+            cursor.row_factory = sqlite3.Row
+            rows: Sequence[Any] = await self._whole(cursor.fetchall())
+        return rows
 
     async def stream(
         self, sql: str, values: Sequence[object], size: int
@@ -78,6 +87,7 @@ class SQLiteConnection(Connection):
         """Yield the rows by ``size``."""
         with _errors():
             async with self._connection.execute(sql, values) as cursor:
+                cursor.row_factory = sqlite3.Row
                 while rows := await cursor.fetchmany(size):
                     yield list(rows)
 
@@ -142,6 +152,11 @@ class SQLiteDriver(Driver):
     def dialect(self) -> Dialect:
         """What SQLite can do."""
         return SQLITE
+
+    @property
+    def has_one_connection(self) -> bool:
+        """Whether it is in memory: then there is no way to it but the one connection."""
+        return self.path is None
 
     async def __aenter__(self) -> Self:
         self._writer = await self._connect()

@@ -35,6 +35,8 @@ class ExpressionWriter:
         self.binds: dict[str, int] = {}
         self.depth = 0
         """In how many SELECTs what is being written stands."""
+        self.excluded: Any = None
+        """The row that an upsert was to insert, in what it does instead."""
         self._scopes: list[dict[TableKey, Any]] = [{}]
 
     @abstractmethod
@@ -170,6 +172,8 @@ class ExpressionWriter:
                 return self.of_rows(call)
             case "filter":
                 return self.filtered(call)
+            case "excluded":
+                return self.excluded_column(call)
             case "array_agg" | "string_agg":
                 return self.gathered(call, [self.typed(each) for each in call.args])
         args = call.args
@@ -204,6 +208,17 @@ class ExpressionWriter:
             value = sa.func.ox_unhex(value)
         rows: sa.Select[Any] = sa.select(value).select_from(sa.func.json_each(values))
         return column.in_(rows) if call.name == "in" else column.not_in(rows)
+
+    def excluded_column(self, call: Call[Any, Any]) -> Element:
+        """Write a value of the row that was to be inserted."""
+        (column,) = call.args
+        if self.excluded is None or not isinstance(column, Column):
+            raise QueryError(
+                "excluded() is a column of the row that an upsert was to insert: it stands in "
+                "update=[…] of upsert, as in User.visits.to(User.visits + excluded(User.visits))."
+            )
+        found: Element = self.excluded[column.column_name]
+        return found
 
     # Aggregates and windows.
 

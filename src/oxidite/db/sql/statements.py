@@ -1,0 +1,249 @@
+"""Writes the SQL of INSERT, UPDATE and DELETE; a part of ``compiler.py``, which it is called by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from oxidite.db.arrays import DeleteArrays, InsertArrays, UpdateArrays
+from oxidite.db.columns import TableKey
+from oxidite.db.dialects import Dialect, Returning
+from oxidite.db.errors import QueryError
+from oxidite.db.expressions import Condition, Expr
+from oxidite.db.kinds import RAW, Kind
+from oxidite.db.selects import Deleted
+from oxidite.db.statements import DeleteStatement, InsertStatement, UpdateStatement
+from oxidite.db.table import Table
+
+__all__ = ["Writer", "write_statement"]
+
+
+class Writer(Protocol):
+    """What is needed of the one that walks a statement."""
+
+    excluded: Any
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the database can do."""
+        ...
+
+    def table(self, key: TableKey, table: Table) -> Any:
+        """Return the table."""
+        ...
+
+    def bind(self, kind: Kind) -> Any:
+        """Return the next parameter."""
+        ...
+
+    def expr(self, expr: Expr[Any, Any]) -> Any:
+        """Write an expression."""
+        ...
+
+    def where(
+        self,
+        made: Any,
+        conditions: Sequence[Condition],
+        table: Table,
+        key: TableKey,
+        deleted: Deleted,
+    ) -> Any:
+        """Add the conditions to a statement."""
+        ...
+
+
+Write = (
+    InsertStatement | UpdateStatement | DeleteStatement | InsertArrays | UpdateArrays | DeleteArrays
+)
+
+
+def write_statement(writer: Writer, statement: Write) -> Any:
+    """Write a statement that writes."""
+    match statement:
+        case InsertStatement():
+            return _insert(writer, statement)
+        case UpdateStatement():
+            return _update(writer, statement)
+        case DeleteStatement():
+            return _delete(writer, statement)
+        case InsertArrays():
+            return _insert_arrays(writer, statement)
+        case UpdateArrays():
+            return _update_arrays(writer, statement)
+        case DeleteArrays():
+            return _delete_arrays(writer, statement)
+
+
+# One row, or some.
+
+
+def _insert(writer: Writer, insert: InsertStatement) -> Any:
+    table = writer.table(insert.table.key, insert.table)
+    columns = [insert.table.by_name[name] for name in insert.columns]
+    kinds = [RAW if insert.is_bound else each.kind for each in columns]
+    rows = [
+        {each.column_name: writer.bind(kind) for each, kind in zip(columns, kinds, strict=True)}
+        for _ in insert.rows
+    ]
+    made: Any = _INSERTS[writer.dialect.name](table).values(rows if columns else {})
+    return _returning(writer, _upsert(writer, made, insert), insert)
+
+
+_INSERTS: Mapping[str, Callable[[Any], Any]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+    "mariadb": mysql.insert,
+    "mysql": mysql.insert,
+}
+
+
+def _upsert(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -> Any:
+    """Say what is to become of a row that is there already."""
+    if insert.update is None:
+        return made
+    table, by_name = insert.table, insert.table.by_name
+    if not writer.dialect.conflict_columns:
+        return _upsert_of_mysql(writer, made, insert)
+    conflict = [by_name[name].column_name for name in insert.conflict]
+    target: dict[str, Any] = {"index_elements": conflict or None}
+    soft = table.soft_deletes
+    if soft is not None and set(insert.conflict) != {each.name for each in table.pk}:
+        # What is unique is so among the rows that are not deleted: the index is one of those.
+        target["index_where"] = writer.table(table.key, table).c[soft.column_name].is_(None)
+    if not insert.update:
+        return made.on_conflict_do_nothing(**target)
+    writer.excluded = made.excluded
+    values = {
+        by_name[name].column_name: writer.expr(expr)
+        for name, expr in zip(insert.update, insert.exprs, strict=True)
+    }
+    return made.on_conflict_do_update(**target, set_=values)
+
+
+def _upsert_of_mysql(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -> Any:
+    by_name = insert.table.by_name
+    writer.excluded = made.inserted
+    values = [
+        (by_name[name].column_name, writer.expr(expr))
+        for name, expr in zip(insert.update or (), insert.exprs, strict=True)
+    ]
+    # Without anything to update, a column is set to what it is: IGNORE would hide other errors.
+    key = writer.table(insert.table.key, insert.table).c[insert.table.columns[0].column_name]
+    return made.on_duplicate_key_update(values or [(key.name, key)])
+
+
+def _update(writer: Writer, update: UpdateStatement) -> Any:
+    table = writer.table(update.table.key, update.table)
+    made: Any = sa.update(table)
+    # In the order of the statement: a dictionary would be sorted as the table has its columns.
+    made = made.ordered_values(
+        *(
+            (table.c[update.table.by_name[name].column_name], writer.expr(expr))
+            for name, expr in zip(update.columns, update.exprs, strict=True)
+        )
+    )
+    made = writer.where(made, update.where, update.table, update.table.key, update.deleted)
+    return _returning(writer, made, update)
+
+
+def _delete(writer: Writer, delete: DeleteStatement) -> Any:
+    made = sa.delete(writer.table(delete.table.key, delete.table))
+    made = writer.where(made, delete.where, delete.table, delete.table.key, delete.deleted)
+    return _returning(writer, made, delete)
+
+
+def _returning(
+    writer: Writer,
+    made: Any,
+    statement: InsertStatement | UpdateStatement | DeleteStatement | InsertArrays,
+) -> Any:
+    if not statement.returning:
+        return made
+    kind: Returning = (
+        "update"
+        if isinstance(statement, UpdateStatement)
+        else "delete"
+        if isinstance(statement, DeleteStatement)
+        else "insert"
+    )
+    if kind not in writer.dialect.returning:
+        raise QueryError(
+            f"{writer.dialect.product} does not return the rows of an {kind.upper()}. Read them with a "
+            "query, in the same transaction."
+        )
+    table = writer.table(statement.table.key, statement.table)
+    columns = [table.c[statement.table.by_name[name].column_name] for name in statement.returning]
+    if getattr(statement, "tells", False):
+        # PostgreSQL: no transaction has ever deleted, or replaced, a row that was just made.
+        columns.append(sa.literal_column("xmax = 0"))
+    return made.returning(*columns)
+
+
+# Rows as arrays.
+
+
+def _insert_arrays(writer: Writer, insert: InsertArrays) -> Any:
+    table = writer.table(insert.table.key, insert.table)
+    names = [insert.table.by_name[name].column_name for name in insert.columns]
+    given = _given(writer, insert.table, insert.columns, ordered=True)
+    rows = sa.select(*(given.c[f"c{place}"] for place in range(len(names)))).order_by(given.c.place)
+    made: Any = postgresql.insert(table).from_select(names, rows, include_defaults=False)
+    return _returning(writer, _upsert(writer, made, insert), insert)
+
+
+def _update_arrays(writer: Writer, update: UpdateArrays) -> Any:
+    table, by_name = writer.table(update.table.key, update.table), update.table.by_name
+    given = _given(writer, update.table, update.match + update.columns)
+    made: Any = sa.update(table).values(
+        {
+            by_name[name].column_name: given.c[f"c{place}"]
+            for place, name in enumerate(update.columns, start=len(update.match))
+        }
+    )
+    return made.where(*_matches(table, given, update.table, update.match))
+
+
+def _delete_arrays(writer: Writer, delete: DeleteArrays) -> Any:
+    table = writer.table(delete.table.key, delete.table)
+    given = _given(writer, delete.table, delete.match)
+    return sa.delete(table).where(*_matches(table, given, delete.table, delete.match))
+
+
+def _matches(table: Any, given: Any, of: Table, names: Sequence[str]) -> list[Any]:
+    return [
+        table.c[of.by_name[name].column_name] == given.c[f"c{place}"]
+        for place, name in enumerate(names)
+    ]
+
+
+def _given(writer: Writer, table: Table, names: Sequence[str], *, ordered: bool = False) -> Any:
+    """Write the rows that arrays make, as a table with the columns ``c0``, ``c1`` …, and ``place``."""
+    arrays = [
+        sa.cast(writer.bind(RAW), postgresql.ARRAY(_ELEMENTS[table.by_name[name].kind.name]))
+        for name in names
+    ]
+    columns: list[Any] = [sa.column(f"c{place}") for place in range(len(names))]
+    rows: Any = sa.func.unnest(*arrays)
+    if ordered:
+        return rows.table_valued(*columns, with_ordinality="place", name="given").render_derived()
+    return rows.table_valued(*columns, name="given").render_derived()
+
+
+_ELEMENTS: Mapping[str, Any] = {
+    "boolean": sa.Boolean(),
+    "bytes": postgresql.BYTEA(),
+    "date": sa.Date(),
+    "datetime": postgresql.TIMESTAMP(timezone=True),
+    "decimal": sa.Numeric(),
+    "enum": sa.Text(),
+    "float": postgresql.DOUBLE_PRECISION(),
+    "integer": sa.BigInteger(),
+    "interval": postgresql.INTERVAL(),
+    "json": postgresql.JSONB(),
+    "text": sa.Text(),  # not as long as the column: a cast would cut it off without a word
+    "time": sa.Time(),
+    "uuid": postgresql.UUID(),
+}

@@ -1,0 +1,245 @@
+"""Making rows that may be there already: upsert, get or create, update or create."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import UNSET
+
+from oxidite.db.arrays import InsertArrays, fit_arrays
+from oxidite.db.assignments import Assigned, assigned, noted
+from oxidite.db.bulk import MOST_ARRAYS, arrays_of, objects_of, parts, shorter, table_of, whole
+from oxidite.db.columns import Assignment, Column
+from oxidite.db.database import Database, database_of
+from oxidite.db.errors import ConflictingTransactionsError, QueryError
+from oxidite.db.expressions import Call, Expr
+from oxidite.db.packing import BoundRow, check_all, pack_all
+from oxidite.db.state import keep_row
+from oxidite.db.statements import InsertStatement, SelectStatement
+from oxidite.db.table import Table
+from oxidite.db.unique_keys import check_keys, check_other_keys, conflict_columns
+
+__all__ = ["Upserted", "excluded", "get_or_create", "update_or_create", "upsert"]
+
+AnyColumn: TypeAlias = Column[Any, Any]
+M = TypeVar("M")
+O = TypeVar("O")  # noqa: E741 - as in expressions.py
+R = TypeVar("R")
+
+_MOST_ROWS = 256
+_MOST_VALUES = 15_000
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted(Generic[M]):
+    """What became of the objects of an upsert, each list in the order they were given in."""
+
+    inserted: list[M] = field(default_factory=list)
+    """They are new."""
+    updated: list[M] = field(default_factory=list)
+    """Their rows were there and have been changed; the objects now have what the rows have."""
+    skipped: list[M] = field(default_factory=list)
+    """Rows like them were there and were left alone (``update=[]``); the objects have no row."""
+
+
+def excluded(column: Column[O, R]) -> Expr[O, R]:
+    """Return the value that an upsert was to insert, for what it does instead.
+
+    ``User.visits.to(User.visits + excluded(User.visits))``: outside of ``upsert`` it is an error.
+    """
+    return Call("excluded", (column,), column.kind)
+
+
+async def upsert(
+    model: type[M],
+    objects: M | Iterable[M],
+    on: Sequence[Expr[Any, Any]],
+    update: Sequence[Expr[Any, Any] | Assignment] | None,
+) -> Upserted[M]:
+    """Make the rows of objects, and change those that are there already; all or none."""
+    table = table_of(model)
+    many = objects_of(model, [objects] if isinstance(objects, model) else _iterable(objects))
+    conflict = conflict_columns(table, on)
+    changes = _changes(table, conflict, update)
+    check_all(table, many)
+    check_keys(many, conflict, changes)
+    result: Upserted[M] = Upserted()
+    if not many:
+        return result
+    database = database_of(table)
+    dialect = database.dialect
+    if "insert" not in dialect.returning:
+        raise QueryError(f"{dialect.product} does not tell what became of the rows of an upsert.")
+    if not dialect.conflict_columns:
+        check_other_keys(table, conflict, dialect)
+    if dialect.tells_inserted or not changes:
+        fates = await _insert(database, table, many, conflict, changes)
+    else:
+        # Whoever writes here is alone, so what was not inserted now is there, and stays.
+        async with database.transaction():
+            fates = await _insert(database, table, many, conflict, {})
+            left = [place for place in range(len(many)) if place not in fates]
+            again = await _insert(
+                database, table, [many[place] for place in left], conflict, changes
+            )
+        fates |= {left[place]: (row, False) for place, (row, _) in again.items()}
+    _tell(database, table, many, fates, result)
+    return result
+
+
+def _iterable(objects: Any) -> Iterable[Any]:
+    if isinstance(objects, Iterable):
+        return objects
+    raise QueryError(f"{objects!r} is no object of the model, and no list of them.")
+
+
+Fates: TypeAlias = dict[int, tuple[Any, bool]]
+"""By the place of an object: its row as it is now, and whether it is new."""
+
+
+async def _insert(
+    database: Database,
+    table: Table,
+    many: Sequence[Any],
+    conflict: Sequence[AnyColumn],
+    changes: Assigned,
+) -> Fates:
+    """Insert objects or do what is to be done instead; returns what became of those that were touched."""
+    key = next((column for column in table.columns if column.is_generated), None)
+    places = {
+        tuple([getattr(one, column.name) for column in conflict]): place
+        for place, one in reversed([*enumerate(many)])  # the first one of those alike is inserted
+    }
+    by_name = [table.places[column.name] for column in conflict]
+    keyless = [one for one in many if key is not None and getattr(one, key.name) is UNSET]
+    keyed = [one for one in many if key is None or getattr(one, key.name) is not UNSET]
+    fates: Fates = {}
+    async with whole(database, bool(keyless) and bool(keyed)):
+        for some, without in ((keyed, None), (keyless, key)):
+            rows = pack_all(table, some, database.dialect.name)
+            for row, is_new in await _write(database, table, rows, without, conflict, changes):
+                place = places.get(tuple([row[place] for place in by_name]))
+                if place is not None:
+                    fates[place] = (row, is_new)
+    return fates
+
+
+async def _write(
+    database: Database,
+    table: Table,
+    rows: Sequence[BoundRow],
+    without: AnyColumn | None,
+    conflict: Sequence[AnyColumn],
+    changes: Assigned,
+) -> list[tuple[Any, bool]]:
+    """Run the statements of an upsert; returns the rows they touched, and which of them are new."""
+    columns = [column for column in table.columns if column is not without]
+    dialect = database.dialect
+    common: dict[str, Any] = {
+        "table": table,
+        "columns": tuple(column.name for column in columns),
+        "conflict": tuple(column.name for column in conflict),
+        "update": tuple(changes),
+        "exprs": tuple(changes.values()),
+        "returning": tuple(column.name for column in table.columns),
+        "tells": dialect.tells_inserted,
+    }
+    found: list[Any] = []
+    if dialect.unnests and fit_arrays(columns):
+        for start in range(0, len(rows), MOST_ARRAYS):
+            arrays = arrays_of(table, rows[start : start + MOST_ARRAYS], without)
+            found += await database.fetch(InsertArrays(arrays=arrays, **common))
+    else:
+        rows = shorter(table, rows, without)
+        for part in parts(rows, min(_MOST_ROWS, max(1, _MOST_VALUES // len(columns)))):
+            found += await database.fetch(InsertStatement(rows=part, is_bound=True, **common))
+    if not dialect.tells_inserted:
+        return [(row, not changes) for row in found]
+    return [(row[:-1], row[-1]) for row in found]
+
+
+def _tell(
+    database: Database, table: Table, many: Sequence[M], fates: Fates, result: Upserted[M]
+) -> None:
+    """Give the objects what their rows have now."""
+    touched: list[M] = []
+    for place, one in enumerate(many):
+        if place not in fates:
+            result.skipped.append(one)
+            continue
+        values, is_new = fates[place]
+        for column, value in zip(table.columns, values, strict=True):
+            setattr(one, column.name, value)
+        touched.append(one)
+        (result.inserted if is_new else result.updated).append(one)
+    for one, row in zip(touched, pack_all(table, touched, database.dialect.name), strict=True):
+        keep_row(one, row)
+
+
+def _changes(
+    table: Table,
+    conflict: Sequence[AnyColumn],
+    update: Sequence[Expr[Any, Any] | Assignment] | None,
+) -> Assigned:
+    """Return what is to become of the columns of a row that is there."""
+    if update is None:
+        names = {column.name for column in conflict}
+        # What the constructor takes is what somebody meant to say; `created_at` stays.
+        update = [
+            column
+            for column in table.columns
+            if column.declared.init and not column.rules.get("pk") and column.name not in names
+        ]
+    made: list[Assignment] = []
+    for each in update:
+        if isinstance(each, Column):
+            made.append(each.to(excluded(each)))
+        elif isinstance(each, Assignment):
+            made.append(each)
+        else:
+            raise QueryError(
+                f"{each!r} is no column to be updated. Write update=[User.name], or "
+                "update=[User.visits.to(User.visits + 1)]."
+            )
+    found = assigned(table, made, {})
+    return noted(table, found) if found else found
+
+
+async def get_or_create(model: type[M], one: M, on: Sequence[Expr[Any, Any]]) -> tuple[M, bool]:
+    """Return the row that is like an object in some columns, or make the row of the object."""
+    table = table_of(model)
+    objects_of(model, [one])
+    conflict = conflict_columns(table, on)
+    database = database_of(table)
+    is_key = len(conflict) == len(table.pk) and all(c.rules.get("pk") for c in conflict)
+    query = SelectStatement(
+        table=table,
+        source=table.key,
+        where=tuple(column == getattr(one, column.name) for column in conflict),
+        deleted="with" if is_key else "without",
+    )
+    for _ in range(_TRIES):
+        found: list[M] = await database.fetch(query)
+        if found:
+            return found[0], False
+        result = await upsert(model, one, on, [])
+        if result.inserted:
+            return one, True
+        # Somebody made it in between: it is there now, unless it is gone again.
+    raise ConflictingTransactionsError(
+        f"A row of {table.name} is in the way that this transaction does not see. Try again."
+    )
+
+
+async def update_or_create(
+    model: type[M],
+    one: M,
+    on: Sequence[Expr[Any, Any]],
+    update: Sequence[Expr[Any, Any] | Assignment] | None,
+) -> tuple[M, bool]:
+    """Change the row that is like an object in some columns, or make the row of the object."""
+    result = await upsert(model, one, on, update)
+    return one, bool(result.inserted)
