@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ColumnElement
 
 from oxidite.db.columns import Column, TableKey
+from oxidite.db.correlated import Correlated
 from oxidite.db.dialects import Dialect
 from oxidite.db.expressions import Call, Condition, Expr, Order, Value
 from oxidite.db.kinds import INTEGER, Kind
@@ -95,15 +96,11 @@ class _Writer:
 
     def select(self, query: SelectStatement) -> Any:
         source = self.table(query.source, query.table)
-        if query.columns is None:
-            columns = [source.c[each.column_name] for each in query.table.columns]
-        else:
-            columns = [
-                self.expr(each).label(f"c{place}") for place, each in enumerate(query.columns)
-            ]
+        # All tables first: what is asked for may be of one that is joined.
+        others = [self.table(join.key, join.table) for join in query.joins]
+        columns = self.columns(query, source)
         joined = source
-        for join in query.joins:
-            other = self.table(join.key, join.table)
+        for join, other in zip(query.joins, others, strict=True):
             joined = joined.join(other, self.expr(join.on), isouter=join.outer)
         made = self.where(
             sa.select(*columns).select_from(joined),
@@ -116,9 +113,44 @@ class _Writer:
             made = made.group_by(*map(self.expr, query.group))
         for each in query.having:
             made = made.having(self.expr(each))
+        if query.per:
+            return self.cut_each(made, query)
         if query.order:
             made = made.order_by(*map(self.order, query.order))
         return self.cut(made.distinct() if query.distinct else made, query)
+
+    def columns(self, query: SelectStatement, source: Any) -> list[Any]:
+        """Return what a query asks for."""
+        columns: list[Any] = []
+        if query.columns is None:
+            columns += [source.c[each.column_name] for each in query.table.columns]
+            if query.pair is not None:
+                table, key = query.pair
+                other = self.table(key, table)
+                columns += [
+                    other.c[each.column_name].label(f"o{place}")
+                    for place, each in enumerate(table.columns)
+                ]
+        asked = (*(query.columns or ()), *query.extra)
+        return columns + [self.expr(each).label(f"c{place}") for place, each in enumerate(asked)]
+
+    def cut_each(self, made: sa.Select[Any], query: SelectStatement) -> Any:
+        """Take a part of each group of rows: they are numbered first."""
+        number = sa.func.row_number().over(
+            partition_by=[self.expr(each) for each in query.per],
+            order_by=[self.order(each) for each in query.order] or None,
+        )
+        inner = made.add_columns(number.label("place_")).subquery("numbered")
+        *columns, numbered = inner.c
+        place: Element = numbered
+        found: Any = sa.select(*columns)
+        limit = None if query.limit is None else self.bind(INTEGER)
+        if query.offset is not None:
+            place = place - self.bind(INTEGER)
+            found = found.where(place > 0)
+        if limit is not None:
+            found = found.where(place <= limit)
+        return found.order_by(inner.c["place_"])
 
     def cut(self, made: Any, query: SelectStatement) -> Any:
         """Take a part of the rows, and lock it."""
@@ -226,9 +258,39 @@ class _Writer:
             return made
         if isinstance(expr, Value):
             return self.bind(expr.kind)
+        if isinstance(expr, Correlated):
+            related: Element = self.correlated(expr)
+            return related
         if isinstance(expr, Call):
             return self.call(expr)
         raise TypeError(f"{expr!r} is no expression")
+
+    def correlated(self, rows: Correlated) -> Any:
+        """Write the rows that belong to the one around: a SELECT whose columns are to be said."""
+        outside = dict(self._tables)
+        sources: list[Any] = []
+        conditions: list[Element] = []
+        for hop in rows.hops:
+            before = [self.expr(column) for column, _ in hop.pairs]
+            # Anew each time: the same table may be around, and the nearest one is meant.
+            made: Any = sa.table(
+                hop.table.name, *(sa.column(each.column_name) for each in hop.table.columns)
+            ).alias()
+            self._tables[hop.key] = made
+            sources.append(made)
+            conditions += [
+                made.c[own.column_name] == other
+                for other, (_, own) in zip(before, hop.pairs, strict=True)
+            ]
+            conditions += self.scope(hop.table, hop.key, rows.deleted)
+        conditions += [self.expr(each) for each in rows.conditions]
+        self._tables = outside
+        return (
+            sa.select(sa.literal_column("1"))
+            .select_from(*sources)
+            .where(*conditions)
+            .correlate_except(*sources)
+        )
 
     def call(self, call: Call[Any, Any]) -> Element:
         if call.name in ("in", "not_in"):
@@ -273,6 +335,11 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "mod": lambda a, b: a % b,
     "neg": lambda a: -a,
     "rows": sa.func.count,
+    "any_related": lambda rows: rows.exists(),
+    "count_related": lambda rows: rows.with_only_columns(
+        sa.func.count(), maintain_column_froms=True
+    ).scalar_subquery(),
+    "not_true": lambda a: sa.not_(sa.func.coalesce(a, sa.false())),
     "one": lambda: sa.literal_column("1"),
     "count": sa.func.count,
     "sum": sa.func.sum,

@@ -17,6 +17,7 @@ from oxidite.db.base import Done, Driver, Isolation
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
+from oxidite.db.peers import follow
 from oxidite.db.plan import Plan, Plans
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
@@ -44,6 +45,8 @@ class Database:
     def __init__(self, driver: Driver, *, name: str | None = None) -> None:
         self.driver: Driver = driver
         self.name: str | None = name
+        self.strict: bool = False
+        """Whether awaiting a relation that is not loaded is an error; a query may say otherwise."""
         self._plans: Plans | None = None
 
     @classmethod
@@ -109,7 +112,10 @@ class Database:
         """Run a statement and return its rows, as objects or tuples."""
         plan = self.plans.get(statement)
         rows = await self._rows(plan, statement.values(), write=_writes(statement))
-        return plan.read(rows)
+        found = plan.read(rows)
+        if isinstance(statement, SelectStatement) and statement.columns is None:
+            await follow(statement, found)
+        return found
 
     async def run(self, statement: Statement) -> Done:
         """Run a statement that has no rows."""

@@ -30,12 +30,13 @@ from typing import (
 import msgspec
 from msgspec import UNSET, Struct
 
-from oxidite.db import saving
+from oxidite.db import relations, saving
 from oxidite.db.columns import COLUMN, Column, Declared, TableKey, col
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.mixins import SoftDeletes, Version
+from oxidite.db.peers import Load
 from oxidite.db.query import Select
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
@@ -59,7 +60,7 @@ else:
     _Struct = Struct
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(col,))
+@dataclass_transform(kw_only_default=True, field_specifiers=(col, relations.rel))
 class ModelType(_StructType):
     """Makes models of classes."""
 
@@ -78,6 +79,7 @@ class ModelType(_StructType):
         where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
         locals_ = dict(sys._getframe(1).f_locals)  # noqa: SLF001 - where a type may be defined
         columns = _declared(namespace, bases, locals_, where)
+        related = relations.declare_relations(namespace, bases, locals_, where)
         key = TableKey(table or "")
         made_columns = {
             each: _column(key, each, annotation, declared, where)
@@ -115,6 +117,7 @@ class ModelType(_StructType):
                     version=_marked(made, Version, "version"),
                 ),
             )
+        relations.install_relations(made, related)
         found: ModelType = made
         return found
 
@@ -144,7 +147,13 @@ def _declared(
 def _columns_in(
     body: Mapping[str, Any], globals_: dict[str, Any], locals_: Mapping[str, Any], where: str
 ) -> dict[str, tuple[object, Declared]]:
-    annotations = SimpleNamespace(__annotations__=dict(body.get("__annotations__", {})))
+    annotations = SimpleNamespace(
+        __annotations__={
+            name: annotation
+            for name, annotation in body.get("__annotations__", {}).items()
+            if not isinstance(body.get(name), relations.DeclaredRelation)
+        }
+    )
     try:
         hints = get_type_hints(annotations, globals_, dict(locals_), include_extras=True)
     except NameError as exc:
@@ -258,6 +267,16 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
         """Return the number of rows."""
         return await cls.query().count()
 
+    @classmethod
+    def with_(cls, *loads: Load[Self]) -> Select[Self]:
+        """All the rows, with relations of theirs loaded."""
+        return cls.query().with_(*loads)
+
+    @classmethod
+    def strict(cls) -> Select[Self]:
+        """All the rows; it is an error to await a relation of theirs that is not loaded."""
+        return cls.query().strict()
+
     # Writing.
 
     @classmethod
@@ -285,11 +304,20 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
 
     async def delete(self) -> None:
         """Delete the row; with ``SoftDeletes`` it only seems to be."""
-        await saving.delete(self)
+        await relations.delete(self)
 
     async def force_delete(self) -> None:
         """Delete the row, with ``SoftDeletes`` too."""
-        await saving.delete(self, force=True)
+        await relations.delete(self, force=True)
+
+    async def restore(self) -> Self:
+        """Take back that the row was deleted, and what was marked with it; return the object.
+
+        Raises:
+            QueryError: the model has no ``SoftDeletes``.
+        """
+        await relations.restore(self)
+        return self
 
     async def refresh(self) -> Self:
         """Read the row again, and forget what was changed.
@@ -298,6 +326,7 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             RowNotFoundError: it is gone.
         """
         await saving.refresh(self)
+        relations.forget_relations(self)
         return self
 
     def changed(self) -> list[str]:

@@ -15,6 +15,7 @@ from oxidite.db.dialects import Dialect
 from oxidite.db.kinds import Kind
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
+from oxidite.db.watch import watchers
 
 __all__ = ["Plan", "Plans", "Rows"]
 
@@ -76,6 +77,9 @@ class Plans:
                 self._plans.popitem(last=False)
         else:
             self._plans.move_to_end(key)
+        if watchers:
+            for watcher in tuple(watchers):
+                watcher(statement, plan.sql)
         return plan
 
     def __len__(self) -> int:
@@ -92,10 +96,33 @@ class Plans:
 def _reader(statement: Statement, dialect: Dialect) -> Callable[[Rows], list[Any]]:
     if isinstance(statement, SelectStatement):
         if statement.columns is None:
+            if statement.pair is not None or statement.extra:
+                return _joined_reader(statement, dialect)
             return object_reader(statement.table, dialect)
         return tuple_reader([each.kind for each in statement.columns], dialect)
     returning: tuple[str, ...] = getattr(statement, "returning", ())
     return tuple_reader([statement.table.by_name[name].kind for name in returning], dialect)
+
+
+def _joined_reader(statement: SelectStatement, dialect: Dialect) -> Callable[[Rows], list[Any]]:
+    """Return what makes tuples of rows: an object, another one, and values."""
+    read = object_reader(statement.table, dialect)
+    start = end = len(statement.table.columns)
+    read_pair = None
+    if statement.pair is not None:
+        read_pair = object_reader(statement.pair[0], dialect)
+        end += len(statement.pair[0].columns)
+    read_extra = tuple_reader([each.kind for each in statement.extra], dialect)
+
+    def read_all(rows: Rows) -> list[Any]:
+        found: list[tuple[Any, ...]] = [(one,) for one in read([row[:start] for row in rows])]
+        if read_pair is not None:
+            others = read_pair([row[start:end] for row in rows])
+            found = [(*one, other) for one, other in zip(found, others, strict=True)]
+        extras = read_extra([row[end:] for row in rows])
+        return [one + extra for one, extra in zip(found, extras, strict=True)]
+
+    return read_all
 
 
 def tuple_reader(kinds: Iterable[Kind], dialect: Dialect) -> Callable[[Rows], list[Any]]:

@@ -10,6 +10,7 @@ from oxidite.db.database import database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Call, Condition, Expr, Order
 from oxidite.db.kinds import INTEGER
+from oxidite.db.peers import Counted, Lazy, Load
 from oxidite.db.statements import Lock, SelectStatement
 
 __all__ = ["Select"]
@@ -74,6 +75,36 @@ class Select(Generic[T]):
     def for_share(self, *, nowait: bool = False, skip_locked: bool = False) -> Select[T]:
         """Keep others from changing the rows until the transaction ends."""
         return self._with(lock=Lock(share=True, nowait=nowait, skip_locked=skip_locked))
+
+    def with_(self, *loads: Load[T]) -> Select[T]:
+        """Load relations of the rows with them: one statement for each, however many rows there are."""
+        for each in loads:
+            if not isinstance(each, Load):
+                raise QueryError(
+                    f"with_() takes relations, such as User.posts, and {each!r} is none."
+                )
+        return self._with(loads=self.statement.loads + loads)
+
+    @overload
+    def with_count(self, a: Counted[T], /) -> Select[tuple[T, int]]: ...
+    @overload
+    def with_count(self, a: Counted[T], b: Counted[T], /) -> Select[tuple[T, int, int]]: ...
+    @overload
+    def with_count(
+        self, a: Counted[T], b: Counted[T], c: Counted[T], /
+    ) -> Select[tuple[T, int, int, int]]: ...
+    def with_count(self, *relations: Counted[T]) -> Select[Any]:
+        """Count what belongs to each row: it becomes ``(row, count)``. Say what is loaded before."""
+        counts = tuple(each.count() for each in relations)
+        return self._with(extra=self.statement.extra + counts)
+
+    def lazy(self, lazy: Lazy) -> Select[T]:
+        """Say what happens when a relation of the rows is awaited that is not loaded."""
+        return self._with(lazy=lazy)
+
+    def strict(self) -> Select[T]:
+        """Let it be an error to await a relation of the rows that is not loaded."""
+        return self._with(lazy="raise")
 
     def group_by(self, *exprs: Expr[Any, Any]) -> Select[T]:
         """Make one row of those for which the expressions are equal."""
@@ -163,6 +194,7 @@ class Select(Generic[T]):
         statement = replace(
             self.statement,
             columns=(_ROWS,),
+            extra=(),
             order=(),
         )
         rows: list[tuple[int]] = await database_of(statement.table).fetch(statement)
@@ -170,7 +202,7 @@ class Select(Generic[T]):
 
     async def exists(self) -> bool:
         """Return whether there is a row."""
-        statement = replace(self.statement, columns=(_ONE,), order=(), limit=1)
+        statement = replace(self.statement, columns=(_ONE,), extra=(), order=(), limit=1)
         return bool(await database_of(statement.table).fetch(statement))
 
     def _with(self, **changes: Any) -> Select[T]:

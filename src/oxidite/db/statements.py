@@ -65,6 +65,16 @@ class SelectStatement(Struct, frozen=True, eq=False, kw_only=True):
     distinct: bool = False
     deleted: Deleted = "without"
     lock: Lock | None = None
+    pair: tuple[Table, TableKey] | None = None
+    """Another table of ``joins`` of which each row has an object too: it is ``(object, object)``."""
+    extra: tuple[AnyExpr, ...] = ()
+    """What each row has beside its objects: it is ``(object, *extra)``."""
+    per: tuple[AnyExpr, ...] = ()
+    """``limit`` and ``offset`` hold for each group of rows in which these are equal."""
+    loads: tuple[Any, ...] = ()
+    """What is loaded for the rows afterwards (``peers.Load``)."""
+    lazy: Any = None
+    """What becomes of relations that are not loaded (``peers.Lazy``)."""
 
     def key(self) -> Hashable:
         """Return what decides the SQL."""
@@ -86,12 +96,15 @@ class SelectStatement(Struct, frozen=True, eq=False, kw_only=True):
             self.distinct,
             self.deleted,
             self.lock,
+            None if self.pair is None else self.pair[1],
+            tuple([each.shape for each in self.extra]) if self.extra else (),
+            tuple([each.shape for each in self.per]) if self.per else (),
         )
 
     def values(self) -> list[object]:
         """Return what is bound."""
         values: list[object] = []
-        for column in self.columns or ():
+        for column in (*(self.columns or ()), *self.extra):
             values += column.values
         for join in self.joins:
             values += join.on.values

@@ -1,0 +1,124 @@
+"""What else happens when an object is deleted, restored or saved: to what belongs to it, and to its parents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from oxidite.db import saving
+from oxidite.db.database import database_of
+from oxidite.db.errors import ModelError, QueryError
+from oxidite.db.expressions import Condition, Value
+from oxidite.db.relations.definition import Definition
+from oxidite.db.statements import AnyExpr, SelectStatement, UpdateStatement
+from oxidite.db.table import AnyColumn, Table
+
+__all__ = ["delete", "restore"]
+
+
+async def delete(one: Any, *, force: bool = False) -> None:
+    """Delete an object; what is marked with it is marked in the same transaction."""
+    table: Table = type(one).__table__
+    cascades = _cascades(table)
+    if force or table.soft_deletes is None or not cascades:
+        await saving.delete(one, force=force)
+        return
+    async with database_of(table).transaction():
+        await saving.delete(one)
+        moment = getattr(one, table.soft_deletes.name)
+        for each in cascades:
+            await _mark(each, [each.link.local_key(one)], moment, is_deleted=True)
+
+
+async def restore(one: Any) -> None:
+    """Take back that an object was deleted, and what was marked with it.
+
+    Raises:
+        QueryError: rows of its table are deleted for good.
+    """
+    table: Table = type(one).__table__
+    mark = table.soft_deletes
+    if mark is None:
+        raise QueryError(f"{type(one).__name__} has no SoftDeletes: what is deleted is gone.")
+    moment = getattr(one, mark.name)
+    if moment is None:
+        return
+    async with database_of(table).transaction():
+        setattr(one, mark.name, None)
+        await saving.save(one)
+        for each in _cascades(table):
+            await _mark(each, [each.link.local_key(one)], moment, is_deleted=False)
+
+
+def _cascades(table: Table) -> list[Definition]:
+    return [each for each in table.relations.values() if each.declared.on_soft_delete is not None]
+
+
+async def _mark(
+    definition: Definition, keys: Sequence[Any], moment: datetime, *, is_deleted: bool
+) -> None:
+    """Mark the rows that belong to ``keys`` as deleted, or restore those marked at that moment."""
+    link = definition.link
+    table = link.table
+    mark = table.soft_deletes
+    if mark is None or len(link.hops) > 1 or link.is_composite:
+        raise ModelError(
+            f"{definition.where}: on_soft_delete goes to rows that refer to this one by one column, "
+            f"and have SoftDeletes; {link.target.__name__} "
+            + ("has none." if mark is None else "is reached in another way.")
+        )
+    ((_, column),) = link.hops[0].pairs
+    where: tuple[Condition, ...] = (column.in_(keys),)
+    if not is_deleted:
+        where = (*where, mark == moment)
+    nested = _cascades(table)
+    further: dict[Definition, list[Any]] = {}
+    for each in nested:
+        ((local, _),) = each.link.hops[0].pairs[:1]
+        further[each] = await _values(table, local, where, is_deleted=is_deleted)
+    names, exprs = _changes(table, mark, moment if is_deleted else None)
+    await database_of(table).run(
+        UpdateStatement(
+            table=table,
+            columns=names,
+            exprs=exprs,
+            where=where,
+            deleted="without" if is_deleted else "only",
+        )
+    )
+    for each, values in further.items():
+        if values:
+            await _mark(each, values, moment, is_deleted=is_deleted)
+
+
+async def _values(
+    table: Table, column: AnyColumn, where: tuple[Condition, ...], *, is_deleted: bool
+) -> list[Any]:
+    rows = await database_of(table).fetch(
+        SelectStatement(
+            table=table,
+            source=table.key,
+            columns=(column,),
+            where=where,
+            deleted="without" if is_deleted else "only",
+        )
+    )
+    return [value for (value,) in rows if value is not None]
+
+
+def _changes(
+    table: Table, mark: AnyColumn, moment: datetime | None
+) -> tuple[tuple[str, ...], tuple[AnyExpr, ...]]:
+    """Return what an update sets: the mark, and what each change of a row sets."""
+    names = [mark.name]
+    exprs: list[AnyExpr] = [Value(moment, mark.kind)]
+    for column in table.columns:
+        touch = column.rules.get("on_update")
+        if touch is not None:
+            names.append(column.name)
+            exprs.append(Value(touch(), column.kind))
+    if table.version is not None:
+        names.append(table.version.name)
+        exprs.append(table.version + 1)
+    return tuple(names), tuple(exprs)
