@@ -17,6 +17,7 @@ from sqlalchemy.sql import ColumnElement
 from oxidite.db.columns import Column, TableKey
 from oxidite.db.correlated import Correlated
 from oxidite.db.dialects import Dialect
+from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Call, Condition, Expr, Order, Value
 from oxidite.db.kinds import INTEGER, Kind
 from oxidite.db.statements import (
@@ -254,8 +255,7 @@ class _Writer:
 
     def expr(self, expr: Expr[Any, Any]) -> Element:
         if isinstance(expr, Column):
-            made: Element = self._tables[expr.table].c[expr.column_name]
-            return made
+            return self.column(expr)
         if isinstance(expr, Value):
             return self.bind(expr.kind)
         if isinstance(expr, Correlated):
@@ -264,6 +264,15 @@ class _Writer:
         if isinstance(expr, Call):
             return self.call(expr)
         raise TypeError(f"{expr!r} is no expression")
+
+    def column(self, column: Column[Any, Any]) -> Element:
+        table = self._tables.get(column.table)
+        if table is None:
+            raise QueryError(
+                f"{column!r} is in no table of the query. Join it, or ask for another column."
+            )
+        made: Element = table.c[column.column_name]
+        return made
 
     def correlated(self, rows: Correlated) -> Any:
         """Write the rows that belong to the one around: a SELECT whose columns are to be said."""

@@ -288,7 +288,7 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused it.
         """
         made = cls(*args, **values)
-        await saving.insert(made)
+        await relations.insert(made)
         return made
 
     async def save(self) -> Self:
@@ -299,7 +299,7 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused them.
             StaleRowError: somebody else has saved it since (models with a ``Version``).
         """
-        await saving.save(self)
+        await relations.save(self)
         return self
 
     async def delete(self) -> None:

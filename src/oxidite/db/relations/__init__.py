@@ -4,7 +4,7 @@
 the relation on the class, ``handles.py`` and ``linked.py`` those on an object.
 """
 
-from oxidite.db.relations.cascade import delete, restore
+from oxidite.db.relations.cascade import delete, insert, restore, save
 from oxidite.db.relations.declare import BelongsTo, HasMany, HasOne, ManyToMany, rel
 from oxidite.db.relations.definition import DeclaredRelation, Definition, Keys, Link
 from oxidite.db.relations.handles import Handle, Many, One, OwnedOne
@@ -35,7 +35,9 @@ __all__ = [
     "declare_relations",
     "delete",
     "forget_relations",
+    "insert",
     "install_relations",
     "rel",
     "restore",
+    "save",
 ]

@@ -14,20 +14,45 @@ from oxidite.db.relations.definition import Definition
 from oxidite.db.statements import AnyExpr, SelectStatement, UpdateStatement
 from oxidite.db.table import AnyColumn, Table
 
-__all__ = ["delete", "restore"]
+__all__ = ["delete", "insert", "restore", "save"]
+
+
+async def insert(one: Any) -> None:
+    """Make the row of an object, and touch what it says."""
+    touched = _touched(type(one).__table__)
+    if not touched:
+        await saving.insert(one)
+        return
+    async with database_of(type(one).__table__).transaction():
+        await saving.insert(one)
+        await _touch(touched, one)
+
+
+async def save(one: Any) -> None:
+    """Write what has changed of an object, and touch what it says if anything has."""
+    touched = _touched(type(one).__table__)
+    if not touched or not saving.changed(one):
+        await saving.save(one)
+        return
+    async with database_of(type(one).__table__).transaction():
+        await saving.save(one)
+        await _touch(touched, one)
 
 
 async def delete(one: Any, *, force: bool = False) -> None:
     """Delete an object; what is marked with it is marked in the same transaction."""
     table: Table = type(one).__table__
     cascades = _cascades(table)
-    if force or table.soft_deletes is None or not cascades:
+    touched = _touched(table)
+    mark = None if force else table.soft_deletes
+    if not touched and (mark is None or not cascades):
         await saving.delete(one, force=force)
         return
     async with database_of(table).transaction():
-        await saving.delete(one)
-        moment = getattr(one, table.soft_deletes.name)
-        for each in cascades:
+        await saving.delete(one, force=force)
+        await _touch(touched, one)
+        for each in () if mark is None else cascades:
+            moment = getattr(one, mark.name)
             await _mark(each, [each.link.local_key(one)], moment, is_deleted=True)
 
 
@@ -47,12 +72,39 @@ async def restore(one: Any) -> None:
     async with database_of(table).transaction():
         setattr(one, mark.name, None)
         await saving.save(one)
+        await _touch(_touched(table), one)
         for each in _cascades(table):
             await _mark(each, [each.link.local_key(one)], moment, is_deleted=False)
 
 
 def _cascades(table: Table) -> list[Definition]:
     return [each for each in table.relations.values() if each.declared.on_soft_delete is not None]
+
+
+def _touched(table: Table) -> list[Definition]:
+    return [each for each in table.relations.values() if each.declared.touch]
+
+
+async def _touch(definitions: Sequence[Definition], one: Any) -> None:
+    """Let the rows that an object refers to be changed now."""
+    for definition in definitions:
+        link = definition.link
+        table = link.table
+        names, exprs = _changes(table)
+        if not names or definition.kind != "belongs_to":
+            raise ModelError(
+                f"{definition.where}: touch= is for a BelongsTo whose other end has a column that "
+                "says when it was changed, such as that of Timestamps."
+            )
+        where = tuple(
+            remote == value
+            for local, remote in link.hops[0].pairs
+            if (value := getattr(one, local.name)) is not None
+        )
+        if len(where) == len(link.hops[0].pairs):
+            await database_of(table).run(
+                UpdateStatement(table=table, columns=names, exprs=exprs, where=where)
+            )
 
 
 async def _mark(
@@ -77,12 +129,15 @@ async def _mark(
     for each in nested:
         ((local, _),) = each.link.hops[0].pairs[:1]
         further[each] = await _values(table, local, where, is_deleted=is_deleted)
-    names, exprs = _changes(table, mark, moment if is_deleted else None)
+    names, exprs = _changes(table)
+    if table.version is not None:
+        names, exprs = (*names, table.version.name), (*exprs, table.version + 1)
+    marked = Value(moment if is_deleted else None, mark.kind)
     await database_of(table).run(
         UpdateStatement(
             table=table,
-            columns=names,
-            exprs=exprs,
+            columns=(mark.name, *names),
+            exprs=(marked, *exprs),
             where=where,
             deleted="without" if is_deleted else "only",
         )
@@ -107,18 +162,13 @@ async def _values(
     return [value for (value,) in rows if value is not None]
 
 
-def _changes(
-    table: Table, mark: AnyColumn, moment: datetime | None
-) -> tuple[tuple[str, ...], tuple[AnyExpr, ...]]:
-    """Return what an update sets: the mark, and what each change of a row sets."""
-    names = [mark.name]
-    exprs: list[AnyExpr] = [Value(moment, mark.kind)]
+def _changes(table: Table) -> tuple[tuple[str, ...], tuple[AnyExpr, ...]]:
+    """Return what each change of a row sets beside what is changed."""
+    names: list[str] = []
+    exprs: list[AnyExpr] = []
     for column in table.columns:
         touch = column.rules.get("on_update")
         if touch is not None:
             names.append(column.name)
             exprs.append(Value(touch(), column.kind))
-    if table.version is not None:
-        names.append(table.version.name)
-        exprs.append(table.version + 1)
     return tuple(names), tuple(exprs)
