@@ -60,7 +60,7 @@ else:
     _Struct = Struct
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(col, relations.rel))
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(col, relations.rel))
 class ModelType(_StructType):
     """Makes models of classes."""
 

@@ -71,7 +71,7 @@ class QueryAssertion:
 
 
 def assert_queries(number: int) -> QueryAssertion:
-    """Fail unless exactly ``number`` statements run inside: ``with assert_queries(2):``.
+    """Fail unless exactly that many statements run in the block that it begins.
 
     BEGIN and COMMIT are not counted.
     """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.db.related import Category, Comment, Group, Membership, Post, Profile, User, blog
 
 from oxidite.db import Database, QueryError
-from tests.unit.db.related import Category, Comment, Group, Membership, Post, Profile, User, blog
 
 pytestmark = pytest.mark.anyio
 
@@ -122,5 +122,5 @@ async def test_mistakes(db: Database) -> None:
         User.with_(User.name)  # type: ignore[arg-type]
     with pytest.raises(QueryError, match=r"leave out limit\(\) and offset\(\)"):
         User.posts.limit(3).any()
-    with pytest.raises(QueryError, match="r_comments.text.* is in no table of the query"):
+    with pytest.raises(QueryError, match=r"r_comments\.text.* is in no table of the query"):
         await Category.where(Category.children.any(Comment.text == "x")).all()

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.db.related import (
+    Branch,
+    Clerk,
+    Comment,
+    Group,
+    Membership,
+    Post,
+    Profile,
+    User,
+    blog,
+)
 
 from oxidite.db import (
     BelongsTo,
@@ -22,17 +33,6 @@ from oxidite.db import (
     rel,
 )
 from oxidite.testing import assert_queries
-from tests.unit.db.related import (
-    Branch,
-    Clerk,
-    Comment,
-    Group,
-    Membership,
-    Post,
-    Profile,
-    User,
-    blog,
-)
 
 pytestmark = pytest.mark.anyio
 
@@ -61,7 +61,7 @@ async def test_objects_are_given_to_another_one(db: Database) -> None:
 
 async def test_all_are_given_or_none(db: Database) -> None:
     await blog(db)
-    ada, ben, cyd = await User.order_by(User.id).all()
+    _, ben, cyd = await User.order_by(User.id).all()
     (post,) = await ben.posts
     wrong = Post(title="x", author_id=1, editor_id=99)
     with pytest.raises(MissingReferenceError):
@@ -100,7 +100,7 @@ async def test_an_object_is_assigned(db: Database) -> None:
     assert await post.editor is None
     with pytest.raises(RelationError, match=r"Post\.author is a User, not None"):
         post.author = None  # type: ignore[assignment]
-    with pytest.raises(RelationError, match="This User is not saved yet.*save it first"):
+    with pytest.raises(RelationError, match=r"This User is not saved yet.*save it first"):
         post.author = User(name="New")
     with pytest.raises(RelationError, match="cannot be assigned: the key is in the other rows"):
         ben.posts = []  # type: ignore[assignment]
@@ -119,7 +119,7 @@ async def test_what_is_not_saved_owns_nothing(db: Database) -> None:
     await blog(db)
     new = User(name="New")
     with pytest.raises(
-        RelationError, match="This User has no id yet.*save it before you use User.posts"
+        RelationError, match=r"This User has no id yet.*save it before you use User.posts"
     ):
         await new.posts.create(title="x")
     with pytest.raises(RelationError, match="no id yet"):
@@ -209,10 +209,14 @@ async def test_marking_is_seen_by_who_saves_what_was_read_before(db: Database) -
 async def test_marking_is_undone_with_its_transaction(db: Database) -> None:
     await blog(db)
     ada = await User.get(1)
+
+    @db.transaction()
+    async def change_of_mind() -> None:
+        await ada.delete()
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        async with db.transaction():
-            await ada.delete()
-            raise ZeroDivisionError
+        await change_of_mind()
     assert await Post.count() == 4
 
 

@@ -44,16 +44,17 @@ async def delete(one: Any, *, force: bool = False) -> None:
     table: Table = type(one).__table__
     cascades = _cascades(table)
     touched = _touched(table)
-    mark = None if force else table.soft_deletes
-    if not touched and (mark is None or not cascades):
+    mark = None if force or not cascades else table.soft_deletes
+    if not touched and mark is None:
         await saving.delete(one, force=force)
         return
     async with database_of(table).transaction():
         await saving.delete(one, force=force)
         await _touch(touched, one)
-        for each in () if mark is None else cascades:
+        if mark is not None:
             moment = getattr(one, mark.name)
-            await _mark(each, [each.link.local_key(one)], moment, is_deleted=True)
+            for each in cascades:
+                await _mark(each, [each.link.local_key(one)], moment, is_deleted=True)
 
 
 async def restore(one: Any) -> None:
@@ -98,10 +99,10 @@ async def _touch(definitions: Sequence[Definition], one: Any) -> None:
             )
         where = tuple(
             remote == value
-            for local, remote in link.hops[0].pairs
+            for local, remote in link.first.pairs
             if (value := getattr(one, local.name)) is not None
         )
-        if len(where) == len(link.hops[0].pairs):
+        if len(where) == len(link.first.pairs):
             await database_of(table).run(
                 UpdateStatement(table=table, columns=names, exprs=exprs, where=where)
             )
@@ -114,25 +115,25 @@ async def _mark(
     link = definition.link
     table = link.table
     mark = table.soft_deletes
-    if mark is None or len(link.hops) > 1 or link.is_composite:
+    if mark is None or not link.is_direct or link.is_composite:
         raise ModelError(
             f"{definition.where}: on_soft_delete goes to rows that refer to this one by one column, "
             f"and have SoftDeletes; {link.target.__name__} "
             + ("has none." if mark is None else "is reached in another way.")
         )
-    ((_, column),) = link.hops[0].pairs
+    ((_, column),) = link.first.pairs
     where: tuple[Condition, ...] = (column.in_(keys),)
     if not is_deleted:
         where = (*where, mark == moment)
     nested = _cascades(table)
     further: dict[Definition, list[Any]] = {}
     for each in nested:
-        ((local, _),) = each.link.hops[0].pairs[:1]
+        ((local, _),) = each.link.first.pairs[:1]
         further[each] = await _values(table, local, where, is_deleted=is_deleted)
     names, exprs = _changes(table)
     if table.version is not None:
         names, exprs = (*names, table.version.name), (*exprs, table.version + 1)
-    marked = Value(moment if is_deleted else None, mark.kind)
+    marked: AnyExpr = Value(moment if is_deleted else None, mark.kind)
     await database_of(table).run(
         UpdateStatement(
             table=table,

@@ -74,9 +74,19 @@ class Link:
         return self.hops[-1].table
 
     @property
+    def first(self) -> Hop:
+        """The step that begins with the object: its key is in it."""
+        return self.hops[0]
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it needs no other tables."""
+        return len(self.hops) == 1
+
+    @property
     def is_composite(self) -> bool:
         """Whether the key has several columns."""
-        return len(self.hops[0].pairs) > 1
+        return len(self.first.pairs) > 1
 
 
 class Definition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from msgspec import UNSET
 
@@ -45,7 +45,7 @@ class Handle(Generic[T]):
     def _key_conditions(self) -> tuple[Condition, ...]:
         link = self.definition.link
         key = key_of(self.definition, self.owner)
-        own = [column for _, column in link.hops[0].pairs]
+        own = [column for _, column in link.first.pairs]
         if key is None:
             return (Condition("or", ()),)  # without a key nothing belongs to it
         values = key if link.is_composite else (key,)
@@ -103,8 +103,7 @@ class One(Handle[T]):
                 "deleted, or was never there. Where that may be, let the annotation say so: "
                 f"{self.definition.name}: …[{self.definition.link.target.__name__} | None]."
             )
-        made: T = found
-        return made
+        return cast("T", found)
 
 
 class OwnedOne(One[T]):
@@ -234,11 +233,11 @@ def foreign_columns(handle: Handle[Any]) -> list[AnyColumn]:
         RelationError: they belong to it by way of others.
     """
     link = handle.definition.link
-    if len(link.hops) > 1:
+    if not link.is_direct:
         raise RelationError(
             f"{handle.definition.short} goes through other rows. Make or change those instead."
         )
-    return [own for _, own in link.hops[0].pairs]
+    return [own for _, own in link.first.pairs]
 
 
 def foreign_values(handle: Handle[Any]) -> dict[str, Any]:

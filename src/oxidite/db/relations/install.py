@@ -73,7 +73,9 @@ def _declared_in(body: Mapping[str, Any], locals_: Mapping[str, Any], where: str
                 raise ModelError(f"{where}: {name} is a relation: write {name}: … = rel().")
             continue
         type_ = annotation
-        if isinstance(type_, str):
+        while isinstance(
+            type_, str
+        ):  # more than once if it is quoted, and all annotations are text
             type_ = evaluate(type_, globals_, locals_)
         if not isinstance(type_, RelationType):
             raise ModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import UNSET
@@ -48,10 +49,8 @@ class Linked(Many[T], Generic[T, P]):
 
     def pivots(self) -> Select[P]:
         """The rows of the pivot model that link to this object, as a query."""
-        table = self.definition.link.hops[0].table
-        return Select(
-            SelectStatement(table=table, source=table.key, where=self._pivot_conditions())
-        )
+        table = self.definition.link.first.table
+        return Select(SelectStatement(table=table, source=table.key, where=self._key_conditions()))
 
     async def create(self, **values: Any) -> T:
         """Make one, its row and a link to it; the link has no data of its own."""
@@ -139,11 +138,11 @@ class Linked(Many[T], Generic[T, P]):
         key = key_of(self.definition, self.owner)
         if key is None:
             raise RelationError(f"This {type(self.owner).__name__} has no key to link to it by.")
-        columns = [own for _, own in self.definition.link.hops[0].pairs]
+        columns = [own for _, own in self.definition.link.first.pairs]
         return _named(columns, key, is_composite=self.definition.link.is_composite)
 
     def _far(self, one: T) -> dict[str, Any]:
-        pairs = self.definition.link.hops[1].pairs
+        pairs = self.definition.link.hops[-1].pairs
         return _named(
             [outer for outer, _ in pairs], self._far_key(one), is_composite=len(pairs) > 1
         )
@@ -154,24 +153,19 @@ class Linked(Many[T], Generic[T, P]):
             raise RelationError(
                 f"{self.definition.short} links to {link.target.__name__}, and {one!r} is none."
             )
-        values = tuple(getattr(one, own.name) for _, own in link.hops[1].pairs)
+        names = [own.name for _, own in link.hops[-1].pairs]
+        values = [getattr(one, name) for name in names]
         if UNSET in values or None in values:
             raise RelationError(
                 f"This {link.target.__name__} is not saved yet, so nothing can be linked to it: save "
                 "it first, or use add()."
             )
-        return values if len(values) > 1 else values[0]
-
-    def _pivot_conditions(self) -> tuple[Condition, ...]:
-        return self._key_conditions()
+        return attrgetter(*names)(one)
 
     async def _there(self) -> dict[Any, P]:
-        names = [outer.name for outer, _ in self.definition.link.hops[1].pairs]
-        found: dict[Any, P] = {}
-        for each in await self.pivots().all():
-            values = tuple(getattr(each, name) for name in names)
-            found[values if len(values) > 1 else values[0]] = each
-        return found
+        names = [outer.name for outer, _ in self.definition.link.hops[-1].pairs]
+        key = attrgetter(*names)
+        return {key(each): each for each in await self.pivots().all()}
 
     async def _update(self, pivot: Any, values: Mapping[str, Any]) -> bool:
         for name, value in values.items():
@@ -186,7 +180,7 @@ class Linked(Many[T], Generic[T, P]):
     async def _detach(self, keys: list[Any]) -> int:
         if not keys:
             return 0
-        columns = [outer for outer, _ in self.definition.link.hops[1].pairs]
+        columns = [outer for outer, _ in self.definition.link.hops[-1].pairs]
         if len(columns) == 1:
             return await self._unlink((columns[0].in_(keys),))
         count = 0
@@ -197,8 +191,8 @@ class Linked(Many[T], Generic[T, P]):
         return count
 
     async def _unlink(self, conditions: tuple[Condition, ...]) -> int:
-        table = self.definition.link.hops[0].table
-        where = (*self._pivot_conditions(), *conditions)
+        table = self.definition.link.first.table
+        where = (*self._key_conditions(), *conditions)
         mark = table.soft_deletes
         database = database_of(table)
         done = await database.run(

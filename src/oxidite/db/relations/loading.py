@@ -60,7 +60,7 @@ def key_of(definition: Definition, one: Any) -> Any:
 
 
 def _unsaved(definition: Definition) -> RelationError:
-    names = ", ".join(local.name for local, _ in definition.link.hops[0].pairs)
+    names = ", ".join(local.name for local, _ in definition.link.first.pairs)
     return RelationError(
         f"This {definition.owner.__name__} has no {names} yet, so nothing can belong to it: save it "
         f"before you use {definition.short}."
@@ -144,7 +144,7 @@ def _put(definition: Definition, one: Any, found: Any) -> None:
 async def _fetch(wanted: Wanted, keys: set[Any], lazy: Lazy | None) -> list[tuple[Any, Any]]:
     """Return the rows of a relation, each with the key of those that they belong to."""
     link = wanted.definition.link
-    columns = [own for _, own in link.hops[0].pairs]
+    columns = [own for _, own in link.first.pairs]
     if link.is_composite:
         # Each part by itself, as one list: what is asked for too much is left out below.
         conditions = tuple(
@@ -163,8 +163,8 @@ async def _fetch(wanted: Wanted, keys: set[Any], lazy: Lazy | None) -> list[tupl
             "order": order,
         }
     if link.pivot is not None:
-        changes["pair"] = (link.hops[0].table, link.hops[0].key)
-    elif len(link.hops) > 1:
+        changes["pair"] = (link.first.table, link.first.key)
+    elif not link.is_direct:
         changes["extra"] = tuple(columns)
     made: list[Any] = await database_of(link.table).fetch(replace(asked, **changes))
     found = _keyed(link, made)
@@ -174,7 +174,7 @@ async def _fetch(wanted: Wanted, keys: set[Any], lazy: Lazy | None) -> list[tupl
 def _keyed(link: Link, rows: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
     if link.pivot is not None:
         return zip(map(link.remote_key, map(itemgetter(1), rows)), rows, strict=True)
-    if len(link.hops) > 1:
+    if not link.is_direct:
         if link.is_composite:
             return [(row[1:], row[0]) for row in rows]
         return [(row[1], row[0]) for row in rows]
