@@ -13,12 +13,14 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from oxidite.config import environment
 from oxidite.db.base import Done, Driver, Isolation
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.peers import follow
 from oxidite.db.plan import Plan, Plans
+from oxidite.db.repeats import watch_repeats
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
@@ -47,6 +49,9 @@ class Database:
         self.name: str | None = name
         self.strict: bool = False
         """Whether awaiting a relation that is not loaded is an error; a query may say otherwise."""
+        self.warns_of_repeats: bool = environment() == "development"
+        """Whether a statement that one task runs again and again is logged, while it is open."""
+        self._watches: bool = False
         self._plans: Plans | None = None
 
     @classmethod
@@ -66,12 +71,17 @@ class Database:
             _open.insert(0, self)
         else:
             _open.append(self)
+        self._watches = self.warns_of_repeats
+        if self._watches:
+            watch_repeats(on=True)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         _open.remove(self)
+        if self._watches:
+            watch_repeats(on=False)
         self._plans = None
         await self.driver.__aexit__(kind, exc, tb)
 

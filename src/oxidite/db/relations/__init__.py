@@ -4,6 +4,8 @@
 the relation on the class, ``handles.py`` and ``linked.py`` those on an object.
 """
 
+from oxidite.db import repeats
+from oxidite.db.relations.advice import advice
 from oxidite.db.relations.cascade import delete, insert, restore, save
 from oxidite.db.relations.declare import BelongsTo, HasMany, HasOne, ManyToMany, rel
 from oxidite.db.relations.definition import DeclaredRelation, Definition, Keys, Link
@@ -41,3 +43,5 @@ __all__ = [
     "restore",
     "save",
 ]
+
+repeats.advisers.append(advice)

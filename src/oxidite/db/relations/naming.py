@@ -10,7 +10,7 @@ from typing import Any
 
 from oxidite.db.errors import ModelError
 
-__all__ = ["Later", "evaluate", "find_model", "register"]
+__all__ = ["Later", "all_models", "candidates", "evaluate", "find_model", "register"]
 
 _models: dict[str, list[weakref.ReferenceType[Any]]] = {}
 """All models that have a table, by the name of the class; the newest last."""
@@ -55,6 +55,11 @@ def register(model: type) -> None:
     """Remember a model, so that others can name it."""
     known = [each for each in _models.get(model.__name__, []) if each() is not None]
     _models[model.__name__] = [*known, weakref.ref(model)]
+
+
+def all_models() -> list[Any]:
+    """Return all the models that have a table."""
+    return [one for known in _models.values() for each in known if (one := each()) is not None]
 
 
 def candidates(name: str) -> list[type]:
