@@ -6,7 +6,8 @@ import takes half a second of CPU, so nothing imports this file before a databas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ from oxidite.db.dialects import Dialect
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Call, Condition, Expr, Order, Value
 from oxidite.db.kinds import INTEGER, Kind
+from oxidite.db.related_sql import CALLS, part_of_each, related_rows
 from oxidite.db.statements import (
     Deleted,
     DeleteStatement,
@@ -115,7 +117,7 @@ class _Writer:
         for each in query.having:
             made = made.having(self.expr(each))
         if query.per:
-            return self.cut_each(made, query)
+            return part_of_each(self, made, query)
         if query.order:
             made = made.order_by(*map(self.order, query.order))
         return self.cut(made.distinct() if query.distinct else made, query)
@@ -134,24 +136,6 @@ class _Writer:
                 ]
         asked = (*(query.columns or ()), *query.extra)
         return columns + [self.expr(each).label(f"c{place}") for place, each in enumerate(asked)]
-
-    def cut_each(self, made: sa.Select[Any], query: SelectStatement) -> Any:
-        """Take a part of each group of rows: they are numbered first."""
-        number = sa.func.row_number().over(
-            partition_by=[self.expr(each) for each in query.per],
-            order_by=[self.order(each) for each in query.order] or None,
-        )
-        inner = made.add_columns(number.label("place_")).subquery("numbered")
-        *columns, numbered = inner.c
-        place: Element = numbered
-        found: Any = sa.select(*columns)
-        limit = None if query.limit is None else self.bind(INTEGER)
-        if query.offset is not None:
-            place = place - self.bind(INTEGER)
-            found = found.where(place > 0)
-        if limit is not None:
-            found = found.where(place <= limit)
-        return found.order_by(inner.c["place_"])
 
     def cut(self, made: Any, query: SelectStatement) -> Any:
         """Take a part of the rows, and lock it."""
@@ -228,6 +212,21 @@ class _Writer:
             self._tables[key] = made.alias(key.alias) if key.alias else made
         return self._tables[key]
 
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Write a SELECT inside of another one: tables that it names itself hide those around."""
+        around = self._tables
+        self._tables = {**around}
+        try:
+            yield
+        finally:
+            self._tables = around
+
+    def put(self, key: TableKey, table: Any) -> Any:
+        """Let columns of ``key`` mean those of ``table``."""
+        self._tables[key] = table
+        return table
+
     def returned(self, table: Table, names: Sequence[str]) -> list[Element]:
         made = self.table(table.key, table)
         return [made.c[table.by_name[name].column_name] for name in names]
@@ -259,7 +258,7 @@ class _Writer:
         if isinstance(expr, Value):
             return self.bind(expr.kind)
         if isinstance(expr, Correlated):
-            related: Element = self.correlated(expr)
+            related: Element = related_rows(self, expr)
             return related
         if isinstance(expr, Call):
             return self.call(expr)
@@ -273,33 +272,6 @@ class _Writer:
             )
         made: Element = table.c[column.column_name]
         return made
-
-    def correlated(self, rows: Correlated) -> Any:
-        """Write the rows that belong to the one around: a SELECT whose columns are to be said."""
-        outside = dict(self._tables)
-        sources: list[Any] = []
-        conditions: list[Element] = []
-        for hop in rows.hops:
-            before = [self.expr(column) for column, _ in hop.pairs]
-            # Anew each time: the same table may be around, and the nearest one is meant.
-            made: Any = sa.table(
-                hop.table.name, *(sa.column(each.column_name) for each in hop.table.columns)
-            ).alias()
-            self._tables[hop.key] = made
-            sources.append(made)
-            conditions += [
-                made.c[own.column_name] == other
-                for other, (_, own) in zip(before, hop.pairs, strict=True)
-            ]
-            conditions += self.scope(hop.table, hop.key, rows.deleted)
-        conditions += [self.expr(each) for each in rows.conditions]
-        self._tables = outside
-        return (
-            sa.select(sa.literal_column("1"))
-            .select_from(*sources)
-            .where(*conditions)
-            .correlate_except(*sources)
-        )
 
     def call(self, call: Call[Any, Any]) -> Element:
         if call.name in ("in", "not_in"):
@@ -320,6 +292,7 @@ def _like(column: Element, pattern: Element) -> Element:
 
 
 _CALLS: Mapping[str, Callable[..., Any]] = {
+    **CALLS,
     "eq": lambda a, b: a == b,
     "ne": lambda a, b: a != b,
     "lt": lambda a, b: a < b,
@@ -344,11 +317,6 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "mod": lambda a, b: a % b,
     "neg": lambda a: -a,
     "rows": sa.func.count,
-    "any_related": lambda rows: rows.exists(),
-    "count_related": lambda rows: rows.with_only_columns(
-        sa.func.count(), maintain_column_froms=True
-    ).scalar_subquery(),
-    "not_true": lambda a: sa.not_(sa.func.coalesce(a, sa.false())),
     "one": lambda: sa.literal_column("1"),
     "count": sa.func.count,
     "sum": sa.func.sum,

@@ -173,7 +173,7 @@ def test_a_column_that_is_not_there_is_told() -> None:
         wrong: BelongsTo[Owner] = rel(fk="group_id")
 
     with pytest.raises(
-        ModelError, match=r"things: Thing has no column 'owner'\. It has: id, owner_id"
+        ModelError, match=r"things: 'd_things' has no column 'owner'\. It has: id, owner_id"
     ):
         Owner.things.any()
     with pytest.raises(

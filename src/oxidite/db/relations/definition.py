@@ -290,7 +290,7 @@ def _columns(definition: Definition, table: Table, names: tuple[str, ...]) -> li
     missing = [name for name in names if name not in table.by_name]
     if missing:
         raise ModelError(
-            f"{definition.where}: {table.make.__name__} has no column {missing[0]!r}. "
+            f"{definition.where}: {table.name!r} has no column {missing[0]!r}. "
             f"It has: {', '.join(table.by_name)}."
         )
     return [table.by_name[name] for name in names]
@@ -303,7 +303,7 @@ def _referring(definition: Definition, table: Table, model: Any) -> list[AnyColu
         return found
     names = " and ".join(each.name for each in found) or "none"
     raise ModelError(
-        f"{definition.where}: which column of {table.make.__name__} refers to {model.__name__} is not "
+        f"{definition.where}: which column of {table.name!r} refers to {model.__name__} is not "
         f"clear ({names} do). Say it: rel(fk='author_id'), or other= for the far end of a ManyToMany."
     )
 
