@@ -288,7 +288,7 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused it.
         """
         made = cls(*args, **values)
-        await relations.insert(made)
+        await relations.insert(made, saving.insert)
         return made
 
     async def save(self) -> Self:
@@ -299,16 +299,16 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused them.
             StaleRowError: somebody else has saved it since (models with a ``Version``).
         """
-        await relations.save(self)
+        await relations.save(self, saving.save)
         return self
 
     async def delete(self) -> None:
         """Delete the row; with ``SoftDeletes`` it only seems to be."""
-        await relations.delete(self)
+        await relations.delete(self, saving.delete)
 
     async def force_delete(self) -> None:
         """Delete the row, with ``SoftDeletes`` too."""
-        await relations.delete(self, force=True)
+        await relations.delete(self, partial(saving.delete, force=True), force=True)
 
     async def restore(self) -> Self:
         """Take back that the row was deleted, and what was marked with it; return the object.
@@ -316,7 +316,7 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
         Raises:
             QueryError: the model has no ``SoftDeletes``.
         """
-        await relations.restore(self)
+        await relations.restore(self, saving.save)
         return self
 
     async def refresh(self) -> Self:

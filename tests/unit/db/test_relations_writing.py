@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import UNSET
 from tests.unit.db.related import (
     Branch,
     Clerk,
@@ -254,6 +255,7 @@ async def test_only_what_can_be_marked_is_marked(db: Database) -> None:
     with pytest.raises(ModelError, match="Thing has none"):
         await owner.delete()
     assert await Owner.count() == 1
+    assert (owner.deleted_at, owner.changed()) == (None, [])
 
 
 async def test_saving_touches_the_parent(db: Database) -> None:
@@ -279,5 +281,9 @@ async def test_saving_touches_the_parent(db: Database) -> None:
         await page.save()
     await page.delete()
     assert (await Book.get(1)).updated_at > after
+    page = Page(text="x", book_id=99)
     with pytest.raises(MissingReferenceError):
-        await Page.create(text="x", book_id=99)
+        await page.save()
+    assert getattr(page, "id", None) is UNSET
+    page.book = await Book.create()
+    assert (await page.save()).id > 0

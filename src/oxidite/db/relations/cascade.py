@@ -2,54 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from oxidite.db import saving
 from oxidite.db.database import database_of
 from oxidite.db.errors import ModelError, QueryError
 from oxidite.db.expressions import Condition, Value
 from oxidite.db.relations.definition import Definition
+from oxidite.db.state import keep_row, row_of
 from oxidite.db.statements import AnyExpr, SelectStatement, UpdateStatement
 from oxidite.db.table import AnyColumn, Table
 
 __all__ = ["delete", "insert", "restore", "save"]
 
+Write: TypeAlias = Callable[[Any], Awaitable[None]]
+"""Writes one object, without what else happens with it."""
 
-async def insert(one: Any) -> None:
-    """Make the row of an object, and touch what it says."""
+
+async def insert(one: Any, write: Write = saving.insert) -> None:
+    """Make the row of an object, by ``write``, and touch what it says."""
     touched = _touched(type(one).__table__)
     if not touched:
-        await saving.insert(one)
+        await write(one)
         return
-    async with database_of(type(one).__table__).transaction():
-        await saving.insert(one)
+    async with _whole(one):
+        await write(one)
         await _touch(touched, one)
 
 
-async def save(one: Any) -> None:
+async def save(one: Any, write: Write = saving.save) -> None:
     """Write what has changed of an object, and touch what it says if anything has."""
     touched = _touched(type(one).__table__)
     if not touched or not saving.changed(one):
-        await saving.save(one)
+        await write(one)
         return
-    async with database_of(type(one).__table__).transaction():
-        await saving.save(one)
+    async with _whole(one):
+        await write(one)
         await _touch(touched, one)
 
 
-async def delete(one: Any, *, force: bool = False) -> None:
-    """Delete an object; what is marked with it is marked in the same transaction."""
+async def delete(one: Any, write: Write = saving.delete, *, force: bool = False) -> None:
+    """Delete an object; what is marked with it is marked in the same transaction.
+
+    With ``force`` nothing is marked: the database knows what becomes of what refers to it.
+    """
     table: Table = type(one).__table__
     cascades = _cascades(table)
     touched = _touched(table)
     mark = None if force or not cascades else table.soft_deletes
     if not touched and mark is None:
-        await saving.delete(one, force=force)
+        await write(one)
         return
-    async with database_of(table).transaction():
-        await saving.delete(one, force=force)
+    async with _whole(one):
+        await write(one)
         await _touch(touched, one)
         if mark is not None:
             moment = getattr(one, mark.name)
@@ -57,7 +65,7 @@ async def delete(one: Any, *, force: bool = False) -> None:
                 await _mark(each, [each.link.local_key(one)], moment, is_deleted=True)
 
 
-async def restore(one: Any) -> None:
+async def restore(one: Any, write: Write = saving.save) -> None:
     """Take back that an object was deleted, and what was marked with it.
 
     Raises:
@@ -70,12 +78,28 @@ async def restore(one: Any) -> None:
     moment = getattr(one, mark.name)
     if moment is None:
         return
-    async with database_of(table).transaction():
+    async with _whole(one):
         setattr(one, mark.name, None)
-        await saving.save(one)
+        await write(one)
         await _touch(_touched(table), one)
         for each in _cascades(table):
             await _mark(each, [each.link.local_key(one)], moment, is_deleted=False)
+
+
+@contextlib.asynccontextmanager
+async def _whole(one: Any) -> AsyncIterator[None]:
+    """Do all of it or nothing; if nothing, the object is as it was, too."""
+    table: Table = type(one).__table__
+    row = row_of(one)
+    before = {column.name: getattr(one, column.name) for column in table.columns}
+    try:
+        async with database_of(table).transaction():
+            yield
+    except BaseException:
+        keep_row(one, row)
+        for name, value in before.items():
+            setattr(one, name, value)
+        raise
 
 
 def _cascades(table: Table) -> list[Definition]:
