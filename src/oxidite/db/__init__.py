@@ -12,6 +12,7 @@
 
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
+from oxidite.db.correlated import Hop
 from oxidite.db.database import Database, HasTable
 from oxidite.db.dialects import Dialect, DialectName
 from oxidite.db.errors import (
@@ -40,21 +41,19 @@ from oxidite.db.model import Model
 from oxidite.db.peers import Counted, Lazy, Load
 from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.query import Select
-from oxidite.db.relations import (
-    BelongsTo,
-    HasMany,
-    HasOne,
-    Linked,
-    Many,
-    ManyToMany,
-    One,
-    OwnedOne,
-    Relation,
-    Synced,
-    ToMany,
-    ToOne,
-    rel,
+from oxidite.db.relations.declare import BelongsTo, HasMany, HasOne, ManyToMany, rel
+from oxidite.db.relations.definition import (
+    DeclaredRelation,
+    Definition,
+    Keys,
+    Link,
+    RelationKind,
+    RelationType,
 )
+from oxidite.db.relations.handles import Handle, Many, One, OwnedOne
+from oxidite.db.relations.linked import Linked, Synced
+from oxidite.db.relations.loading import Wanted
+from oxidite.db.relations.relation import Relation, ToMany, ToOne
 from oxidite.db.statements import (
     AnyExpr,
     Deleted,
@@ -85,6 +84,8 @@ __all__ = [
     "Database",
     "DatabaseError",
     "Declared",
+    "DeclaredRelation",
+    "Definition",
     "DeleteStatement",
     "Deleted",
     "Dialect",
@@ -92,15 +93,19 @@ __all__ = [
     "Done",
     "Driver",
     "Expr",
+    "Handle",
     "HasMany",
     "HasOne",
     "HasTable",
+    "Hop",
     "Index",
     "InsertStatement",
     "Isolation",
     "Join",
+    "Keys",
     "Kind",
     "Lazy",
+    "Link",
     "Linked",
     "Load",
     "Lock",
@@ -124,6 +129,8 @@ __all__ = [
     "QueryError",
     "Relation",
     "RelationError",
+    "RelationKind",
+    "RelationType",
     "RowNotFoundError",
     "Rows",
     "Select",
@@ -145,6 +152,7 @@ __all__ = [
     "UniqueError",
     "UpdateStatement",
     "Version",
+    "Wanted",
     "col",
     "every",
     "index",

@@ -30,7 +30,7 @@ from typing import (
 import msgspec
 from msgspec import UNSET, Struct
 
-from oxidite.db import relations, saving
+from oxidite.db import saving
 from oxidite.db.columns import COLUMN, Column, Declared, TableKey, col
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
@@ -38,6 +38,10 @@ from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.peers import Load
 from oxidite.db.query import Select
+from oxidite.db.relations import cascade
+from oxidite.db.relations.declare import rel
+from oxidite.db.relations.definition import DeclaredRelation
+from oxidite.db.relations.install import declare_relations, forget_relations, install_relations
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
 from oxidite.db.table import Index, Table
@@ -60,7 +64,7 @@ else:
     _Struct = Struct
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(col, relations.rel))
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(col, rel))
 class ModelType(_StructType):
     """Makes models of classes."""
 
@@ -79,7 +83,7 @@ class ModelType(_StructType):
         where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
         locals_ = dict(sys._getframe(1).f_locals)  # noqa: SLF001 - where a type may be defined
         columns = _declared(namespace, bases, locals_, where)
-        related = relations.declare_relations(namespace, bases, locals_, where)
+        related = declare_relations(namespace, bases, locals_, where)
         key = TableKey(table or "")
         made_columns = {
             each: _column(key, each, annotation, declared, where)
@@ -117,7 +121,7 @@ class ModelType(_StructType):
                     version=_marked(made, Version, "version"),
                 ),
             )
-        relations.install_relations(made, related)
+        install_relations(made, related)
         found: ModelType = made
         return found
 
@@ -151,7 +155,7 @@ def _columns_in(
         __annotations__={
             name: annotation
             for name, annotation in body.get("__annotations__", {}).items()
-            if not isinstance(body.get(name), relations.DeclaredRelation)
+            if not isinstance(body.get(name), DeclaredRelation)
         }
     )
     try:
@@ -288,7 +292,7 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused it.
         """
         made = cls(*args, **values)
-        await relations.insert(made, saving.insert)
+        await cascade.insert(made, saving.insert)
         return made
 
     async def save(self) -> Self:
@@ -299,16 +303,16 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused them.
             StaleRowError: somebody else has saved it since (models with a ``Version``).
         """
-        await relations.save(self, saving.save)
+        await cascade.save(self, saving.save)
         return self
 
     async def delete(self) -> None:
         """Delete the row; with ``SoftDeletes`` it only seems to be."""
-        await relations.delete(self, saving.delete)
+        await cascade.delete(self, saving.delete)
 
     async def force_delete(self) -> None:
         """Delete the row, with ``SoftDeletes`` too."""
-        await relations.delete(self, partial(saving.delete, force=True), force=True)
+        await cascade.delete(self, partial(saving.delete, force=True), force=True)
 
     async def restore(self) -> Self:
         """Take back that the row was deleted, and what was marked with it; return the object.
@@ -316,7 +320,7 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
         Raises:
             QueryError: the model has no ``SoftDeletes``.
         """
-        await relations.restore(self, saving.save)
+        await cascade.restore(self, saving.save)
         return self
 
     async def refresh(self) -> Self:
@@ -326,7 +330,7 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             RowNotFoundError: it is gone.
         """
         await saving.refresh(self)
-        relations.forget_relations(self)
+        forget_relations(self)
         return self
 
     def changed(self) -> list[str]:

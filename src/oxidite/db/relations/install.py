@@ -15,6 +15,7 @@ from typing import Any, Union
 from msgspec import UNSET, UnsetType
 
 from oxidite.db.errors import ModelError, RelationError
+from oxidite.db.relations.advice import advice
 from oxidite.db.relations.definition import (
     DeclaredRelation,
     Definition,
@@ -27,6 +28,7 @@ from oxidite.db.relations.linked import Linked
 from oxidite.db.relations.loading import Wanted
 from oxidite.db.relations.naming import Later, candidates, evaluate, find_model, register
 from oxidite.db.relations.relation import Relation, ToMany, ToOne
+from oxidite.db.repeats import advisers
 
 __all__ = ["Declarations", "declare_relations", "forget_relations", "install_relations"]
 
@@ -251,3 +253,6 @@ def _describe(definition: Definition, target: Any) -> None:
         **vars(owner).get("__annotations__", {}),
         definition.name: Union[type_, UnsetType],  # noqa: UP007 - at run time
     }
+
+
+advisers.append(advice)
