@@ -5,6 +5,7 @@ It imports SQLAlchemy, so only the compiler imports it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from oxidite.db.table import Table
 
 __all__ = ["CALLS", "SelectWriter", "part_of_each", "related_rows"]
 
-CALLS = {
+CALLS: Mapping[str, Callable[[Any], Any]] = {
     "any_related": lambda rows: rows.exists(),
     "count_related": lambda rows: rows.with_only_columns(
         sa.func.count(), maintain_column_froms=True

@@ -109,8 +109,9 @@ class Definition:
         self.read: Callable[[Any], Any] = read
         """Return what is loaded of it in an object, UNSET if nothing is."""
         self.write: Callable[[Any, Any], None] = write
-        target, self.may_be_none = _plain(type_.args[0])
+        target, may_be_none = _plain(type_.args[0])
         self.target: Any = target
+        self.may_be_none: bool = may_be_none
         self._link: Link | None = None
 
     @property
