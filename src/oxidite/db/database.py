@@ -123,7 +123,11 @@ class Database:
         plan = self.plans.get(statement)
         rows = await self._rows(plan, statement.values(), write=_writes(statement))
         found = plan.read(rows)
-        if isinstance(statement, SelectStatement) and statement.columns is None:
+        if (
+            isinstance(statement, SelectStatement)
+            and statement.columns is None
+            and (statement.loads or statement.table.relations)
+        ):
             await follow(statement, found)
         return found
 

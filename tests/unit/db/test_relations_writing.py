@@ -69,6 +69,8 @@ async def test_all_are_given_or_none(db: Database) -> None:
         await cyd.posts.add(post, wrong)
     assert await cyd.posts.count() == 0
     assert await ben.posts.count() == 1
+    assert (post.author_id, post.changed()) == (ben.id, [])
+    assert wrong.author_id == 1
 
 
 async def test_what_need_not_belong_can_be_taken_away(db: Database) -> None:

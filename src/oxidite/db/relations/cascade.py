@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -12,7 +11,7 @@ from oxidite.db.database import database_of
 from oxidite.db.errors import ModelError, QueryError
 from oxidite.db.expressions import Condition, Value
 from oxidite.db.relations.definition import Definition
-from oxidite.db.state import keep_row, row_of
+from oxidite.db.relations.whole import whole
 from oxidite.db.statements import AnyExpr, SelectStatement, UpdateStatement
 from oxidite.db.table import AnyColumn, Table
 
@@ -28,7 +27,7 @@ async def insert(one: Any, write: Write = saving.insert) -> None:
     if not touched:
         await write(one)
         return
-    async with _whole(one):
+    async with whole([one], type(one).__table__):
         await write(one)
         await _touch(touched, one)
 
@@ -39,7 +38,7 @@ async def save(one: Any, write: Write = saving.save) -> None:
     if not touched or not saving.changed(one):
         await write(one)
         return
-    async with _whole(one):
+    async with whole([one], type(one).__table__):
         await write(one)
         await _touch(touched, one)
 
@@ -56,7 +55,7 @@ async def delete(one: Any, write: Write = saving.delete, *, force: bool = False)
     if not touched and mark is None:
         await write(one)
         return
-    async with _whole(one):
+    async with whole([one], type(one).__table__):
         await write(one)
         await _touch(touched, one)
         if mark is not None:
@@ -78,28 +77,12 @@ async def restore(one: Any, write: Write = saving.save) -> None:
     moment = getattr(one, mark.name)
     if moment is None:
         return
-    async with _whole(one):
+    async with whole([one], type(one).__table__):
         setattr(one, mark.name, None)
         await write(one)
         await _touch(_touched(table), one)
         for each in _cascades(table):
             await _mark(each, [each.link.local_key(one)], moment, is_deleted=False)
-
-
-@contextlib.asynccontextmanager
-async def _whole(one: Any) -> AsyncIterator[None]:
-    """Do all of it or nothing; if nothing, the object is as it was, too."""
-    table: Table = type(one).__table__
-    row = row_of(one)
-    before = {column.name: getattr(one, column.name) for column in table.columns}
-    try:
-        async with database_of(table).transaction():
-            yield
-    except BaseException:
-        keep_row(one, row)
-        for name, value in before.items():
-            setattr(one, name, value)
-        raise
 
 
 def _cascades(table: Table) -> list[Definition]:

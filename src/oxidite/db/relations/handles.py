@@ -7,12 +7,12 @@ from typing import Any, Generic, TypeVar, cast
 
 from msgspec import UNSET
 
-from oxidite.db.database import database_of
 from oxidite.db.errors import NotLoadedError, RelationError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.query import Select
 from oxidite.db.relations.definition import Definition
 from oxidite.db.relations.loading import Wanted, key_of, load, load_lazily, statement
+from oxidite.db.relations.whole import whole
 from oxidite.db.table import AnyColumn
 
 __all__ = ["Handle", "Many", "One", "OwnedOne"]
@@ -181,7 +181,7 @@ class Many(Handle[T]):
         for each in objects:
             _check(self.definition, each)
         values = foreign_values(self)
-        async with database_of(self.definition.link.table).transaction():
+        async with whole(objects, self.definition.link.table):
             for each in objects:
                 for name, value in values.items():
                     setattr(each, name, value)
@@ -209,7 +209,7 @@ class Many(Handle[T]):
                 raise RelationError(
                     f"This {type(each).__name__} is none of {self.definition.short}."
                 )
-        async with database_of(self.definition.link.table).transaction():
+        async with whole(objects, self.definition.link.table):
             for each in objects:
                 for column in columns:
                     setattr(each, column.name, None)

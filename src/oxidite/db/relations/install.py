@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Union
+from weakref import ref
 
 from msgspec import UNSET, UnsetType
 
@@ -225,17 +226,18 @@ def _watch(definition: Definition) -> None:
 
 # What the fields hold, as it is documented: that can be said once the other class is there.
 
-_unknown: dict[str, list[Definition]] = {}
+_unknown: dict[str, list[ref[Definition]]] = {}
 
 
 def _annotate(made: Any, definitions: Mapping[str, Definition]) -> None:
     for definition in definitions.values():
         target = definition.target
         if isinstance(target, Later):
-            _unknown.setdefault(target.name.rpartition(".")[2], []).append(definition)
+            _unknown.setdefault(target.name.rpartition(".")[2], []).append(ref(definition))
         else:
             _describe(definition, target)
-    for definition in _unknown.get(made.__name__, ()):
+    waiting = [one for each in _unknown.get(made.__name__, ()) if (one := each()) is not None]
+    for definition in waiting:
         if candidates(definition.target.name):
             try:
                 found = find_model(definition.target.name, definition.owner, definition.where)

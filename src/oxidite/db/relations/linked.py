@@ -16,6 +16,7 @@ from oxidite.db.expressions import Condition, Value
 from oxidite.db.query import Select
 from oxidite.db.relations.handles import Many
 from oxidite.db.relations.loading import key_of, pairs_of
+from oxidite.db.relations.whole import whole
 from oxidite.db.statements import DeleteStatement, SelectStatement, UpdateStatement
 from oxidite.db.table import AnyColumn
 
@@ -61,7 +62,7 @@ class Linked(Many[T], Generic[T, P]):
 
     async def add(self, *objects: T) -> None:
         """Save objects that are not saved yet, and link to all of them."""
-        async with database_of(self.definition.link.table).transaction():
+        async with whole(objects, self.definition.link.table):
             for each in objects:
                 await each.save()  # type: ignore[attr-defined]  # a model
             await self.attach(*objects)
