@@ -43,6 +43,9 @@ from oxidite.db.columns import (
     TableKey,
     col,
 )
+from oxidite.db.correlated import (
+    Hop,
+)
 from oxidite.db.database import (
     Database,
     HasTable,
@@ -61,10 +64,12 @@ from oxidite.db.errors import (
     ManyRowsError,
     MissingReferenceError,
     ModelError,
+    NotLoadedError,
     NotNullError,
     OverlapError,
     PoolTimeoutError,
     QueryError,
+    RelationError,
     RowNotFoundError,
     StaleRowError,
     TransactionError,
@@ -103,6 +108,11 @@ from oxidite.db.paths import (
     JsonPath,
     JsonScalar,
 )
+from oxidite.db.peers import (
+    Counted,
+    Lazy,
+    Load,
+)
 from oxidite.db.plan import (
     Plan,
     Plans,
@@ -116,6 +126,39 @@ from oxidite.db.raw import (
     CoreStatement,
     RawOwner,
     RawQuery,
+)
+from oxidite.db.relations.declare import (
+    BelongsTo,
+    HasMany,
+    HasOne,
+    ManyToMany,
+    rel,
+)
+from oxidite.db.relations.definition import (
+    DeclaredRelation,
+    Definition,
+    Keys,
+    Link,
+    RelationKind,
+    RelationType,
+)
+from oxidite.db.relations.handles import (
+    Handle,
+    Many,
+    One,
+    OwnedOne,
+)
+from oxidite.db.relations.linked import (
+    Linked,
+    Synced,
+)
+from oxidite.db.relations.loading import (
+    Wanted,
+)
+from oxidite.db.relations.relation import (
+    Relation,
+    ToMany,
+    ToOne,
 )
 from oxidite.db.rows import (
     RowReader,
@@ -169,6 +212,7 @@ __all__ = [
     "AnyColumn",
     "AnyExpr",
     "Assignment",
+    "BelongsTo",
     "BoundSQL",
     "CheckError",
     "Col",
@@ -179,10 +223,13 @@ __all__ = [
     "Connection",
     "ConstraintError",
     "CoreStatement",
+    "Counted",
     "Database",
     "DatabaseError",
     "DatePart",
     "Declared",
+    "DeclaredRelation",
+    "Definition",
     "DeleteArrays",
     "DeleteStatement",
     "Deleted",
@@ -195,8 +242,12 @@ __all__ = [
     "Driver",
     "Expr",
     "Frame",
+    "Handle",
+    "HasMany",
+    "HasOne",
     "HasStatement",
     "HasTable",
+    "Hop",
     "Index",
     "InsertArrays",
     "InsertStatement",
@@ -205,16 +256,26 @@ __all__ = [
     "Join",
     "JsonPath",
     "JsonScalar",
+    "Keys",
     "Kind",
+    "Lazy",
+    "Link",
+    "Linked",
+    "Load",
     "Lock",
+    "Many",
     "ManyRowsError",
+    "ManyToMany",
     "MissingReferenceError",
     "Model",
     "ModelError",
+    "NotLoadedError",
     "NotNullError",
     "OnDelete",
+    "One",
     "Order",
     "OverlapError",
+    "OwnedOne",
     "Owner",
     "Part",
     "Placeholders",
@@ -224,6 +285,10 @@ __all__ = [
     "QueryError",
     "RawOwner",
     "RawQuery",
+    "Relation",
+    "RelationError",
+    "RelationKind",
+    "RelationType",
     "Returning",
     "RowNotFoundError",
     "RowReader",
@@ -237,9 +302,12 @@ __all__ = [
     "StaleRowError",
     "Statement",
     "Subselect",
+    "Synced",
     "Table",
     "TableKey",
     "Timestamps",
+    "ToMany",
+    "ToOne",
     "Transaction",
     "TransactionBlock",
     "TransactionError",
@@ -250,6 +318,7 @@ __all__ = [
     "UpdateStatement",
     "Upserted",
     "Version",
+    "Wanted",
     "Window",
     "alias",
     "col",
@@ -260,6 +329,7 @@ __all__ = [
     "fn",
     "index",
     "optional",
+    "rel",
     "some",
     "sort_by",
 ]

@@ -29,6 +29,7 @@ from oxidite.db.selects import (
     outputs,
     seen_before,
 )
+from oxidite.db.sql.related import part_of_each
 from oxidite.db.sql.statements import write_statement
 from oxidite.db.sql.types import Element, number
 from oxidite.db.sql.writing import ExpressionWriter
@@ -105,6 +106,8 @@ class _Writer(ExpressionWriter):
     def select(self, query: SelectStatement) -> Any:
         with self.inside() as around:
             made = self.core(query).correlate(*around)
+            if query.per:
+                return part_of_each(self, made, query)
             if query.compound:
                 made = self.compound(made, query)
             elif query.order:
@@ -201,16 +204,24 @@ class _Writer(ExpressionWriter):
     def columns(self, query: SelectStatement) -> list[Element]:
         """Write what is asked for."""
         source = self.named(query.source)
+        first: list[Element] = []
         if query.columns is None:
-            return [source.c[each.column_name] for each in query.table.columns]
+            first = [source.c[each.column_name] for each in query.table.columns]
+            if query.pair is not None:
+                table, key = query.pair
+                other = self.named(key)
+                first += [
+                    other.c[each.column_name].label(f"o{place}")
+                    for place, each in enumerate(table.columns)
+                ]
         made: list[Element] = []
-        for each in query.columns:
+        for each in (*(query.columns or ()), *query.extra):
             if isinstance(each, RowOf):
                 row = self.named(each.source)
                 made += [row.c[name] for name in each.names]
             else:
                 made.append(self.typed(each))
-        return [each.label(f"c{place}") for place, each in enumerate(made)]
+        return first + [each.label(f"c{place}") for place, each in enumerate(made)]
 
     def compound(self, first: Any, query: SelectStatement) -> Any:
         """Write a union and its like; its order is by its columns."""

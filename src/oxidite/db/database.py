@@ -13,12 +13,15 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, LiteralString, Protocol, Self
 
+from oxidite.config import environment
 from oxidite.db.base import Done, Driver, Isolation
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
+from oxidite.db.peers import follow
 from oxidite.db.plan import Plan, Plans
 from oxidite.db.raw import CoreStatement, RawQuery, bound_sql
+from oxidite.db.repeats import watch_repeats
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
@@ -45,6 +48,11 @@ class Database:
     def __init__(self, driver: Driver, *, name: str | None = None) -> None:
         self.driver: Driver = driver
         self.name: str | None = name
+        self.strict: bool = False
+        """Whether awaiting a relation that is not loaded is an error; a query may say otherwise."""
+        self.warns_of_repeats: bool = environment() == "development"
+        """Whether a statement that one task runs again and again is logged, while it is open."""
+        self._watches: bool = False
         self._plans: Plans | None = None
 
     @classmethod
@@ -64,12 +72,17 @@ class Database:
             _open.insert(0, self)
         else:
             _open.append(self)
+        self._watches = self.warns_of_repeats
+        if self._watches:
+            watch_repeats(on=True)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         _open.remove(self)
+        if self._watches:
+            watch_repeats(on=False)
         self._plans = None
         await self.driver.__aexit__(kind, exc, tb)
 
@@ -110,7 +123,14 @@ class Database:
         """Run a statement and return its rows, as objects or tuples."""
         plan = self.plans.get(statement)
         rows = await self._rows(plan, statement.values(), write=_writes(statement))
-        return plan.read(rows)
+        found = plan.read(rows)
+        if (
+            isinstance(statement, SelectStatement)
+            and statement.columns is None
+            and (statement.loads or statement.table.relations)
+        ):
+            await follow(statement, found)
+        return found
 
     async def run(self, statement: Statement) -> Done:
         """Run a statement that has no rows."""

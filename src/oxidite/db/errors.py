@@ -10,6 +10,8 @@ The tree::
     ├── StaleRowError           somebody else saved first: 409
     ├── ConstraintError         also a ValidationError: names the field
     │   ├── UniqueError         ├── ReferenceError_  ├── NotNullError  └── CheckError
+    ├── RelationError           a relation was used in a way it cannot be
+    │   └── NotLoadedError      it is not loaded, and is not to be loaded by itself
     ├── TransactionError        a transaction was used in a way it cannot be
     │   └── OverlapError        two statements at once in one transaction
     └── ConflictingTransactionsError   deadlock or serialisation failure: try again
@@ -38,10 +40,12 @@ __all__ = [
     "ManyRowsError",
     "MissingReferenceError",
     "ModelError",
+    "NotLoadedError",
     "NotNullError",
     "OverlapError",
     "PoolTimeoutError",
     "QueryError",
+    "RelationError",
     "RowNotFoundError",
     "StaleRowError",
     "TransactionError",
@@ -120,6 +124,18 @@ class CheckError(ConstraintError):
     """A value breaks a rule of the table."""
 
     code = "check"
+
+
+class RelationError(DatabaseError):
+    """A relation was used in a way it cannot be."""
+
+    code = "relation"
+
+
+class NotLoadedError(RelationError):
+    """A relation is not loaded, and is not to be loaded by itself here."""
+
+    code = "not_loaded"
 
 
 class TransactionError(DatabaseError):

@@ -36,7 +36,12 @@ from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.mixins import SoftDeletes, Version
+from oxidite.db.peers import Load
 from oxidite.db.query import Select
+from oxidite.db.relations import cascade
+from oxidite.db.relations.declare import rel
+from oxidite.db.relations.definition import DeclaredRelation
+from oxidite.db.relations.install import declare_relations, forget_relations, install_relations
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
 from oxidite.db.table import Index, Table
@@ -60,7 +65,7 @@ else:
     _Struct = Struct
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(col,))
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(col, rel))
 class ModelType(_StructType):
     """Makes models of classes."""
 
@@ -79,6 +84,7 @@ class ModelType(_StructType):
         where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
         locals_ = dict(sys._getframe(1).f_locals)  # noqa: SLF001 - where a type may be defined
         columns = _declared(namespace, bases, locals_, where)
+        related = declare_relations(namespace, bases, locals_, where)
         key = TableKey(table or "")
         made_columns = {
             each: _column(key, each, annotation, declared, where)
@@ -116,6 +122,7 @@ class ModelType(_StructType):
                     version=_marked(made, Version, "version"),
                 ),
             )
+        install_relations(made, related)
         found: ModelType = made
         return found
 
@@ -145,7 +152,13 @@ def _declared(
 def _columns_in(
     body: Mapping[str, Any], globals_: dict[str, Any], locals_: Mapping[str, Any], where: str
 ) -> dict[str, tuple[object, Declared]]:
-    annotations = SimpleNamespace(__annotations__=dict(body.get("__annotations__", {})))
+    annotations = SimpleNamespace(
+        __annotations__={
+            name: annotation
+            for name, annotation in body.get("__annotations__", {}).items()
+            if not isinstance(body.get(name), DeclaredRelation)
+        }
+    )
     try:
         hints = get_type_hints(annotations, globals_, dict(locals_), include_extras=True)
     except NameError as exc:
@@ -259,6 +272,16 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
         """Return the number of rows."""
         return await cls.query().count()
 
+    @classmethod
+    def with_(cls, *loads: Load[Self]) -> Select[Self]:
+        """All the rows, with relations of theirs loaded."""
+        return cls.query().with_(*loads)
+
+    @classmethod
+    def strict(cls) -> Select[Self]:
+        """All the rows; it is an error to await a relation of theirs that is not loaded."""
+        return cls.query().strict()
+
     # Writing.
 
     @classmethod
@@ -270,7 +293,7 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused it.
         """
         made = cls(*args, **values)
-        await saving.insert(made)
+        await cascade.insert(made, saving.insert)
         return made
 
     async def save(self) -> Self:
@@ -281,24 +304,25 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused them.
             StaleRowError: somebody else has saved it since (models with a ``Version``).
         """
-        await saving.save(self)
+        await cascade.save(self, saving.save)
         return self
 
     async def delete(self) -> None:
         """Delete the row; with ``SoftDeletes`` it only seems to be."""
-        await saving.delete(self)
+        await cascade.delete(self, saving.delete)
 
     async def force_delete(self) -> None:
         """Delete the row, with ``SoftDeletes`` too."""
-        await saving.delete(self, force=True)
+        await cascade.delete(self, partial(saving.delete, force=True), force=True)
 
-    async def restore(self) -> None:
-        """Bring the row back that only seems to be deleted.
+    async def restore(self) -> Self:
+        """Take back that the row was deleted, and what was marked with it; return the object.
 
         Raises:
-            UniqueError: another row has taken a unique value since.
+            QueryError: the model has no ``SoftDeletes``.
         """
-        await saving.restore(self)
+        await cascade.restore(self, saving.save)
+        return self
 
     async def refresh(self) -> Self:
         """Read the row again, and forget what was changed.
@@ -307,6 +331,7 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
             RowNotFoundError: it is gone.
         """
         await saving.refresh(self)
+        forget_relations(self)
         return self
 
     def changed(self) -> list[str]:

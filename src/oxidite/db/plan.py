@@ -17,6 +17,7 @@ from oxidite.db.kinds import BOOLEAN, Kind
 from oxidite.db.selects import RowOf, SelectStatement
 from oxidite.db.statements import Statement
 from oxidite.db.table import Table
+from oxidite.db.watch import watchers
 
 __all__ = ["Plan", "Plans", "Rows"]
 
@@ -78,6 +79,9 @@ class Plans:
                 self._plans.popitem(last=False)
         else:
             self._plans.move_to_end(key)
+        if watchers:
+            for watcher in tuple(watchers):
+                watcher(statement, plan.sql)
         return plan
 
     def __len__(self) -> int:
@@ -94,6 +98,8 @@ class Plans:
 def _reader(statement: Statement, dialect: Dialect) -> Callable[[Rows], list[Any]]:
     if isinstance(statement, SelectStatement):
         if statement.columns is None:
+            if statement.pair is not None or statement.extra:
+                return _joined_reader(statement, dialect)
             return object_reader(statement.table, dialect)
         if any(isinstance(each, RowOf) for each in statement.columns):
             return mixed_reader(statement.columns, dialect)
@@ -105,6 +111,27 @@ def _reader(statement: Statement, dialect: Dialect) -> Callable[[Rows], list[Any
     if getattr(statement, "tells", False):
         kinds.append(BOOLEAN)
     return tuple_reader(kinds, dialect)
+
+
+def _joined_reader(statement: SelectStatement, dialect: Dialect) -> Callable[[Rows], list[Any]]:
+    """Return what makes tuples of rows: an object, another one, and values."""
+    read = object_reader(statement.table, dialect)
+    start = end = len(statement.table.columns)
+    read_pair = None
+    if statement.pair is not None:
+        read_pair = object_reader(statement.pair[0], dialect)
+        end += len(statement.pair[0].columns)
+    read_extra = tuple_reader([each.kind for each in statement.extra], dialect)
+
+    def read_all(rows: Rows) -> list[Any]:
+        found: list[tuple[Any, ...]] = [(one,) for one in read([row[:start] for row in rows])]
+        if read_pair is not None:
+            others = read_pair([row[start:end] for row in rows])
+            found = [(*one, other) for one, other in zip(found, others, strict=True)]
+        extras = read_extra([row[end:] for row in rows])
+        return [one + extra for one, extra in zip(found, extras, strict=True)]
+
+    return read_all
 
 
 def tuple_reader(kinds: Iterable[Kind], dialect: Dialect) -> Callable[[Rows], list[Any]]:

@@ -13,6 +13,7 @@ from oxidite.db.database import HasTable, database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Call, Condition, Expr, Order, Selectable, Subselect, every
 from oxidite.db.kinds import INTEGER
+from oxidite.db.peers import Counted, Lazy, Load
 from oxidite.db.selecting import (
     compound,
     counting,
@@ -176,6 +177,36 @@ class Select(Subselect[T], QueryActions[T]):
         return self._with(joins=(*self.statement.joins, join))
 
     # Groups.
+
+    def with_(self, *loads: Load[T]) -> Select[T]:
+        """Load relations of the rows with them: one statement for each, however many rows there are."""
+        for each in loads:
+            if not isinstance(each, Load):
+                raise QueryError(
+                    f"with_() takes relations, such as User.posts, and {each!r} is none."
+                )
+        return self._with(loads=self.statement.loads + loads)
+
+    @overload
+    def with_count(self, a: Counted[T], /) -> Select[tuple[T, int]]: ...
+    @overload
+    def with_count(self, a: Counted[T], b: Counted[T], /) -> Select[tuple[T, int, int]]: ...
+    @overload
+    def with_count(
+        self, a: Counted[T], b: Counted[T], c: Counted[T], /
+    ) -> Select[tuple[T, int, int, int]]: ...
+    def with_count(self, *relations: Counted[T]) -> Select[Any]:
+        """Count what belongs to each row: it becomes ``(row, count)``. Say what is loaded before."""
+        counts = tuple(each.count() for each in relations)
+        return self._with(extra=self.statement.extra + counts)
+
+    def lazy(self, lazy: Lazy) -> Select[T]:
+        """Say what happens when a relation of the rows is awaited that is not loaded."""
+        return self._with(lazy=lazy)
+
+    def strict(self) -> Select[T]:
+        """Let it be an error to await a relation of the rows that is not loaded."""
+        return self._with(lazy="raise")
 
     def group_by(self, *exprs: Expr[Any, Any]) -> Select[T]:
         """Make one row of those for which the expressions are equal."""
@@ -345,9 +376,9 @@ class Select(Subselect[T], QueryActions[T]):
         """Return the number of rows, as many as ``all`` would return."""
         statement = self.statement
         if is_plain(statement):
-            counted = replace(statement, columns=(_ROWS,), order=())
+            counted = replace(statement, columns=(_ROWS,), extra=(), order=())
         else:
-            counted = counting(statement, _ROWS)
+            counted = counting(replace(statement, extra=()), _ROWS)
         rows: list[tuple[int]] = await database_of(statement.table).fetch(counted)
         return rows[0][0]
 
@@ -355,9 +386,9 @@ class Select(Subselect[T], QueryActions[T]):
         """Return whether there is a row."""
         statement = self.statement
         if is_plain(statement):
-            statement = replace(statement, columns=(_ONE,), order=(), limit=1)
+            statement = replace(statement, columns=(_ONE,), extra=(), order=(), limit=1)
         else:
-            statement = replace(counting(statement, _ONE), limit=1)
+            statement = replace(counting(replace(statement, extra=()), _ONE), limit=1)
         return bool(await database_of(statement.table).fetch(statement))
 
     def _with(self, **changes: Any) -> Select[T]:

@@ -32,7 +32,6 @@ __all__ = [
     "insert",
     "insert_many",
     "refresh",
-    "restore",
     "save",
 ]
 
@@ -172,17 +171,6 @@ async def delete(one: Any, *, force: bool = False) -> None:
         )
     )
     forget_row(one)
-
-
-async def restore(one: Any) -> None:
-    """Bring the row of an object back that only seems to be deleted."""
-    table: Table = type(one).__table__
-    if table.soft_deletes is None:
-        raise DatabaseError(
-            f"A {type(one).__name__} that is deleted is gone: it has no SoftDeletes."
-        )
-    setattr(one, table.soft_deletes.name, None)
-    await save(one)
 
 
 async def increment(one: Any, column: AnyColumn, by: Any) -> Any:

@@ -128,6 +128,16 @@ class SelectStatement(Struct, frozen=True, eq=False, kw_only=True):
     compound: tuple[Part, ...] = ()
     deleted: Deleted = "without"
     lock: Lock | None = None
+    pair: tuple[Table, TableKey] | None = None
+    """Another table of ``joins`` of which each row has an object too: it is ``(object, object)``."""
+    extra: tuple[AnyExpr, ...] = ()
+    """What each row has beside its objects: it is ``(object, *extra)``."""
+    per: tuple[AnyExpr, ...] = ()
+    """``limit`` and ``offset`` hold for each group of rows in which these are equal."""
+    loads: tuple[Any, ...] = ()
+    """What is loaded for the rows afterwards (``peers.Load``)."""
+    lazy: Any = None
+    """What becomes of relations that are not loaded (``peers.Lazy``)."""
 
     def key(self) -> Hashable:
         """Return what decides the SQL."""
@@ -150,6 +160,9 @@ class SelectStatement(Struct, frozen=True, eq=False, kw_only=True):
             else (),
             self.deleted,
             self.lock,
+            None if self.pair is None else self.pair[1],
+            tuple([each.shape for each in self.extra]) if self.extra else (),
+            tuple([each.shape for each in self.per]) if self.per else (),
         )
 
     def _joins_key(self) -> Hashable:
@@ -177,7 +190,14 @@ class SelectStatement(Struct, frozen=True, eq=False, kw_only=True):
         values: list[object] = []
         if self.joins or self.derived is not None:
             self._add_joined(values)
-        exprs = (*(self.columns or ()), *self.where, *self.group, *self.having, *self.distinct_on)
+        exprs = (
+            *(self.columns or ()),
+            *self.extra,
+            *self.where,
+            *self.group,
+            *self.having,
+            *self.distinct_on,
+        )
         for expr in exprs:
             values += expr.values
         for part in self.compound:

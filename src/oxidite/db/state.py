@@ -10,12 +10,13 @@ __all__ = ["State", "forget_row", "keep_row", "row_of"]
 class State:
     """The slots of a model that are no columns. msgspec does not see them."""
 
-    __slots__ = ("_peers", "_row")
+    __slots__ = ("_pairs", "_peers", "_row")
 
     _row: (
         Any  # a sequence of the columns' values as the driver has them; unset for what is not saved
     )
-    _peers: Any
+    _peers: Any  # the objects of the same query (`peers.py`)
+    _pairs: Any  # by relation: what it leads to with the pivots
 
 
 keep_row = State.__dict__["_row"].__set__

@@ -57,6 +57,8 @@ class Table:
     soft_deletes: AnyColumn | None = None
     """The column that says when a row was deleted, where rows only seem to be."""
     version: AnyColumn | None = None
+    relations: Mapping[str, Any] = field(default_factory=dict)
+    """The relations of the model, by name (``relations.Definition``)."""
     by_name: Mapping[str, AnyColumn] = field(init=False)
     places: Mapping[str, int] = field(init=False)
     """Where each column is in a row."""

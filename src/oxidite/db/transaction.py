@@ -8,7 +8,6 @@ import functools
 import inspect
 import logging
 import random
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from itertools import count
@@ -17,6 +16,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from oxidite.clock import sleep
 from oxidite.db.base import Connection, Driver, Isolation
+from oxidite.db.callers import caller
 from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
 
 __all__ = ["Owner", "Transaction", "TransactionBlock", "Turns", "current_transaction"]
@@ -59,7 +59,7 @@ class Turns:
                 f"one is at {self._busy}. Await them one after the other, or give each task a "
                 "transaction of its own."
             )
-        self._busy = _caller()
+        self._busy = caller()
 
     def end(self) -> None:
         """End it."""
@@ -249,14 +249,3 @@ def current_transaction(owner: object) -> Transaction | None:
     while found is not None and (found.has_ended or found.owner is not owner):
         found = found.outer
     return found
-
-
-def _caller() -> str:
-    """Return the file and line outside of this package that runs a statement."""
-    frame = sys._getframe(1)  # noqa: SLF001 - what `inspect` uses, without its cost
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_INSIDE):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-_INSIDE = ("oxidite.db", "contextlib", "asyncio")

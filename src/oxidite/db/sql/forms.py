@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from oxidite.db.dialects import Dialect
 from oxidite.db.sql.dates import DATES
 from oxidite.db.sql.documents import DOCUMENTS
+from oxidite.db.sql.related import CALLS
 from oxidite.db.sql.types import Element, Family, Form, Forms, cast_to, family, number
 
 __all__ = ["OPERATORS", "form_of"]
@@ -199,4 +200,5 @@ _FORMS: Mapping[str, Form | Forms] = {
     "last_value": sa.func.last_value,
     **DATES,
     **DOCUMENTS,
+    **CALLS,
 }

@@ -12,12 +12,14 @@ from sqlalchemy.dialects import postgresql
 
 from oxidite.db.codecs import HEXED
 from oxidite.db.columns import Column, TableKey
+from oxidite.db.correlated import Correlated
 from oxidite.db.dialects import Dialect
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import AnyExpr, Call, Order, Value
 from oxidite.db.kinds import Kind
-from oxidite.db.selects import DerivedColumn, Output, RowOf, SelectStatement
+from oxidite.db.selects import Deleted, DerivedColumn, Output, RowOf, SelectStatement
 from oxidite.db.sql.forms import OPERATORS, form_of
+from oxidite.db.sql.related import related_rows
 from oxidite.db.sql.types import Element, family, number, typed
 from oxidite.db.subqueries import Subquery
 from oxidite.db.table import Table
@@ -42,6 +44,10 @@ class ExpressionWriter:
     @abstractmethod
     def select(self, query: SelectStatement) -> Any:
         """Write a SELECT."""
+
+    @abstractmethod
+    def scope(self, table: Table, key: TableKey, deleted: Deleted) -> list[Element]:
+        """Write the condition that hides what seems to be deleted."""
 
     # Tables.
 
@@ -73,6 +79,10 @@ class ExpressionWriter:
                 )
         here[key] = source
         return source
+
+    def nest(self, key: TableKey, source: Any) -> None:
+        """Have a table named where another one of its name may be around: the nearest one is meant."""
+        self._scopes[-1][key] = source
 
     def named(self, key: TableKey) -> Any:
         """Return a table that was put here or around.
@@ -134,6 +144,9 @@ class ExpressionWriter:
                 return found
             case Over():
                 return self.over(expr)
+            case Correlated():
+                related: Element = related_rows(self, expr)
+                return related
             case Output():
                 return number(expr.place + 1)
             case RowOf():
