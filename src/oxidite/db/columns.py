@@ -20,10 +20,12 @@ from typing import (
 
 from msgspec import UNSET
 
+from oxidite.db.casts import Cast
 from oxidite.db.expressions import Expr, Shape
+from oxidite.db.keys import Keys
 from oxidite.db.kinds import INTEGER, Kind
 
-__all__ = ["COLUMN", "Col", "Column", "ColumnRules", "Declared", "OnDelete", "TableKey", "col"]
+__all__ = ["COLUMN", "AnyCast", "Col", "Column", "ColumnRules", "Declared", "OnDelete", "TableKey", "col"]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -32,6 +34,8 @@ R = TypeVar("R")
 
 OnDelete: TypeAlias = Literal["restrict", "cascade", "set null", "no action"]
 """What becomes of a row when the one that it refers to is deleted."""
+
+AnyCast: TypeAlias = Cast[Any, Any]
 
 COLUMN = object()
 """Marks the annotation of a column at run time."""
@@ -45,10 +49,12 @@ class ColumnRules(TypedDict, total=False):
     index: bool
     references: Expr[Any, Any] | str
     on_delete: OnDelete
+    on_key_update: OnDelete
     ge: object
     gt: object
     le: object
     lt: object
+    multiple_of: object
     min_length: int
     max_length: int
     pattern: str
@@ -58,7 +64,14 @@ class ColumnRules(TypedDict, total=False):
     native: bool
     precision: int
     scale: int
+    bits: Literal[16, 32, 64]
+    ignore_case: bool
+    cast: AnyCast
+    computed: str
     hidden: bool
+    readonly: bool
+    encrypted: Keys
+    searchable: bool
     on_update: Callable[[], object]
     name: str
     renamed_from: str
@@ -93,7 +106,7 @@ class TableKey:
 class Column(Expr[O, R]):
     """A column of a table, or of an alias of one."""
 
-    __slots__ = ("column_name", "declared", "name", "nullable", "rules", "table")
+    __slots__ = ("checks", "column_name", "declared", "name", "nullable", "rules", "table")
 
     def __init__(
         self, table: TableKey, name: str, kind: Kind, declared: Declared, *, nullable: bool
@@ -107,6 +120,7 @@ class Column(Expr[O, R]):
         self.declared: Declared = declared
         self.rules: ColumnRules = declared.rules
         self.nullable: bool = nullable
+        self.checks: Any = None  # what `rules.py` has made of the rules
         self.shape: Shape = (next(_numbers),)
         self.values: tuple[object, ...] = ()
 
@@ -122,9 +136,20 @@ class Column(Expr[O, R]):
             and declared.default_factory is None
         )
 
+    @property
+    def is_hidden(self) -> bool:
+        """Whether its values never leave by themselves: hidden, encrypted, or of a ``Secret``."""
+        rules = self.rules
+        return rules.get("hidden", "encrypted" in rules or self.kind.name == "secret")
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the database computes its values out of the other columns."""
+        return "computed" in self.rules
+
     def of(self, table: TableKey) -> Column[O, R]:
         """Return this column of another alias of its table."""
-        return Column(table, self.name, self.kind, self.declared, nullable=self.nullable)
+        return type(self)(table, self.name, self.kind, self.declared, nullable=self.nullable)
 
     def __repr__(self) -> str:
         return f"<column {self.table.label}.{self.column_name}>"
@@ -197,8 +222,14 @@ def col(
     deleted. ``ge gt le lt min_length max_length pattern`` are rules that hold whenever a row is
     saved, and with ``check=True`` in the database too. ``json`` stores any value that can be
     encoded as JSON; ``array`` is a PostgreSQL array (JSON elsewhere). ``precision`` and ``scale`` are
-    those of a Decimal. ``native`` makes a database's own enum type. A ``hidden`` column never leaves
-    in a response, a log or a job. ``on_update`` makes its value whenever the row is changed. ``name`` is what it is called in the database, ``renamed_from``
-    what it was called before, for the next migration.
+    those of a Decimal, ``bits`` the size of an integer. ``native`` makes a database's own enum type.
+    ``ignore_case`` compares text in lower case, ``unique`` included. ``cast`` makes values of a type
+    of your own. ``computed`` is SQL by which the database makes the value out of the row's other
+    columns, and keeps it. A ``hidden`` column never leaves in a response, a log or a job, a
+    ``readonly`` one is never taken from a client. ``encrypted`` keeps it unreadable to whoever has the
+    database and not the keys; with ``searchable`` it can be compared for being equal. ``on_update``
+    makes its value whenever the row is changed, ``on_key_update`` is ON UPDATE of a reference.
+    ``name`` is what it is called in the database, ``renamed_from`` what it was called before, for the
+    next migration.
     """
     return Declared(init=init, default=default, default_factory=default_factory, rules=rules)

@@ -28,7 +28,7 @@ from oxidite.db.statements import (
 )
 from oxidite.db.table import Table
 
-__all__ = ["DIALECTS", "Compiled", "compile_statement"]
+__all__ = ["CALLS", "DIALECTS", "Compiled", "compile_statement"]
 
 Element: TypeAlias = ColumnElement[Any]
 
@@ -233,7 +233,7 @@ class _Writer:
     def call(self, call: Call[Any, Any]) -> Element:
         if call.name in ("in", "not_in"):
             return self.in_(call)
-        made: Element = _CALLS[call.name](*map(self.expr, call.args))
+        made: Element = CALLS[call.name](*map(self.expr, call.args))
         return made
 
     def in_(self, call: Call[Any, Any]) -> Element:
@@ -248,7 +248,7 @@ def _like(column: Element, pattern: Element) -> Element:
     return column.like(pattern, escape="\\")
 
 
-_CALLS: Mapping[str, Callable[..., Any]] = {
+CALLS: Mapping[str, Callable[..., Any]] = {
     "eq": lambda a, b: a == b,
     "ne": lambda a, b: a != b,
     "lt": lambda a, b: a < b,
@@ -260,6 +260,8 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "and": lambda *each: sa.and_(sa.true(), *each),
     "or": lambda *each: sa.or_(sa.false(), *each),
     "not": sa.not_,
+    "scope": lambda a: a,
+    "unscoped": sa.true,
     "like": _like,
     "ilike": lambda a, b: a.ilike(b, escape="\\"),
     "lower": sa.func.lower,

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import (
@@ -20,7 +22,9 @@ from typing import (
     ClassVar,
     ParamSpec,
     Self,
+    TypeAlias,
     TypeVar,
+    cast,
     dataclass_transform,
     get_args,
     get_origin,
@@ -30,21 +34,31 @@ from typing import (
 import msgspec
 from msgspec import UNSET, Struct
 
-from oxidite.db import saving
-from oxidite.db.columns import COLUMN, Column, Declared, TableKey, col
+from oxidite.db import lifecycle, saving
+from oxidite.db.caseless import CaselessColumn
+from oxidite.db.columns import COLUMN, Column, ColumnRules, Declared, TableKey, col
+from oxidite.db.encrypted import EncryptedColumn, encrypted_kind
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
+from oxidite.db.hidden import BlindIndex, HiddenValue, construct, maker, reduce
+from oxidite.db.hooks import Hooks, Lifecycle
+from oxidite.db.inputs import given_values, input_struct
+from oxidite.db.keys import Keys
 from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.query import Select
+from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
-from oxidite.db.table import Index, Table
+from oxidite.db.table import Check, Index, Table
+from oxidite.db.validators import validators_in
 
 __all__ = ["Model"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Scope: TypeAlias = Callable[[Any], Condition]
+"""Makes, of the model, the condition that holds for the rows that may be seen now."""
 
 
 if TYPE_CHECKING:
@@ -53,6 +67,12 @@ if TYPE_CHECKING:
 
     class _Struct:
         __slots__ = ()
+
+    class _Input(Struct):
+        """A struct whose fields are known when the program runs."""
+
+        def __init__(self, **values: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
 
 else:
     _StructType = type(Struct)
@@ -73,6 +93,10 @@ class ModelType(_StructType):
         abstract: bool = False,  # noqa: ARG004 - what has no table is
         indexes: Sequence[Index] = (),
         database: str | None = None,
+        checks: Sequence[Check] = (),
+        scope: Scope | None = None,
+        prune_after: timedelta | None = None,
+        prune_by: str = "created_at",
         **options: Any,
     ) -> ModelType:
         where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
@@ -83,40 +107,107 @@ class ModelType(_StructType):
             each: _column(key, each, annotation, declared, where)
             for each, (annotation, declared) in columns.items()
         }
+        indexes_of = {
+            column.index.name: each
+            for each, column in made_columns.items()
+            if isinstance(column, EncryptedColumn) and column.index is not None
+        }
+        made_columns |= {name: made_columns[each].index for name, each in indexes_of.items()}  # type: ignore[attr-defined]  # they have one, see above
         inherited = {
             each: column.of(key)
             for base in bases
             for each, column in getattr(base, "__columns__", {}).items()
         }
+        hidden = {
+            each: column.declared
+            for each, column in (inherited | made_columns).items()
+            if column.is_hidden and column.kind.name != "blind index"
+        }
         own = type.__new__(
             type,
             f"{name}Type",
             (mcls,),
-            {each: property(partial(_column_of, name=each)) for each in made_columns},
+            {each: property(partial(_column_of, name=each)) for each in made_columns}
+            | ({"__call__": construct} if hidden else {}),
         )
         for each, (annotation, declared) in columns.items():
-            _place(namespace, each, annotation, declared)
+            _place(namespace, each, annotation, declared, is_hidden=each in hidden)
+        for each, of in indexes_of.items():
+            namespace[each] = BlindIndex(of)
+        if hidden:
+            namespace.setdefault("__reduce__", reduce)
         made: Any = super().__new__(
             own, name, bases, namespace, kw_only=True, eq=False, weakref=True, **options
         )
-        type.__setattr__(made, "__columns__", {**inherited, **made_columns})
+        _describe(made, bases, namespace, {**inherited, **made_columns}, hidden)
         if table is not None:
+            found_columns = tuple(made.__columns__.values())
             type.__setattr__(
                 made,
                 "__table__",
                 Table(
                     key,
-                    tuple(made.__columns__.values()),
-                    made,
+                    found_columns,
+                    maker(made, found_columns),
                     keep_row,
                     indexes=indexes,
                     database=database,
                     soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
                     version=_marked(made, Version, "version"),
+                    model=made,
+                    checks=checks,
+                    scope=scope,
+                    prune_after=prune_after,
+                    prune_by=prune_by,
                 ),
             )
         found: ModelType = made
         return found
+
+    if not TYPE_CHECKING:
+        # What a type checker is to know of them is said in `Model`.
+
+        @property
+        def Create(cls):  # noqa: N802 - a class
+            return input_struct(cls, "Create")
+
+        @property
+        def Patch(cls):  # noqa: N802 - as above
+            return input_struct(cls, "Patch")
+
+        @property
+        def Out(cls):  # noqa: N802 - as above
+            return input_struct(cls, "Out")
+
+
+def _describe(
+    made: Any,
+    bases: tuple[type, ...],
+    namespace: Mapping[str, Any],
+    columns: Mapping[str, Column[Any, Any]],
+    hidden: Mapping[str, Declared],
+) -> None:
+    """Note on a model what the rest of the package asks of it."""
+    validators: dict[str, tuple[str, ...]] = {}
+    for base in reversed(bases):
+        # Those of plain mixins too.
+        validators |= getattr(base, "__validators__", None) or validators_in(vars(base))
+    facts: dict[str, object] = {
+        "__columns__": columns,
+        "__hidden__": hidden,
+        "__validators__": {**validators, **validators_in(namespace)},
+        "__inputs__": {},
+        "__hooks__": Hooks(made),
+        "__no_input__": _NO_INPUT.format(made.__name__),
+    }
+    for name, value in facts.items():
+        type.__setattr__(made, name, value)
+
+
+_NO_INPUT = (
+    "{0} is a model, and a client must not decide on all of its columns. Take Json[{0}.Create], "
+    "Json[{0}.Patch] or a Struct with the fields that it may give, and {0}.create_from(data)"
+)
 
 
 def _column_of(model: Any, *, name: str) -> Column[Any, Any]:
@@ -157,8 +248,45 @@ def _columns_in(
         if get_origin(hint) is Annotated and COLUMN in get_args(hint):
             told = body.get(name, UNSET)
             declared = told if isinstance(told, Declared) else Declared(default=told)
-            found[name] = (get_args(hint)[0], declared)
+            annotation, rules = _with_meta(hint)
+            found[name] = (annotation, replace(declared, rules={**rules, **declared.rules}))
+            _check_column(name, declared, where)
     return found
+
+
+def _with_meta(hint: object) -> tuple[object, ColumnRules]:
+    """Return a column's type, and the rules that msgspec's ``Meta`` beside it has."""
+    annotation, *notes = get_args(hint)
+    inner, may_be_none = nullable(annotation)
+    if get_origin(inner) is Annotated:
+        annotation, *more = get_args(inner)
+        annotation = annotation | None if may_be_none else annotation
+        notes += more
+    rules: dict[str, Any] = {}
+    for note in notes:
+        if isinstance(note, msgspec.Meta):
+            found = {name: getattr(note, name) for name in _META}
+            rules |= {name: value for name, value in found.items() if value is not None}
+    return annotation, cast("ColumnRules", rules)
+
+
+_META = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length")
+
+
+def _check_column(name: str, declared: Declared, where: str) -> None:
+    rules = declared.rules
+    problem = None
+    if hasattr(Struct, name) or name in _METHODS:
+        problem = f"a model has a {name} of its own. Call it otherwise, and keep the name in the "
+        problem += f"database: col(name={name!r})"
+    elif "computed" in rules and declared.init:
+        problem = "the database computes it, so it is none of the constructor's: col(init=False, ...)"
+    elif "encrypted" in rules and not isinstance(rules["encrypted"], Keys):
+        problem = "encrypted= takes the keys: keys = Keys(...); col(encrypted=keys)"
+    elif rules.get("searchable") and "encrypted" not in rules:
+        problem = "searchable= is for encrypted columns; any other can be searched"
+    if problem is not None:
+        raise ModelError(f"{where}: {name}: {problem}.")
 
 
 def _column(
@@ -167,15 +295,39 @@ def _column(
     type_, may_be_none = nullable(annotation)
     rules = declared.rules
     try:
-        kind = kind_of(type_, json=rules.get("json", False), array=rules.get("array", False))
+        kind = kind_of(
+            type_,
+            json=rules.get("json", False),
+            array=rules.get("array", False),
+            cast=rules.get("cast"),
+        )
     except ModelError as exc:
         raise ModelError(f"{where}: {name}: {exc.message}") from None
+    if "encrypted" in rules:
+        context = f"{key.name}.{rules.get('name', name)}".encode()
+        kind = encrypted_kind(kind, rules["encrypted"], context)
+        return EncryptedColumn(key, name, kind, declared, nullable=may_be_none)
+    if rules.get("ignore_case"):
+        return CaselessColumn(key, name, kind, declared, nullable=may_be_none)
     return Column(key, name, kind, declared, nullable=may_be_none)
 
 
-def _place(namespace: dict[str, Any], name: str, annotation: object, declared: Declared) -> None:
+def _place(
+    namespace: dict[str, Any],
+    name: str,
+    annotation: object,
+    declared: Declared,
+    *,
+    is_hidden: bool,
+) -> None:
     """Write the field of a column into the class body, as msgspec wants it."""
-    namespace.setdefault("__annotations__", {})[name] = annotation
+    annotations = namespace.setdefault("__annotations__", {})
+    if is_hidden:
+        # No field of the struct: see hidden.py.
+        annotations.pop(name, None)
+        namespace[name] = HiddenValue(name)
+        return
+    annotations[name] = annotation
     if declared.default_factory is not None:
         namespace[name] = msgspec.field(default_factory=declared.default_factory)
     elif declared.default is not UNSET or not declared.init:
@@ -184,16 +336,30 @@ def _place(namespace: dict[str, Any], name: str, annotation: object, declared: D
         namespace.pop(name, None)
 
 
-class Model(State, _Struct, metaclass=ModelType, abstract=True):
+_METHODS: set[str] = set()
+
+
+class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
     """A row of a table.
 
-    ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``database`` the
-    name of another database than the default one. One that is ``abstract`` has no table and hands its
-    columns on.
+    ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``checks`` the
+    rules over several that the database keeps, ``database`` the name of another database than the
+    default one. One that is ``abstract`` has no table and hands its columns on. ``scope`` makes the
+    condition that every query has. Rows are kept for ``prune_after`` the moment in the column
+    ``prune_by``; ``prune`` deletes those that are older.
     """
 
     if TYPE_CHECKING:
         __table__: ClassVar[Table]
+
+        class Create(_Input):
+            """What a client may give for a new row: ``data: Json[User.Create]``."""
+
+        class Patch(_Input):
+            """What a client may change of a row; what is left out stays."""
+
+        class Out(_Input):
+            """What a response shows of a row: its columns that are not hidden, and what is computed."""
 
         def __init_subclass__(
             cls,
@@ -202,15 +368,25 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             abstract: bool = False,
             indexes: Sequence[Index] = (),
             database: str | None = None,
+            checks: Sequence[Check] = (),
+            scope: Scope | None = None,
+            prune_after: timedelta | None = None,
+            prune_by: str = "created_at",
         ) -> None: ...
 
     # Queries.
 
     @classmethod
     def query(cls) -> Select[Self]:
-        """All the rows."""
+        """All the rows; with a ``scope``, those in it."""
         table = cls.__table__
-        return Select(SelectStatement(table=table, source=table.key))
+        return Select(SelectStatement(table=table, source=table.key, where=table.scoped()))
+
+    @classmethod
+    def unscoped(cls) -> Select[Self]:
+        """All the rows, whatever the ``scope`` says."""
+        table = cls.__table__
+        return Select(SelectStatement(table=table, source=table.key, where=(UNSCOPED,)))
 
     @classmethod
     def where(cls, *conditions: Condition) -> Select[Self]:
@@ -269,7 +445,41 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused it.
         """
         made = cls(*args, **values)
-        await saving.insert(made)
+        await lifecycle.create(made)
+        return made
+
+    @classmethod
+    async def create_from(cls, data: Struct, **values: object) -> Self:
+        """Make an object and its row of what a client gave, and of what the program adds to it.
+
+        ``data`` is a ``Create`` of the model, or a struct whose fields are columns of it.
+
+        Raises:
+            ModelError: it has a field that is no column, or one that is not taken from a client.
+            ValidationError: some of the values are wrong.
+            ConstraintError: the database refused it.
+        """
+        made = cls(**given_values(cls, data, values))
+        await lifecycle.create(made)
+        return made
+
+    def apply(self, data: Struct, **values: object) -> Self:
+        """Change the columns that a client gave, and those that the program adds; return the object.
+
+        ``data`` is a ``Patch`` of the model, or a struct whose fields are columns of it; what is
+        ``UNSET`` there is left alone. Nothing is written before ``save``.
+
+        Raises:
+            ModelError: it has a field that is no column, or one that is not taken from a client.
+        """
+        for name, value in given_values(type(self), data, values, of_row=True).items():
+            setattr(self, name, value)
+        return self
+
+    def out(self) -> Out:
+        """Return what a response shows of the object, its ``computed`` properties included."""
+        struct = type(self).Out
+        made: Model.Out = struct(**{each: getattr(self, each) for each in struct.__struct_fields__})
         return made
 
     async def save(self) -> Self:
@@ -280,16 +490,16 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused them.
             StaleRowError: somebody else has saved it since (models with a ``Version``).
         """
-        await saving.save(self)
+        await lifecycle.save(self)
         return self
 
     async def delete(self) -> None:
         """Delete the row; with ``SoftDeletes`` it only seems to be."""
-        await saving.delete(self)
+        await lifecycle.delete(self)
 
     async def force_delete(self) -> None:
         """Delete the row, with ``SoftDeletes`` too."""
-        await saving.delete(self, force=True)
+        await lifecycle.delete(self, force=True)
 
     async def refresh(self) -> Self:
         """Read the row again, and forget what was changed.
@@ -314,6 +524,10 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
     def __hash__(self) -> int:
         key = _key(self)
         return id(self) if UNSET in key else hash((type(self), key))
+
+
+# What a column must not be called: it would stand in the way.
+_METHODS.update(name for name in dir(Model) if not name.startswith("_"))
 
 
 def _key(one: Any) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from oxidite.db.codecs import Codec, binder, reader
 from oxidite.db.dialects import Dialect
 from oxidite.db.kinds import Kind
+from oxidite.db.scopes import check_scopes
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 
@@ -84,6 +85,7 @@ class Plans:
     def _make(self, statement: Statement) -> Plan:
         from oxidite.db.compiler import compile_statement
 
+        check_scopes(statement)
         made = compile_statement(statement, self.dialect)
         read = _reader(statement, self.dialect)
         return Plan(made.sql, made.order, made.kinds, made.constants, self.dialect, read)

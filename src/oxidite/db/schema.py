@@ -5,21 +5,21 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from oxidite.db.caseless import CaselessColumn
 from oxidite.db.columns import Column
-from oxidite.db.compiler import DIALECTS
+from oxidite.db.compiler import CALLS, DIALECTS
 from oxidite.db.dialects import Dialect, DialectName
 from oxidite.db.errors import ModelError
-from oxidite.db.expressions import Expr
-from oxidite.db.kinds import Kind
-from oxidite.db.table import Index, Table
+from oxidite.db.expressions import Call, Expr, Value
+from oxidite.db.kinds import options_of
+from oxidite.db.table import Index, Indexed, Table, indexes_of
 
 __all__ = ["create_statements", "metadata"]
 
@@ -48,7 +48,7 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
             *(_column(each, dialect) for each in table.columns),
             *_checks(table),
         )
-        for index in _indexes(table):
+        for index in indexes_of(table):
             _add_index(made, table, index)
     return found
 
@@ -74,6 +74,8 @@ def _column(column: AnyColumn, dialect: Dialect) -> sa.Column[Any]:
     reference = rules.get("references")
     if reference is not None:
         made.append(_foreign_key(column, reference))
+    if column.is_computed:
+        made.append(sa.Computed(rules["computed"], persisted=True))
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),
@@ -92,19 +94,28 @@ def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.Forei
         raise ModelError(
             f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
         )
-    return sa.ForeignKey(target, ondelete=column.rules.get("on_delete", "restrict").upper())
+    on_update = column.rules.get("on_key_update")
+    return sa.ForeignKey(
+        target,
+        ondelete=column.rules.get("on_delete", "restrict").upper(),
+        onupdate=None if on_update is None else on_update.upper(),
+    )
 
 
 def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
-    kind, rules = column.kind, column.rules
+    kind, rules = column.kind.stored, column.rules
     match kind.name:
         case "text":
             size = rules.get("max_length")
             return sa.String(size) if size is not None and dialect != "sqlite" else sa.Text()
         case "decimal":
             return _decimal(column, dialect)
+        case "integer" if rules.get("bits", 64) < 64:
+            return sa.SmallInteger() if rules["bits"] == 16 else sa.Integer()
+        case "enum" if rules.get("native") and dialect != "sqlite":
+            return sa.Enum(*options_of(kind), name=f"{column.table.name}_{column.column_name}")
         case "enum":
-            return sa.String(max(map(len, enum_values(kind))))
+            return sa.String(max(map(len, options_of(kind))))
         case "array" if dialect == "postgresql" and kind.element is not None:
             return postgresql.ARRAY(_TYPES[kind.element.name, dialect]())
         case "array":
@@ -118,13 +129,6 @@ def _decimal(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any
         return sa.Text()  # its numbers are binary
     precision, scale = column.rules.get("precision"), column.rules.get("scale")
     return sa.Numeric(precision, scale)
-
-
-def enum_values(kind: Kind) -> tuple[str, ...]:
-    """Return the values of an enum as they are in the database."""
-    if isinstance(kind.type, type) and issubclass(kind.type, enum.Enum):
-        return tuple(str(member.value) for member in kind.type)
-    return tuple(get_args(kind.type))
 
 
 Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
@@ -155,10 +159,9 @@ def _checks(table: Table) -> list[sa.CheckConstraint]:
     checks: list[sa.CheckConstraint] = []
     for column in table.columns:
         here: sa.ColumnClause[Any] = sa.column(column.column_name)
-        if column.kind.name == "enum":
-            checks.append(
-                sa.CheckConstraint(here.in_(enum_values(column.kind)), name=column.column_name)
-            )
+        options = () if column.rules.get("native") else options_of(column.kind)
+        if options:
+            checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
         if column.rules.get("check"):
             rules: Mapping[str, Any] = {**column.rules}
             checks += [
@@ -166,6 +169,8 @@ def _checks(table: Table) -> list[sa.CheckConstraint]:
                 for rule, write in _RULES.items()
                 if rule in rules
             ]
+    for each in table.checks:
+        checks.append(sa.CheckConstraint(_sql(table, each.rule), name=each.name))
     return checks
 
 
@@ -179,30 +184,41 @@ _RULES: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _indexes(table: Table) -> Sequence[Index]:
-    own = [
-        Index((column.name,), unique=bool(column.rules.get("unique")))
-        for column in table.columns
-        if column.rules.get("unique") or column.rules.get("index")
-    ]
-    return [*own, *table.indexes]
-
-
 def _add_index(made: sa.Table, table: Table, index: Index) -> None:
-    columns: list[Any] = []
-    names: list[str] = []
-    for each in index.on:
-        column = each if isinstance(each, Column) else table.by_name.get(str(each))
-        if column is None:
-            raise ModelError(f"{table!r}: an index is on {each!r}, which is none of its columns.")
-        columns.append(made.c[column.column_name])
-        names.append(column.column_name)
-    where: Any = None if index.where is None else sa.text(str(index.where))
+    parts = [_part(made, table, each) for each in index.on]
+    where: Any = None if index.where is None else _sql(table, index.where)
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
         where = made.c[table.soft_deletes.column_name].is_(None)
     options: dict[str, Any] = {}
     if where is not None:
         options = {"sqlite_where": where, "postgresql_where": where}
-    name = index.name or f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(names)}"
-    sa.Index(name, *columns, unique=index.unique, **options)
+    if index.using is not None:
+        options["postgresql_using"] = index.using
+    sa.Index(index.name, *parts, unique=index.unique, _table=made, **options)
+
+
+def _part(made: sa.Table, table: Table, on: Indexed) -> Any:
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    if isinstance(column, CaselessColumn):
+        return sa.func.lower(made.c[column.column_name])
+    if isinstance(column, Column):
+        return made.c[column.column_name]
+    return _sql(table, on)
+
+
+def _sql(table: Table, rule: Any) -> Any:
+    """Return SQL that is text, or an expression of the model's columns with its values written out."""
+    if isinstance(rule, str):
+        return sa.text(rule)
+    return _literal(rule if isinstance(rule, Expr) else rule(table.model))
+
+
+def _literal(expr: Expr[Any, Any]) -> Any:
+    if isinstance(expr, Column):
+        return sa.column(expr.column_name)
+    if isinstance(expr, Value):
+        return sa.literal(expr.value)
+    if isinstance(expr, Call) and expr.name in CALLS:
+        return CALLS[expr.name](*map(_literal, expr.args))
+    raise ModelError(f"{expr!r} cannot stand in an index or a check. Write it as SQL.")

@@ -1,0 +1,142 @@
+"""What a program does around the saving of objects: methods of the model, and observers from outside.
+
+They are called by ``create``, ``save`` and ``delete`` of an object, never by statements over many rows.
+With one that comes after, the saving and all that is done in it are one transaction: what fails in a
+hook undoes the row. ``after_commit`` is called once everything is committed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, overload
+
+from oxidite.db.errors import ModelError
+
+__all__ = ["Change", "Event", "Hooks", "Lifecycle", "observe"]
+
+T = TypeVar("T")
+Event: TypeAlias = Literal[
+    "before_save",
+    "before_create",
+    "before_update",
+    "before_delete",
+    "after_create",
+    "after_update",
+    "after_save",
+    "after_delete",
+]
+"""Before or after what a hook is called. Saving is creating or updating."""
+
+Change: TypeAlias = Literal["create", "update", "delete"]
+"""What was done to a row."""
+
+Called: TypeAlias = Awaitable[object] | None
+Hook: TypeAlias = Callable[..., Any]
+EVENTS: tuple[str, ...] = (*get_args(Event), "after_commit")
+
+
+class Lifecycle:
+    """The hooks of a model: override those that are needed, as ``async def`` or ``def``."""
+
+    __slots__ = ()
+
+    def before_save(self) -> Called:
+        """Called before the object is checked and written; may change it."""
+
+    def before_create(self) -> Called:
+        """Called after ``before_save`` when there is no row yet."""
+
+    def before_update(self) -> Called:
+        """Called after ``before_save`` when there is a row that will change."""
+
+    def before_delete(self) -> Called:
+        """Called before the row is deleted, or marked as deleted."""
+
+    def after_create(self) -> Called:
+        """Called when the row was made."""
+
+    def after_update(self) -> Called:
+        """Called when the row was changed."""
+
+    def after_save(self) -> Called:
+        """Called after ``after_create`` or ``after_update``."""
+
+    def after_delete(self) -> Called:
+        """Called when the row was deleted, or marked as deleted."""
+
+    def after_commit(self, change: Change, /) -> Called:
+        """Called once for each change, when all that was done with it is committed.
+
+        What it raises is logged: the change cannot be undone any more.
+        """
+
+
+class Hooks:
+    """The hooks of one model."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.methods: dict[str, Hook] = {
+            event: method
+            for event in EVENTS
+            if (method := getattr(model, event)) is not getattr(Lifecycle, event)
+        }
+        self.observers: dict[str, list[Hook]] = {}
+        for base in model.__mro__[1:]:
+            for event, found in getattr(vars(base).get("__hooks__"), "observers", {}).items():
+                known = self.observers.setdefault(event, [])
+                known += [each for each in found if each not in known]
+
+    @property
+    def has_after(self) -> bool:
+        """Whether anything is called after a change."""
+        return any(event.startswith("after") for event in (*self.methods, *self.observers))
+
+    def __bool__(self) -> bool:
+        return bool(self.methods or self.observers)
+
+    async def call(self, event: str, one: object, *args: object) -> None:
+        """Call the method of an event, and then its observers in the order in which they came."""
+        method = self.methods.get(event)
+        for hook in (*(() if method is None else (method,)), *self.observers.get(event, ())):
+            result = hook(one, *args)
+            if inspect.isawaitable(result):
+                await result
+
+
+@overload
+def observe(
+    model: type[T], event: Literal["after_commit"], /
+) -> Callable[[Callable[[T, Change], Called]], Callable[[T, Change], Called]]: ...
+@overload
+def observe(
+    model: type[T], event: Event, /
+) -> Callable[[Callable[[T], Called]], Callable[[T], Called]]: ...
+def observe(model: Any, event: str, /) -> Callable[[Hook], Hook]:
+    """Call a function at what happens to objects of a model, and of those that inherit from it.
+
+    ::
+
+        @observe(User, "after_commit")
+        async def welcome(user: User, change: Change) -> None: ...
+
+    Raises:
+        ModelError: there is no such event.
+    """
+    if event not in EVENTS:
+        raise ModelError(f"There is no event {event!r}. There are: {', '.join(EVENTS)}.")
+
+    def register(function: Hook) -> Hook:
+        for each in _family(model):
+            each.__hooks__.observers.setdefault(event, []).append(function)
+        return function
+
+    return register
+
+
+def _family(model: Any) -> list[Any]:
+    found = [model]
+    for each in type.__subclasses__(model):
+        found += [one for one in _family(each) if one not in found]
+    return found
