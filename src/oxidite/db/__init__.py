@@ -11,7 +11,8 @@
 """
 
 from oxidite.db.base import Connection, Done, Driver, Isolation
-from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
+from oxidite.db.casts import Cast
+from oxidite.db.columns import AnyCast, Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
 from oxidite.db.database import Database, HasTable
 from oxidite.db.dialects import Dialect, DialectName
 from oxidite.db.errors import (
@@ -19,10 +20,13 @@ from oxidite.db.errors import (
     ConflictingTransactionsError,
     ConstraintError,
     DatabaseError,
+    DecryptionError,
     ManyRowsError,
     MissingReferenceError,
+    MissingTenantError,
     ModelError,
     NotNullError,
+    OtherTenantError,
     OverlapError,
     PoolTimeoutError,
     QueryError,
@@ -32,11 +36,17 @@ from oxidite.db.errors import (
     UniqueError,
 )
 from oxidite.db.expressions import Condition, Expr, Order, Shape, every, some
+from oxidite.db.hooks import Change, Event, Hooks, Lifecycle, observe
+from oxidite.db.ids import ulid, uuid7
+from oxidite.db.inputs import computed
+from oxidite.db.keys import Keys
 from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
-from oxidite.db.model import Model
+from oxidite.db.model import Model, Scope
 from oxidite.db.plan import Plan, Plans, Rows
+from oxidite.db.pruning import prune
 from oxidite.db.query import Select
+from oxidite.db.scopes import Tenancy, TenantScope
 from oxidite.db.statements import (
     AnyExpr,
     Deleted,
@@ -48,12 +58,17 @@ from oxidite.db.statements import (
     Statement,
     UpdateStatement,
 )
-from oxidite.db.table import AnyColumn, Index, Table, index
+from oxidite.db.table import AnyColumn, Check, Index, Indexed, Table, check, index
 from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
+from oxidite.db.validators import validates
 
 __all__ = [
+    "AnyCast",
     "AnyColumn",
     "AnyExpr",
+    "Cast",
+    "Change",
+    "Check",
     "CheckError",
     "Col",
     "Column",
@@ -65,27 +80,35 @@ __all__ = [
     "Database",
     "DatabaseError",
     "Declared",
+    "DecryptionError",
     "DeleteStatement",
     "Deleted",
     "Dialect",
     "DialectName",
     "Done",
     "Driver",
+    "Event",
     "Expr",
     "HasTable",
+    "Hooks",
     "Index",
+    "Indexed",
     "InsertStatement",
     "Isolation",
     "Join",
+    "Keys",
     "Kind",
+    "Lifecycle",
     "Lock",
     "ManyRowsError",
     "MissingReferenceError",
+    "MissingTenantError",
     "Model",
     "ModelError",
     "NotNullError",
     "OnDelete",
     "Order",
+    "OtherTenantError",
     "OverlapError",
     "Owner",
     "Plan",
@@ -94,6 +117,7 @@ __all__ = [
     "QueryError",
     "RowNotFoundError",
     "Rows",
+    "Scope",
     "Select",
     "SelectStatement",
     "Shape",
@@ -102,6 +126,8 @@ __all__ = [
     "Statement",
     "Table",
     "TableKey",
+    "Tenancy",
+    "TenantScope",
     "Timestamps",
     "Transaction",
     "TransactionBlock",
@@ -110,8 +136,15 @@ __all__ = [
     "UniqueError",
     "UpdateStatement",
     "Version",
+    "check",
     "col",
+    "computed",
     "every",
     "index",
+    "observe",
+    "prune",
     "some",
+    "ulid",
+    "uuid7",
+    "validates",
 ]

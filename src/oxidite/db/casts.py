@@ -16,12 +16,12 @@ B = TypeVar("B")
 class Cast(Generic[A, B]):
     """How a type of your own is kept: ``price: Col[Money] = col(cast=Cast(Money, int, cents, Money))``.
 
-    ``type`` is yours, ``stored`` the one that the column holds, ``to_db`` and ``from_db`` lead from one
+    ``of`` is your type, ``stored`` the one that the column holds, ``to_db`` and ``from_db`` lead from one
     to the other. Neither is called with ``None``. What the two make of a value must be equal to it, and
     what is ordered in Python should be so in the database, as ``<`` is asked there.
     """
 
-    type: type[A]
+    of: type[A]
     stored: type[B]
     to_db: Callable[[A], B]
     from_db: Callable[[B], A]

@@ -25,7 +25,17 @@ from oxidite.db.expressions import Expr, Shape
 from oxidite.db.keys import Keys
 from oxidite.db.kinds import INTEGER, Kind
 
-__all__ = ["COLUMN", "AnyCast", "Col", "Column", "ColumnRules", "Declared", "OnDelete", "TableKey", "col"]
+__all__ = [
+    "COLUMN",
+    "AnyCast",
+    "Col",
+    "Column",
+    "ColumnRules",
+    "Declared",
+    "OnDelete",
+    "TableKey",
+    "col",
+]
 
 T = TypeVar("T")
 V = TypeVar("V")

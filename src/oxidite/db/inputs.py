@@ -157,7 +157,7 @@ def given_values(
     """
     values = {
         name: value
-        for name in _taken(model, type(data))
+        for name in _taken(model, _class_of(data))
         if (value := getattr(data, name)) is not UNSET
     }
     unknown = [name for name in more if name not in model.__table__.by_name]
@@ -169,6 +169,10 @@ def given_values(
             f"{type(data).__name__} has {keys[0]}, the primary key of {model.__name__}, which a row keeps."
         )
     return {**values, **more}
+
+
+def _class_of(data: object) -> Any:
+    return type(data)
 
 
 @lru_cache(maxsize=1000)
@@ -197,5 +201,3 @@ def _no_column(model: Any, name: str) -> str:
     close = get_close_matches(name, model.__table__.by_name, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"{model.__name__} has no column {name!r}.{hint}"
-
-

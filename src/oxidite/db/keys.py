@@ -9,7 +9,6 @@ blind index are derived from yours with HKDF (RFC 5869), so neither tells of the
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -32,7 +31,7 @@ _SIZE = 32
 class _Key(NamedTuple):
     id: bytes
     cipher: Any  # cryptography's AESGCM; the package is an extra
-    index: bytes
+    hashing: bytes
 
 
 class Keys:
@@ -122,7 +121,7 @@ def _key(text: str) -> _Key:
         raise MissingExtraError("encryption", needed_by="An encrypted column") from None
     try:
         secret = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-    except binascii.Error:
+    except ValueError:  # of binascii too
         secret = b""
     if len(secret) != _SIZE:
         raise ConfigError(
@@ -131,7 +130,7 @@ def _key(text: str) -> _Key:
     return _Key(
         id=_derived(secret, b"oxidite.db key id")[:_ID],
         cipher=AESGCM(_derived(secret, b"oxidite.db encryption")),
-        index=_derived(secret, b"oxidite.db blind index"),
+        hashing=_derived(secret, b"oxidite.db blind index"),
     )
 
 
@@ -144,4 +143,4 @@ def _derived(secret: bytes, purpose: bytes) -> bytes:
 def _index(key: _Key, data: bytes, context: bytes) -> str:
     # The length keeps a context and its value apart from another pair that reads the same.
     message = len(context).to_bytes(2, "big") + context + data
-    return base64.urlsafe_b64encode(hmac.digest(key.index, message, hashlib.sha256)[:24]).decode()
+    return base64.urlsafe_b64encode(hmac.digest(key.hashing, message, hashlib.sha256)[:24]).decode()

@@ -134,7 +134,7 @@ def kind_of(
         annotation = get_args(annotation)[0]
     if cast is not None:
         return Kind(
-            "cast", cast.type, inner=kind_of(cast.stored), to_db=cast.to_db, from_db=cast.from_db
+            "cast", cast.of, inner=kind_of(cast.stored), to_db=cast.to_db, from_db=cast.from_db
         )
     if get_origin(annotation) is Secret:
         inner = kind_of(get_args(annotation)[0], json=json, array=array)
@@ -161,7 +161,11 @@ def _enum_kind(annotation: object) -> Kind:
     if values and all(type(value) is int for value in values):
         if isinstance(annotation, type):
             return Kind(
-                "number", annotation, inner=INTEGER, to_db=lambda each: each.value, from_db=annotation
+                "number",
+                annotation,
+                inner=INTEGER,
+                to_db=lambda each: each.value,
+                from_db=annotation,
             )
         return Kind("number", annotation, inner=INTEGER, to_db=int, from_db=int)
     raise ModelError(

@@ -11,40 +11,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from types import SimpleNamespace
 from typing import (
     TYPE_CHECKING,
-    Annotated,
     Any,
     ClassVar,
     ParamSpec,
     Self,
     TypeAlias,
     TypeVar,
-    cast,
     dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
 )
 
-import msgspec
 from msgspec import UNSET, Struct
 
 from oxidite.db import lifecycle, saving
-from oxidite.db.caseless import CaselessColumn
-from oxidite.db.columns import COLUMN, Column, ColumnRules, Declared, TableKey, col
-from oxidite.db.encrypted import EncryptedColumn, encrypted_kind
-from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
+from oxidite.db.columns import Column, Declared, TableKey, col
+from oxidite.db.declaration import RESERVED, declared_columns, made_column, place_column
+from oxidite.db.encrypted import EncryptedColumn
+from oxidite.db.errors import QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
-from oxidite.db.hidden import BlindIndex, HiddenValue, construct, maker, reduce
+from oxidite.db.hidden import BlindIndex, construct, maker, reduce
 from oxidite.db.hooks import Hooks, Lifecycle
 from oxidite.db.inputs import given_values, input_struct
-from oxidite.db.keys import Keys
-from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.query import Select
 from oxidite.db.scopes import UNSCOPED
@@ -101,10 +91,10 @@ class ModelType(_StructType):
     ) -> ModelType:
         where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
         locals_ = dict(sys._getframe(1).f_locals)  # noqa: SLF001 - where a type may be defined
-        columns = _declared(namespace, bases, locals_, where)
+        columns = declared_columns(namespace, bases, locals_, where)
         key = TableKey(table or "")
         made_columns = {
-            each: _column(key, each, annotation, declared, where)
+            each: made_column(key, each, annotation, declared, where)
             for each, (annotation, declared) in columns.items()
         }
         indexes_of = {
@@ -131,7 +121,7 @@ class ModelType(_StructType):
             | ({"__call__": construct} if hidden else {}),
         )
         for each, (annotation, declared) in columns.items():
-            _place(namespace, each, annotation, declared, is_hidden=each in hidden)
+            place_column(namespace, each, annotation, declared, is_hidden=each in hidden)
         for each, of in indexes_of.items():
             namespace[each] = BlindIndex(of)
         if hidden:
@@ -167,17 +157,9 @@ class ModelType(_StructType):
     if not TYPE_CHECKING:
         # What a type checker is to know of them is said in `Model`.
 
-        @property
-        def Create(cls):  # noqa: N802 - a class
-            return input_struct(cls, "Create")
-
-        @property
-        def Patch(cls):  # noqa: N802 - as above
-            return input_struct(cls, "Patch")
-
-        @property
-        def Out(cls):  # noqa: N802 - as above
-            return input_struct(cls, "Out")
+        Create = property(partial(input_struct, what="Create"))
+        Patch = property(partial(input_struct, what="Patch"))
+        Out = property(partial(input_struct, what="Out"))
 
 
 def _describe(
@@ -218,125 +200,6 @@ def _column_of(model: Any, *, name: str) -> Column[Any, Any]:
 def _marked(made: Any, mixin: type, name: str) -> Column[Any, Any] | None:
     column: Column[Any, Any] | None = made.__columns__.get(name)
     return column if issubclass(made, mixin) else None
-
-
-def _declared(
-    namespace: Mapping[str, Any], bases: tuple[type, ...], locals_: Mapping[str, Any], where: str
-) -> dict[str, tuple[object, Declared]]:
-    """Return the columns of a class body and of its mixins: annotation and what ``col`` was told."""
-    found: dict[str, tuple[object, Declared]] = {}
-    for base in bases:
-        if not isinstance(base, ModelType) and base is not _Struct:
-            found |= _columns_in(vars(base), sys.modules[base.__module__].__dict__, {}, where)
-    module = sys.modules.get(namespace.get("__module__", ""))
-    return found | _columns_in(namespace, vars(module) if module else {}, locals_, where)
-
-
-def _columns_in(
-    body: Mapping[str, Any], globals_: dict[str, Any], locals_: Mapping[str, Any], where: str
-) -> dict[str, tuple[object, Declared]]:
-    annotations = SimpleNamespace(__annotations__=dict(body.get("__annotations__", {})))
-    try:
-        hints = get_type_hints(annotations, globals_, dict(locals_), include_extras=True)
-    except NameError as exc:
-        raise ModelError(
-            f"{where}: an annotation names {exc.name!r}, which is not defined. Define it before the "
-            "model, outside `if TYPE_CHECKING:`."
-        ) from None
-    found: dict[str, tuple[object, Declared]] = {}
-    for name, hint in hints.items():
-        if get_origin(hint) is Annotated and COLUMN in get_args(hint):
-            told = body.get(name, UNSET)
-            declared = told if isinstance(told, Declared) else Declared(default=told)
-            annotation, rules = _with_meta(hint)
-            found[name] = (annotation, replace(declared, rules={**rules, **declared.rules}))
-            _check_column(name, declared, where)
-    return found
-
-
-def _with_meta(hint: object) -> tuple[object, ColumnRules]:
-    """Return a column's type, and the rules that msgspec's ``Meta`` beside it has."""
-    annotation, *notes = get_args(hint)
-    inner, may_be_none = nullable(annotation)
-    if get_origin(inner) is Annotated:
-        annotation, *more = get_args(inner)
-        annotation = annotation | None if may_be_none else annotation
-        notes += more
-    rules: dict[str, Any] = {}
-    for note in notes:
-        if isinstance(note, msgspec.Meta):
-            found = {name: getattr(note, name) for name in _META}
-            rules |= {name: value for name, value in found.items() if value is not None}
-    return annotation, cast("ColumnRules", rules)
-
-
-_META = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length")
-
-
-def _check_column(name: str, declared: Declared, where: str) -> None:
-    rules = declared.rules
-    problem = None
-    if hasattr(Struct, name) or name in _METHODS:
-        problem = f"a model has a {name} of its own. Call it otherwise, and keep the name in the "
-        problem += f"database: col(name={name!r})"
-    elif "computed" in rules and declared.init:
-        problem = "the database computes it, so it is none of the constructor's: col(init=False, ...)"
-    elif "encrypted" in rules and not isinstance(rules["encrypted"], Keys):
-        problem = "encrypted= takes the keys: keys = Keys(...); col(encrypted=keys)"
-    elif rules.get("searchable") and "encrypted" not in rules:
-        problem = "searchable= is for encrypted columns; any other can be searched"
-    if problem is not None:
-        raise ModelError(f"{where}: {name}: {problem}.")
-
-
-def _column(
-    key: TableKey, name: str, annotation: object, declared: Declared, where: str
-) -> Column[Any, Any]:
-    type_, may_be_none = nullable(annotation)
-    rules = declared.rules
-    try:
-        kind = kind_of(
-            type_,
-            json=rules.get("json", False),
-            array=rules.get("array", False),
-            cast=rules.get("cast"),
-        )
-    except ModelError as exc:
-        raise ModelError(f"{where}: {name}: {exc.message}") from None
-    if "encrypted" in rules:
-        context = f"{key.name}.{rules.get('name', name)}".encode()
-        kind = encrypted_kind(kind, rules["encrypted"], context)
-        return EncryptedColumn(key, name, kind, declared, nullable=may_be_none)
-    if rules.get("ignore_case"):
-        return CaselessColumn(key, name, kind, declared, nullable=may_be_none)
-    return Column(key, name, kind, declared, nullable=may_be_none)
-
-
-def _place(
-    namespace: dict[str, Any],
-    name: str,
-    annotation: object,
-    declared: Declared,
-    *,
-    is_hidden: bool,
-) -> None:
-    """Write the field of a column into the class body, as msgspec wants it."""
-    annotations = namespace.setdefault("__annotations__", {})
-    if is_hidden:
-        # No field of the struct: see hidden.py.
-        annotations.pop(name, None)
-        namespace[name] = HiddenValue(name)
-        return
-    annotations[name] = annotation
-    if declared.default_factory is not None:
-        namespace[name] = msgspec.field(default_factory=declared.default_factory)
-    elif declared.default is not UNSET or not declared.init:
-        namespace[name] = declared.default
-    else:
-        namespace.pop(name, None)
-
-
-_METHODS: set[str] = set()
 
 
 class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
@@ -527,7 +390,7 @@ class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
 
 
 # What a column must not be called: it would stand in the way.
-_METHODS.update(name for name in dir(Model) if not name.startswith("_"))
+RESERVED.update(name for name in dir(Model) if not name.startswith("_"))
 
 
 def _key(one: Any) -> tuple[object, ...]:

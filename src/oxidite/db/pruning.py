@@ -54,7 +54,5 @@ async def _prune(table: Table, batch: int) -> int:
         )
     )
     where: Condition = column <= last[0][0] if last else old
-    done = await database.run(
-        DeleteStatement(table=table, where=(where, UNSCOPED), deleted="with")
-    )
+    done = await database.run(DeleteStatement(table=table, where=(where, UNSCOPED), deleted="with"))
     return done.rowcount

@@ -192,7 +192,7 @@ def _gone(table: Table, one: object) -> DatabaseError:
 
 def _is_made(column: AnyColumn, one: object) -> bool:
     """Tell whether the database makes the value."""
-    return column.is_computed or column.is_generated and getattr(one, column.name) is UNSET
+    return column.is_computed or (column.is_generated and getattr(one, column.name) is UNSET)
 
 
 def _key_conditions(table: Table, row: Any, dialect: Dialect) -> tuple[Condition, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from oxidite.errors import FieldError, ValidationError
 
-__all__ = ["Validators", "broken_validators", "validators_in", "validates"]
+__all__ = ["Validators", "broken_validators", "validates", "validators_in"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -45,7 +45,7 @@ def validators_in(namespace: Mapping[str, Any]) -> Validators:
     }
 
 
-def broken_validators(one: Any, wrong: Container[str | None]) -> list[FieldError]:
+def broken_validators(one: Any, wrong: Collection[str | None]) -> list[FieldError]:
     """Return what the checks of an object's class find; ``wrong`` are pointers known to be so."""
     validators: Validators = type(one).__validators__
     if not validators:
