@@ -115,7 +115,7 @@ def nullable(annotation: object) -> tuple[object, bool]:
         rest = tuple(member for member in members if member is not type(None))
         if len(rest) < len(members):
             return Union[rest], True  # noqa: UP007 - at run time
-    return annotation, False
+    return annotation, annotation is Any
 
 
 def kind_of(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
@@ -22,6 +23,7 @@ from oxidite.db.columns import Column
 from oxidite.db.kinds import FLOAT, Kind
 from oxidite.db.scopes import check_scope
 from oxidite.db.validators import broken_validators
+from oxidite.encoding import encode_json
 from oxidite.errors import FieldError, ValidationError
 
 __all__ = ["RULES", "check_object", "check_values"]
@@ -154,13 +156,22 @@ def _of_another_type(kind: Kind, value: object) -> str | None:
 
 def _json_problem(value: object, type_: object, *, is_hidden: bool) -> str | None:
     try:
-        msgspec.convert(msgspec.to_builtins(value), type_)
+        data = encode_json(value)
+        msgspec.json.decode(data, type=type_)
     except msgspec.ValidationError as exc:
         # What is wrong may name the value.
         return "is not what the column holds" if is_hidden else str(exc)
-    except TypeError as exc:
+    except UnicodeEncodeError:
+        return "must be text without NUL or halves of characters"
+    except (TypeError, RecursionError) as exc:
         return f"cannot be kept as JSON: {exc}"
+    if b"u0000" in data and _NUL.search(data):
+        return "must be text without NUL or halves of characters"
     return None
+
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""An escaped NUL: no escaped backslash before the letters."""
 
 
 def _bits_check(bits: int) -> Check:
@@ -199,7 +210,15 @@ def _cut(value: Decimal, scale: int) -> Decimal | None:
 def _moment_problem(value: datetime) -> str | None:
     if value.tzinfo is None:
         return "must have a time zone: oxidite.clock.now(), or value.replace(tzinfo=...)"
+    if not _FIRST <= value.replace(tzinfo=None) < _LAST:
+        return "must be in the years 1 to 9999, in every time zone"
     return None
+
+
+# The first and the last day are left out: in another zone they may be in no year that Python has, and
+# the driver of PostgreSQL takes the ends for infinity.
+_FIRST = datetime(1, 1, 2)  # noqa: DTZ001 - compared without zones
+_LAST = datetime(9999, 12, 31)  # noqa: DTZ001 - as above
 
 
 def _text_problem(value: str) -> str | None:
@@ -212,10 +231,30 @@ def _text_problem(value: str) -> str | None:
 _UNFIT: Mapping[type, Check] = {
     datetime: _moment_problem,
     str: _text_problem,
-    float: lambda value: "must be a number" if value != value else None,
-    Decimal: lambda value: None if value.is_finite() else "must be a finite number",
+    float: lambda value: None if isfinite(value) else "must be a finite number",
+    Decimal: lambda value: _decimal_problem(value),
+    time: lambda value: None if value.tzinfo is None else "must have no time zone: it has no date",
+    timedelta: lambda value: (
+        None if abs(value) < _LONGEST else "must be shorter than 200,000 years"
+    ),
 }
 """Why a value of the right type cannot be stored in every database."""
+
+
+_LONGEST = timedelta(days=365 * 200_000)
+"""Its microseconds fit into 64 bits."""
+
+
+def _decimal_problem(value: Decimal) -> str | None:
+    if not value.is_finite():
+        return "must be a finite number"
+    exponent = value.as_tuple().exponent
+    digits = max(value.adjusted(), -exponent if isinstance(exponent, int) else 0)
+    return None if digits < _MOST_DIGITS else f"must have fewer than {_MOST_DIGITS} digits"
+
+
+_MOST_DIGITS = 1000
+"""On either side of the point; a short text can stand for a number of millions of digits."""
 
 
 def _is_text(value: str) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.dialects.postgresql.named_types import CreateEnumType
+from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from oxidite.db.caseless import CaselessColumn
 from oxidite.db.columns import Column
@@ -46,7 +47,7 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
             table.name,
             found,
             *(_column(each, dialect) for each in table.columns),
-            *_checks(table),
+            *_checks(table, dialect.name),
         )
         for index in indexes_of(table):
             _add_index(made, table, index)
@@ -58,6 +59,8 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
     found = metadata(tables, dialect)
     sql: list[str] = []
     for table in found.sorted_tables:
+        if dialect.name == "postgresql":
+            sql += [_create_type(each.type) for each in table.columns if _is_native(each.type)]
         sql.append(
             str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECTS[dialect.name]))
         )
@@ -65,7 +68,23 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
             str(CreateIndex(index, if_not_exists=True).compile(dialect=DIALECTS[dialect.name]))
             for index in sorted(table.indexes, key=lambda each: str(each.name))
         ]
+        if dialect.name == "postgresql":  # where they do not stand in CREATE TABLE
+            sql += [
+                str(SetColumnComment(each).compile(dialect=DIALECTS[dialect.name]))
+                for each in table.columns
+                if each.comment is not None
+            ]
     return sql
+
+
+def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
+    return isinstance(type_, sa.Enum)
+
+
+def _create_type(type_: Any) -> str:
+    """Return what makes an enum's type, where it is not there: PostgreSQL has no IF NOT EXISTS for it."""
+    compiled = CreateEnumType(type_).compile(dialect=DIALECTS["postgresql"])
+    return f"DO $do$ BEGIN {compiled}; EXCEPTION WHEN duplicate_object THEN NULL; END $do$"
 
 
 def _column(column: AnyColumn, dialect: Dialect) -> sa.Column[Any]:
@@ -113,11 +132,14 @@ def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
         case "integer" if rules.get("bits", 64) < 64:
             return sa.SmallInteger() if rules["bits"] == 16 else sa.Integer()
         case "enum" if rules.get("native") and dialect != "sqlite":
-            return sa.Enum(*options_of(kind), name=f"{column.table.name}_{column.column_name}")
+            name = f"{column.table.name}_{column.column_name}"
+            made: Any = postgresql.ENUM if dialect == "postgresql" else sa.Enum
+            found: sa.types.TypeEngine[Any] = made(*options_of(kind), name=name)
+            return found
         case "enum":
             return sa.String(max(map(len, options_of(kind))))
         case "array" if dialect == "postgresql" and kind.element is not None:
-            return postgresql.ARRAY(_TYPES[kind.element.name, dialect]())
+            return postgresql.ARRAY(_TYPES[kind.element.stored.name, dialect]())
         case "array":
             return _TYPES["json", dialect]()
         case _:
@@ -136,6 +158,9 @@ Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
 _TYPES: dict[tuple[str, DialectName], Make] = {
     ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
     ("integer", "postgresql"): sa.BigInteger,
+    # As elements of arrays; a column of them has a size.
+    **{(each, "postgresql"): sa.Text for each in ("text", "enum")},
+    ("decimal", "postgresql"): sa.Numeric,
     **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},
     **{("float", each): sa.Double for each in ("sqlite", "postgresql")},
     ("bytes", "sqlite"): sa.LargeBinary,
@@ -155,11 +180,11 @@ _TYPES: dict[tuple[str, DialectName], Make] = {
 }
 
 
-def _checks(table: Table) -> list[sa.CheckConstraint]:
+def _checks(table: Table, dialect: DialectName) -> list[sa.CheckConstraint]:
     checks: list[sa.CheckConstraint] = []
     for column in table.columns:
         here: sa.ColumnClause[Any] = sa.column(column.column_name)
-        options = () if column.rules.get("native") else options_of(column.kind)
+        options = () if _is_native(_type(column, dialect)) else options_of(column.kind)
         if options:
             checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
         if column.rules.get("check"):

@@ -53,6 +53,8 @@ def _found(table: Table, exc: ConstraintError) -> _Broken:
         for index in indexes_of(table):
             if name == index.name:
                 return _taken(list(_columns_of(table, index)), exc.code)
+        if name == f"pk_{table.name}":
+            return _taken([column.name for column in table.pk], exc.code)
     if isinstance(exc, CheckError):
         known = {each.constraint: each.broken for each in _checks(table)}
         if name in known:
@@ -75,9 +77,9 @@ def _taken(columns: list[str], code: str) -> _Broken:
 
 def _own_name(table: Table, pointer: str) -> str | None:
     """Return what the model calls a column of the database."""
-    name = pointer.removeprefix("/")
+    name = pointer.removeprefix("/").strip('"')  # PostgreSQL quotes what is a word of SQL
     for column in table.columns:
-        if name in (column.column_name, f"lower({column.column_name}"):
+        if name == column.column_name:
             return _seen(column)
     return None
 

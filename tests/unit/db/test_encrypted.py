@@ -12,7 +12,17 @@ from msgspec import Struct
 
 from oxidite import ValidationError
 from oxidite.config import Secret
-from oxidite.db import Col, Database, DecryptionError, Keys, Model, ModelError, QueryError, UniqueError, col
+from oxidite.db import (
+    Col,
+    Database,
+    DecryptionError,
+    Keys,
+    Model,
+    ModelError,
+    QueryError,
+    UniqueError,
+    col,
+)
 from oxidite.errors import ConfigError
 
 OLD, NEW = Keys.generate(), Keys.generate()
@@ -75,7 +85,9 @@ async def test_every_kind_comes_back_and_none_can_be_read_there(db: Database) ->
     assert found.changed() == []
 
     (row,) = await _raw(db, "SELECT * FROM patients")
-    stored = b"".join(each.encode() if isinstance(each, str) else bytes(each) for each in row[1:] if each)
+    stored = b"".join(
+        each.encode() if isinstance(each, str) else bytes(each) for each in row[1:] if each
+    )
     for plain in (b"Zo", b"zoe@example.com", b"1990", b"61.50", b"Leer", b"1234"):
         assert plain not in stored
     assert await Patient.where(Patient.name == None).count() == 0  # noqa: E711

@@ -143,7 +143,17 @@ async def test_no_response_has_them(db: Database) -> None:
         yield made
 
     async with Client(app) as client:
-        for path in ("one", "many", "pair", "dictionary", "nested", "untyped", "out", "stream", "lines"):
+        for path in (
+            "one",
+            "many",
+            "pair",
+            "dictionary",
+            "nested",
+            "untyped",
+            "out",
+            "stream",
+            "lines",
+        ):
             answer = await client.get(f"/{path}")
             assert answer.status_code == 200, path
             assert '"name":"a"' in answer.text, path

@@ -11,14 +11,26 @@ import pytest
 from msgspec import UNSET, Meta, Struct
 
 from oxidite import Form, Json, Oxidite, Query
-from oxidite.db import Col, Database, Model, ModelError, SoftDeletes, Timestamps, Version, col, computed
+from oxidite.db import (
+    Col,
+    Database,
+    Model,
+    ModelError,
+    SoftDeletes,
+    Timestamps,
+    Version,
+    col,
+    computed,
+)
 from oxidite.routing import RouteError
 from oxidite.testing import Client
 
 
 class Article(Model, Timestamps, SoftDeletes, Version, table="articles"):
     id: Col[int] = col(pk=True, init=False)
-    title: Col[str] = col(min_length=1, max_length=20, pattern="^[A-Z]", comment="What it is called.")
+    title: Col[str] = col(
+        min_length=1, max_length=20, pattern="^[A-Z]", comment="What it is called."
+    )
     body: Col[str | None] = col(default=None)
     words: Col[int] = col(default=0, ge=0, bits=16)
     price: Col[Decimal | None] = col(default=None, ge=0, precision=6, scale=2)
@@ -127,7 +139,9 @@ def test_a_struct_with_more_than_it_may_have_is_refused() -> None:
         code: str = ""
 
     article = Article(title="Tea", author_id=1)
-    with pytest.raises(ModelError, match=r"Mine: Article has no column 'titel'. Did you mean 'title'"):
+    with pytest.raises(
+        ModelError, match=r"Mine: Article has no column 'titel'. Did you mean 'title'"
+    ):
         article.apply(Mine())
     with pytest.raises(ModelError, match="Own has author_id, which is not taken from a client"):
         article.apply(Own())
@@ -150,7 +164,13 @@ class Holding(Struct):
 
 @pytest.mark.parametrize(
     "annotation",
-    [Json[Article], Json[list[Article]], Json[Holding], Json[dict[str, Holding | None]], Form[Article]],
+    [
+        Json[Article],
+        Json[list[Article]],
+        Json[Holding],
+        Json[dict[str, Holding | None]],
+        Form[Article],
+    ],
 )
 def test_a_body_never_becomes_a_model(annotation: Any) -> None:
     app = Oxidite()
