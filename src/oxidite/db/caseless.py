@@ -7,7 +7,7 @@ Both sides are compared in lower case, and an index is on the lower case of the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from oxidite.db.columns import Column
 from oxidite.db.expressions import Call, Condition, Expr, Value
@@ -29,13 +29,20 @@ class CaselessColumn(Column[O, R]):
 
     __slots__ = ()
 
-    def __eq__(self, other: O | R | Expr[O, Any]) -> Condition:  # type: ignore[override]  # a condition, as of every column
-        return self.is_null() if other is None else Condition("eq", (lower(self), _lowered(other)))
+    if not TYPE_CHECKING:
+        # The types are those of every column.
 
-    def __ne__(self, other: O | R | Expr[O, Any]) -> Condition:  # type: ignore[override]  # as above
-        return self.not_null() if other is None else Condition("ne", (lower(self), _lowered(other)))
+        def __eq__(self, other: object) -> Condition:
+            if other is None:
+                return self.is_null()
+            return Condition("eq", (lower(self), _lowered(other)))
 
-    __hash__ = Column.__hash__
+        def __ne__(self, other: object) -> Condition:
+            if other is None:
+                return self.not_null()
+            return Condition("ne", (lower(self), _lowered(other)))
+
+        __hash__ = Column.__hash__
 
     def in_(self, values: Iterable[O]) -> Condition:
         """Whether it is one of ``values``."""

@@ -8,13 +8,13 @@ whoever has the database sees which rows have equal values, and no more.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 
 from oxidite.db.codecs import binder, reader
 from oxidite.db.columns import Column, ColumnRules, Declared, TableKey
-from oxidite.db.errors import QueryError
+from oxidite.db.errors import ModelError, QueryError
 from oxidite.db.expressions import Condition, Expr, Value
 from oxidite.db.keys import Keys
 from oxidite.db.kinds import BYTES, TEXT, Kind
@@ -76,16 +76,8 @@ class EncryptedColumn(Column[O, R]):
         kind = self.kind
         if table.name != self.table.name:
             context = f"{table.name}.{self.column_name}".encode()
-            kind = encrypted_kind(kind.element or TEXT, self.rules["encrypted"], context)
+            kind = encrypted_kind(kind.element or TEXT, _keys(self), context)
         return EncryptedColumn(table, self.name, kind, self.declared, nullable=self.nullable)
-
-    def __eq__(self, other: O | R | Expr[O, Any]) -> Condition:  # type: ignore[override]  # a condition, as of every column
-        return self.is_null() if other is None else self.in_([other])  # type: ignore[list-item]  # an operand
-
-    def __ne__(self, other: O | R | Expr[O, Any]) -> Condition:  # type: ignore[override]  # as above
-        return self.not_null() if other is None else self.not_in([other])  # type: ignore[list-item]  # as above
-
-    __hash__ = Column.__hash__
 
     def in_(self, values: Iterable[O]) -> Condition:
         """Whether it is one of ``values``."""
@@ -103,17 +95,28 @@ class EncryptedColumn(Column[O, R]):
             )
         return self.index
 
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise QueryError(
-            f"{self!r} is encrypted, so the database cannot order it or look into it. Read the rows "
-            "and compare them in Python."
-        )
+    if not TYPE_CHECKING:
+        # The types are those of every column; what this one cannot do, it says when asked.
 
-    __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
-    __truediv__ = __mod__ = __neg__ = _refuse
-    like = ilike = contains = startswith = endswith = _refuse
-    lower = upper = length = asc = desc = between = _refuse
+        def __eq__(self, other: object) -> Condition:
+            return self.is_null() if other is None else self.in_([other])
+
+        def __ne__(self, other: object) -> Condition:
+            return self.not_null() if other is None else self.not_in([other])
+
+        __hash__ = Column.__hash__
+
+        def _refuse(self, *_: object, **__: object) -> NoReturn:
+            raise QueryError(
+                f"{self!r} is encrypted, so the database cannot order it or look into it. Read the "
+                "rows and compare them in Python."
+            )
+
+        __lt__ = __le__ = __gt__ = __ge__ = _refuse
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+        __truediv__ = __mod__ = __neg__ = _refuse
+        like = ilike = contains = startswith = endswith = _refuse
+        lower = upper = length = asc = desc = between = _refuse
 
 
 def _operands(values: Iterable[Any]) -> list[Any]:
@@ -125,6 +128,13 @@ def _operands(values: Iterable[Any]) -> list[Any]:
     return made
 
 
+def _keys(column: Column[Any, Any]) -> Keys:
+    keys = column.rules.get("encrypted")
+    if keys is None:
+        raise ModelError(f"{column!r} has no keys to encrypt with.")
+    return keys
+
+
 def _context(column: Column[Any, Any]) -> bytes:
     return f"{column.table.name}.{column.column_name}".encode()
 
@@ -132,7 +142,7 @@ def _context(column: Column[Any, Any]) -> bytes:
 def _index(column: EncryptedColumn[Any, Any]) -> Column[Any, Any]:
     """Return the column of the blind index; its value is that of the column, bound as a hash."""
     to_bytes, _ = _bytes_codec(column.kind.element or TEXT)
-    keys, context = column.rules["encrypted"], _context(column)
+    keys, context = _keys(column), _context(column)
     kind = Kind(
         "blind index",
         object,
@@ -154,7 +164,7 @@ def _index(column: EncryptedColumn[Any, Any]) -> Column[Any, Any]:
 def _wanted(column: EncryptedColumn[Any, Any]) -> Kind:
     """Return the kind of a list of values to look for: each becomes its hash by every key."""
     to_bytes, _ = _bytes_codec(column.kind.element or TEXT)
-    keys, context = column.rules["encrypted"], _context(column)
+    keys, context = _keys(column), _context(column)
     return Kind(
         "blind indexes",
         list,

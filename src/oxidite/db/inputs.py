@@ -116,15 +116,17 @@ def _type(column: AnyColumn) -> Any:
     limits = _limits(column)
     if limits:
         annotation = Annotated[annotation, Meta(**limits)]
-    if column.rules.get("comment"):
-        annotation = Annotated[annotation, Meta(description=column.rules["comment"])]
+    comment = column.rules.get("comment")
+    if comment:
+        annotation = Annotated[annotation, Meta(description=comment)]
     return annotation | None if column.nullable else annotation
 
 
 def _limits(column: AnyColumn) -> dict[str, Any]:
     """Return the rules that msgspec knows for this type; saving checks all of them anyway."""
     known = _LIMITS.get(column.kind.name, ())
-    limits: dict[str, Any] = {name: column.rules[name] for name in known if name in column.rules}  # type: ignore[literal-required]  # names of rules
+    rules: Mapping[str, Any] = {**column.rules}
+    limits = {name: rules[name] for name in known if name in rules}
     if column.kind.name == "datetime":
         limits["tz"] = True
     bits = column.rules.get("bits")

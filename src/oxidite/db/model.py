@@ -58,12 +58,6 @@ if TYPE_CHECKING:
     class _Struct:
         __slots__ = ()
 
-    class _Input(Struct):
-        """A struct whose fields are known when the program runs."""
-
-        def __init__(self, **values: Any) -> None: ...
-        def __getattr__(self, name: str) -> Any: ...
-
 else:
     _StructType = type(Struct)
     _Struct = Struct
@@ -215,14 +209,23 @@ class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
     if TYPE_CHECKING:
         __table__: ClassVar[Table]
 
-        class Create(_Input):
+        class Create(Struct):
             """What a client may give for a new row: ``data: Json[User.Create]``."""
 
-        class Patch(_Input):
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
+
+        class Patch(Struct):
             """What a client may change of a row; what is left out stays."""
 
-        class Out(_Input):
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
+
+        class Out(Struct):
             """What a response shows of a row: its columns that are not hidden, and what is computed."""
+
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
 
         def __init_subclass__(
             cls,

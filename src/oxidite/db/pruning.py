@@ -13,7 +13,7 @@ from oxidite.db.table import Table
 __all__ = ["prune"]
 
 
-async def prune(*models: type[HasTable], batch: int = 1000) -> int:
+async def prune(*models: HasTable, batch: int = 1000) -> int:
     """Delete the rows of models that are older than they are kept; return how many there were.
 
     About ``batch`` rows at a time, each with a statement of its own, so that nobody waits for long. Rows that

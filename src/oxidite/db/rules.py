@@ -228,23 +228,6 @@ def _text_problem(value: str) -> str | None:
     return "must be text without NUL or halves of characters"
 
 
-_UNFIT: Mapping[type, Check] = {
-    datetime: _moment_problem,
-    str: _text_problem,
-    float: lambda value: None if isfinite(value) else "must be a finite number",
-    Decimal: lambda value: _decimal_problem(value),
-    time: lambda value: None if value.tzinfo is None else "must have no time zone: it has no date",
-    timedelta: lambda value: (
-        None if abs(value) < _LONGEST else "must be shorter than 200,000 years"
-    ),
-}
-"""Why a value of the right type cannot be stored in every database."""
-
-
-_LONGEST = timedelta(days=365 * 200_000)
-"""Its microseconds fit into 64 bits."""
-
-
 def _decimal_problem(value: Decimal) -> str | None:
     if not value.is_finite():
         return "must be a finite number"
@@ -255,6 +238,22 @@ def _decimal_problem(value: Decimal) -> str | None:
 
 _MOST_DIGITS = 1000
 """On either side of the point; a short text can stand for a number of millions of digits."""
+
+
+_LONGEST = timedelta(days=365 * 200_000)
+"""Its microseconds fit into 64 bits."""
+
+_UNFIT: Mapping[type, Check] = {
+    datetime: _moment_problem,
+    str: _text_problem,
+    float: lambda value: None if isfinite(value) else "must be a finite number",
+    Decimal: _decimal_problem,
+    time: lambda value: None if value.tzinfo is None else "must have no time zone: it has no date",
+    timedelta: lambda value: (
+        None if abs(value) < _LONGEST else "must be shorter than 200,000 years"
+    ),
+}
+"""Why a value of the right type cannot be stored in every database."""
 
 
 def _is_text(value: str) -> bool:

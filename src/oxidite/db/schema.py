@@ -93,7 +93,7 @@ def _column(column: AnyColumn, dialect: Dialect) -> sa.Column[Any]:
     reference = rules.get("references")
     if reference is not None:
         made.append(_foreign_key(column, reference))
-    if column.is_computed:
+    if "computed" in rules:
         made.append(sa.Computed(rules["computed"], persisted=True))
     return sa.Column(
         *made,
@@ -130,7 +130,7 @@ def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
         case "decimal":
             return _decimal(column, dialect)
         case "integer" if rules.get("bits", 64) < 64:
-            return sa.SmallInteger() if rules["bits"] == 16 else sa.Integer()
+            return sa.SmallInteger() if rules.get("bits") == 16 else sa.Integer()
         case "enum" if rules.get("native") and dialect != "sqlite":
             name = f"{column.table.name}_{column.column_name}"
             made: Any = postgresql.ENUM if dialect == "postgresql" else sa.Enum

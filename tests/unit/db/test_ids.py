@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -53,7 +54,7 @@ def test_in_one_millisecond_too_and_when_the_clock_is_corrected() -> None:
         later = [uuid7() for _ in range(100)]
     assert first + later == sorted(set(first + later))
     # What is added is chance: one does not tell of the next.
-    steps = {after.int - before.int for before, after in zip(first, first[1:], strict=False)}
+    steps = {after.int - before.int for before, after in pairwise(first)}
     assert len(steps) > 90
 
 

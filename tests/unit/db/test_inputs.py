@@ -22,7 +22,7 @@ from oxidite.db import (
     col,
     computed,
 )
-from oxidite.routing import RouteError
+from oxidite.errors import RouteError
 from oxidite.testing import Client
 
 
@@ -116,7 +116,7 @@ async def test_a_row_is_made_of_what_a_client_gave(db: Database) -> None:
 async def test_a_struct_of_the_programs_own(db: Database) -> None:
     class Rename(Struct):
         title: Annotated[str, Meta(max_length=5)]
-        body: str | None | msgspec.UnsetType = UNSET
+        body: str | msgspec.UnsetType | None = UNSET
 
     await db.push(Article)
     made = await Article.create_from(Rename("Tea"), author_id=3, body="x")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -93,7 +92,7 @@ class Kinds(Model, table="kinds"):
     price: Col[Money | None] = col(default=None, cast=money)
 
 
-text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
+text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 int64 = st.integers(-(2**63), 2**63 - 1)
 zones = st.timedeltas(timedelta(hours=-14), timedelta(hours=14)).map(
     lambda offset: timezone(timedelta(minutes=offset // timedelta(minutes=1)))
@@ -149,9 +148,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 @pytest.fixture
-async def kinds(db: Database) -> AsyncIterator[Database]:
+async def kinds(db: Database) -> Database:
     await db.push(Kinds)
-    yield db
+    return db
 
 
 def test_every_column_has_values_here() -> None:
@@ -187,7 +186,7 @@ async def test_what_is_accepted_comes_back(kinds: Database, values: dict[str, An
 
 EXTREMES: list[tuple[str, Any]] = [
     ("text", "x" * 1_000_000),
-    ("text", "\U0001f468‍\U0001f469‍\U0001f467 é é ﷽ ‮"),
+    ("text", "\U0001f468\u200d\U0001f469 e\u0301 \ufdfd \u202e \U0010ffff"),
     ("text", "'; DROP TABLE kinds; -- \\ %s $1 ? :name"),
     ("blob", bytes(1_000_000)),
     ("real", 5e-324),

@@ -18,6 +18,7 @@ from oxidite.db import (
     QueryError,
     RowNotFoundError,
     SelectStatement,
+    Statement,
     Tenancy,
     UpdateStatement,
     col,
@@ -106,10 +107,10 @@ async def test_a_row_of_another_is_not_written(invoices: dict[int, Invoice]) -> 
 async def test_tasks_do_not_mix(invoices: dict[int, Invoice]) -> None:
     async def amounts(tenant: int) -> set[int]:
         with tenancy.of(tenant):
-            await asyncio.sleep(0)  # noqa: TID251 - lets the other one begin
+            await asyncio.sleep(0)
             return {one.amount for one in await Invoice.all()}
 
-    assert await asyncio.gather(amounts(1), amounts(2)) == [{1, 10}, {2, 20}]
+    assert [*await asyncio.gather(amounts(1), amounts(2))] == [{1, 10}, {2, 20}]
 
 
 async def test_a_scope_is_any_condition(invoices: dict[int, Invoice]) -> None:
@@ -128,7 +129,7 @@ async def test_a_statement_that_forgets_it_is_refused(
     with tenancy.of(1):
         scope = table.scoped()
         joined = Join(table, table.key, Invoice.id == Page.id)
-        forgetful = [
+        forgetful: list[Statement] = [
             SelectStatement(table=table, source=table.key),
             SelectStatement(table=table, source=table.key, where=(condition,)),
             SelectStatement(table=table, source=table.key, where=(some([*scope, condition]),)),

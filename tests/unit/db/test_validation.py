@@ -285,13 +285,10 @@ async def test_what_the_model_has_as_well_is_told_in_its_words(
 
 @pytest.mark.parametrize("name", ["save", "where", "out", "apply", "before_save", "query"])
 def test_a_column_is_not_called_as_a_method(name: str) -> None:
+    metaclass: Any = type(Model)
+    body = {"__annotations__": {name: Col[int]}, "__module__": __name__}
     with pytest.raises(ModelError, match=f"a model has a {name} of its own"):
-        type(Model)(
-            "Odd",
-            (Model,),
-            {"__annotations__": {name: Col[int]}, "__module__": __name__},
-            table="odd",
-        )
+        metaclass("Odd", (Model,), body, table="odd")
 
 
 def test_an_index_on_nothing_is_refused() -> None:
