@@ -31,8 +31,6 @@ Event: TypeAlias = Literal[
 Change: TypeAlias = Literal["create", "update", "delete"]
 """What was done to a row."""
 
-Called: TypeAlias = Awaitable[object] | None
-Hook: TypeAlias = Callable[..., Any]
 EVENTS: tuple[str, ...] = (*get_args(Event), "after_commit")
 
 
@@ -41,32 +39,32 @@ class Lifecycle:
 
     __slots__ = ()
 
-    def before_save(self) -> Called:
-        """Called before the object is checked and written; may change it."""
+    def before_save(self) -> Awaitable[object] | None:
+        """Awaitable[object] | None before the object is checked and written; may change it."""
 
-    def before_create(self) -> Called:
-        """Called after ``before_save`` when there is no row yet."""
+    def before_create(self) -> Awaitable[object] | None:
+        """Awaitable[object] | None after ``before_save`` when there is no row yet."""
 
-    def before_update(self) -> Called:
-        """Called after ``before_save`` when there is a row that will change."""
+    def before_update(self) -> Awaitable[object] | None:
+        """Awaitable[object] | None after ``before_save`` when there is a row that will change."""
 
-    def before_delete(self) -> Called:
-        """Called before the row is deleted, or marked as deleted."""
+    def before_delete(self) -> Awaitable[object] | None:
+        """Awaitable[object] | None before the row is deleted, or marked as deleted."""
 
-    def after_create(self) -> Called:
-        """Called when the row was made."""
+    def after_create(self) -> Awaitable[object] | None:
+        """Awaitable[object] | None when the row was made."""
 
-    def after_update(self) -> Called:
-        """Called when the row was changed."""
+    def after_update(self) -> Awaitable[object] | None:
+        """Awaitable[object] | None when the row was changed."""
 
-    def after_save(self) -> Called:
-        """Called after ``after_create`` or ``after_update``."""
+    def after_save(self) -> Awaitable[object] | None:
+        """Awaitable[object] | None after ``after_create`` or ``after_update``."""
 
-    def after_delete(self) -> Called:
-        """Called when the row was deleted, or marked as deleted."""
+    def after_delete(self) -> Awaitable[object] | None:
+        """Awaitable[object] | None when the row was deleted, or marked as deleted."""
 
-    def after_commit(self, change: Change, /) -> Called:
-        """Called once for each change, when all that was done with it is committed.
+    def after_commit(self, change: Change, /) -> Awaitable[object] | None:
+        """Awaitable[object] | None once for each change, when all that was done with it is committed.
 
         What it raises is logged: the change cannot be undone any more.
         """
@@ -77,12 +75,12 @@ class Hooks:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.methods: dict[str, Hook] = {
+        self.methods: dict[str, Callable[..., Any]] = {
             event: method
             for event in EVENTS
             if (method := getattr(model, event)) is not getattr(Lifecycle, event)
         }
-        self.observers: dict[str, list[Hook]] = {}
+        self.observers: dict[str, list[Callable[..., Any]]] = {}
         for base in model.__mro__[1:]:
             for event, found in getattr(vars(base).get("__hooks__"), "observers", {}).items():
                 known = self.observers.setdefault(event, [])
@@ -108,12 +106,17 @@ class Hooks:
 @overload
 def observe(
     model: type[T], event: Literal["after_commit"], /
-) -> Callable[[Callable[[T, Change], Called]], Callable[[T, Change], Called]]: ...
+) -> Callable[
+    [Callable[[T, Change], Awaitable[object] | None]],
+    Callable[[T, Change], Awaitable[object] | None],
+]: ...
 @overload
 def observe(
     model: type[T], event: Event, /
-) -> Callable[[Callable[[T], Called]], Callable[[T], Called]]: ...
-def observe(model: Any, event: str, /) -> Callable[[Hook], Hook]:
+) -> Callable[
+    [Callable[[T], Awaitable[object] | None]], Callable[[T], Awaitable[object] | None]
+]: ...
+def observe(model: Any, event: str, /) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Call a function at what happens to objects of a model, and of those that inherit from it.
 
     ::
@@ -127,7 +130,7 @@ def observe(model: Any, event: str, /) -> Callable[[Hook], Hook]:
     if event not in EVENTS:
         raise ModelError(f"There is no event {event!r}. There are: {', '.join(EVENTS)}.")
 
-    def register(function: Hook) -> Hook:
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for each in _family(model):
             each.__hooks__.observers.setdefault(event, []).append(function)
         return function

@@ -342,7 +342,7 @@ class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
             setattr(self, name, value)
         return self
 
-    def out(self) -> Out:
+    def out(self) -> Model.Out:
         """Return what a response shows of the object, its ``computed`` properties included."""
         struct = type(self).Out
         made: Model.Out = struct(**{each: getattr(self, each) for each in struct.__struct_fields__})
@@ -391,6 +391,9 @@ class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
         key = _key(self)
         return id(self) if UNSET in key else hash((type(self), key))
 
+
+# Of any model, they are any struct: that is what annotations such as `Model.Out` mean.
+vars(Model)["__inputs__"].update({name: Struct for name in ("Create", "Patch", "Out")})
 
 # What a column must not be called: it would stand in the way.
 RESERVED.update(name for name in dir(Model) if not name.startswith("_"))
