@@ -183,6 +183,7 @@ NAMES: dict[str, list[str]] = {
         "index",
         "observe",
         "prune",
+        "reencrypt",
         "some",
         "ulid",
         "uuid7",

@@ -46,6 +46,7 @@ from oxidite.db.model import Model, Scope
 from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.pruning import prune
 from oxidite.db.query import Select
+from oxidite.db.reencryption import reencrypt
 from oxidite.db.scopes import Tenancy, TenantScope
 from oxidite.db.statements import (
     AnyExpr,
@@ -143,6 +144,7 @@ __all__ = [
     "index",
     "observe",
     "prune",
+    "reencrypt",
     "some",
     "ulid",
     "uuid7",

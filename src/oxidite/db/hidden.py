@@ -29,7 +29,7 @@ class HiddenValue:
     __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name: str = name
 
     def __get__(self, one: Any, owner: type) -> Any:
         if one is None:
@@ -53,7 +53,7 @@ class BlindIndex:
     __slots__ = ("of",)
 
     def __init__(self, of: str) -> None:
-        self.of = of
+        self.of: str = of
 
     def __get__(self, one: Any, owner: type) -> Any:
         return self if one is None else getattr(one, self.of)

@@ -74,7 +74,7 @@ class Hooks:
     """The hooks of one model."""
 
     def __init__(self, model: Any) -> None:
-        self.model = model
+        self.model: Any = model
         self.methods: dict[str, Callable[..., Any]] = {
             event: method
             for event in EVENTS

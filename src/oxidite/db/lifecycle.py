@@ -90,7 +90,7 @@ async def _insert(one: Any) -> None:
     try:
         await saving.insert(one)
     except ConstraintError as exc:
-        raise in_words_of(table, exc) from exc.__cause__
+        raise in_words_of(table, exc) from _cause(one, exc)
     await _read_computed(one, table)
 
 
@@ -99,8 +99,13 @@ async def _update(one: Any) -> None:
     try:
         await saving.save(one)
     except ConstraintError as exc:
-        raise in_words_of(table, exc) from exc.__cause__
+        raise in_words_of(table, exc) from _cause(one, exc)
     await _read_computed(one, table)
+
+
+def _cause(one: Any, exc: ConstraintError) -> BaseException | None:
+    """Return the driver's own error, but for a row with hidden columns: it may quote all of them."""
+    return None if type(one).__hidden__ else exc.__cause__
 
 
 async def _delete(one: Any, *, force: bool) -> None:
@@ -109,7 +114,7 @@ async def _delete(one: Any, *, force: bool) -> None:
     try:
         await saving.delete(one, force=force)
     except ConstraintError as exc:
-        raise in_words_of(table, exc, deleting=True) from exc.__cause__
+        raise in_words_of(table, exc, deleting=True) from _cause(one, exc)
 
 
 async def _read_computed(one: Any, table: Table) -> None:

@@ -30,7 +30,7 @@ from oxidite.db import lifecycle, saving
 from oxidite.db.columns import Column, Declared, TableKey, col
 from oxidite.db.declaration import RESERVED, declared_columns, made_column, place_column
 from oxidite.db.encrypted import EncryptedColumn
-from oxidite.db.errors import QueryError, RowNotFoundError
+from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.hidden import BlindIndex, construct, maker, reduce
 from oxidite.db.hooks import Hooks, Lifecycle
@@ -74,17 +74,21 @@ class ModelType(_StructType):
         namespace: dict[str, Any],
         *,
         table: str | None = None,
-        abstract: bool = False,  # noqa: ARG004 - what has no table is
+        abstract: bool = False,
         indexes: Sequence[Index] = (),
         database: str | None = None,
         checks: Sequence[Check] = (),
         scope: Scope | None = None,
         prune_after: timedelta | None = None,
-        prune_by: str = "created_at",
+        prune_by: str | None = None,
         **options: Any,
     ) -> ModelType:
         where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
         locals_ = dict(sys._getframe(1).f_locals)  # noqa: SLF001 - where a type may be defined
+        if table is None and not abstract:
+            raise ModelError(
+                f'{where} says nothing of its table: class {name}(..., table="..."), or abstract=True.'
+            )
         columns = declared_columns(namespace, bases, locals_, where)
         key = TableKey(table or "")
         made_columns = {
@@ -124,27 +128,18 @@ class ModelType(_StructType):
             own, name, bases, namespace, kw_only=True, eq=False, weakref=True, **options
         )
         _describe(made, bases, namespace, {**inherited, **made_columns}, hidden)
+        own_options = {
+            "indexes": indexes,
+            "checks": checks,
+            "database": database,
+            "scope": scope,
+            "prune_after": prune_after,
+            "prune_by": prune_by,
+        }
+        inherited_options = _inherited_options(bases, own_options)
+        type.__setattr__(made, "__options__", inherited_options)
         if table is not None:
-            found_columns = tuple(made.__columns__.values())
-            type.__setattr__(
-                made,
-                "__table__",
-                Table(
-                    key,
-                    found_columns,
-                    maker(made, found_columns),
-                    keep_row,
-                    indexes=indexes,
-                    database=database,
-                    soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
-                    version=_marked(made, Version, "version"),
-                    model=made,
-                    checks=checks,
-                    scope=scope,
-                    prune_after=prune_after,
-                    prune_by=prune_by,
-                ),
-            )
+            type.__setattr__(made, "__table__", _table(made, key, inherited_options))
         found: ModelType = made
         return found
 
@@ -154,6 +149,33 @@ class ModelType(_StructType):
         Create = property(partial(input_struct, what="Create"))
         Patch = property(partial(input_struct, what="Patch"))
         Out = property(partial(input_struct, what="Out"))
+
+
+def _inherited_options(bases: tuple[type, ...], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model says of its table, and what its bases say where it says nothing."""
+    found: dict[str, Any] = {}
+    for said in (*(getattr(base, "__options__", {}) for base in reversed(bases)), own):
+        for name, value in said.items():
+            if name in ("indexes", "checks"):
+                known = found.setdefault(name, [])
+                known += [each for each in value if each not in known]
+            elif value is not None:
+                found[name] = value
+    return found
+
+
+def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
+    columns = tuple(made.__columns__.values())
+    return Table(
+        key,
+        columns,
+        maker(made, columns),
+        keep_row,
+        soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
+        version=_marked(made, Version, "version"),
+        model=made,
+        **options,
+    )
 
 
 def _describe(
@@ -201,8 +223,8 @@ class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
 
     ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``checks`` the
     rules over several that the database keeps, ``database`` the name of another database than the
-    default one. One that is ``abstract`` has no table and hands its columns on. ``scope`` makes the
-    condition that every query has. Rows are kept for ``prune_after`` the moment in the column
+    default one. One that is ``abstract`` has no table and hands its columns on, and all of these.
+    ``scope`` makes the condition that every query has. Rows are kept for ``prune_after`` the moment in the column
     ``prune_by``; ``prune`` deletes those that are older.
     """
 
@@ -237,7 +259,7 @@ class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
             checks: Sequence[Check] = (),
             scope: Scope | None = None,
             prune_after: timedelta | None = None,
-            prune_by: str = "created_at",
+            prune_by: str | None = None,
         ) -> None: ...
 
     # Queries.
@@ -393,7 +415,7 @@ class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
 
 
 # Of any model, they are any struct: that is what annotations such as `Model.Out` mean.
-vars(Model)["__inputs__"].update({name: Struct for name in ("Create", "Patch", "Out")})
+vars(Model)["__inputs__"].update(dict.fromkeys(("Create", "Patch", "Out"), Struct))
 
 # What a column must not be called: it would stand in the way.
 RESERVED.update(name for name in dir(Model) if not name.startswith("_"))

@@ -117,8 +117,8 @@ class TenantScope(Generic[T]):
     """The rows of the tenant of this moment."""
 
     def __init__(self, tenancy: Tenancy[T], column: str) -> None:
-        self.tenancy = tenancy
-        self.column = column
+        self.tenancy: Tenancy[T] = tenancy
+        self.column: str = column
 
     def __call__(self, model: Any) -> Condition:
         """Return the condition."""

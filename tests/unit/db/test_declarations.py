@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 
 from oxidite.clock import TravelClock, use
 from oxidite.db import (
+    CheckError,
     Col,
     Database,
+    MissingTenantError,
     Model,
     ModelError,
     SoftDeletes,
     Tenancy,
     Timestamps,
+    UniqueError,
     Version,
+    check,
     col,
     index,
     prune,
@@ -192,3 +196,69 @@ def test_the_constructor_takes_its_columns_and_no_more(values: dict[str, Any]) -
     else:
         with pytest.raises(TypeError):
             Order(**values)
+
+
+class Kept(
+    Timestamps,
+    Model,
+    abstract=True,
+    database="archive",
+    indexes=[index("name", unique=True)],
+    checks=[check("name <> 'x'", name="no_x", columns=["name"])],
+    prune_after=timedelta(days=1),
+):
+    id: Col[int] = col(pk=True, init=False)
+    name: Col[str]
+
+
+class Letter(
+    Kept, table="letters", indexes=[index("name", "pages")], prune_after=timedelta(days=2)
+):
+    pages: Col[int] = col(default=1)
+
+
+class Card(Kept, table="cards"):
+    pass
+
+
+async def test_a_base_hands_on_what_it_says(db: Database) -> None:
+    assert [each.on for each in Letter.__table__.indexes] == [("name",), ("name", "pages")]
+    assert Letter.__table__.prune_after == timedelta(days=2)
+    assert Card.__table__.prune_after == timedelta(days=1)
+    await db.push(Order)
+    async with Database.from_url("sqlite://", name="archive") as archive:
+        await archive.push(Letter, Card)
+        await Letter.create(name="a")
+        await Card.create(name="a")
+        with pytest.raises(UniqueError):
+            await Card.create(name="a")
+        with pytest.raises(CheckError) as caught:
+            await Card.create(name="x")
+        assert [error.pointer for error in caught.value.errors] == ["/name"]
+        assert await Letter.count() == 1
+        await Order.create(price=1)
+        assert await Order.count() == 1
+
+
+def test_a_base_hands_its_scope_on() -> None:
+    class Owned(Model, abstract=True, scope=tenancy.by("tenant")):
+        id: Col[int] = col(pk=True, init=False)
+        tenant: Col[int] = col(init=False, default_factory=tenancy.current)
+
+    class Thing(Owned, table="things"):
+        pass
+
+    with pytest.raises(MissingTenantError):
+        Thing.query()
+
+
+def test_a_model_says_what_its_table_is() -> None:
+    with pytest.raises(ModelError, match="says nothing of its table"):
+
+        class Odd(Model):
+            id: Col[int] = col(pk=True, init=False)
+
+    with pytest.raises(ModelError, match="Below says nothing of its table"):
+
+        class Below(Order):
+            pass

@@ -20,8 +20,10 @@ from oxidite.db import (
     Model,
     ModelError,
     QueryError,
+    SoftDeletes,
     UniqueError,
     col,
+    reencrypt,
 )
 from oxidite.errors import ConfigError
 
@@ -252,3 +254,29 @@ def test_searchable_is_for_what_is_encrypted() -> None:
         class Odd(Model, table="odd"):
             id: Col[int] = col(pk=True, init=False)
             name: Col[str] = col(searchable=True)
+
+
+class Pair(Model, SoftDeletes, table="pairs"):
+    a: Col[int] = col(pk=True)
+    b: Col[int] = col(pk=True)
+    word: Col[str | None] = col(encrypted=keys, searchable=True)
+
+
+async def test_rows_are_encrypted_anew_for_a_new_key(db: Database) -> None:
+    await db.push(Pair)
+    made = [
+        await Pair.create(a=n // 3, b=n % 3, word=None if n == 4 else f"w{n}") for n in range(8)
+    ]
+    await made[0].delete()
+    _use(NEW, OLD)
+    await Pair.create(a=9, b=9, word="new")
+
+    assert await reencrypt(Pair, batch=2) == 7
+    assert await reencrypt(Pair) == 0
+    _use(NEW)
+    assert {one.word for one in await Pair.query().with_deleted().all()} == {
+        *(f"w{n}" for n in range(8) if n != 4),
+        "new",
+        None,
+    }
+    assert (await Pair.where(Pair.word == "w7").one()).b == 1

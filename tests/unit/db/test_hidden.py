@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from msgspec import UNSET, Struct
 
 from oxidite import Events, Lines, Oxidite, Rows, StreamingResponse
 from oxidite.config import Secret
-from oxidite.db import Col, Database, Model, ModelError, Timestamps, col
+from oxidite.db import Col, ConstraintError, Database, Model, ModelError, Timestamps, col
 from oxidite.encoding import encode_json, encode_msgpack, to_plain
 from oxidite.testing import Client
 
@@ -275,3 +276,20 @@ def test_a_secret_of_what_no_column_holds_is_refused() -> None:
         class Odd(Model, table="odd"):
             id: Col[int] = col(pk=True, init=False)
             what: Col[Secret[object]]
+
+
+async def test_no_traceback_has_them(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Named(Model, table="named"):
+        id: Col[int] = col(pk=True, init=False)
+        name: Col[str] = col(unique=True)
+        password: Col[str] = col(hidden=True, unique=True)
+
+    await db.push(Named)
+    await Named.create(name="a", password=WORD)
+    monkeypatch.setattr("oxidite.db.saving.check_object", lambda *_: None)
+    for name, password in (("a", "x" + WORD), ("b", WORD), (None, WORD + "x")):
+        with pytest.raises(ConstraintError) as caught:
+            await Named.create(name=name, password=password)  # type: ignore[arg-type]
+        text = "".join(traceback.format_exception(caught.value))
+        assert "1 error in the request" in text
+        assert WORD not in text
