@@ -93,6 +93,8 @@ class Table:
     """What makes the condition, from the model, that holds for all rows that may be seen now."""
     prune_after: timedelta | None = None
     prune_by: str = "created_at"
+    judges: dict[tuple[AnyColumn, ...], Callable[[Any], bool]] = field(default_factory=dict)
+    """What `rules.py` has made to check columns together."""
     by_name: Mapping[str, AnyColumn] = field(init=False)
     places: Mapping[str, int] = field(init=False)
     """Where each column is in a row."""
