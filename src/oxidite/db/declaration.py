@@ -90,10 +90,20 @@ def _check_column(name: str, declared: Declared, where: str) -> None:
         )
     elif "encrypted" in rules and not isinstance(rules["encrypted"], Keys):
         problem = "encrypted= takes the keys: keys = Keys(...); col(encrypted=keys)"
+    elif "encrypted" in rules and (found := _not_for_encrypted(rules)):
+        problem = f"{found}= cannot be kept for a column that the database cannot read"
     elif rules.get("searchable") and "encrypted" not in rules:
         problem = "searchable= is for encrypted columns; any other can be searched"
     if problem is not None:
         raise ModelError(f"{where}: {name}: {problem}.")
+
+
+def _not_for_encrypted(rules: Mapping[str, Any]) -> str | None:
+    """Return a rule that an encrypted column cannot have."""
+    refused = ["pk", "references", "check", "computed", "ignore_case"]
+    if not rules.get("searchable"):
+        refused += ["unique", "index"]
+    return next((name for name in refused if rules.get(name)), None)
 
 
 def made_column(

@@ -6,6 +6,7 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.postgresql.named_types import CreateEnumType
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from oxidite.db.caseless import CaselessColumn
+from oxidite.db.codecs import binder
 from oxidite.db.columns import Column
 from oxidite.db.compiler import CALLS, DIALECTS
 from oxidite.db.dialects import Dialect, DialectName
@@ -189,8 +191,12 @@ def _checks(table: Table, dialect: DialectName) -> list[sa.CheckConstraint]:
             checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
         if column.rules.get("check"):
             rules: Mapping[str, Any] = {**column.rules}
+            left = _compared(column, here, dialect)
             checks += [
-                sa.CheckConstraint(write(here, rules[rule]), name=f"{column.column_name}_{rule}")
+                sa.CheckConstraint(
+                    write(left, _bound(column, rules[rule], dialect)),
+                    name=f"{column.column_name}_{rule}",
+                )
                 for rule, write in _RULES.items()
                 if rule in rules
             ]
@@ -199,14 +205,36 @@ def _checks(table: Table, dialect: DialectName) -> list[sa.CheckConstraint]:
     return checks
 
 
+def _compared(column: AnyColumn, here: Any, dialect: DialectName) -> Any:
+    """Return a column as it is compared with a bound: a Decimal of SQLite is text."""
+    is_text = dialect == "sqlite" and column.kind.stored.name == "decimal"
+    return sa.cast(here, sa.REAL) if is_text else here
+
+
+def _bound(column: AnyColumn, bound: Any, dialect: DialectName) -> Any:
+    """Return a bound as the database has the values of a column."""
+    is_length = isinstance(bound, int) and column.kind.stored.name in ("text", "bytes", "array")
+    if is_length or (dialect == "sqlite" and column.kind.stored.name == "decimal"):
+        return bound
+    bind = binder(column.kind, dialect)
+    found = bound if bind is None else bind(bound)
+    if isinstance(found, timedelta):
+        return sa.text(f"INTERVAL '{found.days} days {found.seconds} s {found.microseconds} us'")
+    return found
+
+
 _RULES: dict[str, Callable[[Any, Any], Any]] = {
-    "ge": lambda column, bound: column >= sa.literal(bound),
-    "gt": lambda column, bound: column > sa.literal(bound),
-    "le": lambda column, bound: column <= sa.literal(bound),
-    "lt": lambda column, bound: column < sa.literal(bound),
-    "min_length": lambda column, bound: sa.func.length(column) >= sa.literal(bound),
-    "max_length": lambda column, bound: sa.func.length(column) <= sa.literal(bound),
+    "ge": lambda column, bound: column >= _literal_of(bound),
+    "gt": lambda column, bound: column > _literal_of(bound),
+    "le": lambda column, bound: column <= _literal_of(bound),
+    "lt": lambda column, bound: column < _literal_of(bound),
+    "min_length": lambda column, bound: sa.func.length(column) >= _literal_of(bound),
+    "max_length": lambda column, bound: sa.func.length(column) <= _literal_of(bound),
 }
+
+
+def _literal_of(bound: Any) -> Any:
+    return bound if isinstance(bound, sa.TextClause) else sa.literal(bound)
 
 
 def _add_index(made: sa.Table, table: Table, index: Index) -> None:

@@ -123,7 +123,9 @@ class Table:
 def indexes_of(table: Table) -> Iterator[Index]:
     """Yield the indexes of a table, those of single columns first, each with its name."""
     for column in table.columns:
-        if column.rules.get("unique") or column.rules.get("index"):
+        # An encrypted column has its index on the blind one beside it.
+        is_indexed = column.rules.get("unique") or column.rules.get("index")
+        if is_indexed and "encrypted" not in column.rules:
             yield _named(table, Index((column.name,), unique=bool(column.rules.get("unique"))))
     for each in table.indexes:
         yield _named(table, each)

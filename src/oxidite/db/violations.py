@@ -63,10 +63,17 @@ def _found(table: Table, exc: ConstraintError) -> _Broken:
     columns = [each for each in names if each]
     if isinstance(exc, UniqueError):
         return _taken(columns, exc.code)
-    if isinstance(exc, MissingReferenceError) and not columns:
+    is_reference = isinstance(exc, MissingReferenceError)
+    if is_reference and not columns:
         # SQLite does not say which one.
         references = [each.name for each in table.columns if "references" in each.rules]
         columns = references if len(references) == 1 else []
+    if (
+        is_reference
+        and columns
+        and all("references" in table.by_name[each].rules for each in columns)
+    ):
+        message = "refers to nothing"
     return _Broken(columns, message, exc.code)
 
 

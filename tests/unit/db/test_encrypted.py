@@ -25,6 +25,7 @@ from oxidite.db import (
     col,
     reencrypt,
 )
+from oxidite.db.table import indexes_of
 from oxidite.errors import ConfigError
 
 OLD, NEW = Keys.generate(), Keys.generate()
@@ -280,3 +281,20 @@ async def test_rows_are_encrypted_anew_for_a_new_key(db: Database) -> None:
         None,
     }
     assert (await Pair.where(Pair.word == "w7").one()).b == 1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"pk": True}, {"unique": True}, {"index": True}, {"check": True}, {"ignore_case": True}],
+)
+def test_what_the_database_would_have_to_read_is_refused(rule: dict[str, Any]) -> None:
+    (name,) = rule
+    with pytest.raises(ModelError, match=f"{name}= cannot be kept"):
+
+        class Odd(Model, table="odd"):
+            word: Col[str] = col(encrypted=keys, **rule)
+
+
+def test_the_index_is_on_the_hash() -> None:
+    names = {each.name: each.on for each in indexes_of(Patient.__table__)}
+    assert names == {"uq_patients_email_index": ("email_index",)}
