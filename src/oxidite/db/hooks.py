@@ -35,7 +35,10 @@ EVENTS: tuple[str, ...] = (*get_args(Event), "after_commit")
 
 
 class Lifecycle:
-    """The hooks of a model: override those that are needed, as ``async def`` or ``def``."""
+    """The hooks of a model: override those that are needed, as ``async def`` or ``def``.
+
+    A mixin that has hooks inherits from this one, and calls ``super()`` for those of others.
+    """
 
     __slots__ = ()
 
@@ -80,6 +83,13 @@ class Hooks:
             for event in EVENTS
             if (method := getattr(model, event)) is not getattr(Lifecycle, event)
         }
+        for base in model.__mro__[model.__mro__.index(Lifecycle) + 1 :]:
+            lost = next((event for event in EVENTS if event in vars(base)), None)
+            if lost is not None:
+                raise ModelError(
+                    f"{model.__name__}: {base.__name__}.{lost} would never be called, as a model has "
+                    f"one of its own. Write: class {base.__name__}(Lifecycle)."
+                )
         self.observers: dict[str, list[Callable[..., Any]]] = {}
         for base in model.__mro__[1:]:
             for event, found in getattr(vars(base).get("__hooks__"), "observers", {}).items():

@@ -8,7 +8,17 @@ from collections.abc import Awaitable
 import pytest
 
 from oxidite import ValidationError
-from oxidite.db import Change, Col, Database, Model, ModelError, SoftDeletes, col, observe
+from oxidite.db import (
+    Change,
+    Col,
+    Database,
+    Lifecycle,
+    Model,
+    ModelError,
+    SoftDeletes,
+    col,
+    observe,
+)
 
 LOG: list[str] = []
 
@@ -228,3 +238,48 @@ def test_an_unknown_event_is_refused() -> None:
 def test_a_model_without_hooks_has_none() -> None:
     assert not Plate.__hooks__  # type: ignore[attr-defined]
     assert Cup.__hooks__  # type: ignore[attr-defined]
+
+
+class Sluggish(Lifecycle):
+    __slots__ = ()
+
+    def before_save(self) -> None:
+        super().before_save()
+        LOG.append(f"slug of {getattr(self, 'name', None)}")
+
+
+async def test_those_of_mixins_are_called_wherever_they_stand(db: Database) -> None:
+    class After(Model, Sluggish, table="after"):
+        id: Col[int] = col(pk=True, init=False)
+        name: Col[str]
+
+        def before_save(self) -> None:
+            super().before_save()
+            LOG.append("own")
+
+    class Alone(Model, Sluggish, table="alone"):
+        id: Col[int] = col(pk=True, init=False)
+        name: Col[str]
+
+    class Before(Sluggish, Model, table="before"):
+        id: Col[int] = col(pk=True, init=False)
+        name: Col[str]
+
+    await db.push(After, Alone, Before)
+    await After.create(name="a")
+    await Alone.create(name="b")
+    await Before.create(name="c")
+    assert LOG == ["slug of a", "own", "slug of b", "slug of c"]
+
+
+def test_a_mixin_whose_hook_would_be_lost_is_refused() -> None:
+    class Lost:
+        __slots__ = ()
+
+        def after_save(self) -> Awaitable[object] | None:
+            raise NotImplementedError
+
+    with pytest.raises(ModelError, match=r"Lost\.after_save would never be called"):
+
+        class Odd(Model, Lost, table="odd"):
+            id: Col[int] = col(pk=True, init=False)
