@@ -116,7 +116,18 @@ class TableKey:
 class Column(Expr[O, R]):
     """A column of a table, or of an alias of one."""
 
-    __slots__ = ("checks", "column_name", "declared", "name", "nullable", "rules", "table")
+    __slots__ = (
+        "checks",
+        "column_name",
+        "declared",
+        "is_computed",
+        "is_generated",
+        "is_hidden",
+        "name",
+        "nullable",
+        "rules",
+        "table",
+    )
 
     def __init__(
         self, table: TableKey, name: str, kind: Kind, declared: Declared, *, nullable: bool
@@ -130,32 +141,22 @@ class Column(Expr[O, R]):
         self.declared: Declared = declared
         self.rules: ColumnRules = declared.rules
         self.nullable: bool = nullable
-        self.checks: Any = None  # what `rules.py` has made of the rules
-        self.shape: Shape = (next(_numbers),)
-        self.values: tuple[object, ...] = ()
-
-    @property
-    def is_generated(self) -> bool:
-        """Whether the database makes its values: an integer primary key outside the constructor."""
-        declared = self.declared
-        return (
-            self.rules.get("pk", False)
+        rules = declared.rules
+        self.is_generated: bool = (
+            rules.get("pk", False)
             and not declared.init
-            and self.kind is INTEGER
+            and kind is INTEGER
             and declared.default is UNSET
             and declared.default_factory is None
         )
-
-    @property
-    def is_hidden(self) -> bool:
-        """Whether its values never leave by themselves: hidden, encrypted, or of a ``Secret``."""
-        rules = self.rules
-        return rules.get("hidden", "encrypted" in rules or self.kind.name == "secret")
-
-    @property
-    def is_computed(self) -> bool:
+        """Whether the database makes its values: an integer primary key outside the constructor."""
+        self.is_computed: bool = "computed" in rules
         """Whether the database computes its values out of the other columns."""
-        return "computed" in self.rules
+        self.is_hidden: bool = rules.get("hidden", "encrypted" in rules or kind.name == "secret")
+        """Whether its values never leave by themselves: hidden, encrypted, or of a ``Secret``."""
+        self.checks: Any = None  # what `rules.py` has made of the rules
+        self.shape: Shape = (next(_numbers),)
+        self.values: tuple[object, ...] = ()
 
     def of(self, table: TableKey) -> Column[O, R]:
         """Return this column of another alias of its table."""

@@ -119,10 +119,9 @@ async def _delete(one: Any, *, force: bool) -> None:
 
 async def _read_computed(one: Any, table: Table) -> None:
     """Read what the database has computed."""
-    computed = [column for column in table.columns if column.is_computed]
-    if not computed:
+    if not table.computed:
         return
-    columns: tuple[Expr[Any, Any], ...] = tuple(computed)
+    columns: tuple[Expr[Any, Any], ...] = table.computed
     keys = [column == getattr(one, column.name) for column in table.pk]
     found = await database_of(table).fetch(
         SelectStatement(
@@ -133,5 +132,5 @@ async def _read_computed(one: Any, table: Table) -> None:
             deleted="with",
         )
     )
-    for column, value in zip(computed, found[0] if found else (), strict=False):
+    for column, value in zip(table.computed, found[0] if found else (), strict=False):
         setattr(one, column.name, value)

@@ -99,11 +99,14 @@ class Table:
     places: Mapping[str, int] = field(init=False)
     """Where each column is in a row."""
     pk: tuple[AnyColumn, ...] = field(init=False)
+    computed: tuple[AnyColumn, ...] = field(init=False)
+    """The columns that the database computes."""
 
     def __post_init__(self) -> None:
         self.by_name = {column.name: column for column in self.columns}
         self.places = {column.name: place for place, column in enumerate(self.columns)}
         self.pk = tuple(column for column in self.columns if column.rules.get("pk"))
+        self.computed = tuple(column for column in self.columns if column.is_computed)
 
     @property
     def name(self) -> str:
