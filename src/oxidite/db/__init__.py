@@ -28,12 +28,16 @@ from oxidite.db.base import (
     Driver,
     Isolation,
 )
+from oxidite.db.casts import (
+    Cast,
+)
 from oxidite.db.choosing import (
     Allowed,
     filter_by,
     sort_by,
 )
 from oxidite.db.columns import (
+    AnyCast,
     Assignment,
     Col,
     Column,
@@ -61,11 +65,14 @@ from oxidite.db.errors import (
     ConflictingTransactionsError,
     ConstraintError,
     DatabaseError,
+    DecryptionError,
     ManyRowsError,
     MissingReferenceError,
+    MissingTenantError,
     ModelError,
     NotLoadedError,
     NotNullError,
+    OtherTenantError,
     OverlapError,
     PoolTimeoutError,
     QueryError,
@@ -93,6 +100,21 @@ from oxidite.db.functions import (
     DatePart,
     TruncatedTo,
 )
+from oxidite.db.hooks import (
+    Change,
+    Event,
+    Hooks,
+    Lifecycle,
+    observe,
+)
+from oxidite.db.ids import (
+    ulid,
+    uuid7,
+)
+from oxidite.db.inputs import (
+    computed,
+)
+from oxidite.db.keys import Keys
 from oxidite.db.kinds import (
     Kind,
 )
@@ -103,6 +125,7 @@ from oxidite.db.mixins import (
 )
 from oxidite.db.model import (
     Model,
+    Scope,
 )
 from oxidite.db.paths import (
     JsonPath,
@@ -118,6 +141,9 @@ from oxidite.db.plan import (
     Plans,
     Rows,
 )
+from oxidite.db.pruning import (
+    prune,
+)
 from oxidite.db.query import (
     Derived,
     Select,
@@ -126,6 +152,9 @@ from oxidite.db.raw import (
     CoreStatement,
     RawOwner,
     RawQuery,
+)
+from oxidite.db.reencryption import (
+    reencrypt,
 )
 from oxidite.db.relations.declare import (
     BelongsTo,
@@ -137,7 +166,7 @@ from oxidite.db.relations.declare import (
 from oxidite.db.relations.definition import (
     DeclaredRelation,
     Definition,
-    Keys,
+    ForeignKeys,
     Link,
     RelationKind,
     RelationType,
@@ -163,6 +192,10 @@ from oxidite.db.relations.relation import (
 from oxidite.db.rows import (
     RowReader,
 )
+from oxidite.db.scopes import (
+    Tenancy,
+    TenantScope,
+)
 from oxidite.db.selects import (
     DerivedColumn,
     DerivedTable,
@@ -186,8 +219,11 @@ from oxidite.db.subqueries import (
 )
 from oxidite.db.table import (
     AnyColumn,
+    Check,
     Index,
+    Indexed,
     Table,
+    check,
     index,
 )
 from oxidite.db.transaction import (
@@ -200,6 +236,9 @@ from oxidite.db.upserts import (
     Upserted,
     excluded,
 )
+from oxidite.db.validators import (
+    validates,
+)
 from oxidite.db.windows import (
     Aggregate,
     Frame,
@@ -209,11 +248,15 @@ from oxidite.db.windows import (
 __all__ = [
     "Aggregate",
     "Allowed",
+    "AnyCast",
     "AnyColumn",
     "AnyExpr",
     "Assignment",
     "BelongsTo",
     "BoundSQL",
+    "Cast",
+    "Change",
+    "Check",
     "CheckError",
     "Col",
     "Column",
@@ -229,6 +272,7 @@ __all__ = [
     "DatePart",
     "Declared",
     "DeclaredRelation",
+    "DecryptionError",
     "Definition",
     "DeleteArrays",
     "DeleteStatement",
@@ -240,15 +284,19 @@ __all__ = [
     "DialectName",
     "Done",
     "Driver",
+    "Event",
     "Expr",
+    "ForeignKeys",
     "Frame",
     "Handle",
     "HasMany",
     "HasOne",
     "HasStatement",
     "HasTable",
+    "Hooks",
     "Hop",
     "Index",
+    "Indexed",
     "InsertArrays",
     "InsertStatement",
     "IsJson",
@@ -259,6 +307,7 @@ __all__ = [
     "Keys",
     "Kind",
     "Lazy",
+    "Lifecycle",
     "Link",
     "Linked",
     "Load",
@@ -267,6 +316,7 @@ __all__ = [
     "ManyRowsError",
     "ManyToMany",
     "MissingReferenceError",
+    "MissingTenantError",
     "Model",
     "ModelError",
     "NotLoadedError",
@@ -274,6 +324,7 @@ __all__ = [
     "OnDelete",
     "One",
     "Order",
+    "OtherTenantError",
     "OverlapError",
     "OwnedOne",
     "Owner",
@@ -293,6 +344,7 @@ __all__ = [
     "RowNotFoundError",
     "RowReader",
     "Rows",
+    "Scope",
     "Select",
     "SelectStatement",
     "Selectable",
@@ -305,6 +357,8 @@ __all__ = [
     "Synced",
     "Table",
     "TableKey",
+    "Tenancy",
+    "TenantScope",
     "Timestamps",
     "ToMany",
     "ToOne",
@@ -321,15 +375,23 @@ __all__ = [
     "Wanted",
     "Window",
     "alias",
+    "check",
     "col",
+    "computed",
     "every",
     "excluded",
     "exists",
     "filter_by",
     "fn",
     "index",
+    "observe",
     "optional",
+    "prune",
+    "reencrypt",
     "rel",
     "some",
     "sort_by",
+    "ulid",
+    "uuid7",
+    "validates",
 ]

@@ -25,7 +25,7 @@ from oxidite.db.kinds import Kind
 from oxidite.db.literals import Items
 from oxidite.encoding import encode_json
 
-__all__ = ["HEXED", "Codec", "binder", "reader"]
+__all__ = ["HEXED", "Codec", "binder", "differs", "reader"]
 
 Codec: TypeAlias = Callable[[Any], Any]
 """From a value to what the driver takes, or back; never called with ``None``."""
@@ -36,6 +36,8 @@ _MYSQL: tuple[DialectName, ...] = ("mariadb", "mysql")
 
 def binder(kind: Kind, dialect: DialectName) -> Codec | None:
     """Return what makes a value fit for the driver; ``None`` where it does as it is."""
+    if kind.inner is not None:
+        return _after(kind.to_db, binder(kind.inner, dialect))
     match kind.name:
         case "json":
             return _json_text
@@ -53,6 +55,8 @@ def binder(kind: Kind, dialect: DialectName) -> Codec | None:
 
 def reader(kind: Kind, dialect: DialectName) -> Codec | None:
     """Return what makes a value of what the driver gives; ``None`` where it is one already."""
+    if kind.inner is not None:
+        return _after(reader(kind.inner, dialect), kind.from_db)
     match kind.name:
         case "json":
             return _json_reader(kind.type)
@@ -70,6 +74,29 @@ def reader(kind: Kind, dialect: DialectName) -> Codec | None:
             return lambda values: [None if value is None else one(value) for value in values]
         case _:
             return _READ.get((kind.name, dialect))
+
+
+def differs(kind: Kind, dialect: DialectName, value: object, raw: object) -> bool:
+    """Tell whether a value is another one than that of a row as the driver has it."""
+    if value is None or raw is None:
+        return value is not raw
+    if kind.name in _COMPARED_AS_READ:
+        read = reader(kind, dialect)
+        return value != (raw if read is None else read(raw))
+    bind = binder(kind, dialect)
+    bound = value if bind is None else bind(value)
+    return bound is not raw and bound != raw
+
+
+_COMPARED_AS_READ = ("json", "array", "encrypted")
+"""What has more than one form in the database."""
+
+
+def _after(first: Codec | None, second: Codec | None) -> Codec | None:
+    """Return what does both, one after the other."""
+    if first is None or second is None:
+        return first or second
+    return lambda value: second(first(value))
 
 
 def _list_binder(kind: Kind, dialect: DialectName) -> Codec | None:

@@ -20,12 +20,15 @@ from typing import (
 
 from msgspec import UNSET
 
+from oxidite.db.casts import Cast
 from oxidite.db.expressions import Condition, Expr, IsJson, Shape
+from oxidite.db.keys import Keys
 from oxidite.db.kinds import INTEGER, Kind
 from oxidite.db.paths import JsonPath, json_path
 
 __all__ = [
     "COLUMN",
+    "AnyCast",
     "Assignment",
     "Col",
     "Column",
@@ -45,6 +48,8 @@ J = TypeVar("J", bound=IsJson)
 OnDelete: TypeAlias = Literal["restrict", "cascade", "set null", "no action"]
 """What becomes of a row when the one that it refers to is deleted."""
 
+AnyCast: TypeAlias = Cast[Any, Any]
+
 COLUMN = object()
 """Marks the annotation of a column at run time."""
 
@@ -57,10 +62,12 @@ class ColumnRules(TypedDict, total=False):
     index: bool
     references: Expr[Any, Any] | str
     on_delete: OnDelete
+    on_key_update: OnDelete
     ge: object
     gt: object
     le: object
     lt: object
+    multiple_of: object
     min_length: int
     max_length: int
     pattern: str
@@ -70,7 +77,14 @@ class ColumnRules(TypedDict, total=False):
     native: bool
     precision: int
     scale: int
+    bits: Literal[16, 32, 64]
+    ignore_case: bool
+    cast: AnyCast
+    computed: str
     hidden: bool
+    readonly: bool
+    encrypted: Keys
+    searchable: bool
     on_update: Callable[[], object]
     name: str
     renamed_from: str
@@ -108,7 +122,18 @@ class TableKey:
 class Column(Expr[O, R]):
     """A column of a table, or of an alias of one."""
 
-    __slots__ = ("column_name", "declared", "name", "nullable", "rules", "table")
+    __slots__ = (
+        "checks",
+        "column_name",
+        "declared",
+        "is_computed",
+        "is_generated",
+        "is_hidden",
+        "name",
+        "nullable",
+        "rules",
+        "table",
+    )
 
     def __init__(
         self, table: TableKey, name: str, kind: Kind, declared: Declared, *, nullable: bool
@@ -122,20 +147,22 @@ class Column(Expr[O, R]):
         self.declared: Declared = declared
         self.rules: ColumnRules = declared.rules
         self.nullable: bool = nullable
-        self.shape: Shape = (next(_numbers),)
-        self.values: tuple[object, ...] = ()
-
-    @property
-    def is_generated(self) -> bool:
-        """Whether the database makes its values: an integer primary key outside the constructor."""
-        declared = self.declared
-        return (
-            self.rules.get("pk", False)
+        rules = declared.rules
+        self.is_generated: bool = (
+            rules.get("pk", False)
             and not declared.init
-            and self.kind is INTEGER
+            and kind is INTEGER
             and declared.default is UNSET
             and declared.default_factory is None
         )
+        """Whether the database makes its values: an integer primary key outside the constructor."""
+        self.is_computed: bool = "computed" in rules
+        """Whether the database computes its values out of the other columns."""
+        self.is_hidden: bool = rules.get("hidden", "encrypted" in rules or kind.name == "secret")
+        """Whether its values never leave by themselves: hidden, encrypted, or of a ``Secret``."""
+        self.checks: Any = None  # what `rules.py` has made of the rules
+        self.shape: Shape = (next(_numbers),)
+        self.values: tuple[object, ...] = ()
 
     def to(self, value: R | Expr[O, Any]) -> Assignment:
         """Say what the column is to become in an update: ``User.age.to(User.age + 1)``."""
@@ -143,7 +170,7 @@ class Column(Expr[O, R]):
 
     def of(self, table: TableKey) -> Column[O, R]:
         """Return this column of another alias of its table."""
-        return Column(table, self.name, self.kind, self.declared, nullable=self.nullable)
+        return type(self)(table, self.name, self.kind, self.declared, nullable=self.nullable)
 
     def __getitem__(self: Column[J, Any], part: str | int) -> JsonPath:
         """A part of the JSON document, by key or place: ``User.prefs["theme"]``."""
@@ -237,8 +264,14 @@ def col(
     deleted. ``ge gt le lt min_length max_length pattern`` are rules that hold whenever a row is
     saved, and with ``check=True`` in the database too. ``json`` stores any value that can be
     encoded as JSON; ``array`` is a PostgreSQL array (JSON elsewhere). ``precision`` and ``scale`` are
-    those of a Decimal. ``native`` makes a database's own enum type. A ``hidden`` column never leaves
-    in a response, a log or a job. ``on_update`` makes its value whenever the row is changed. ``name`` is what it is called in the database, ``renamed_from``
-    what it was called before, for the next migration.
+    those of a Decimal, ``bits`` the size of an integer. ``native`` makes a database's own enum type.
+    ``ignore_case`` compares text in lower case, ``unique`` included. ``cast`` makes values of a type
+    of your own. ``computed`` is SQL by which the database makes the value out of the row's other
+    columns, and keeps it. A ``hidden`` column never leaves in a response, a log or a job, a
+    ``readonly`` one is never taken from a client. ``encrypted`` keeps it unreadable to whoever has the
+    database and not the keys; with ``searchable`` it can be compared for being equal. ``on_update``
+    makes its value whenever the row is changed, ``on_key_update`` is ON UPDATE of a reference.
+    ``name`` is what it is called in the database, ``renamed_from`` what it was called before, for the
+    next migration.
     """
     return Declared(init=init, default=default, default_factory=default_factory, rules=rules)

@@ -8,8 +8,11 @@ The tree::
     ├── RowNotFoundError        also a NotFoundError: 404 in a handler
     ├── ManyRowsError           one row was asked for, and there are more
     ├── StaleRowError           somebody else saved first: 409
+    ├── MissingTenantError      whose rows are meant, nobody said
+    ├── OtherTenantError        a row of somebody else was to be written
+    ├── DecryptionError         an encrypted value was changed, or its key is not known
     ├── ConstraintError         also a ValidationError: names the field
-    │   ├── UniqueError         ├── ReferenceError_  ├── NotNullError  └── CheckError
+    │   ├── UniqueError         ├── MissingReferenceError  ├── NotNullError  └── CheckError
     ├── RelationError           a relation was used in a way it cannot be
     │   └── NotLoadedError      it is not loaded, and is not to be loaded by itself
     ├── TransactionError        a transaction was used in a way it cannot be
@@ -37,11 +40,14 @@ __all__ = [
     "ConflictingTransactionsError",
     "ConstraintError",
     "DatabaseError",
+    "DecryptionError",
     "ManyRowsError",
     "MissingReferenceError",
+    "MissingTenantError",
     "ModelError",
     "NotLoadedError",
     "NotNullError",
+    "OtherTenantError",
     "OverlapError",
     "PoolTimeoutError",
     "QueryError",
@@ -87,6 +93,24 @@ class StaleRowError(DatabaseError, ConflictError):
     """Somebody else has changed this row since it was read. Read it again and repeat the change."""
 
     code = "stale_row"
+
+
+class DecryptionError(DatabaseError):
+    """An encrypted value cannot be read: it was changed, or its key is not known."""
+
+    code = "decryption"
+
+
+class MissingTenantError(DatabaseError):
+    """It is not said whose rows are meant, so none are seen: ``with tenancy.of(...):``."""
+
+    code = "missing_tenant"
+
+
+class OtherTenantError(DatabaseError):
+    """A row belongs to another tenant than the current one."""
+
+    code = "other_tenant"
 
 
 class ConstraintError(DatabaseError, ValidationError):

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
+from oxidite.config import Secret
+from oxidite.db.casts import Cast
 from oxidite.db.errors import ModelError
 
 __all__ = [
@@ -37,22 +39,41 @@ __all__ = [
     "kind_of_type",
     "kind_of_value",
     "nullable",
+    "options_of",
 ]
 
 
 class Kind:
     """One kind of values. Compared by identity, as it is part of the shape of queries."""
 
-    __slots__ = ("_list", "element", "name", "type")
+    __slots__ = ("_list", "element", "from_db", "inner", "name", "to_db", "type")
 
-    def __init__(self, name: str, type_: object, element: Kind | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        type_: object,
+        element: Kind | None = None,
+        *,
+        inner: Kind | None = None,
+        to_db: Callable[[Any], Any] | None = None,
+        from_db: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.name: str = name
         """What ``codecs.py`` knows it by."""
         self.type: object = type_
         """The Python type of its values."""
         self.element: Kind | None = element
         """For lists: the kind of what is in them."""
+        self.inner: Kind | None = inner
+        """The kind that such values are kept as, where they are made of another one by ``to_db``."""
+        self.to_db: Callable[[Any], Any] | None = to_db
+        self.from_db: Callable[[Any], Any] | None = from_db
         self._list: Kind | None = None
+
+    @property
+    def stored(self) -> Kind:
+        """The kind that the database sees."""
+        return self if self.inner is None else self.inner.stored
 
     def list_of(self) -> Kind:
         """Return the kind of a list of such values that is bound as one."""
@@ -109,10 +130,16 @@ def nullable(annotation: object) -> tuple[object, bool]:
         rest = tuple(member for member in members if member is not type(None))
         if len(rest) < len(members):
             return Union[rest], True  # noqa: UP007 - at run time
-    return annotation, False
+    return annotation, annotation is Any
 
 
-def kind_of(annotation: object, *, json: bool = False, array: bool = False) -> Kind:
+def kind_of(
+    annotation: object,
+    *,
+    json: bool = False,
+    array: bool = False,
+    cast: Cast[Any, Any] | None = None,
+) -> Kind:
     """Return the kind of a column's annotation, ``None`` taken off already.
 
     Raises:
@@ -120,21 +147,45 @@ def kind_of(annotation: object, *, json: bool = False, array: bool = False) -> K
     """
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
+    if cast is not None:
+        return Kind(
+            "cast", cast.of, inner=kind_of(cast.stored), to_db=cast.to_db, from_db=cast.from_db
+        )
+    if get_origin(annotation) is Secret:
+        inner = kind_of(get_args(annotation)[0], json=json, array=array)
+        return Kind("secret", Secret, inner=inner, to_db=Secret.reveal, from_db=Secret)
     if json:
         return Kind("json", annotation)
-    if get_origin(annotation) is Literal and all(isinstance(v, str) for v in get_args(annotation)):
-        return Kind("enum", annotation)
     if get_origin(annotation) is list and array:
         (element,) = get_args(annotation)
         return Kind("array", annotation, kind_of(element))
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return Kind("enum", annotation)
     plain: Any = getattr(annotation, "__supertype__", annotation)  # of a NewType
-    if plain in _PLAIN:
-        return _PLAIN[plain]
+    found = _PLAIN.get(plain) if _is_hashable(plain) else None
+    return found or _enum_kind(annotation)
+
+
+def _enum_kind(annotation: object) -> Kind:
+    """Return the kind of an enum, or of literals."""
+    values: tuple[object, ...] = ()
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        values = tuple(member.value for member in annotation)
+    elif get_origin(annotation) is Literal:
+        values = get_args(annotation)
+    if values and all(isinstance(value, str) for value in values):
+        return Kind("enum", annotation)
+    if values and all(type(value) is int for value in values):
+        if isinstance(annotation, type):
+            return Kind(
+                "number",
+                annotation,
+                inner=INTEGER,
+                to_db=lambda each: each.value,
+                from_db=annotation,
+            )
+        return Kind("number", annotation, inner=INTEGER, to_db=int, from_db=int)
     raise ModelError(
         f"no column holds {annotation!r}. For a Struct, a dict or a list write col(json=True); for a "
-        "PostgreSQL array col(array=True)."
+        "PostgreSQL array col(array=True); for a type of your own col(cast=Cast(...))."
     )
 
 
@@ -168,3 +219,20 @@ def _kind_of_values(values: Iterable[object]) -> Kind:
         if value is not None:
             return kind_of_value(value)
     return TEXT
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def options_of(kind: Kind) -> tuple[Any, ...]:
+    """Return the values that the column of an enum, or of literals, may have in the database."""
+    if kind.name not in ("enum", "number"):
+        return ()
+    if isinstance(kind.type, type) and issubclass(kind.type, enum.Enum):
+        return tuple(member.value for member in kind.type)
+    return get_args(kind.type)

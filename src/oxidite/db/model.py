@@ -11,46 +11,49 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
-from types import SimpleNamespace
 from typing import (
     TYPE_CHECKING,
-    Annotated,
     Any,
     ClassVar,
     ParamSpec,
     Self,
+    TypeAlias,
     TypeVar,
     dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
 )
 
-import msgspec
 from msgspec import UNSET, Struct
 
-from oxidite.db import saving
-from oxidite.db.columns import COLUMN, Column, Declared, TableKey, col
+from oxidite.db import lifecycle, saving
+from oxidite.db.columns import Column, Declared, TableKey, col
+from oxidite.db.declaration import RESERVED, declared_columns, made_column, place_column
+from oxidite.db.encrypted import EncryptedColumn
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
-from oxidite.db.kinds import kind_of, nullable
+from oxidite.db.hidden import BlindIndex, construct, maker, reduce
+from oxidite.db.hooks import Hooks, Lifecycle
+from oxidite.db.inputs import given_values, input_struct
 from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.peers import Load
 from oxidite.db.query import Select
 from oxidite.db.relations import cascade
 from oxidite.db.relations.declare import rel
-from oxidite.db.relations.definition import DeclaredRelation
 from oxidite.db.relations.install import declare_relations, forget_relations, install_relations
+from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
-from oxidite.db.table import Index, Table
+from oxidite.db.table import Check, Index, Table
+from oxidite.db.validators import validators_in
 from oxidite.db.writing import ModelWrites
 
 __all__ = ["Model"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Scope: TypeAlias = Callable[[Any], Condition]
+"""Makes, of the model, the condition that holds for the rows that may be seen now."""
 
 
 if TYPE_CHECKING:
@@ -76,55 +79,140 @@ class ModelType(_StructType):
         namespace: dict[str, Any],
         *,
         table: str | None = None,
-        abstract: bool = False,  # noqa: ARG004 - what has no table is
+        abstract: bool = False,
         indexes: Sequence[Index] = (),
         database: str | None = None,
+        checks: Sequence[Check] = (),
+        scope: Scope | None = None,
+        prune_after: timedelta | None = None,
+        prune_by: str | None = None,
         **options: Any,
     ) -> ModelType:
         where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
         locals_ = dict(sys._getframe(1).f_locals)  # noqa: SLF001 - where a type may be defined
-        columns = _declared(namespace, bases, locals_, where)
         related = declare_relations(namespace, bases, locals_, where)
+        if table is None and not abstract:
+            raise ModelError(
+                f'{where} says nothing of its table: class {name}(..., table="..."), or abstract=True.'
+            )
+        columns = declared_columns(namespace, bases, locals_, where)
         key = TableKey(table or "")
         made_columns = {
-            each: _column(key, each, annotation, declared, where)
+            each: made_column(key, each, annotation, declared, where)
             for each, (annotation, declared) in columns.items()
         }
+        indexes_of = {
+            column.index.name: each
+            for each, column in made_columns.items()
+            if isinstance(column, EncryptedColumn) and column.index is not None
+        }
+        made_columns |= {name: made_columns[each].index for name, each in indexes_of.items()}  # type: ignore[attr-defined]  # they have one, see above
         inherited = {
             each: column.of(key)
             for base in bases
             for each, column in getattr(base, "__columns__", {}).items()
         }
+        hidden = {
+            each: column.declared
+            for each, column in (inherited | made_columns).items()
+            if column.is_hidden and column.kind.name != "blind index"
+        }
         own = type.__new__(
             type,
             f"{name}Type",
             (mcls,),
-            {each: property(partial(_column_of, name=each)) for each in made_columns},
+            {each: property(partial(_column_of, name=each)) for each in made_columns}
+            | ({"__call__": construct} if hidden else {}),
         )
         for each, (annotation, declared) in columns.items():
-            _place(namespace, each, annotation, declared)
+            place_column(namespace, each, annotation, declared, is_hidden=each in hidden)
+        for each, of in indexes_of.items():
+            namespace[each] = BlindIndex(of)
+        if hidden:
+            namespace.setdefault("__reduce__", reduce)
         made: Any = super().__new__(
             own, name, bases, namespace, kw_only=True, eq=False, weakref=True, **options
         )
-        type.__setattr__(made, "__columns__", {**inherited, **made_columns})
+        _describe(made, bases, namespace, {**inherited, **made_columns}, hidden)
+        own_options = {
+            "indexes": indexes,
+            "checks": checks,
+            "database": database,
+            "scope": scope,
+            "prune_after": prune_after,
+            "prune_by": prune_by,
+        }
+        inherited_options = _inherited_options(bases, own_options)
+        type.__setattr__(made, "__options__", inherited_options)
         if table is not None:
-            type.__setattr__(
-                made,
-                "__table__",
-                Table(
-                    key,
-                    tuple(made.__columns__.values()),
-                    made,
-                    keep_row,
-                    indexes=indexes,
-                    database=database,
-                    soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
-                    version=_marked(made, Version, "version"),
-                ),
-            )
+            type.__setattr__(made, "__table__", _table(made, key, inherited_options))
         install_relations(made, related)
         found: ModelType = made
         return found
+
+    if not TYPE_CHECKING:
+        # What a type checker is to know of them is said in `Model`.
+
+        Create = property(partial(input_struct, what="Create"))
+        Patch = property(partial(input_struct, what="Patch"))
+        Out = property(partial(input_struct, what="Out"))
+
+
+def _inherited_options(bases: tuple[type, ...], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model says of its table, and what its bases say where it says nothing."""
+    found: dict[str, Any] = {}
+    for said in (*(getattr(base, "__options__", {}) for base in reversed(bases)), own):
+        for name, value in said.items():
+            if name in ("indexes", "checks"):
+                known = found.setdefault(name, [])
+                known += [each for each in value if each not in known]
+            elif value is not None:
+                found[name] = value
+    return found
+
+
+def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
+    columns = tuple(made.__columns__.values())
+    return Table(
+        key,
+        columns,
+        maker(made, columns),
+        keep_row,
+        soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
+        version=_marked(made, Version, "version"),
+        model=made,
+        **options,
+    )
+
+
+def _describe(
+    made: Any,
+    bases: tuple[type, ...],
+    namespace: Mapping[str, Any],
+    columns: Mapping[str, Column[Any, Any]],
+    hidden: Mapping[str, Declared],
+) -> None:
+    """Note on a model what the rest of the package asks of it."""
+    validators: dict[str, tuple[str, ...]] = {}
+    for base in reversed(bases):
+        # Those of plain mixins too.
+        validators |= getattr(base, "__validators__", None) or validators_in(vars(base))
+    facts: dict[str, object] = {
+        "__columns__": columns,
+        "__hidden__": hidden,
+        "__validators__": {**validators, **validators_in(namespace)},
+        "__inputs__": {},
+        "__hooks__": Hooks(made),
+        "__no_input__": _NO_INPUT.format(made.__name__),
+    }
+    for name, value in facts.items():
+        type.__setattr__(made, name, value)
+
+
+_NO_INPUT = (
+    "{0} is a model, and a client must not decide on all of its columns. Take Json[{0}.Create], "
+    "Json[{0}.Patch] or a Struct with the fields that it may give, and {0}.create_from(data)"
+)
 
 
 def _column_of(model: Any, *, name: str) -> Column[Any, Any]:
@@ -137,77 +225,36 @@ def _marked(made: Any, mixin: type, name: str) -> Column[Any, Any] | None:
     return column if issubclass(made, mixin) else None
 
 
-def _declared(
-    namespace: Mapping[str, Any], bases: tuple[type, ...], locals_: Mapping[str, Any], where: str
-) -> dict[str, tuple[object, Declared]]:
-    """Return the columns of a class body and of its mixins: annotation and what ``col`` was told."""
-    found: dict[str, tuple[object, Declared]] = {}
-    for base in bases:
-        if not isinstance(base, ModelType) and base is not _Struct:
-            found |= _columns_in(vars(base), sys.modules[base.__module__].__dict__, {}, where)
-    module = sys.modules.get(namespace.get("__module__", ""))
-    return found | _columns_in(namespace, vars(module) if module else {}, locals_, where)
-
-
-def _columns_in(
-    body: Mapping[str, Any], globals_: dict[str, Any], locals_: Mapping[str, Any], where: str
-) -> dict[str, tuple[object, Declared]]:
-    annotations = SimpleNamespace(
-        __annotations__={
-            name: annotation
-            for name, annotation in body.get("__annotations__", {}).items()
-            if not isinstance(body.get(name), DeclaredRelation)
-        }
-    )
-    try:
-        hints = get_type_hints(annotations, globals_, dict(locals_), include_extras=True)
-    except NameError as exc:
-        raise ModelError(
-            f"{where}: an annotation names {exc.name!r}, which is not defined. Define it before the "
-            "model, outside `if TYPE_CHECKING:`."
-        ) from None
-    found: dict[str, tuple[object, Declared]] = {}
-    for name, hint in hints.items():
-        if get_origin(hint) is Annotated and COLUMN in get_args(hint):
-            told = body.get(name, UNSET)
-            declared = told if isinstance(told, Declared) else Declared(default=told)
-            found[name] = (get_args(hint)[0], declared)
-    return found
-
-
-def _column(
-    key: TableKey, name: str, annotation: object, declared: Declared, where: str
-) -> Column[Any, Any]:
-    type_, may_be_none = nullable(annotation)
-    rules = declared.rules
-    try:
-        kind = kind_of(type_, json=rules.get("json", False), array=rules.get("array", False))
-    except ModelError as exc:
-        raise ModelError(f"{where}: {name}: {exc.message}") from None
-    return Column(key, name, kind, declared, nullable=may_be_none)
-
-
-def _place(namespace: dict[str, Any], name: str, annotation: object, declared: Declared) -> None:
-    """Write the field of a column into the class body, as msgspec wants it."""
-    namespace.setdefault("__annotations__", {})[name] = annotation
-    if declared.default_factory is not None:
-        namespace[name] = msgspec.field(default_factory=declared.default_factory)
-    elif declared.default is not UNSET or not declared.init:
-        namespace[name] = declared.default
-    else:
-        namespace.pop(name, None)
-
-
-class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
+class Model(ModelWrites, State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
     """A row of a table.
 
-    ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``database`` the
-    name of another database than the default one. One that is ``abstract`` has no table and hands its
-    columns on.
+    ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``checks`` the
+    rules over several that the database keeps, ``database`` the name of another database than the
+    default one. One that is ``abstract`` has no table and hands its columns on, and all of these.
+    ``scope`` makes the condition that every query has. Rows are kept for ``prune_after`` the moment in the column
+    ``prune_by``; ``prune`` deletes those that are older.
     """
 
     if TYPE_CHECKING:
         __table__: ClassVar[Table]
+
+        class Create(Struct):
+            """What a client may give for a new row: ``data: Json[User.Create]``."""
+
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
+
+        class Patch(Struct):
+            """What a client may change of a row; what is left out stays."""
+
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
+
+        class Out(Struct):
+            """What a response shows of a row: its columns that are not hidden, and what is computed."""
+
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
 
         def __init_subclass__(
             cls,
@@ -216,15 +263,25 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
             abstract: bool = False,
             indexes: Sequence[Index] = (),
             database: str | None = None,
+            checks: Sequence[Check] = (),
+            scope: Scope | None = None,
+            prune_after: timedelta | None = None,
+            prune_by: str | None = None,
         ) -> None: ...
 
     # Queries.
 
     @classmethod
     def query(cls) -> Select[Self]:
-        """All the rows."""
+        """All the rows; with a ``scope``, those in it."""
         table = cls.__table__
-        return Select(SelectStatement(table=table, source=table.key))
+        return Select(SelectStatement(table=table, source=table.key, where=table.scoped()))
+
+    @classmethod
+    def unscoped(cls) -> Select[Self]:
+        """All the rows, whatever the ``scope`` says."""
+        table = cls.__table__
+        return Select(SelectStatement(table=table, source=table.key, where=(UNSCOPED,)))
 
     @classmethod
     def where(cls, *conditions: Condition) -> Select[Self]:
@@ -293,7 +350,41 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused it.
         """
         made = cls(*args, **values)
-        await cascade.insert(made, saving.insert)
+        await cascade.insert(made, lifecycle.create)
+        return made
+
+    @classmethod
+    async def create_from(cls, data: Struct, **values: object) -> Self:
+        """Make an object and its row of what a client gave, and of what the program adds to it.
+
+        ``data`` is a ``Create`` of the model, or a struct whose fields are columns of it.
+
+        Raises:
+            ModelError: it has a field that is no column, or one that is not taken from a client.
+            ValidationError: some of the values are wrong.
+            ConstraintError: the database refused it.
+        """
+        made = cls(**given_values(cls, data, values))
+        await cascade.insert(made, lifecycle.create)
+        return made
+
+    def apply(self, data: Struct, **values: object) -> Self:
+        """Change the columns that a client gave, and those that the program adds; return the object.
+
+        ``data`` is a ``Patch`` of the model, or a struct whose fields are columns of it; what is
+        ``UNSET`` there is left alone. Nothing is written before ``save``.
+
+        Raises:
+            ModelError: it has a field that is no column, or one that is not taken from a client.
+        """
+        for name, value in given_values(type(self), data, values, of_row=True).items():
+            setattr(self, name, value)
+        return self
+
+    def out(self) -> Model.Out:
+        """Return what a response shows of the object, its ``computed`` properties included."""
+        struct = type(self).Out
+        made: Model.Out = struct(**{each: getattr(self, each) for each in struct.__struct_fields__})
         return made
 
     async def save(self) -> Self:
@@ -304,16 +395,16 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
             ConstraintError: the database refused them.
             StaleRowError: somebody else has saved it since (models with a ``Version``).
         """
-        await cascade.save(self, saving.save)
+        await cascade.save(self, lifecycle.save)
         return self
 
     async def delete(self) -> None:
         """Delete the row; with ``SoftDeletes`` it only seems to be."""
-        await cascade.delete(self, saving.delete)
+        await cascade.delete(self, lifecycle.delete)
 
     async def force_delete(self) -> None:
         """Delete the row, with ``SoftDeletes`` too."""
-        await cascade.delete(self, partial(saving.delete, force=True), force=True)
+        await cascade.delete(self, partial(lifecycle.delete, force=True), force=True)
 
     async def restore(self) -> Self:
         """Take back that the row was deleted, and what was marked with it; return the object.
@@ -321,7 +412,7 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
         Raises:
             QueryError: the model has no ``SoftDeletes``.
         """
-        await cascade.restore(self, saving.save)
+        await cascade.restore(self, lifecycle.save)
         return self
 
     async def refresh(self) -> Self:
@@ -348,6 +439,13 @@ class Model(ModelWrites, State, _Struct, metaclass=ModelType, abstract=True):
     def __hash__(self) -> int:
         key = _key(self)
         return id(self) if UNSET in key else hash((type(self), key))
+
+
+# Of any model, they are any struct: that is what annotations such as `Model.Out` mean.
+vars(Model)["__inputs__"].update(dict.fromkeys(("Create", "Patch", "Out"), Struct))
+
+# What a column must not be called: it would stand in the way.
+RESERVED.update(name for name in dir(Model) if not name.startswith("_"))
 
 
 def _key(one: Any) -> tuple[object, ...]:

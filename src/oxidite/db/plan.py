@@ -14,6 +14,7 @@ from oxidite.db.codecs import Codec, binder, reader
 from oxidite.db.dialects import Dialect
 from oxidite.db.expressions import AnyExpr
 from oxidite.db.kinds import BOOLEAN, Kind
+from oxidite.db.scopes import check_scopes
 from oxidite.db.selects import RowOf, SelectStatement
 from oxidite.db.statements import Statement
 from oxidite.db.table import Table
@@ -90,6 +91,7 @@ class Plans:
     def _make(self, statement: Statement) -> Plan:
         from oxidite.db.compiler import compile_statement
 
+        check_scopes(statement)
         made = compile_statement(statement, self.dialect)
         read = _reader(statement, self.dialect)
         return Plan(made.sql, made.order, made.kinds, made.constants, self.dialect, read)

@@ -6,7 +6,7 @@ change that was taken back is none, and one inside a JSON value is one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from msgspec import UNSET
@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from oxidite.clock import now
 from oxidite.db.assignments import assigned, noted
-from oxidite.db.codecs import binder, reader
+from oxidite.db.codecs import binder, differs, reader
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
 from oxidite.db.dialects import Dialect
 from oxidite.db.errors import DatabaseError, RowNotFoundError, StaleRowError
 from oxidite.db.expressions import Condition, Value
-from oxidite.db.rules import check_values
+from oxidite.db.rules import check_object
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import DeleteStatement, InsertStatement, SelectStatement, UpdateStatement
 from oxidite.db.table import Table
@@ -55,9 +55,9 @@ async def insert_many(many: Sequence[Any]) -> None:
     table: Table = type(many[0]).__table__
     database = database_of(table)
     for one in many:
-        check_values((c for c in table.columns if not _is_made(c, one)), _values(table, one))
+        check_object(one, [c for c in table.columns if not _is_made(c, one)])
     asked = next((c for c in table.pk if _is_made(c, many[0])), None)
-    given = [column for column in table.columns if column is not asked]
+    given = [c for c in table.columns if c is not asked and not c.is_computed]
     step = max(1, _MOST_VALUES // max(1, len(given)))
     for start in range(0, len(many), step):
         await _insert(database, table, many[start : start + step], given, asked)
@@ -119,7 +119,7 @@ async def save(one: Any) -> None:
             setattr(one, column.name, touch())
             names.append(column.name)
     columns = [table.by_name[name] for name in names]
-    check_values(columns, _values(table, one))
+    check_object(one, columns)
     values: list[Any] = [Value(getattr(one, column.name), column.kind) for column in columns]
     where = _key_conditions(table, row, database.dialect)
     version = 0
@@ -145,12 +145,13 @@ def changed(one: Any) -> list[str]:
     table: Table = type(one).__table__
     row = row_of(one)
     if row is None:
-        return [column.name for column in table.columns]
+        return [column.name for column in table.columns if not column.is_computed]
     dialect = database_of(table).dialect
     return [
         column.name
         for place, column in enumerate(table.columns)
-        if _differs(column, getattr(one, column.name), row[place], dialect)
+        if not column.is_computed
+        and differs(column.kind, dialect.name, getattr(one, column.name), row[place])
     ]
 
 
@@ -249,15 +250,12 @@ def _gone(table: Table, one: object) -> DatabaseError:
 
 def _is_made(column: AnyColumn, one: object) -> bool:
     """Tell whether the database makes the value."""
-    return column.is_generated and getattr(one, column.name) is UNSET
-
-
-def _values(table: Table, one: object) -> Mapping[str, object]:
-    return {column.name: getattr(one, column.name) for column in table.columns}
+    return column.is_computed or (column.is_generated and getattr(one, column.name) is UNSET)
 
 
 def _key_conditions(table: Table, row: Any, dialect: Dialect) -> tuple[Condition, ...]:
-    return tuple(column == _read(table, column, row, dialect) for column in table.pk)
+    keys = [column == _read(table, column, row, dialect) for column in table.pk]
+    return (*keys, *table.scoped())
 
 
 def _read(table: Table, column: AnyColumn, row: Any, dialect: Dialect) -> Any:
@@ -266,21 +264,11 @@ def _read(table: Table, column: AnyColumn, row: Any, dialect: Dialect) -> Any:
     return raw if read is None or raw is None else read(raw)
 
 
-def _differs(column: AnyColumn, value: object, raw: object, dialect: Dialect) -> bool:
-    if value is None or raw is None:
-        return value is not raw
-    if column.kind.name in ("json", "array"):
-        read = reader(column.kind, dialect.name)
-        return value != (raw if read is None else read(raw))
-    bind = binder(column.kind, dialect.name)
-    bound = value if bind is None else bind(value)
-    return bound is not raw and bound != raw
-
-
 def _bound_row(table: Table, one: object, dialect: Dialect) -> tuple[object, ...]:
     row: list[object] = []
     for column in table.columns:
         value = getattr(one, column.name)
         bind = binder(column.kind, dialect.name)
-        row.append(value if bind is None or value is None else bind(value))
+        # A computed value is not known before it is read.
+        row.append(value if bind is None or value is None or value is UNSET else bind(value))
     return tuple(row)

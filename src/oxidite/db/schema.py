@@ -5,21 +5,25 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, get_args
+from datetime import timedelta
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.dialects.postgresql.named_types import CreateEnumType
+from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
+from oxidite.db.caseless import CaselessColumn
+from oxidite.db.codecs import binder
 from oxidite.db.columns import Column
 from oxidite.db.compiler import DIALECTS
 from oxidite.db.dialects import ONLY, Dialect, DialectName
 from oxidite.db.errors import ModelError
-from oxidite.db.expressions import Expr
-from oxidite.db.kinds import Kind
-from oxidite.db.table import Index, Table
+from oxidite.db.expressions import Call, Expr, Value
+from oxidite.db.kinds import options_of
+from oxidite.db.sql.forms import form_of
+from oxidite.db.table import Index, Indexed, Table, indexes_of
 
 __all__ = ["create_statements", "metadata"]
 
@@ -49,7 +53,7 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
             *_checks(table, dialect),
             **_options(dialect),
         )
-        for index in _indexes(table):
+        for index in indexes_of(table):
             _add_index(made, table, index, dialect)
     return found
 
@@ -61,6 +65,8 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
     for table in metadata(tables, dialect).sorted_tables:
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
         create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
+        if dialect.name == "postgresql":
+            sql += [_create_type(each.type) for each in table.columns if _is_native(each.type)]
         if dialect.guarded_indexes:
             sql.append(create)
             sql += [
@@ -69,7 +75,23 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
             ]
         else:
             sql.append(_with_indexes(create, table, indexes, theirs))
+        if dialect.name == "postgresql":  # where they do not stand in CREATE TABLE
+            sql += [
+                str(SetColumnComment(each).compile(dialect=theirs))
+                for each in table.columns
+                if each.comment is not None
+            ]
     return sql
+
+
+def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
+    return isinstance(type_, sa.Enum)
+
+
+def _create_type(type_: Any) -> str:
+    """Return what makes an enum's type, where it is not there: PostgreSQL has no IF NOT EXISTS for it."""
+    compiled = CreateEnumType(type_).compile(dialect=DIALECTS["postgresql"])
+    return f"DO $do$ BEGIN {compiled}; EXCEPTION WHEN duplicate_object THEN NULL; END $do$"
 
 
 def _with_indexes(
@@ -119,6 +141,8 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     reference = rules.get("references")
     if reference is not None:
         made.append(_foreign_key(column, reference))
+    if "computed" in rules:
+        made.append(sa.Computed(rules["computed"], persisted=True))
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),
@@ -137,21 +161,33 @@ def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.Forei
         raise ModelError(
             f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
         )
-    return sa.ForeignKey(target, ondelete=column.rules.get("on_delete", "restrict").upper())
+    on_update = column.rules.get("on_key_update")
+    return sa.ForeignKey(
+        target,
+        ondelete=column.rules.get("on_delete", "restrict").upper(),
+        onupdate=None if on_update is None else on_update.upper(),
+    )
 
 
 def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
-    kind, rules = column.kind, column.rules
+    kind, rules = column.kind.stored, column.rules
     match kind.name:
         case "text":
             size = rules.get("max_length")
             return sa.String(size) if size is not None and dialect != "sqlite" else sa.Text()
         case "decimal":
             return _decimal(column, dialect)
+        case "integer" if rules.get("bits", 64) < 64:
+            return sa.SmallInteger() if rules.get("bits") == 16 else sa.Integer()
+        case "enum" if rules.get("native") and dialect != "sqlite":
+            name = f"{column.table.name}_{column.column_name}"
+            made: Any = postgresql.ENUM if dialect == "postgresql" else sa.Enum
+            found: sa.types.TypeEngine[Any] = made(*options_of(kind), name=name)
+            return found
         case "enum":
-            return sa.String(max(map(len, enum_values(kind))))
+            return sa.String(max(map(len, options_of(kind))))
         case "array" if dialect == "postgresql" and kind.element is not None:
-            return postgresql.ARRAY(_TYPES[kind.element.name, dialect]())
+            return postgresql.ARRAY(_TYPES[kind.element.stored.name, dialect]())
         case "array":
             return _TYPES["json", dialect]()
         case _:
@@ -165,8 +201,9 @@ _VARCHAR = 16_383
 
 
 def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
+    kind = column.kind.stored
     size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
-    match column.kind.name:
+    match kind.name:
         case "text":
             return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
         case "bytes":
@@ -177,7 +214,9 @@ def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
                 precision, scale = 65, 30  # the most there is
             return mysql.DECIMAL(precision or 65, scale or 0)
         case "enum":
-            return sa.String(max(map(len, enum_values(column.kind))))
+            return sa.String(max(map(len, options_of(kind))))
+        case "integer" if column.rules.get("bits", 64) < 64:
+            return sa.SmallInteger() if column.rules.get("bits") == 16 else sa.Integer()
         case name:
             return _MYSQL_TYPES[name]()
 
@@ -187,13 +226,6 @@ def _decimal(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any
         return sa.Text()  # its numbers are binary
     precision, scale = column.rules.get("precision"), column.rules.get("scale")
     return sa.Numeric(precision, scale)
-
-
-def enum_values(kind: Kind) -> tuple[str, ...]:
-    """Return the values of an enum as they are in the database."""
-    if isinstance(kind.type, type) and issubclass(kind.type, enum.Enum):
-        return tuple(str(member.value) for member in kind.type)
-    return tuple(get_args(kind.type))
 
 
 Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
@@ -216,7 +248,9 @@ _TYPES: dict[tuple[str, DialectName], Make] = {
     **{("text", each): sa.Text for each in ("sqlite", "postgresql")},
     ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
     ("integer", "postgresql"): sa.BigInteger,
-    ("text", "postgresql"): sa.Text,  # of an array; that of a column has a length
+    # As elements of arrays; a column of them has a size.
+    **{(each, "postgresql"): sa.Text for each in ("text", "enum")},
+    ("decimal", "postgresql"): sa.Numeric,
     **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},
     **{("float", each): sa.Double for each in ("sqlite", "postgresql")},
     ("bytes", "sqlite"): sa.LargeBinary,
@@ -240,75 +274,84 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
     checks: list[sa.CheckConstraint] = []
     for column in table.columns:
         here: sa.ColumnClause[Any] = sa.column(column.column_name)
-        if column.kind.name == "enum":
-            checks.append(
-                sa.CheckConstraint(here.in_(enum_values(column.kind)), name=column.column_name)
-            )
+        is_native = not dialect.is_mysql and _is_native(_type(column, dialect.name))
+        options = () if is_native else options_of(column.kind)
+        if options:
+            checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
         if column.rules.get("check"):
             rules: Mapping[str, Any] = {**column.rules}
             checks += [
                 sa.CheckConstraint(
-                    write(_measured(here, rule, dialect), rules[rule]),
+                    write(
+                        _measured(column, here, rule, dialect),
+                        _bound(column, rules[rule], dialect.name),
+                    ),
                     name=f"{column.column_name}_{rule}",
                 )
                 for rule, write in _RULES.items()
                 if rule in rules
             ]
+    for each in table.checks:
+        checks.append(sa.CheckConstraint(_sql(table, each.rule, dialect), name=each.name))
     return checks
 
 
+def _measured(column: AnyColumn, here: Any, rule: str, dialect: Dialect) -> Any:
+    """Return a column, or its length, as it is compared with a bound."""
+    if rule.endswith("_length"):
+        return sa.func.char_length(here) if dialect.is_mysql else sa.func.length(here)
+    # A Decimal of SQLite is text.
+    is_text = dialect.name == "sqlite" and column.kind.stored.name == "decimal"
+    return sa.cast(here, sa.REAL) if is_text else here
+
+
+def _bound(column: AnyColumn, bound: Any, dialect: DialectName) -> Any:
+    """Return a bound as the database has the values of a column."""
+    is_length = isinstance(bound, int) and column.kind.stored.name in ("text", "bytes", "array")
+    if is_length or (dialect == "sqlite" and column.kind.stored.name == "decimal"):
+        return bound
+    bind = binder(column.kind, dialect)
+    found = bound if bind is None else bind(bound)
+    if isinstance(found, timedelta):
+        return sa.text(f"INTERVAL '{found.days} days {found.seconds} s {found.microseconds} us'")
+    return found
+
+
 _RULES: dict[str, Callable[[Any, Any], Any]] = {
-    "ge": lambda column, bound: column >= sa.literal(bound),
-    "gt": lambda column, bound: column > sa.literal(bound),
-    "le": lambda column, bound: column <= sa.literal(bound),
-    "lt": lambda column, bound: column < sa.literal(bound),
-    "min_length": lambda length, bound: length >= sa.literal(bound),
-    "max_length": lambda length, bound: length <= sa.literal(bound),
+    "ge": lambda column, bound: column >= _literal_of(bound),
+    "gt": lambda column, bound: column > _literal_of(bound),
+    "le": lambda column, bound: column <= _literal_of(bound),
+    "lt": lambda column, bound: column < _literal_of(bound),
+    "min_length": lambda length, bound: length >= _literal_of(bound),
+    "max_length": lambda length, bound: length <= _literal_of(bound),
 }
 
 
-def _measured(column: Any, rule: str, dialect: Dialect) -> Any:
-    if not rule.endswith("_length"):
-        return column
-    return sa.func.char_length(column) if dialect.is_mysql else sa.func.length(column)
-
-
-def _indexes(table: Table) -> Sequence[Index]:
-    own = [
-        Index((column.name,), unique=bool(column.rules.get("unique")))
-        for column in table.columns
-        if column.rules.get("unique") or column.rules.get("index")
-    ]
-    return [*own, *table.indexes]
+def _literal_of(bound: Any) -> Any:
+    return bound if isinstance(bound, sa.TextClause) else sa.literal(bound)
 
 
 def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
-    columns: list[Any] = []
-    names: list[str] = []
-    for each in index.on:
-        column = each if isinstance(each, Column) else table.by_name.get(str(each))
-        if column is None:
-            raise ModelError(f"{table!r}: an index is on {each!r}, which is none of its columns.")
-        columns.append(made.c[column.column_name])
-        names.append(column.column_name)
-    where: Any = None if index.where is None else sa.text(str(index.where))
+    parts = [_part(made, table, each, dialect) for each in index.on]
+    where: Any = None if index.where is None else _sql(table, index.where, dialect)
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
         where = made.c[table.soft_deletes.column_name].is_(None)
-    name = index.name or f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(names)}"
     options: dict[str, Any] = {}
     if dialect.is_mysql:
-        lengths = {each.name: _KEY_LENGTH for each in columns if _is_long(each)}
+        lengths = {each.name: _KEY_LENGTH for each in parts if _is_long(each)}
         options = {f"{dialect.name}_length": lengths} if lengths else {}
     if where is not None and dialect.partial_indexes:
         options = {"sqlite_where": where, "postgresql_where": where}
     elif where is not None and index.unique:
-        columns.append(_condition_column(made, name, where, dialect))
-    sa.Index(name, *columns, unique=index.unique, **options)
+        parts.append(_condition_column(made, str(index.name), where, dialect))
+    if index.using is not None:
+        options["postgresql_using"] = index.using
+    sa.Index(index.name, *parts, unique=index.unique, _table=made, **options)
 
 
-def _is_long(column: sa.Column[Any]) -> bool:
-    return isinstance(column.type, mysql.LONGTEXT | mysql.LONGBLOB)
+def _is_long(part: Any) -> bool:
+    return isinstance(part, sa.Column) and isinstance(part.type, mysql.LONGTEXT | mysql.LONGBLOB)
 
 
 def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
@@ -325,3 +368,29 @@ def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -
     )
     made.append_column(column)
     return column
+
+
+def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    if isinstance(column, CaselessColumn):
+        return sa.func.lower(made.c[column.column_name])
+    if isinstance(column, Column):
+        return made.c[column.column_name]
+    return _sql(table, on, dialect)
+
+
+def _sql(table: Table, rule: Any, dialect: Dialect) -> Any:
+    """Return SQL that is text, or an expression of the model's columns with its values written out."""
+    if isinstance(rule, str):
+        return sa.text(rule)
+    return _literal(rule if isinstance(rule, Expr) else rule(table.model), dialect)
+
+
+def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
+    if isinstance(expr, Column):
+        return sa.column(expr.column_name)
+    if isinstance(expr, Value):
+        return sa.literal(expr.value)
+    if isinstance(expr, Call) and not expr.options:
+        return form_of(expr.name, dialect)(*[_literal(each, dialect) for each in expr.args])
+    raise ModelError(f"{expr!r} cannot stand in an index or a check. Write it as SQL.")

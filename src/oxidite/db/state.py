@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["State", "forget_row", "keep_row", "row_of"]
+__all__ = ["State", "forget_row", "keep_hidden", "keep_row", "row_of"]
 
 
 class State:
     """The slots of a model that are no columns. msgspec does not see them."""
 
-    __slots__ = ("_pairs", "_peers", "_row")
+    __slots__ = ("_hidden", "_pairs", "_peers", "_row")
 
     _row: (
         Any  # a sequence of the columns' values as the driver has them; unset for what is not saved
     )
     _peers: Any  # the objects of the same query (`peers.py`)
     _pairs: Any  # by relation: what it leads to with the pivots
+    _hidden: dict[str, Any]  # the values of hidden columns; unset where there are none
 
 
 keep_row = State.__dict__["_row"].__set__
 """Remember the row that an object was read from or written to."""
+
+
+keep_hidden = State.__dict__["_hidden"].__set__
+"""Give an object the values of its hidden columns."""
 
 
 def row_of(one: object) -> Any:

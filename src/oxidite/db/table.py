@@ -3,43 +3,83 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeAlias
 
 from oxidite.db.columns import Column, TableKey
-from oxidite.db.errors import QueryError
+from oxidite.db.errors import ModelError, QueryError
 from oxidite.db.expressions import Condition, Expr
 
-__all__ = ["AnyColumn", "Index", "Table", "check_name", "index"]
+__all__ = [
+    "AnyColumn",
+    "Check",
+    "Index",
+    "Indexed",
+    "Table",
+    "check",
+    "check_name",
+    "index",
+    "indexes_of",
+]
 
 AnyColumn = Column[Any, Any]
+Indexed: TypeAlias = str | Expr[Any, Any] | Callable[[Any], Expr[Any, Any]]
+"""The name of a column, an expression, or what makes one of the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
     """An index over columns, by name, or expressions of them."""
 
-    on: tuple[str | Expr[Any, Any], ...]
+    on: tuple[Indexed, ...]
     unique: bool = False
-    where: str | Condition | None = None
+    where: str | Condition | Callable[[Any], Condition] | None = None
     name: str | None = None
     using: str | None = None
 
 
 def index(
-    *on: str | Expr[Any, Any],
+    *on: Indexed,
     unique: bool = False,
-    where: str | Condition | None = None,
+    where: str | Condition | Callable[[Any], Condition] | None = None,
     name: str | None = None,
     using: str | None = None,
 ) -> Index:
     """Declare an index in ``class User(Model, indexes=[index("age", "name")])``.
 
-    ``where`` makes it partial: a condition as SQL or as an expression. ``using`` is the database's
-    own method, such as ``gin``.
+    It is on columns, by name, or on expressions of them, made by a function of the model:
+    ``index(lambda user: user.name.lower())``; one that is on an expression has a ``name``. ``unique``
+    over several columns means all of them together. ``where`` makes it partial: a condition as SQL or
+    as a function of the model. ``using`` is the database's own method, such as ``gin``.
     """
     return Index(on, unique, where, name, using)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A rule over columns of a row that the database keeps."""
+
+    rule: str | Callable[[Any], Condition]
+    name: str
+    message: str
+    columns: tuple[str, ...]
+
+
+def check(
+    rule: str | Callable[[Any], Condition],
+    *,
+    name: str,
+    message: str = "breaks a rule",
+    columns: Sequence[str] = (),
+) -> Check:
+    """Declare a rule in ``class Stay(Model, checks=[check("leaves > comes", name="in_order")])``.
+
+    It is SQL, or a function of the model: ``lambda stay: stay.leaves > stay.comes``. What breaks it is
+    told as ``message``, as an error of ``columns``, by name.
+    """
+    return Check(rule, name, message, tuple(columns))
 
 
 @dataclass(eq=False, slots=True)
@@ -59,16 +99,28 @@ class Table:
     version: AnyColumn | None = None
     relations: Mapping[str, Any] = field(default_factory=dict)
     """The relations of the model, by name (``relations.Definition``)."""
+    model: Any = None
+    """The class whose rows are kept in it."""
+    checks: Sequence[Check] = ()
+    scope: Callable[[Any], Condition] | None = None
+    """What makes the condition, from the model, that holds for all rows that may be seen now."""
+    prune_after: timedelta | None = None
+    prune_by: str = "created_at"
+    judges: dict[tuple[AnyColumn, ...], Callable[[Any], bool]] = field(default_factory=dict)
+    """What `rules.py` has made to check columns together."""
     by_name: Mapping[str, AnyColumn] = field(init=False)
     places: Mapping[str, int] = field(init=False)
     """Where each column is in a row."""
     pk: tuple[AnyColumn, ...] = field(init=False)
     _aliases: dict[str, Table] = field(init=False, default_factory=dict)
+    computed: tuple[AnyColumn, ...] = field(init=False)
+    """The columns that the database computes."""
 
     def __post_init__(self) -> None:
         self.by_name = {column.name: column for column in self.columns}
         self.places = {column.name: place for place, column in enumerate(self.columns)}
         self.pk = tuple(column for column in self.columns if column.rules.get("pk"))
+        self.computed = tuple(column for column in self.columns if column.is_computed)
 
     @property
     def name(self) -> str:
@@ -98,6 +150,12 @@ class Table:
     def __repr__(self) -> str:
         return f"<table {self.key.label}>"
 
+    def scoped(self) -> tuple[Condition, ...]:
+        """Return the condition of the scope, marked as such, if there is one."""
+        if self.scope is None:
+            return ()
+        return (Condition("scope", (self.scope(self.model),)),)
+
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
@@ -114,3 +172,31 @@ def check_name(name: str) -> str:
             "digit first."
         )
     return name
+
+
+def indexes_of(table: Table) -> Iterator[Index]:
+    """Yield the indexes of a table, those of single columns first, each with its name."""
+    for column in table.columns:
+        # An encrypted column has its index on the blind one beside it.
+        is_indexed = column.rules.get("unique") or column.rules.get("index")
+        if is_indexed and "encrypted" not in column.rules:
+            yield _named(table, Index((column.name,), unique=bool(column.rules.get("unique"))))
+    for each in table.indexes:
+        yield _named(table, each)
+
+
+def _named(table: Table, index: Index) -> Index:
+    if index.name is not None:
+        return index
+    names = [_column_name(table, each) for each in index.on]
+    return replace(index, name=f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(names)}")
+
+
+def _column_name(table: Table, on: Indexed) -> str:
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    if isinstance(column, Column):
+        return column.column_name
+    raise ModelError(
+        f"{table!r}: an index is on {on!r}, which is none of its columns. One that is on an expression "
+        "needs a name: index(..., name=...)."
+    )

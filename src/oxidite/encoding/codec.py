@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar, cast, get_args, overload
 
 from oxidite.encoding.base import Codec
+from oxidite.encoding.fields import fields_of
 from oxidite.encoding.structs import StructCodec
 
 __all__ = ["Codec", "codec_for"]
@@ -20,8 +21,10 @@ def codec_for(type_: object) -> Codec[object]:
     """Return a codec for ``type_``: a class, or any annotation made of classes.
 
     Raises:
-        TypeError: nothing knows how to decode that type.
+        TypeError: nothing knows how to decode that type, or a class in it says in ``__no_input__`` why
+            it is not to be.
     """
+    refuse_output_only(type_)
     if _holds_model(type_):
         from oxidite.encoding.models import ModelCodec
 
@@ -40,3 +43,23 @@ def _holds_model(type_: object) -> bool:
     if hasattr(type_, "__pydantic_core_schema__") or hasattr(type_, "__pydantic_fields__"):
         return True
     return any(_holds_model(argument) for argument in get_args(type_))
+
+
+def refuse_output_only(type_: object) -> None:
+    """Refuse a type that data must never become, at any depth.
+
+    Raises:
+        TypeError: it is one, or holds one; the message is what the class says in ``__no_input__``.
+    """
+    seen: set[int] = set()
+    left = [type_]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        reason = getattr(each, "__no_input__", None) if isinstance(each, type) else None
+        if reason is not None:
+            raise TypeError(reason)
+        left += get_args(each)
+        left += [field.type for field in fields_of(each) or ()]

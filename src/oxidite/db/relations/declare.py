@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from oxidite.db.relations.definition import DeclaredRelation, Keys, RelationType
+from oxidite.db.relations.definition import DeclaredRelation, ForeignKeys, RelationType
 from oxidite.db.relations.handles import Many, One, OwnedOne
 from oxidite.db.relations.linked import Linked
 from oxidite.db.relations.relation import ToMany, ToOne
@@ -102,8 +102,8 @@ else:
 
 def rel(
     *,
-    fk: Keys | None = None,
-    other: Keys | None = None,
+    fk: ForeignKeys | None = None,
+    other: ForeignKeys | None = None,
     through: str | None = None,
     source: str | None = None,
     on_soft_delete: Literal["cascade"] | None = None,
@@ -129,5 +129,5 @@ def rel(
     )
 
 
-def _keys(keys: Keys | None) -> tuple[str, ...]:
+def _keys(keys: ForeignKeys | None) -> tuple[str, ...]:
     return () if keys is None else (keys,) if isinstance(keys, str) else tuple(keys)

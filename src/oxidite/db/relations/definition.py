@@ -17,14 +17,14 @@ from oxidite.db.table import AnyColumn, Table
 __all__ = [
     "DeclaredRelation",
     "Definition",
-    "Keys",
+    "ForeignKeys",
     "Link",
     "RelationKind",
     "RelationType",
     "foreign_names",
 ]
 
-Keys: TypeAlias = str | tuple[str, ...]
+ForeignKeys: TypeAlias = str | tuple[str, ...]
 """A column by its name, or the columns of a key of several."""
 RelationKind: TypeAlias = Literal["belongs_to", "has_one", "has_many", "many_to_many"]
 

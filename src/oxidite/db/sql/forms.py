@@ -96,6 +96,8 @@ _FORMS: Mapping[str, Form | Forms] = {
     "and": lambda *each: sa.and_(sa.true(), *each),
     "or": lambda *each: sa.or_(sa.false(), *each),
     "not": sa.not_,
+    "scope": lambda a: a,
+    "unscoped": sa.true,
     "exists": lambda select: select.exists(),
     "in_rows": lambda a, select: a.in_(select),
     "not_in_rows": lambda a, select: a.not_in(select),
