@@ -11,6 +11,7 @@
 """
 
 from oxidite.db.base import Connection, Done, Driver, Isolation
+from oxidite.db.batch import Batch, Later
 from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
 from oxidite.db.database import Database, HasTable
 from oxidite.db.dialects import Dialect, DialectName
@@ -19,6 +20,8 @@ from oxidite.db.errors import (
     ConflictingTransactionsError,
     ConstraintError,
     DatabaseError,
+    DiskFullError,
+    LockTimeoutError,
     ManyRowsError,
     MissingReferenceError,
     ModelError,
@@ -26,7 +29,9 @@ from oxidite.db.errors import (
     OverlapError,
     PoolTimeoutError,
     QueryError,
+    ReadOnlyError,
     RowNotFoundError,
+    SchemaError,
     StaleRowError,
     TransactionError,
     UniqueError,
@@ -35,7 +40,9 @@ from oxidite.db.expressions import Condition, Expr, Order, Shape, every, some
 from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
+from oxidite.db.options import DatabaseOptions, OptionValue, PoolOptions
 from oxidite.db.plan import Plan, Plans, Rows
+from oxidite.db.pool import PoolStats
 from oxidite.db.query import Select
 from oxidite.db.statements import (
     AnyExpr,
@@ -50,10 +57,12 @@ from oxidite.db.statements import (
 )
 from oxidite.db.table import AnyColumn, Index, Table, index
 from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
+from oxidite.db.watching import DatabaseStats, QueryTime, query_time, watch_queries
 
 __all__ = [
     "AnyColumn",
     "AnyExpr",
+    "Batch",
     "CheckError",
     "Col",
     "Column",
@@ -64,11 +73,14 @@ __all__ = [
     "ConstraintError",
     "Database",
     "DatabaseError",
+    "DatabaseOptions",
+    "DatabaseStats",
     "Declared",
     "DeleteStatement",
     "Deleted",
     "Dialect",
     "DialectName",
+    "DiskFullError",
     "Done",
     "Driver",
     "Expr",
@@ -78,22 +90,30 @@ __all__ = [
     "Isolation",
     "Join",
     "Kind",
+    "Later",
     "Lock",
+    "LockTimeoutError",
     "ManyRowsError",
     "MissingReferenceError",
     "Model",
     "ModelError",
     "NotNullError",
     "OnDelete",
+    "OptionValue",
     "Order",
     "OverlapError",
     "Owner",
     "Plan",
     "Plans",
+    "PoolOptions",
+    "PoolStats",
     "PoolTimeoutError",
     "QueryError",
+    "QueryTime",
+    "ReadOnlyError",
     "RowNotFoundError",
     "Rows",
+    "SchemaError",
     "Select",
     "SelectStatement",
     "Shape",
@@ -113,5 +133,7 @@ __all__ = [
     "col",
     "every",
     "index",
+    "query_time",
     "some",
+    "watch_queries",
 ]

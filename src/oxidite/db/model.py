@@ -32,6 +32,7 @@ from msgspec import UNSET, Struct
 
 from oxidite.db import saving
 from oxidite.db.columns import COLUMN, Column, Declared, TableKey, col
+from oxidite.db.database import database_of
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.kinds import kind_of, nullable
@@ -243,6 +244,9 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             raise QueryError(
                 f"The primary key of {cls.__name__} is {names}; {len(key)} were given."
             )
+        if len(key) == 1:
+            one: Self | None = await database_of(table).get(cls.query().statement, key[0])
+            return one
         found = await cls.where(
             *[column == value for column, value in zip(table.pk, key, strict=True)]
         ).all()
