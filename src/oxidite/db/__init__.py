@@ -41,9 +41,12 @@ from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
 from oxidite.db.options import DatabaseOptions, OptionValue, PoolOptions
+from oxidite.db.outbox import Message, Outbox, OutboxStats
+from oxidite.db.own_tables import OwnDatabase, OwnTables
 from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.pool import PoolStats
 from oxidite.db.query import Select
+from oxidite.db.relay import MessageHandler, Relay
 from oxidite.db.statements import (
     AnyExpr,
     Deleted,
@@ -94,6 +97,8 @@ __all__ = [
     "Lock",
     "LockTimeoutError",
     "ManyRowsError",
+    "Message",
+    "MessageHandler",
     "MissingReferenceError",
     "Model",
     "ModelError",
@@ -101,7 +106,11 @@ __all__ = [
     "OnDelete",
     "OptionValue",
     "Order",
+    "Outbox",
+    "OutboxStats",
     "OverlapError",
+    "OwnDatabase",
+    "OwnTables",
     "Owner",
     "Plan",
     "Plans",
@@ -111,6 +120,7 @@ __all__ = [
     "QueryError",
     "QueryTime",
     "ReadOnlyError",
+    "Relay",
     "RowNotFoundError",
     "Rows",
     "SchemaError",

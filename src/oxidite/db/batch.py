@@ -48,9 +48,10 @@ class Later(Generic[T]):
             self._is_there = True
 
     def give_up(self) -> None:
-        """Do without it."""
-        self._work.close()
-        self._error = self._error or QueryError("The batch was given up before this was answered.")
+        """Do without it, unless it is there."""
+        if not self._is_there and self._error is None:
+            self._work.close()
+            self._error = QueryError("The batch was given up before this was answered.")
 
     @property
     def error(self) -> BaseException | None:

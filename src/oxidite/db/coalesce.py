@@ -35,6 +35,11 @@ _ALONE: Any = object()
 """The answer that says: ask for yourself."""
 _Load: TypeAlias = "list[tuple[Any, asyncio.Future[Any]]]"
 _TYPES: dict[str, type] = {"integer": int, "text": str, "uuid": UUID}
+_DATABASES: dict[type, tuple[str, ...]] = {
+    int: ("sqlite", "postgresql", "mysql", "mariadb"),
+    str: ("sqlite", "postgresql"),
+    UUID: ("postgresql",),
+}
 # For these a key that the database finds equal is equal in Python, too: by it rows are handed out.
 
 
@@ -60,8 +65,8 @@ def is_plain(statement: SelectStatement) -> bool:
 def fits(column: Column[Any, Any], key: object, dialect: Dialect) -> bool:
     """Tell whether rows can be handed out by this key."""
     kind = _TYPES.get(column.kind.name)
-    # Another database may find texts equal that Python does not.
-    return type(key) is kind and (kind is not str or dialect.name in ("sqlite", "postgresql"))
+    # Another database may find texts equal that Python does not, or has no lists of UUIDs.
+    return type(key) is kind and dialect.name in _DATABASES[kind]
 
 
 class Loads:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from oxidite.errors import ConfigError
 
-__all__ = ["DatabaseOptions", "PoolOptions", "OptionValue", "take_options", "with_options"]
+__all__ = ["DatabaseOptions", "OptionValue", "PoolOptions", "take_options", "with_options"]
 
 T = TypeVar("T")
 OptionValue: TypeAlias = str | int | float | bool

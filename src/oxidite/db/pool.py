@@ -164,14 +164,14 @@ class Pool(Generic[C]):
         self._is_closed = False
         self._opened = self._closed = self._waits = self._timeouts = 0
         self._wait_time = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._keeper: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
 
     @property
     def in_use(self) -> int:
-        """How many connections are out, those that are being opened included."""
-        return self._open - len(self._idle)
+        """How many connections are out."""
+        return len(self._out)
 
     @property
     def waiting(self) -> int:
@@ -330,6 +330,17 @@ class Pool(Generic[C]):
 
     async def _new(self) -> _Kept[C]:
         self._open += 1
+        # A task of its own: who is cancelled goes away, and the connection is there for the next.
+        task = asyncio.get_running_loop().create_task(self._connected())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._adopt)
+            raise
+
+    async def _connected(self) -> _Kept[C]:
         try:
             made = await self._connect()
         except BaseException:
@@ -338,6 +349,12 @@ class Pool(Generic[C]):
         self._opened += 1
         event("db.connection.opened", database=self.name, open=self._open)
         return _Kept(made, perf() + self.lifetime * random.uniform(0.8, 1.2))
+
+    def _adopt(self, task: asyncio.Task[_Kept[C]]) -> None:
+        """Keep a connection that nobody waits for any more."""
+        if not task.cancelled() and task.exception() is None:
+            self._out.add(task.result())
+            self._give_back(task.result())
 
     async def _wait(self, until: float) -> _Kept[C] | None:
         waiter: asyncio.Future[_Kept[C] | None] = asyncio.get_running_loop().create_future()

@@ -144,11 +144,12 @@ class PostgreSQLConnection(Connection):
 
     async def close(self) -> None:
         """Close it."""
-        with contextlib.suppress(Exception):
-            if self.is_broken:
-                self._connection.terminate()
-            else:
-                await self._connection.close(timeout=_END)
+        # Also one that is broken: a statement that still runs is stopped by asyncpg, on a connection of
+        # its own, and one that is cut off in the midst of that complains into the void.
+        try:
+            await self._connection.close(timeout=_END)
+        except Exception:  # noqa: BLE001 - there is nobody to say goodbye to
+            self._connection.terminate()
 
     def _failed(self, exc: BaseException) -> BaseException:
         """Return the error to raise; a connection whose statement did not finish is not used again."""
