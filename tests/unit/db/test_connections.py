@@ -461,6 +461,7 @@ async def test_a_commit_that_is_cancelled_is_whole_and_what_follows_it_runs(
     seen: list[int] = []
     for turns in range(12):
         before = await Thing.count()
+        seen.clear()
 
         async def work() -> None:
             async with db.transaction() as transaction:
@@ -471,7 +472,6 @@ async def test_a_commit_that_is_cancelled_is_whole_and_what_follows_it_runs(
         for _ in range(turns):
             await asyncio.sleep(0.0003)
         task.cancel()
-        seen.clear()
         await asyncio.gather(task, return_exceptions=True)
         assert await Thing.count() - before == len(seen)
 
