@@ -37,7 +37,7 @@ _LAG = {
     # that receives nothing any more does not know what it misses, so there its age counts.
     "postgresql": (
         "SELECT CASE WHEN NOT pg_is_in_recovery() THEN 0 WHEN EXISTS (SELECT 1 FROM pg_stat_wal_receiver)"
-        " AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE"
+        " AND pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() THEN 0 ELSE"
         " extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8"
     ),
 }

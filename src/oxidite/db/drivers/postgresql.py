@@ -37,6 +37,7 @@ __all__ = ["PostgreSQLDriver"]
 _ROWS = re.compile(r"\d+$")
 _END = 5.0
 """Seconds that a lock has to be given back, and a connection to be closed."""
+_BROKEN = (asyncio.CancelledError, GeneratorExit, OSError, asyncpg.InternalClientError)
 _SERVER = (
     # What asyncpg reads of a URL, and what a session of the server can be told at its start.
     *(
@@ -153,7 +154,7 @@ class PostgreSQLConnection(Connection):
 
     def _failed(self, exc: BaseException) -> BaseException:
         """Return the error to raise; a connection whose statement did not finish is not used again."""
-        if isinstance(exc, asyncio.CancelledError | GeneratorExit | OSError):
+        if isinstance(exc, _BROKEN) or self._connection.is_closed():
             self.is_broken = True
         return translated(exc, is_closed=self._connection.is_closed())
 

@@ -71,6 +71,8 @@ _ERRORS: tuple[tuple[Any, Any, str | None], ...] = (
             asyncpg.OperatorInterventionError,
             asyncpg.IdleInTransactionSessionTimeoutError,
             asyncpg.TooManyConnectionsError,
+            # Of its own state: the server has said goodbye in the midst of something.
+            asyncpg.InternalClientError,
             OSError,
         ),
         BackendUnavailableError,
