@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -230,14 +231,15 @@ class SQLiteDriver(Driver):
         path = ":memory:" if self.path is None else f"file:{quote(str(self.path))}"
         if self.path is not None:
             path += "?mode=ro" if options.mode == "ro" else "?mode=rwc"
+        made = aiosqlite.connect(
+            path,
+            uri=self.path is not None,
+            isolation_level=None,
+            timeout=options.busy_timeout,
+            cached_statements=options.statement_cache,
+        )
         try:
-            made = await aiosqlite.connect(
-                path,
-                uri=self.path is not None,
-                isolation_level=None,
-                timeout=options.busy_timeout,
-                cached_statements=options.statement_cache,
-            )
+            _ = await made
             for pragma in (
                 *_PRAGMAS,
                 f"synchronous={options.synchronous}",
@@ -245,8 +247,19 @@ class SQLiteDriver(Driver):
             ):
                 await made.execute_fetchall(f"PRAGMA {pragma}")
         except sqlite3.Error as exc:
+            await _end(made)
             raise BackendUnavailableError(
                 f"The SQLite database {self.path or 'in memory'} cannot be opened: {exc}. Does the "
                 "folder exist, and may it be written?"
             ) from exc
         return SQLiteConnection(made)
+
+
+async def _end(made: aiosqlite.Connection) -> None:
+    """Wait for the thread of a connection that could not be opened."""
+    with contextlib.suppress(ValueError):
+        await made.close()
+    # It is told to end and not waited for, and would talk to an event loop that may be closed then.
+    thread: threading.Thread = getattr(made, "_thread", threading.current_thread())
+    if thread is not threading.current_thread():
+        await asyncio.to_thread(thread.join, _END)
