@@ -80,6 +80,14 @@ async def test_reads_go_to_the_replica_and_come_back_when_it_will_not_do(
                 ((port,),) = await connection.fetch("SELECT inet_server_port()", ())
             assert port == server.port
 
+        async def only_read() -> int:
+            async with db.transaction(read_only=True), db.connection() as connection:
+                ((found,),) = await connection.fetch("SELECT inet_server_port()", ())
+            return int(found)
+
+        fresh = contextvars.Context()
+        assert await asyncio.create_task(only_read(), context=fresh) == replica.port
+
         # One that is behind is not read from.
         await on(replica, "SELECT pg_wal_replay_pause()")
         await on(server, "INSERT INTO items (name) VALUES ('more')")
