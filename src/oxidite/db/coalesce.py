@@ -66,7 +66,7 @@ def fits(column: Column[Any, Any], key: object, dialect: Dialect) -> bool:
     """Tell whether rows can be handed out by this key."""
     kind = _TYPES.get(column.kind.name)
     # Another database may find texts equal that Python does not, or has no lists of UUIDs.
-    return type(key) is kind and dialect.name in _DATABASES[kind]
+    return kind is not None and type(key) is kind and dialect.name in _DATABASES[kind]
 
 
 class Loads:

@@ -20,13 +20,13 @@ import contextvars
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from oxidite.clock import Clock, timestamp
-from oxidite.db.base import Connection
+from oxidite.db.base import Connection, Driver
 from oxidite.db.dialects import Dialect
 from oxidite.db.errors import QueryError, SchemaError
 from oxidite.db.plan import Plans
@@ -45,6 +45,8 @@ _LOCKS = {
     "sqlite": ((), ()),
     "mysql": (("SELECT GET_LOCK('ox_schema', 60)",), ("SELECT RELEASE_LOCK('ox_schema')",)),
 }
+_IN_TRANSACTION = {"postgresql": True, "sqlite": True, "mysql": False}
+"""Whether the making of a table is undone with the transaction that it is in."""
 _NOW = {
     "postgresql": "(extract(epoch FROM clock_timestamp())::float8 + {offset}::float8)",
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0 + {offset})",
@@ -61,6 +63,9 @@ class OwnDatabase(Protocol):
     def dialect(self) -> Dialect:
         """What it can do."""
         ...
+
+    driver: Driver
+    """The way to it."""
 
     @property
     def plans(self) -> Plans:
@@ -86,7 +91,9 @@ class OwnTables:
     def __init__(self, name: str, steps: Sequence[Mapping[str, Sequence[str]]]) -> None:
         self.name: str = name
         self.steps: Sequence[Mapping[str, Sequence[str]]] = steps
-        self._ready: WeakKeyDictionary[Plans, bool] = WeakKeyDictionary()
+        # By both: a database in memory is another one each time it is opened, and tests have drivers
+        # of their own, whose tables are gone with them.
+        self._ready: WeakKeyDictionary[Driver, Plans] = WeakKeyDictionary()
 
     async def ensure(self, db: OwnDatabase) -> None:
         """Do the steps that are left.
@@ -94,17 +101,20 @@ class OwnTables:
         Raises:
             SchemaError: the tables are of a newer version of the package.
         """
-        if db.plans in self._ready:
+        if self._ready.get(db.driver) is db.plans:
             return
         transaction = current_transaction(db)
-        if transaction is not None and not db.dialect.locks_rows:
-            # Its connection is the only one that writes. What it undoes it undoes with these tables,
-            # so they are looked for again.
+        if transaction is not None and _of(_IN_TRANSACTION, db.dialect):
+            # As a part of it: another connection may be one too many, or wait for this one. What is
+            # undone then are these tables, too, so they count only once it is committed.
             await self._apply(db)
+            transaction.on_commit(partial(self._made, db.driver, db.plans))
             return
-        # Outside of the transaction that may be open here, which is not ours to fill.
         await asyncio.create_task(self._apply(db), context=contextvars.Context())
-        self._ready[db.plans] = True
+        self._made(db.driver, db.plans)
+
+    def _made(self, driver: Driver, plans: Plans) -> None:
+        self._ready[driver] = plans
 
     async def fetch(self, db: OwnDatabase, sql: str, **values: object) -> Sequence[Any]:
         """Run a statement in the open transaction, or by itself, and return its rows."""

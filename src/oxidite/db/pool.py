@@ -129,7 +129,7 @@ class Pool(Generic[C]):
     ) -> None:
         self._connect = connect
         self.size = size
-        self.min_size = min(min_size, size)
+        self.min_size: int = min(min_size, size)
         self.timeout = timeout
         self.lifetime = lifetime
         self.idle = idle

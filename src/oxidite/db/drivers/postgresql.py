@@ -245,7 +245,7 @@ class PostgreSQLDriver(Driver):
                 # Statements are forgotten by number, not by age: a timer for each costs more.
                 max_cached_statement_lifetime=0,
                 max_cacheable_statement_size=0,
-                timeout=options.connect_timeout,
+                timeout=options.connect_timeout,  # pyright: ignore[reportArgumentType]  # a float
             )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
             raise BackendUnavailableError(
