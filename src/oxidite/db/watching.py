@@ -77,7 +77,9 @@ class Watch:
     def __init__(self, slow: float, database: str) -> None:
         self._limit = slow
         self._database = database
-        self.reset()
+        self.statements: int = 0
+        self.slow: int = 0
+        self.seconds: float = 0.0
 
     def reset(self) -> None:
         """Begin to count anew."""
