@@ -30,7 +30,7 @@ from oxidite.db.base import Connection, Driver
 from oxidite.db.dialects import Dialect
 from oxidite.db.errors import QueryError, SchemaError
 from oxidite.db.plan import Plans
-from oxidite.db.transaction import Transaction, TransactionBlock, current_transaction
+from oxidite.db.transaction import TransactionBlock, current_transaction
 
 __all__ = ["OwnTables"]
 
@@ -129,22 +129,31 @@ class OwnTables:
             return (await connection.run(text, bound)).rowcount
 
     async def _apply(self, db: OwnDatabase) -> None:
-        before, after = _of(_LOCKS, db.dialect)
-        async with db.transaction() as transaction:
-            for sql in before:
-                await _fetch(transaction, sql)
-            try:
-                await self._run(db)
-            finally:
-                if not transaction.connection.is_broken:
-                    for sql in after:
-                        await _fetch(transaction, sql)
+        if not _of(_IN_TRANSACTION, db.dialect):
+            async with db.driver.connection(write=True) as connection:
+                await self._locked(connection, db.dialect)
+            return
+        async with db.transaction() as transaction, transaction.statement() as connection:
+            await self._locked(connection, db.dialect)
 
-    async def _run(self, db: OwnDatabase) -> None:
-        await self.run(db, _VERSIONS)
-        rows = await self.fetch(
-            db, "SELECT version FROM ox_schema WHERE name = :name", name=self.name
-        )
+    async def _locked(self, connection: Connection, dialect: Dialect) -> None:
+        before, after = _of(_LOCKS, dialect)
+        for sql in before:
+            await connection.fetch(sql, ())
+        try:
+            await self._do(connection, dialect)
+        finally:
+            if not connection.is_broken:
+                for sql in after:
+                    await connection.fetch(sql, ())
+
+    async def _do(self, connection: Connection, dialect: Dialect) -> None:
+        async def run(sql: str, **values: object) -> None:
+            await connection.run(*written(sql, dialect, values))
+
+        await run(_VERSIONS)
+        query = "SELECT version FROM ox_schema WHERE name = :name"
+        rows = await connection.fetch(*written(query, dialect, {"name": self.name}))
         done = rows[0][0] if rows else 0
         if done > len(self.steps):
             raise SchemaError(
@@ -152,24 +161,13 @@ class OwnTables:
                 f"knows {len(self.steps)}. Deploy the newer version of the package here, too."
             )
         if not rows:
-            await self.run(
-                db, "INSERT INTO ox_schema (name, version) VALUES (:name, 0)", name=self.name
-            )
+            await run("INSERT INTO ox_schema (name, version) VALUES (:name, 0)", name=self.name)
         for number, step in enumerate(self.steps[done:], done + 1):
-            for sql in _of(step, db.dialect):
-                await self.run(db, sql)
+            for sql in _of(step, dialect):
+                await run(sql)
             # After each one: not every database undoes the making of a table.
-            await self.run(
-                db,
-                "UPDATE ox_schema SET version = :version WHERE name = :name",
-                version=number,
-                name=self.name,
-            )
-
-
-async def _fetch(transaction: Transaction, sql: str) -> None:
-    async with transaction.statement() as connection:
-        await connection.fetch(sql, ())
+            change = "UPDATE ox_schema SET version = :version WHERE name = :name"
+            await run(change, version=number, name=self.name)
 
 
 def _of(by_dialect: Mapping[str, Any], dialect: Dialect) -> Any:

@@ -140,7 +140,8 @@ class TestSameTick:
         with query_time() as time:
             assert await asyncio.gather(*(Keyed.get(each.id) for each in keyed)) == keyed
             assert await asyncio.gather(*(Named.get(each.name) for each in named)) == named
-        assert time.statements == (2 if db.dialect.name == "postgresql" else 4)
+        # Where a key that the database finds equal may be another one in Python, each is asked alone.
+        assert time.statements == {"postgresql": 2, "sqlite": 4}.get(db.dialect.name, 7)
 
     async def test_more_than_fit_into_one(self, db: Database, things: list[Thing]) -> None:
         ids = [things[n % 20].id + (0 if n < 20 else 10_000 + n) for n in range(2500)]
