@@ -193,7 +193,7 @@ def _written(sql: str, dialect: str) -> tuple[str, tuple[str, ...]]:
         name = found.group(1)
         if dialect != "postgresql":
             names.append(name)
-            return "?" if dialect == "sqlite" else "%s"
+            return "?"
         if name not in names:
             names.append(name)
         return f"${names.index(name) + 1}"
@@ -203,5 +203,4 @@ def _written(sql: str, dialect: str) -> tuple[str, tuple[str, ...]]:
 
 def _offset() -> float:
     """Return how far a test has travelled, in seconds; the clock of the machine has gone nowhere."""
-    offset = timestamp() - Clock().timestamp()
-    return offset if abs(offset) > 0.5 else 0.0
+    return timestamp() - Clock().timestamp()
