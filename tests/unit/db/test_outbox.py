@@ -247,7 +247,7 @@ class TestOwnTables:
     async def test_many_at_once_do_each_step_once(self, db: Database) -> None:
         many = [OwnTables("thing", [self.STEP, self.MORE]) for _ in range(6)]
         await asyncio.gather(*(each.ensure(db) for each in many))
-        assert await many[0].fetch(db, "SELECT id, note FROM ox_thing") == []
+        assert list(await many[0].fetch(db, "SELECT id, note FROM ox_thing")) == []
 
     async def test_a_step_that_fails_leaves_nothing(self, db: Database) -> None:
         wrong = {name: [*self.STEP[name], "CREATE NONSENSE"] for name in self.STEP}
