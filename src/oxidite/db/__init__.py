@@ -44,7 +44,7 @@ from oxidite.db.options import DatabaseOptions, OptionValue, PoolOptions
 from oxidite.db.outbox import Message, Outbox, OutboxStats
 from oxidite.db.own_tables import OwnDatabase, OwnTables
 from oxidite.db.plan import Plan, Plans, Rows
-from oxidite.db.pool import PoolStats
+from oxidite.db.pooled import PoolStats
 from oxidite.db.query import Select
 from oxidite.db.relay import MessageHandler, Relay
 from oxidite.db.statements import (

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from oxidite.db.dialects import Dialect
 from oxidite.db.errors import DatabaseError
-from oxidite.db.pool import PoolStats
+from oxidite.db.pooled import PoolStats
 
 __all__ = ["Connection", "Done", "Driver", "Isolation"]
 

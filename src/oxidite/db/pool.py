@@ -17,19 +17,18 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
-
-from msgspec import Struct
+from typing import Any, Generic, Self, TypeVar
 
 from oxidite.clock import perf
 from oxidite.concurrency import current_task
 from oxidite.db.errors import PoolTimeoutError
 from oxidite.db.holders import holder
 from oxidite.db.options import PoolOptions
+from oxidite.db.pooled import Kept, Pooled, PoolStats
 from oxidite.errors import BackendUnavailableError, OxiditeError
 from oxidite.instrument import event
 
-__all__ = ["Lease", "Pool", "PoolStats", "Pooled"]
+__all__ = ["Lease", "Pool"]
 
 _logger = logging.getLogger("oxidite.db")
 _PING = 2.0
@@ -38,53 +37,7 @@ _TURN = 1.0
 """Seconds between two looks at what is idle, and at what is out for too long."""
 
 
-class Pooled(Protocol):
-    """What a pool needs of a connection."""
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether it must not be used again."""
-        ...
-
-    async def ping(self) -> None:
-        """Ask the database for a sign of life; raises if there is none."""
-        ...
-
-    async def close(self) -> None:
-        """Close it; never raises."""
-        ...
-
-
 C = TypeVar("C", bound=Pooled)
-
-
-class PoolStats(Struct, frozen=True, kw_only=True):
-    """How a pool is, and what it did since it was opened. Times are in seconds."""
-
-    size: int
-    open: int
-    idle: int
-    in_use: int
-    waiting: int
-    opened: int
-    closed: int
-    waits: int
-    wait_time: float
-    timeouts: int
-
-
-class _Kept(Generic[C]):
-    """A connection, and what the pool knows of it."""
-
-    __slots__ = ("connection", "is_reported", "rested", "since", "task", "until")
-
-    def __init__(self, connection: C, until: float) -> None:
-        self.connection = connection
-        self.until = until
-        self.rested = perf()
-        self.since = 0.0
-        self.task: asyncio.Task[object] | None = None
-        self.is_reported = False
 
 
 class Lease(Generic[C]):
@@ -94,7 +47,7 @@ class Lease(Generic[C]):
 
     def __init__(self, pool: Pool[C]) -> None:
         self._pool = pool
-        self._kept: _Kept[C] | None = None
+        self._kept: Kept[C] | None = None
 
     async def __aenter__(self) -> C:
         # PERF: what is free is taken without another coroutine; benchmark `db get`.
@@ -156,10 +109,10 @@ class Pool(Generic[C]):
         )
 
     def _reset(self) -> None:
-        self._idle: list[_Kept[C]] = []
-        self._out: set[_Kept[C]] = set()
+        self._idle: list[Kept[C]] = []
+        self._out: set[Kept[C]] = set()
         self._open = 0
-        self._waiting: deque[asyncio.Future[_Kept[C] | None]] = deque()
+        self._waiting: deque[asyncio.Future[Kept[C] | None]] = deque()
         self._suspect = 0.0
         self._is_closed = False
         self._opened = self._closed = self._waits = self._timeouts = 0
@@ -240,13 +193,13 @@ class Pool(Generic[C]):
 
     async def _returned(self) -> None:
         """Wait until one more connection is back."""
-        waiter: asyncio.Future[_Kept[C] | None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Kept[C] | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         await waiter
 
     # Taking and giving back.
 
-    def _free(self) -> _Kept[C] | None:
+    def _free(self) -> Kept[C] | None:
         """Return a connection that can be used as it is, ``None`` if there is none."""
         if not self._idle or self._is_closed:
             return None
@@ -262,13 +215,13 @@ class Pool(Generic[C]):
         self._idle.pop()
         return self._lend(kept, time)
 
-    def _lend(self, kept: _Kept[C], time: float) -> _Kept[C]:
+    def _lend(self, kept: Kept[C], time: float) -> Kept[C]:
         kept.since = time
         kept.task = current_task(asyncio.get_running_loop())
         self._out.add(kept)
         return kept
 
-    async def _taken(self) -> _Kept[C]:
+    async def _taken(self) -> Kept[C]:
         """Return a connection: an idle one that lives, a new one, or the next that comes back."""
         until = perf() + self.timeout
         while True:
@@ -285,7 +238,7 @@ class Pool(Generic[C]):
                 if given is not None:
                     return given
 
-    async def _lives(self, kept: _Kept[C]) -> bool:
+    async def _lives(self, kept: Kept[C]) -> bool:
         """Tell whether an idle connection can be used; one that cannot is closed."""
         connection, time = kept.connection, perf()
         if connection.is_broken or time >= kept.until:
@@ -305,7 +258,7 @@ class Pool(Generic[C]):
             raise
         return True
 
-    def _give_back(self, kept: _Kept[C]) -> None:
+    def _give_back(self, kept: Kept[C]) -> None:
         self._out.discard(kept)
         kept.task = None
         kept.is_reported = False
@@ -328,7 +281,7 @@ class Pool(Generic[C]):
         kept.rested = perf()
         self._idle.append(kept)
 
-    async def _new(self) -> _Kept[C]:
+    async def _new(self) -> Kept[C]:
         self._open += 1
         # A task of its own: who is cancelled goes away, and the connection is there for the next.
         task = asyncio.get_running_loop().create_task(self._connected())
@@ -340,7 +293,7 @@ class Pool(Generic[C]):
             task.add_done_callback(self._adopt)
             raise
 
-    async def _connected(self) -> _Kept[C]:
+    async def _connected(self) -> Kept[C]:
         try:
             made = await self._connect()
         except BaseException:
@@ -348,16 +301,16 @@ class Pool(Generic[C]):
             raise
         self._opened += 1
         event("db.connection.opened", database=self.name, open=self._open)
-        return _Kept(made, perf() + self.lifetime * random.uniform(0.8, 1.2))
+        return Kept(made, perf() + self.lifetime * random.uniform(0.8, 1.2))
 
-    def _adopt(self, task: asyncio.Task[_Kept[C]]) -> None:
+    def _adopt(self, task: asyncio.Task[Kept[C]]) -> None:
         """Keep a connection that nobody waits for any more."""
         if not task.cancelled() and task.exception() is None:
             self._out.add(task.result())
             self._give_back(task.result())
 
-    async def _wait(self, until: float) -> _Kept[C] | None:
-        waiter: asyncio.Future[_Kept[C] | None] = asyncio.get_running_loop().create_future()
+    async def _wait(self, until: float) -> Kept[C] | None:
+        waiter: asyncio.Future[Kept[C] | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._waits += 1
         began = perf()
@@ -382,7 +335,7 @@ class Pool(Generic[C]):
             kept.task = current_task(asyncio.get_running_loop())
         return kept
 
-    def _gave_up(self, waiter: asyncio.Future[_Kept[C] | None]) -> None:
+    def _gave_up(self, waiter: asyncio.Future[Kept[C] | None]) -> None:
         """Hand on what a waiter got in the moment in which it stopped waiting."""
         if waiter.done() and not waiter.cancelled():
             kept = waiter.result()
@@ -396,7 +349,7 @@ class Pool(Generic[C]):
 
     # Closing.
 
-    def _drop(self, kept: _Kept[C]) -> None:
+    def _drop(self, kept: Kept[C]) -> None:
         """Close a connection, while nobody waits for that."""
         self._later(kept.connection.close())
         self._closed += 1

@@ -22,7 +22,7 @@ from oxidite.db.base import Connection, Driver
 from oxidite.db.dialects import Dialect
 from oxidite.db.errors import PoolTimeoutError
 from oxidite.db.options import DatabaseOptions
-from oxidite.db.pool import PoolStats
+from oxidite.db.pooled import PoolStats
 from oxidite.errors import BackendUnavailableError, ConfigError, OxiditeError
 from oxidite.instrument import event
 

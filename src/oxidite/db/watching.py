@@ -12,7 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from oxidite.clock import perf
-from oxidite.db.pool import PoolStats
+from oxidite.db.pooled import PoolStats
 from oxidite.http.middleware import complete
 from oxidite.http.request import Request
 from oxidite.http.response import Response

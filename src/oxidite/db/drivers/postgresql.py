@@ -29,7 +29,8 @@ from oxidite.db.dialects import POSTGRESQL, Dialect
 from oxidite.db.drivers.postgresql_errors import translated
 from oxidite.db.errors import LockTimeoutError
 from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
-from oxidite.db.pool import Lease, Pool, PoolStats
+from oxidite.db.pool import Lease, Pool
+from oxidite.db.pooled import PoolStats
 from oxidite.errors import BackendUnavailableError, ConfigError
 
 __all__ = ["PostgreSQLDriver"]

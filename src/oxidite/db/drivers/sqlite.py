@@ -26,7 +26,8 @@ from oxidite.db.dialects import SQLITE, Dialect
 from oxidite.db.drivers.files import FileLock
 from oxidite.db.drivers.sqlite_errors import errors
 from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
-from oxidite.db.pool import Lease, Pool, PoolStats
+from oxidite.db.pool import Lease, Pool
+from oxidite.db.pooled import PoolStats
 from oxidite.errors import BackendUnavailableError, ConfigError
 
 __all__ = ["SQLiteDriver"]
