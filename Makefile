@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo fix check test test-slow cov docs bench lock clean
+.PHONY: help setup tools demo fix check test test-slow faults cov docs bench lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,9 +24,11 @@ setup: .venv/.ready .venv/.docs-ui ## the environment in .venv, from requirement
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --reinstall packages/docs-ui
 	@touch $@
 
-tools: ## what some tests use that is no Python package: Chromium, on Debian and its like
+tools: ## what some tests use that is no Python package: Chromium, PgBouncer, on Debian and its like
 	@command -v chromium chromium-browser google-chrome >/dev/null || { \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
+	@test -x /usr/sbin/pgbouncer || command -v pgbouncer >/dev/null || { \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq pgbouncer >/dev/null; }
 
 demo: setup ## runs the demonstration application on http://127.0.0.1:8000
 	@$(BIN)/oxidite dev examples/blog/app.py $(ARGS) || test $$? -eq 130  # Ctrl-C is how it ends
@@ -51,6 +53,9 @@ test: setup ## pytest, everything
 
 test-slow: setup ## the long form of the slow tests
 	$(BIN)/pytest -m slow $(ARGS)
+
+faults: setup ## the long form of the tests of faults: what depends on chance is tried more often
+	OXIDITE_FAULT_ROUNDS=20 $(BIN)/pytest tests/faults $(ARGS)
 
 cov: setup ## tests with branch coverage and its floor
 	$(BIN)/coverage erase

@@ -28,6 +28,10 @@ from oxidite.db.base import (
     Driver,
     Isolation,
 )
+from oxidite.db.batch import (
+    Batch,
+    Later,
+)
 from oxidite.db.casts import (
     Cast,
 )
@@ -66,6 +70,8 @@ from oxidite.db.errors import (
     ConstraintError,
     DatabaseError,
     DecryptionError,
+    DiskFullError,
+    LockTimeoutError,
     ManyRowsError,
     MissingReferenceError,
     MissingTenantError,
@@ -76,8 +82,10 @@ from oxidite.db.errors import (
     OverlapError,
     PoolTimeoutError,
     QueryError,
+    ReadOnlyError,
     RelationError,
     RowNotFoundError,
+    SchemaError,
     StaleRowError,
     TransactionError,
     UniqueError,
@@ -114,7 +122,9 @@ from oxidite.db.ids import (
 from oxidite.db.inputs import (
     computed,
 )
-from oxidite.db.keys import Keys
+from oxidite.db.keys import (
+    Keys,
+)
 from oxidite.db.kinds import (
     Kind,
 )
@@ -126,6 +136,20 @@ from oxidite.db.mixins import (
 from oxidite.db.model import (
     Model,
     Scope,
+)
+from oxidite.db.options import (
+    DatabaseOptions,
+    OptionValue,
+    PoolOptions,
+)
+from oxidite.db.outbox import (
+    Message,
+    Outbox,
+    OutboxStats,
+)
+from oxidite.db.own_tables import (
+    OwnDatabase,
+    OwnTables,
 )
 from oxidite.db.paths import (
     JsonPath,
@@ -140,6 +164,9 @@ from oxidite.db.plan import (
     Plan,
     Plans,
     Rows,
+)
+from oxidite.db.pooled import (
+    PoolStats,
 )
 from oxidite.db.pruning import (
     prune,
@@ -188,6 +215,10 @@ from oxidite.db.relations.relation import (
     Relation,
     ToMany,
     ToOne,
+)
+from oxidite.db.relay import (
+    MessageHandler,
+    Relay,
 )
 from oxidite.db.rows import (
     RowReader,
@@ -239,6 +270,12 @@ from oxidite.db.upserts import (
 from oxidite.db.validators import (
     validates,
 )
+from oxidite.db.watching import (
+    DatabaseStats,
+    QueryTime,
+    query_time,
+    watch_queries,
+)
 from oxidite.db.windows import (
     Aggregate,
     Frame,
@@ -252,6 +289,7 @@ __all__ = [
     "AnyColumn",
     "AnyExpr",
     "Assignment",
+    "Batch",
     "BelongsTo",
     "BoundSQL",
     "Cast",
@@ -269,6 +307,8 @@ __all__ = [
     "Counted",
     "Database",
     "DatabaseError",
+    "DatabaseOptions",
+    "DatabaseStats",
     "DatePart",
     "Declared",
     "DeclaredRelation",
@@ -282,6 +322,7 @@ __all__ = [
     "DerivedTable",
     "Dialect",
     "DialectName",
+    "DiskFullError",
     "Done",
     "Driver",
     "Event",
@@ -306,15 +347,19 @@ __all__ = [
     "JsonScalar",
     "Keys",
     "Kind",
+    "Later",
     "Lazy",
     "Lifecycle",
     "Link",
     "Linked",
     "Load",
     "Lock",
+    "LockTimeoutError",
     "Many",
     "ManyRowsError",
     "ManyToMany",
+    "Message",
+    "MessageHandler",
     "MissingReferenceError",
     "MissingTenantError",
     "Model",
@@ -323,27 +368,38 @@ __all__ = [
     "NotNullError",
     "OnDelete",
     "One",
+    "OptionValue",
     "Order",
     "OtherTenantError",
+    "Outbox",
+    "OutboxStats",
     "OverlapError",
+    "OwnDatabase",
+    "OwnTables",
     "OwnedOne",
     "Owner",
     "Part",
     "Placeholders",
     "Plan",
     "Plans",
+    "PoolOptions",
+    "PoolStats",
     "PoolTimeoutError",
     "QueryError",
+    "QueryTime",
     "RawOwner",
     "RawQuery",
+    "ReadOnlyError",
     "Relation",
     "RelationError",
     "RelationKind",
     "RelationType",
+    "Relay",
     "Returning",
     "RowNotFoundError",
     "RowReader",
     "Rows",
+    "SchemaError",
     "Scope",
     "Select",
     "SelectStatement",
@@ -387,6 +443,7 @@ __all__ = [
     "observe",
     "optional",
     "prune",
+    "query_time",
     "reencrypt",
     "rel",
     "some",
@@ -394,4 +451,5 @@ __all__ = [
     "ulid",
     "uuid7",
     "validates",
+    "watch_queries",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from oxidite.db.dialects import Dialect
 from oxidite.db.errors import DatabaseError
+from oxidite.db.pooled import PoolStats
 
 __all__ = ["Connection", "Done", "Driver", "Isolation"]
 
@@ -77,6 +78,10 @@ class Connection(Protocol):
         """End it and undo what was done."""
         ...
 
+    async def ping(self) -> None:
+        """Ask for a sign of life; raises if there is none."""
+        await self.fetch("SELECT 1", ())
+
 
 class Driver(AbstractAsyncContextManager["Driver"], Protocol):
     """Opens connections and keeps them."""
@@ -91,6 +96,15 @@ class Driver(AbstractAsyncContextManager["Driver"], Protocol):
         """Whether all share one connection, so that who keeps it keeps it from everybody."""
         return False
 
+    @property
+    def pools(self) -> dict[str, PoolStats]:
+        """How its pools are, by what they are for; empty where there is none."""
+        return {}
+
+    def route(self) -> Hashable:
+        """Tell where the calling code reads; ``None`` where there is only one place."""
+        return None
+
     def connection(self, *, write: bool) -> AbstractAsyncContextManager[Connection]:
         """Take a connection, for a statement or a transaction.
 
@@ -99,3 +113,13 @@ class Driver(AbstractAsyncContextManager["Driver"], Protocol):
             BackendUnavailableError: the database cannot be reached.
         """
         ...
+
+    def lock(self, name: str, timeout: float | None) -> AbstractAsyncContextManager[None]:
+        """Take the lock of that name, which one holder at a time can have, in any process.
+
+        It ends with its holder, however that one ends. ``timeout`` is in seconds.
+
+        Raises:
+            LockTimeoutError: it was not free in time.
+        """
+        raise DatabaseError(f"The driver of {self.dialect.product} has no locks by name.")

@@ -9,22 +9,31 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, LiteralString, Protocol, Self
 
+from msgspec.structs import replace
+
 from oxidite.config import environment
-from oxidite.db.base import Done, Driver, Isolation
+from oxidite.db.base import Connection, Done, Driver, Isolation
+from oxidite.db.batch import Batch
+from oxidite.db.coalesce import Loads, fits, is_plain
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
+from oxidite.db.options import DatabaseOptions, OptionValue, database_options, with_options
 from oxidite.db.peers import follow
 from oxidite.db.plan import Plan, Plans
 from oxidite.db.raw import CoreStatement, RawQuery, bound_sql
 from oxidite.db.repeats import watch_repeats
+from oxidite.db.replicas import ReplicatedDriver, pinned
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
+from oxidite.db.watching import DatabaseStats, Watch
+from oxidite.errors import BackendUnavailableError
 
 __all__ = ["Database", "HasTable", "database_of"]
 
@@ -45,7 +54,13 @@ class Database:
     ``name`` tells a second one apart; models that live there say ``database="name"``.
     """
 
-    def __init__(self, driver: Driver, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        name: str | None = None,
+        options: DatabaseOptions | None = None,
+    ) -> None:
         self.driver: Driver = driver
         self.name: str | None = name
         self.strict: bool = False
@@ -53,20 +68,42 @@ class Database:
         self.warns_of_repeats: bool = environment() == "development"
         """Whether a statement that one task runs again and again is logged, while it is open."""
         self._watches: bool = False
+        self.options: DatabaseOptions = options or DatabaseOptions()
         self._plans: Plans | None = None
+        self._watch = Watch(self.options.slow, name or "")
+        self._loads = Loads(self._rows)
 
     @classmethod
-    def from_url(cls, url: str, *, name: str | None = None) -> Self:
+    def from_url(
+        cls,
+        url: str,
+        *,
+        name: str | None = None,
+        replicas: Sequence[str] = (),
+        **options: OptionValue,
+    ) -> Self:
         """Make one of ``sqlite:///app.db`` or ``postgresql://…``.
+
+        ``options`` are those that the URL may have, too: ``pool_size=20`` is ``?pool_size=20``. What
+        is read outside of transactions is read from the ``replicas``, where there are any.
 
         Raises:
             UnknownBackendError: there is no such database.
             MissingExtraError: its driver is not installed.
+            ConfigError: an option is not known, or wrong.
         """
-        return cls(drivers.create(url), name=name)
+        found, url = database_options(with_options(url, options))
+        driver = drivers.create(url)
+        if not replicas:
+            return cls(driver, name=name, options=found)
+        theirs = [
+            drivers.create(database_options(with_options(each, options))[1]) for each in replicas
+        ]
+        return cls(ReplicatedDriver(driver, theirs, found), name=name, options=found)
 
     async def __aenter__(self) -> Self:
         await self.driver.__aenter__()
+        self._watch.reset()
         self._plans = Plans(self.driver.dialect)
         if self.name is None:
             _open.insert(0, self)
@@ -105,6 +142,17 @@ class Database:
             )
         return self._plans
 
+    @property
+    def stats(self) -> DatabaseStats:
+        """How it is now, and what it did since it was opened."""
+        return DatabaseStats(
+            statements=self._watch.statements,
+            seconds=self._watch.seconds,
+            slow=self._watch.slow,
+            plans=0 if self._plans is None else len(self._plans),
+            pools=self.driver.pools,
+        )
+
     async def push(self, *tables: HasTable) -> None:
         """Create the tables of models that are not there yet, with their indexes; nothing is changed.
 
@@ -136,21 +184,68 @@ class Database:
         """Run a statement that has no rows."""
         plan = self.plans.get(statement)
         values = plan.bind(statement.values())
-        transaction = current_transaction(self)
-        if transaction is not None:
-            async with transaction.statement() as connection:
-                return await connection.run(plan.sql, values)
-        async with self.driver.connection(write=True) as connection:
-            return await connection.run(plan.sql, values)
+        async with self.connection(write=True) as connection:
+            return await self._watch.run(connection.run, plan.sql, values)
+
+    async def get(self, statement: SelectStatement, key: object) -> Any:
+        """Return the row of a table with one primary key, ``None`` if there is none.
+
+        Outside of transactions those that are asked for in one turn of the event loop are read with
+        one statement; each caller gets an object of its own.
+        """
+        column = statement.table.pk[0]
+        if not is_plain(statement) or not fits(column, key, self.dialect):
+            found = await self.fetch(replace(statement, where=(*statement.where, column == key)))
+        elif current_transaction(self) is not None:
+            return await self._loads.alone(self.plans, statement, key)
+        else:
+            return await self._loads.get(self.plans, statement, key, self.driver.route())
+        return found[0] if found else None
 
     async def _rows(self, plan: Plan, values: list[object], *, write: bool) -> Sequence[Any]:
         bound = plan.bind(values)
+        try:
+            async with self.connection(write=write) as connection:
+                return await self._watch.run(connection.fetch, plan.sql, bound)
+        except BackendUnavailableError:
+            # What only reads can be read again: where it is written, if this was a replica.
+            if write or self.driver.route() is None or current_transaction(self) is not None:
+                raise
+        async with self.connection(write=True) as connection:
+            return await self._watch.run(connection.fetch, plan.sql, bound)
+
+    def connection(self, *, write: bool = True) -> AbstractAsyncContextManager[Connection]:
+        """Take a connection for one statement: that of the open transaction, else a free one.
+
+        Raises:
+            OverlapError: another statement of the transaction runs just now.
+            PoolTimeoutError: none was free in time.
+        """
         transaction = current_transaction(self)
         if transaction is not None:
-            async with transaction.statement() as connection:
-                return await connection.fetch(plan.sql, bound)
-        async with self.driver.connection(write=write) as connection:
-            return await connection.fetch(plan.sql, bound)
+            return transaction.statement()
+        return self.driver.connection(write=write)
+
+    def batch(self) -> Batch:
+        """Ask several things at once: ``async with db.batch() as batch: users = batch.add(User.all())``.
+
+        They run at the end of the block, each on a connection of its own, so the whole takes as long
+        as the slowest; in a transaction, which has one connection, one after the other.
+        """
+        return Batch(lambda: current_transaction(self) is not None)
+
+    def lock(self, name: str, *, timeout: float | None = None) -> AbstractAsyncContextManager[None]:
+        """Do what is inside while nobody else does: ``async with db.lock("import", timeout=5):``.
+
+        One holder at a time has the lock of a name, in all the processes that use this database; on
+        SQLite, all of this machine. It ends with the block, or with the process. ``timeout`` is in
+        seconds, and ``None`` waits for as long as it takes. It keeps a connection of its own, except
+        on SQLite, and is not the transaction's.
+
+        Raises:
+            LockTimeoutError: it was not free in time.
+        """
+        return self.driver.lock(name, timeout)
 
     # The ways out.
 
@@ -193,6 +288,13 @@ class Database:
         another one it is a savepoint: what it did is undone alone. What is cancelled is undone.
         """
         return TransactionBlock(self, isolation, read_only=read_only, retry=retry)
+
+    def primary(self) -> AbstractContextManager[None]:
+        """Read where it is written, not from replicas, inside the block: ``with db.primary(): …``.
+
+        Not needed by who has written himself: that is known for some seconds.
+        """
+        return pinned()
 
     @contextlib.contextmanager
     def using(self) -> Iterator[Self]:

@@ -17,7 +17,11 @@ The tree::
     │   └── NotLoadedError      it is not loaded, and is not to be loaded by itself
     ├── TransactionError        a transaction was used in a way it cannot be
     │   └── OverlapError        two statements at once in one transaction
-    └── ConflictingTransactionsError   deadlock or serialisation failure: try again
+    ├── ConflictingTransactionsError   deadlock or serialisation failure: try again
+    ├── LockTimeoutError        a lock was not free in time: 503
+    ├── DiskFullError           the database has no room: 507
+    ├── ReadOnlyError           the database, or the transaction, takes no changes
+    └── SchemaError             our own tables are of a newer version of this package
 
 A database that cannot be reached raises ``BackendUnavailableError``, a pool that has no connection in
 time ``PoolTimeoutError`` (503), as every backend does.
@@ -29,6 +33,7 @@ from oxidite.errors import (
     ConfigError,
     ConflictError,
     FieldError,
+    InsufficientStorageError,
     NotFoundError,
     OxiditeError,
     ServiceUnavailableError,
@@ -41,6 +46,8 @@ __all__ = [
     "ConstraintError",
     "DatabaseError",
     "DecryptionError",
+    "DiskFullError",
+    "LockTimeoutError",
     "ManyRowsError",
     "MissingReferenceError",
     "MissingTenantError",
@@ -51,8 +58,10 @@ __all__ = [
     "OverlapError",
     "PoolTimeoutError",
     "QueryError",
+    "ReadOnlyError",
     "RelationError",
     "RowNotFoundError",
+    "SchemaError",
     "StaleRowError",
     "TransactionError",
     "UniqueError",
@@ -184,3 +193,33 @@ class PoolTimeoutError(ServiceUnavailableError):
     """All database connections are in use, and none came back in time."""
 
     code = "pool_timeout"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, headers={"retry-after": "1"})
+
+
+class LockTimeoutError(DatabaseError, ServiceUnavailableError):
+    """Somebody else holds the lock, and did not let go of it in time. Try it again."""
+
+    code = "lock_timeout"
+
+    def __init__(self, message: str | None = None) -> None:
+        ServiceUnavailableError.__init__(self, message, headers={"retry-after": "1"})
+
+
+class DiskFullError(DatabaseError, InsufficientStorageError):
+    """The database has no room left, so nothing was written."""
+
+    code = "disk_full"
+
+
+class ReadOnlyError(DatabaseError):
+    """The database takes no changes: its file, the server or the transaction is read-only."""
+
+    code = "read_only"
+
+
+class SchemaError(DatabaseError):
+    """A table of ours is of a newer version than this process knows. Deploy the newer one here, too."""
+
+    code = "schema"

@@ -28,6 +28,7 @@ from msgspec import UNSET, Struct
 
 from oxidite.db import lifecycle, saving
 from oxidite.db.columns import Column, Declared, TableKey, col
+from oxidite.db.database import database_of
 from oxidite.db.declaration import RESERVED, declared_columns, made_column, place_column
 from oxidite.db.encrypted import EncryptedColumn
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
@@ -314,6 +315,9 @@ class Model(ModelWrites, State, Lifecycle, _Struct, metaclass=ModelType, abstrac
             raise QueryError(
                 f"The primary key of {cls.__name__} is {names}; {len(key)} were given."
             )
+        if len(key) == 1:
+            one: Self | None = await database_of(table).get(cls.query().statement, key[0])
+            return one
         found = await cls.where(
             *[column == value for column, value in zip(table.pk, key, strict=True)]
         ).all()

@@ -8,7 +8,8 @@ import functools
 import inspect
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from itertools import count
 from types import TracebackType
@@ -87,6 +88,7 @@ class Transaction:
         self.connection: Connection = connection
         self.outer: Transaction | None = outer
         self.has_ended: bool = False
+        self.is_committed: bool = False
         self.savepoint: str | None = None if outer is None else f"sp_{next(_names)}"
         self.turns: Turns = Turns() if outer is None else outer.turns
         self.after: list[Callable[[], Awaitable[object] | object]] = []
@@ -100,18 +102,13 @@ class Transaction:
         """
         self.after.append(function)
 
-    @contextlib.asynccontextmanager
-    async def statement(self) -> AsyncIterator[Connection]:
+    def statement(self) -> AbstractAsyncContextManager[Connection]:
         """Use the connection for one statement.
 
         Raises:
             OverlapError: another statement of this transaction runs just now.
         """
-        self.turns.begin()
-        try:
-            yield self.connection
-        finally:
-            self.turns.end()
+        return _Turn(self)
 
     async def begin(self, isolation: Isolation | None, *, read_only: bool) -> None:
         """Begin it, or set the savepoint."""
@@ -128,6 +125,7 @@ class Transaction:
                 await connection.commit()
             else:
                 await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
+        self.is_committed = True
         if self.outer is not None:
             self.outer.after += self.after
             self.after = []
@@ -137,11 +135,13 @@ class Transaction:
         connection = self.connection
         try:
             await self.turns.rest()
-            if self.savepoint is None:
-                await connection.rollback()
-            elif not connection.is_broken:
-                await connection.run(f"ROLLBACK TO SAVEPOINT {self.savepoint}", ())
-                await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
+            # A server that does not answer must not hold whoever undoes what he did.
+            async with asyncio.timeout(_PATIENCE):
+                if self.savepoint is None:
+                    await connection.rollback()
+                elif not connection.is_broken:
+                    await connection.run(f"ROLLBACK TO SAVEPOINT {self.savepoint}", ())
+                    await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
         except Exception:
             # The database ends the transaction of a connection that is closed.
             connection.is_broken = True
@@ -206,14 +206,21 @@ class TransactionBlock:
         outer = current_transaction(self._owner)
         if outer is not None:
             self._check_inside()
-            async with _entered(Transaction(self._owner, outer.connection, outer), None) as made:
-                yield made
+            async with _entered(Transaction(self._owner, outer.connection, outer), None) as inner:
+                yield inner
             return
-        async with self._owner.driver.connection(write=not self._read_only) as connection:
-            made = Transaction(self._owner, connection, None)
-            async with _entered(made, self._isolation, read_only=self._read_only):
-                yield made
-        await made.run_after()
+        # A replica has no serialisable transactions, so those are for where is written.
+        write = not self._read_only or self._isolation == "serializable"
+        made: Transaction | None = None
+        try:
+            async with self._owner.driver.connection(write=write) as connection:
+                made = Transaction(self._owner, connection, None)
+                async with _entered(made, self._isolation, read_only=self._read_only):
+                    yield made
+        finally:
+            # After a cancellation, too, when that came while the commit was on its way.
+            if made is not None and made.is_committed:
+                await made.run_after()
 
     def _check_inside(self) -> None:
         if self._isolation is not None or self._read_only:
@@ -228,19 +235,62 @@ async def _entered(
     made: Transaction, isolation: Isolation | None, *, read_only: bool = False
 ) -> AsyncIterator[Transaction]:
     before = _current.get()
-    await made.begin(isolation, read_only=read_only)
-    _current.set(made)
     try:
+        # A beginning that is cancelled may have been heard, so that is undone, too.
+        await made.begin(isolation, read_only=read_only)
+        _current.set(made)
         yield made
-        await made.commit()
+        # Nobody could tell what became of half a commit.
+        await _whole(made.commit())
     except BaseException:
-        # Not to be cancelled again on the way: half a rollback leaves a connection nobody may use.
-        await asyncio.shield(made.rollback())
+        if not made.is_committed:
+            await _whole(made.rollback())
         raise
     finally:
         made.has_ended = True
         # Not by a token: a generator may be closed in another context than it began in.
         _current.set(before)
+
+
+class _Turn(AbstractAsyncContextManager[Connection]):
+    """The use of a transaction's connection for one statement."""
+
+    __slots__ = ("_transaction",)
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def __aenter__(self) -> Connection:
+        self._transaction.turns.begin()
+        return self._transaction.connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._transaction.turns.end()
+
+
+async def _whole(work: Coroutine[object, object, None]) -> None:
+    """Do something to its end, also when cancelled on the way, and be cancelled then.
+
+    Who was cancelled waits for ``_PATIENCE`` seconds at most; a connection whose statement did not end
+    by then is closed, and the database undoes what was open.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,), timeout=None if cancelled is None else _PATIENCE)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+        else:
+            if not task.done():
+                task.cancel()
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody reports it
+        raise cancelled
+    task.result()
 
 
 def current_transaction(owner: object) -> Transaction | None:

@@ -13,16 +13,22 @@ import contextlib
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from hashlib import blake2b
 from typing import Any, Self
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import SplitResult, unquote
 
+from msgspec import Struct
 from pymysql.err import MySQLError
 
+from oxidite.concurrency import finished
 from oxidite.db.base import Driver
 from oxidite.db.dialects import MARIADB, MYSQL, Dialect
 from oxidite.db.drivers.mysql_connection import MySQLConnection, Wire
-from oxidite.db.errors import DatabaseError
-from oxidite.db.pool import Pool
+from oxidite.db.errors import DatabaseError, LockTimeoutError
+from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
+from oxidite.db.pool import Lease, Pool
+from oxidite.db.pooled import PoolStats
 from oxidite.errors import BackendUnavailableError, ConfigError
 
 __all__ = ["MySQLDriver"]
@@ -36,7 +42,23 @@ _ABOUT = (
     "SHOW VARIABLES WHERE variable_name IN "
     "('innodb_snapshot_isolation', 'max_allowed_packet', 'auto_increment_increment')"
 )
+_FOR_EVER = 1e9
+"""Seconds."""
 _MODES_OF_TLS = ("disable", "require", "verify-ca", "verify-full")
+
+
+class MySQLOptions(Struct, frozen=True, kw_only=True):
+    """What else a URL may say."""
+
+    socket: str = ""
+    """The path of a Unix socket."""
+    sslmode: str = ""
+    """``disable``, ``require``, ``verify-ca`` or ``verify-full``."""
+    sslrootcert: str = ""
+    sslcert: str = ""
+    sslkey: str = ""
+    connect_timeout: float = 10.0
+    """How long the server may take when a connection is opened, in seconds."""
 
 
 class MySQLDriver(Driver):
@@ -44,45 +66,35 @@ class MySQLDriver(Driver):
 
     def __init__(
         self,
-        options: Mapping[str, Any],
+        server: Mapping[str, Any],
         *,
-        size: int = 10,
-        timeout: float = 10.0,
-        patience: float = 10.0,
+        pool: PoolOptions | None = None,
+        options: MySQLOptions | None = None,
     ) -> None:
-        self._options = options
-        self._patience = patience
+        self._server = server
+        self._patience = (options or MySQLOptions()).connect_timeout
         self._about: dict[str, str] = {}
         self._dialect: Dialect | None = None
-        self._pool: Pool[MySQLConnection] = Pool(self._connect, size=size, timeout=timeout)
+        self._pool: Pool[MySQLConnection] = Pool.of(
+            self._connect, pool or PoolOptions(), name="mysql"
+        )
 
     @classmethod
     def from_url(cls, url: SplitResult, *, resources: Sequence[object] = ()) -> Self:
-        """``mysql://user:password@host:3306/name?pool_size=20&sslmode=verify-full``.
-
-        ``socket`` is the path of a Unix socket, ``sslmode`` one of ``disable``, ``require``,
-        ``verify-ca`` and ``verify-full`` with ``sslrootcert``, ``sslcert`` and ``sslkey``;
-        ``pool_timeout`` and ``connect_timeout`` are seconds.
-        """
-        query = dict(parse_qsl(url.query, keep_blank_values=True))
-        options: dict[str, Any] = {
+        """``mysql://user:password@host:3306/name?pool_size=20&sslmode=verify-full``."""
+        found, _ = take_options(url, kinds_of(PoolOptions) | kinds_of(MySQLOptions))
+        pool = pool_options(found)
+        options = MySQLOptions(**found)
+        server: dict[str, Any] = {
             "host": url.hostname or "localhost",
             "port": _port(url),
             "user": unquote(url.username or "root"),
             "password": unquote(url.password or ""),
             "db": _database(url),
-            "unix_socket": query.pop("socket", None),
-            "ssl": _tls(query),
+            "unix_socket": options.socket or None,
+            "ssl": _tls(options),
         }
-        size = int(_number(query, "pool_size", "10"))
-        timeout = _number(query, "pool_timeout", "10")
-        patience = _number(query, "connect_timeout", "10")
-        if query:
-            raise ConfigError(
-                f"{url.scheme}://: unknown option {', '.join(sorted(query))}. Known are connect_timeout, "
-                "pool_size, pool_timeout, socket, sslcert, sslkey, sslmode and sslrootcert."
-            )
-        return cls(options, size=size, timeout=timeout, patience=patience)
+        return cls(server, pool=pool, options=options)
 
     @property
     def dialect(self) -> Dialect:
@@ -97,28 +109,42 @@ class MySQLDriver(Driver):
             )
         return self._dialect
 
+    @property
+    def pools(self) -> dict[str, PoolStats]:
+        """How its pool is."""
+        return {"connections": self._pool.stats}
+
     async def __aenter__(self) -> Self:
         # One is opened now: it tells what the server is, or that it cannot be reached.
-        taken, until = await self._pool.take()
-        await self._pool.give_back(taken, until)
+        await self._pool.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._pool.close()
 
-    @contextlib.asynccontextmanager
-    async def connection(self, *, write: bool) -> AsyncIterator[MySQLConnection]:
+    def connection(self, *, write: bool) -> Lease[MySQLConnection]:
         """Take a connection."""
-        taken, until = await self._pool.take()
-        while taken.is_gone:
-            # The server was restarted, or thought that it had idled for too long.
-            taken.is_broken = True
-            await self._pool.give_back(taken, until)
-            taken, until = await self._pool.take()
-        try:
-            yield taken
-        finally:
-            await self._pool.give_back(taken, until)
+        return self._pool.connection()
+
+    def lock(self, name: str, timeout: float | None) -> AbstractAsyncContextManager[None]:
+        """Take a lock of the server, on a connection that is kept as long."""
+        return self._locked(name, timeout)
+
+    @contextlib.asynccontextmanager
+    async def _locked(self, name: str, within: float | None) -> AsyncIterator[None]:
+        # A name may have 64 characters, and is the server's, not the database's.
+        whole = f"{self._server['db']}.{name}".encode()
+        key = f"ox_{blake2b(whole, digest_size=24).hexdigest()}"
+        async with self._pool.connection() as connection:
+            seconds = _FOR_EVER if within is None else within
+            rows = await connection.fetch("SELECT GET_LOCK(?, ?)", (key, seconds))
+            if rows[0][0] != 1:
+                raise LockTimeoutError(f"The lock {name!r} was not free within {within:g} s.")
+            try:
+                yield
+            finally:
+                # Not to be cancelled on the way: a lock that is left behind would outlive this.
+                await finished(asyncio.ensure_future(_unlock(connection, key)), cancel=False)
 
     async def _connect(self) -> MySQLConnection:
         wire = await self._wire()
@@ -142,7 +168,7 @@ class MySQLDriver(Driver):
         )
 
     async def _wire(self) -> Wire:
-        wire = Wire(**self._options)
+        wire = Wire(**self._server)
         try:
             async with asyncio.timeout(self._patience):
                 await wire.open()
@@ -219,20 +245,9 @@ def _port(url: SplitResult) -> int:
         raise ConfigError(f"{url.scheme}://: {exc}") from None
 
 
-def _number(query: dict[str, str], name: str, default: str) -> float:
-    text = query.pop(name, default)
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < 1e6:
-        raise ConfigError(f"{name}={text} is no positive number.")
-    return found
-
-
-def _tls(query: dict[str, str]) -> ssl.SSLContext | None:
-    names = ("sslmode", "sslrootcert", "sslcert", "sslkey")
-    mode, root, cert, key = (query.pop(name, None) for name in names)
+def _tls(options: MySQLOptions) -> ssl.SSLContext | None:
+    mode: str | None = options.sslmode or None
+    root, cert, key = options.sslrootcert, options.sslcert, options.sslkey
     if mode not in (None, *_MODES_OF_TLS):
         raise ConfigError(f"sslmode={mode} is none of {', '.join(_MODES_OF_TLS)}.")
     if mode is None and (root or cert or key):
@@ -240,12 +255,24 @@ def _tls(query: dict[str, str]) -> ssl.SSLContext | None:
     if mode in (None, "disable"):
         return None
     try:
-        context = ssl.create_default_context(cafile=root)
+        context = ssl.create_default_context(cafile=root or None)
         if cert:
-            context.load_cert_chain(cert, key)
+            context.load_cert_chain(cert, key or None)
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError(f"The certificates of the database cannot be read: {exc}") from exc
     context.check_hostname = mode == "verify-full"
     if mode == "require":
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+async def _unlock(connection: MySQLConnection, key: str) -> None:
+    try:
+        async with asyncio.timeout(_END):
+            await connection.fetch("SELECT RELEASE_LOCK(?)", (key,))
+    except Exception:  # noqa: BLE001 - it is closed, and its locks end with it
+        connection.is_broken = True
+
+
+_END = 5.0
+"""Seconds that a lock may take to be given back."""

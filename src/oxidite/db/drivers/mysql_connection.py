@@ -186,12 +186,20 @@ class MySQLConnection(Connection):
         self._undone = False
         self._streams = False
         self._was_cut = False
-        self.is_broken: bool = False
+        self._is_broken = False
 
     @property
-    def is_gone(self) -> bool:
-        """Whether the server has closed it."""
-        return self._wire.is_gone
+    def is_broken(self) -> bool:
+        """Whether it must not be used again: a statement did not finish, or the server has closed it."""
+        return self._is_broken or self._wire.is_gone
+
+    @is_broken.setter
+    def is_broken(self, value: bool) -> None:
+        self._is_broken = value
+
+    async def ping(self) -> None:
+        """Ask for a sign of life."""
+        await self._ask("DO 0", ())
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""

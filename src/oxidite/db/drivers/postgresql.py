@@ -2,7 +2,11 @@
 
 Connections are pooled by us: asyncpg's pool resets a connection with a statement of its own each time
 one comes back, which costs more than the query. Nothing here leaves a session state behind, except for
-transactions, and those end with a commit or a rollback.
+transactions, and those end with a commit or a rollback. Statements are prepared once for each
+connection, by asyncpg, and the least recently used ones are forgotten.
+
+Behind a pooler that lends a server for one transaction (``?pooler=transaction``: PgBouncer, Supavisor)
+no statement keeps a name and no lock outlives its transaction: the next one may run on another server.
 """
 
 from __future__ import annotations
@@ -11,29 +15,61 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from hashlib import blake2b
 from typing import Any, Self
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlunsplit
+from urllib.parse import SplitResult, urlunsplit
 
 import asyncpg
+from msgspec import Struct
 
+from oxidite.concurrency import finished
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.dialects import POSTGRESQL, Dialect
-from oxidite.db.errors import (
-    CheckError,
-    ConflictingTransactionsError,
-    ConstraintError,
-    DatabaseError,
-    MissingReferenceError,
-    NotNullError,
-    QueryError,
-    UniqueError,
-)
-from oxidite.db.pool import Pool
-from oxidite.errors import BackendUnavailableError, FieldError
+from oxidite.db.drivers.postgresql_errors import translated
+from oxidite.db.errors import LockTimeoutError
+from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
+from oxidite.db.pool import Lease, Pool
+from oxidite.db.pooled import PoolStats
+from oxidite.errors import BackendUnavailableError, ConfigError
 
 __all__ = ["PostgreSQLDriver"]
 
 _ROWS = re.compile(r"\d+$")
+_END = 5.0
+"""Seconds that a lock has to be given back, and a connection to be closed."""
+_BROKEN = (asyncio.CancelledError, GeneratorExit, OSError, asyncpg.InternalClientError)
+_SERVER = (
+    # What asyncpg reads of a URL, and what a session of the server can be told at its start.
+    *(
+        "host",
+        "port",
+        "user",
+        "password",
+        "dbname",
+        "database",
+        "passfile",
+        "service",
+        "servicefile",
+    ),
+    *("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation"),
+    *("ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs"),
+    *("krbsrvname", "gsslib", "application_name", "search_path", "options", "role"),
+    *("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"),
+    *("default_transaction_isolation", "default_transaction_read_only", "synchronous_commit"),
+    *("work_mem", "jit", "timezone", "datestyle", "tcp_keepalives_idle", "tcp_user_timeout"),
+)
+
+
+class PostgreSQLOptions(Struct, frozen=True, kw_only=True):
+    """What is said of PostgreSQL alone."""
+
+    statement_cache: int = 500
+    """How many statements each connection keeps prepared; 0 is none."""
+    pooler: str = ""
+    """``transaction`` when a pooler stands between."""
+    connect_timeout: float = 10.0
+    """How long the server has to answer when a connection is opened, in seconds."""
 
 
 class PostgreSQLConnection(Connection):
@@ -42,6 +78,11 @@ class PostgreSQLConnection(Connection):
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.is_broken: bool = False
+        # That the server has gone is known before the next statement, so none is lost to it.
+        connection.add_termination_listener(self._ended)
+
+    def _ended(self, _: object) -> None:
+        self.is_broken = True
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
@@ -109,117 +150,128 @@ class PostgreSQLConnection(Connection):
 
     async def rollback(self) -> None:
         """End the transaction and undo what was done."""
+        if self.is_broken:
+            return  # it is closed instead, and the server ends what was open
         await self.run("ROLLBACK", ())
+
+    async def ping(self) -> None:
+        """Ask for a sign of life."""
+        await self.run(";", ())
 
     async def close(self) -> None:
         """Close it."""
-        with contextlib.suppress(Exception):
-            if self.is_broken:
-                self._connection.terminate()
-            else:
-                await self._connection.close(timeout=5)
+        # Also one that is broken: a statement that still runs is stopped by asyncpg, on a connection of
+        # its own, and one that is cut off in the midst of that complains into the void.
+        try:
+            await self._connection.close(timeout=_END)
+        except Exception:  # noqa: BLE001 - there is nobody to say goodbye to
+            self._connection.terminate()
 
     def _failed(self, exc: BaseException) -> BaseException:
         """Return the error to raise; a connection whose statement did not finish is not used again."""
-        if isinstance(exc, asyncio.CancelledError | GeneratorExit) or self._connection.is_closed():
+        if isinstance(exc, _BROKEN) or self._connection.is_closed():
             self.is_broken = True
-        return _error(exc)
+        return translated(exc, is_closed=self._connection.is_closed())
 
 
 class PostgreSQLDriver(Driver):
     """A database of a PostgreSQL server."""
 
-    def __init__(self, dsn: str, *, size: int = 10, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        pool: PoolOptions | None = None,
+        options: PostgreSQLOptions | None = None,
+    ) -> None:
         self._dsn = dsn
-        self._pool: Pool[PostgreSQLConnection] = Pool(self._connect, size=size, timeout=timeout)
+        self._options = options or PostgreSQLOptions()
+        self._pool: Pool[PostgreSQLConnection] = Pool.of(
+            self._connect, pool or PoolOptions(), name="postgresql"
+        )
 
     @classmethod
     def from_url(cls, url: SplitResult, *, resources: Sequence[object] = ()) -> Self:
         """``postgresql://user:password@host:5432/name?pool_size=20&pool_timeout=5``."""
-        query = dict(parse_qsl(url.query))
-        size = int(query.pop("pool_size", "10"))
-        timeout = float(query.pop("pool_timeout", "10"))
-        return cls(urlunsplit(url._replace(query=urlencode(query))), size=size, timeout=timeout)
+        kinds = kinds_of(PoolOptions) | kinds_of(PostgreSQLOptions)
+        found, rest = take_options(url, kinds, others=_SERVER)
+        pool = pool_options(found)
+        options = PostgreSQLOptions(**found)
+        if options.pooler not in ("", "transaction"):
+            raise ConfigError(
+                f"pooler={options.pooler}: say pooler=transaction when a pooler lends a server for "
+                "each transaction; for one that lends it for a session say nothing."
+            )
+        return cls(urlunsplit(rest), pool=pool, options=options)
 
     @property
     def dialect(self) -> Dialect:
         """What PostgreSQL can do."""
         return POSTGRESQL
 
+    @property
+    def pools(self) -> dict[str, PoolStats]:
+        """How its pool is."""
+        return {"connections": self._pool.stats}
+
     async def __aenter__(self) -> Self:
-        # One is opened now: that the server cannot be reached is told at the start.
-        taken, until = await self._pool.take()
-        await self._pool.give_back(taken, until)
+        await self._pool.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._pool.close()
 
-    @contextlib.asynccontextmanager
-    async def connection(self, *, write: bool) -> AsyncIterator[PostgreSQLConnection]:
+    def connection(self, *, write: bool) -> Lease[PostgreSQLConnection]:
         """Take a connection."""
-        taken, until = await self._pool.take()
-        try:
-            yield taken
-        finally:
-            await self._pool.give_back(taken, until)
+        return self._pool.connection()
+
+    def lock(self, name: str, timeout: float | None) -> AbstractAsyncContextManager[None]:
+        """Take an advisory lock, on a connection that is kept as long."""
+        return self._locked(name, timeout)
+
+    @contextlib.asynccontextmanager
+    async def _locked(self, name: str, within: float | None) -> AsyncIterator[None]:
+        number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
+        # Behind a pooler a lock is one of a transaction: what is of a session would be lent to others.
+        kind = "_xact" if self._options.pooler else ""
+        async with self._pool.connection() as connection:
+            try:
+                async with asyncio.timeout(within):
+                    if kind:
+                        await connection.run("BEGIN", ())
+                    await connection.fetch(f"SELECT pg_advisory{kind}_lock($1)", (number,))
+            except TimeoutError:
+                raise LockTimeoutError(
+                    f"The lock {name!r} was not free within {within:g} s."
+                ) from None
+            try:
+                yield
+            finally:
+                # Not to be cancelled on the way: a lock that is left behind would outlive this.
+                sql = "ROLLBACK" if kind else "SELECT pg_advisory_unlock_all()"
+                await finished(asyncio.ensure_future(_unlock(connection, sql)), cancel=False)
 
     async def _connect(self) -> PostgreSQLConnection:
+        options = self._options
         try:
-            made = await asyncpg.connect(self._dsn, statement_cache_size=500)
-        except (OSError, asyncpg.PostgresError) as exc:
+            made = await asyncpg.connect(
+                self._dsn,
+                statement_cache_size=0 if options.pooler else options.statement_cache,
+                # Statements are forgotten by number, not by age: a timer for each costs more.
+                max_cached_statement_lifetime=0,
+                max_cacheable_statement_size=0,
+                timeout=options.connect_timeout,  # pyright: ignore[reportArgumentType]  # a float
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
             raise BackendUnavailableError(
                 f"PostgreSQL cannot be reached: {type(exc).__name__}: {exc}"
             ) from exc
         return PostgreSQLConnection(made)
 
 
-def _error(exc: BaseException) -> BaseException:
-    """Return our error for one of the driver's, others as they are."""
-    match exc:
-        case asyncpg.IntegrityConstraintViolationError():
-            return _constraint(exc)
-        case asyncpg.DataError():
-            return QueryError(f"A value does not fit: {exc}")
-        case asyncpg.SerializationError() | asyncpg.DeadlockDetectedError():
-            return ConflictingTransactionsError()
-        case (
-            asyncpg.PostgresConnectionError()
-            | asyncpg.exceptions.ConnectionDoesNotExistError()
-            | asyncpg.AdminShutdownError()
-            | asyncpg.CannotConnectNowError()
-            | OSError()
-        ):
-            return BackendUnavailableError(f"PostgreSQL: {exc}")
-        case asyncpg.PostgresError() | asyncpg.InterfaceError():
-            return DatabaseError(f"PostgreSQL: {exc}")
-        case _:
-            return exc
-
-
-_CONSTRAINTS: tuple[tuple[type[Exception], type[ConstraintError], str], ...] = (
-    (asyncpg.UniqueViolationError, UniqueError, "is taken"),
-    (asyncpg.NotNullViolationError, NotNullError, "is missing"),
-    (
-        asyncpg.ForeignKeyViolationError,
-        MissingReferenceError,
-        "refers to nothing, or is still referred to",
-    ),
-    (asyncpg.CheckViolationError, CheckError, "breaks a rule"),
-)
-_KEY = re.compile(r"\(([^)]*)\)=")
-
-
-def _constraint(failed: Exception) -> ConstraintError:
-    exc: Any = failed  # asyncpg sets its attributes from what the server says
-    error, message = ConstraintError, str(exc)
-    for theirs, ours, text in _CONSTRAINTS:
-        if isinstance(failed, theirs):
-            error, message = ours, text
-    found = _KEY.search(exc.detail or "")
-    names = [exc.column_name] if exc.column_name else found.group(1).split(", ") if found else []
-    fields = [FieldError("body", message, pointer=f"/{name}", code=error.code) for name in names]
-    return error(
-        fields or [FieldError("body", message, pointer="", code=error.code)],
-        constraint=exc.constraint_name,
-    )
+async def _unlock(connection: PostgreSQLConnection, sql: str) -> None:
+    try:
+        async with asyncio.timeout(_END):
+            await connection.run(sql, ())
+    except Exception:  # noqa: BLE001 - it is closed, and its locks end with it
+        connection.is_broken = True

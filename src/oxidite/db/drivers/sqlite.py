@@ -1,51 +1,65 @@
 """SQLite, through aiosqlite: one thread for each connection, one hop for each statement.
 
-SQLite has one writer at a time. So there is one connection for writing, behind a lock, and others for
-reading, which see what was committed (WAL). A transaction that writes begins with ``BEGIN IMMEDIATE``:
-one that only becomes a writer later would fail at once instead of waiting.
+SQLite has one writer at a time. So there is one connection for writing, and others for reading, which
+see what was committed (WAL). A transaction that writes begins with ``BEGIN IMMEDIATE``: one that only
+becomes a writer later would fail at once instead of waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import SplitResult, unquote
+from typing import Any, Self, TypeVar
+from urllib.parse import SplitResult, quote, unquote
 
 import aiosqlite
+from msgspec import Struct
+from msgspec.structs import replace
 
+from oxidite.concurrency import finished
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.dialects import SQLITE, Dialect
+from oxidite.db.drivers.files import FileLock
+from oxidite.db.drivers.sqlite_errors import errors
 from oxidite.db.drivers.sqlite_functions import FUNCTIONS
-from oxidite.db.errors import (
-    CheckError,
-    ConflictingTransactionsError,
-    ConstraintError,
-    DatabaseError,
-    MissingReferenceError,
-    NotNullError,
-    QueryError,
-    UniqueError,
-)
-from oxidite.db.pool import Pool
-from oxidite.errors import BackendUnavailableError, ConfigError, FieldError
+from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
+from oxidite.db.pool import Lease, Pool
+from oxidite.db.pooled import PoolStats
+from oxidite.errors import BackendUnavailableError, ConfigError
 
 __all__ = ["SQLiteDriver"]
 
+T = TypeVar("T")
+
 _PRAGMAS = (
     "foreign_keys=ON",
-    "busy_timeout=5000",
-    "synchronous=NORMAL",
     "temp_store=MEMORY",
     # As everywhere else; `ilike` compares in lower case.
     "case_sensitive_like=ON",
 )
-_END = 5.0
+_END = 1.0
 """Seconds that a statement may take to stop when it is interrupted."""
+_AGAIN = 0.05
+"""Seconds after which it is interrupted again: it may not have begun the first time."""
+
+
+class SQLiteOptions(Struct, frozen=True, kw_only=True):
+    """What is said of SQLite alone."""
+
+    busy_timeout: float = 5.0
+    """How long a statement waits for another process that writes, in seconds."""
+    synchronous: str = "normal"
+    """``normal`` survives a killed process; ``full`` a power cut, too, and is slower."""
+    cache_mb: int = 8
+    """How much of the file each connection keeps in memory, in MB."""
+    statement_cache: int = 256
+    """How many statements each connection keeps prepared."""
+    mode: str = "rw"
+    """``ro`` opens a file that is only read."""
 
 
 class SQLiteConnection(Connection):
@@ -57,39 +71,44 @@ class SQLiteConnection(Connection):
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
-        with _errors():
-            rows: Sequence[Any] = await self._whole(self._connection.execute_fetchall(sql, values))
-        return rows
+        with errors():
+            rows: Any = await self._whole(self._connection.execute_fetchall(sql, values))
+        found: Sequence[Any] = rows  # a list, which its types say is an iterable
+        return found
 
     async def run(self, sql: str, values: Sequence[object]) -> Done:
         """Run a statement that has no rows."""
-        with _errors():
+        with errors():
             cursor = await self._whole(self._connection.execute(sql, values))
         return Done(cursor.rowcount, cursor.lastrowid)
 
     async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> Done:
         """Run a statement once for each of ``rows``."""
-        with _errors():
+        with errors():
             cursor = await self._whole(self._connection.executemany(sql, rows))
         return Done(cursor.rowcount)
 
     async def fetch_named(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows, with their names."""
-        with _errors():
+        with errors():
             cursor = await self._whole(self._connection.execute(sql, values))
             cursor.row_factory = sqlite3.Row
-            rows: Sequence[Any] = await self._whole(cursor.fetchall())
-        return rows
+            rows: Any = await self._whole(cursor.fetchall())
+        found: Sequence[Any] = rows
+        return found
 
     async def stream(
         self, sql: str, values: Sequence[object], size: int
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield the rows by ``size``."""
-        with _errors():
-            async with self._connection.execute(sql, values) as cursor:
-                cursor.row_factory = sqlite3.Row
-                while rows := await cursor.fetchmany(size):
+        with errors():
+            cursor = await self._whole(self._connection.execute(sql, values))
+            cursor.row_factory = sqlite3.Row
+            try:
+                while rows := await self._whole(cursor.fetchmany(size)):
                     yield list(rows)
+            finally:
+                await self._whole(cursor.close())
 
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
         """Begin a transaction; every one is serialisable here."""
@@ -101,41 +120,65 @@ class SQLiteConnection(Connection):
 
     async def rollback(self) -> None:
         """End the transaction, if one is still open, and undo what was done."""
-        if self._connection.in_transaction:
+        if not self.is_broken and self._connection.in_transaction:
             await self.run("ROLLBACK", ())
+
+    async def ping(self) -> None:
+        """Do nothing: a file does not go away."""
 
     async def close(self) -> None:
         """Close it."""
         with contextlib.suppress(sqlite3.Error, ValueError):
             await self._connection.close()
 
-    async def _whole(self, statement: Any) -> Any:
+    async def _whole(self, statement: Awaitable[T]) -> T:
         """Wait for a statement; when cancelled, stop it first: its thread would go on."""
-        task = asyncio.ensure_future(statement)
         try:
-            return await asyncio.shield(task)
+            return await statement
         except asyncio.CancelledError:
-            await self._stop(task)
+            stopped = asyncio.ensure_future(self._stop())
+            with contextlib.suppress(asyncio.CancelledError):  # once is enough
+                await finished(stopped, cancel=False)
             raise
 
-    async def _stop(self, task: asyncio.Future[Any]) -> None:
-        await self._connection.interrupt()
-        done, _ = await asyncio.wait((task,), timeout=_END)
-        if not done:
-            self.is_broken = True
-        elif not task.cancelled():
-            task.exception()  # looked at, so that nobody reports it
+    async def _stop(self) -> None:
+        # The thread does one thing after the other: when it does this one, the statement has ended.
+        ended = asyncio.ensure_future(self._connection.set_progress_handler(_go_on, 0))
+        for _ in range(round(_END / _AGAIN)):
+            await self._connection.interrupt()
+            await asyncio.wait((ended,), timeout=_AGAIN)
+            if ended.done():
+                return
+        # It is closed when it ends, and what it did is undone by that.
+        self.is_broken = True
+        ended.cancel()
+
+
+def _go_on() -> int:
+    return 0
 
 
 class SQLiteDriver(Driver):
     """A file, or a database in memory that ends with the driver."""
 
-    def __init__(self, path: Path | None, *, readers: int = 4, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        pool: PoolOptions | None = None,
+        options: SQLiteOptions | None = None,
+    ) -> None:
         self.path = path
-        self._writer: SQLiteConnection | None = None
-        self._writing = asyncio.Lock()
-        self._readers: Pool[SQLiteConnection] = Pool(self._connect, size=readers, timeout=timeout)
-        self._timeout = timeout
+        self._options = options or SQLiteOptions()
+        readers = pool or PoolOptions(pool_size=4)
+        writer = replace(readers, pool_size=1, pool_min=1)
+        if path is None:  # it ends with its connection
+            never = float("inf")
+            writer = replace(writer, pool_lifetime=never, pool_idle=never, pool_check=never)
+        self._writer: Pool[SQLiteConnection] = Pool.of(self._connect, writer, name="sqlite.writer")
+        self._readers: Pool[SQLiteConnection] = Pool.of(
+            self._connect, readers, name="sqlite.readers"
+        )
 
     @classmethod
     def from_url(cls, url: SplitResult, *, resources: Sequence[object] = ()) -> Self:
@@ -145,8 +188,17 @@ class SQLiteDriver(Driver):
                 f"sqlite://{url.netloc} names a host. A file is sqlite:///app.db, with three slashes; "
                 "with four it is an absolute path."
             )
+        found, _ = take_options(url, kinds_of(PoolOptions) | kinds_of(SQLiteOptions))
+        pool = pool_options({"pool_size": 4, **found})
+        options = SQLiteOptions(
+            **{name: found[name] for name in SQLiteOptions.__struct_fields__ if name in found}
+        )
+        if options.mode not in ("rw", "ro"):
+            raise ConfigError(f"mode={options.mode}: say rw or ro.")
+        if options.synchronous.lower() not in ("off", "normal", "full", "extra"):
+            raise ConfigError(f"synchronous={options.synchronous}: say off, normal, full or extra.")
         path = unquote(url.path.removeprefix("/"))
-        return cls(Path(path) if path else None)
+        return cls(Path(path) if path else None, pool=pool, options=options)
 
     @property
     def dialect(self) -> Dialect:
@@ -158,78 +210,77 @@ class SQLiteDriver(Driver):
         """Whether it is in memory: then there is no way to it but the one connection."""
         return self.path is None
 
+    @property
+    def pools(self) -> dict[str, PoolStats]:
+        """How the one connection for writing is, and those for reading."""
+        if self.path is None:
+            return {"writer": self._writer.stats}
+        return {"writer": self._writer.stats, "readers": self._readers.stats}
+
     async def __aenter__(self) -> Self:
-        self._writer = await self._connect()
-        if self.path is not None:
-            await self._writer.fetch("PRAGMA journal_mode=WAL", ())
+        await self._writer.open()
+        if self.path is None:
+            return self
+        try:
+            if self._options.mode != "ro":
+                async with self._writer.connection() as writer:
+                    await writer.fetch("PRAGMA journal_mode=WAL", ())
+            await self._readers.open()
+        except BaseException:
+            await self._writer.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._readers.close()
-        if self._writer is not None:
-            await self._writer.close()
-            self._writer = None
+        if self.path is not None:
+            await self._readers.close()
+        await self._writer.close()
 
-    @contextlib.asynccontextmanager
-    async def connection(self, *, write: bool) -> AsyncIterator[SQLiteConnection]:
+    def connection(self, *, write: bool) -> Lease[SQLiteConnection]:
         """Take the connection that writes, or one that reads."""
-        if not write and self.path is not None:
-            async with self._readers.connection() as reader:
-                yield reader
-            return
-        async with self._writing:
-            if self._writer is None or self._writer.is_broken:
-                self._writer = await self._connect()
-            yield self._writer
+        pool = self._writer if write or self.path is None else self._readers
+        return pool.connection()
+
+    def lock(self, name: str, timeout: float | None) -> FileLock:
+        """Take a lock on a file beside the database; no connection is kept for it."""
+        return FileLock(self.path, name, timeout, owner=self)
 
     async def _connect(self) -> SQLiteConnection:
-        path = ":memory:" if self.path is None else str(self.path)
+        options = self._options
+        path = ":memory:" if self.path is None else f"file:{quote(str(self.path))}"
+        if self.path is not None:
+            path += "?mode=ro" if options.mode == "ro" else "?mode=rwc"
+        made = aiosqlite.connect(
+            path,
+            uri=self.path is not None,
+            isolation_level=None,
+            timeout=options.busy_timeout,
+            cached_statements=options.statement_cache,
+        )
         try:
-            made = await aiosqlite.connect(path, isolation_level=None, cached_statements=256)
+            _ = await made
+            for pragma in (
+                *_PRAGMAS,
+                f"synchronous={options.synchronous}",
+                f"cache_size={-1024 * options.cache_mb}",
+            ):
+                await made.execute_fetchall(f"PRAGMA {pragma}")
+            for name, (width, function) in FUNCTIONS.items():
+                await made.create_function(name, width, function, deterministic=True)
         except sqlite3.Error as exc:
+            await _end(made)
             raise BackendUnavailableError(
-                f"The SQLite database {path} cannot be opened: {exc}. Does the folder exist, and may "
-                "it be written?"
+                f"The SQLite database {self.path or 'in memory'} cannot be opened: {exc}. Does the "
+                "folder exist, and may it be written?"
             ) from exc
-        for pragma in _PRAGMAS:
-            await made.execute_fetchall(f"PRAGMA {pragma}")
-        for name, (width, function) in FUNCTIONS.items():
-            await made.create_function(name, width, function, deterministic=True)
         return SQLiteConnection(made)
 
 
-@contextlib.contextmanager
-def _errors() -> Any:
-    try:
-        yield
-    except sqlite3.IntegrityError as exc:
-        raise _constraint(exc) from exc
-    except sqlite3.OperationalError as exc:
-        if exc.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise ConflictingTransactionsError(
-                "The SQLite file was locked by another process for too long. Try again."
-            ) from exc
-        raise DatabaseError(f"SQLite: {exc}") from exc
-    except (OverflowError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as exc:
-        raise QueryError(f"A value cannot be bound: {exc}") from exc
-    except sqlite3.Error as exc:
-        raise DatabaseError(f"SQLite: {exc}") from exc
-
-
-_CONSTRAINTS: dict[str, tuple[type[ConstraintError], str]] = {
-    "UNIQUE": (UniqueError, "is taken"),
-    "NOT NULL": (NotNullError, "is missing"),
-    "FOREIGN KEY": (MissingReferenceError, "refers to nothing, or is still referred to"),
-    "CHECK": (CheckError, "breaks a rule"),
-}
-
-
-def _constraint(exc: sqlite3.IntegrityError) -> ConstraintError:
-    found = re.fullmatch(r"(\w+(?: \w+)?) constraint failed(?:: (.*))?", str(exc))
-    kind, detail = found.groups() if found else ("", None)
-    error, message = _CONSTRAINTS.get(kind, (ConstraintError, str(exc)))
-    columns = [each.rpartition(".")[2] for each in (detail or "").split(", ") if "." in each]
-    fields = [FieldError("body", message, pointer=f"/{name}", code=error.code) for name in columns]
-    return error(
-        fields or [FieldError("body", message, pointer="", code=error.code)], constraint=detail
-    )
+async def _end(made: aiosqlite.Connection) -> None:
+    """Wait for the thread of a connection that could not be opened."""
+    with contextlib.suppress(ValueError):
+        await made.close()
+    # It is told to end and not waited for, and would talk to an event loop that may be closed then.
+    thread: threading.Thread = getattr(made, "_thread", threading.current_thread())
+    if thread is not threading.current_thread():
+        await asyncio.to_thread(thread.join, _END)

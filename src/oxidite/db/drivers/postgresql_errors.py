@@ -1,0 +1,108 @@
+"""What asyncpg raises, as our errors."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import asyncpg
+
+from oxidite.db.errors import (
+    CheckError,
+    ConflictingTransactionsError,
+    ConstraintError,
+    DatabaseError,
+    DiskFullError,
+    LockTimeoutError,
+    MissingReferenceError,
+    NotNullError,
+    QueryError,
+    ReadOnlyError,
+    TransactionError,
+    UniqueError,
+)
+from oxidite.errors import BackendTimeoutError, BackendUnavailableError, FieldError, OxiditeError
+
+__all__ = ["translated"]
+
+
+def translated(exc: BaseException, *, is_closed: bool) -> BaseException:
+    """Return our error for one of the driver's, others as they are."""
+    if isinstance(exc, asyncpg.IntegrityConstraintViolationError):
+        return _constraint(exc)
+    for theirs, ours, text in _ERRORS:
+        if isinstance(exc, theirs):
+            made: OxiditeError = ours(text.format(exc) if text else None)
+            return made
+    if not isinstance(exc, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return exc
+    # Of a connection that was closed asyncpg only says that it cannot be used.
+    return (BackendUnavailableError if is_closed else DatabaseError)(f"PostgreSQL: {exc}")
+
+
+_NO_MORE = (
+    "A statement of this transaction has failed, so it takes no other one. Put what may fail into a "
+    "transaction inside of this one, which is a savepoint."
+)
+_ERRORS: tuple[tuple[Any, Any, str | None], ...] = (
+    (asyncpg.DataError, QueryError, "A value does not fit: {}"),
+    (
+        (asyncpg.SerializationError, asyncpg.DeadlockDetectedError),
+        ConflictingTransactionsError,
+        None,
+    ),
+    (asyncpg.LockNotAvailableError, LockTimeoutError, None),
+    (asyncpg.QueryCanceledError, BackendTimeoutError, "PostgreSQL ended the statement: {}"),
+    (asyncpg.DiskFullError, DiskFullError, None),
+    (
+        asyncpg.ReadOnlySQLTransactionError,
+        ReadOnlyError,
+        "PostgreSQL takes no changes here: {}. Is this a replica, or a transaction with read_only=?",
+    ),
+    (
+        asyncpg.InFailedSQLTransactionError,
+        TransactionError,
+        _NO_MORE,
+    ),
+    (
+        (
+            asyncpg.PostgresConnectionError,
+            asyncpg.exceptions.ConnectionDoesNotExistError,
+            asyncpg.OperatorInterventionError,
+            asyncpg.IdleInTransactionSessionTimeoutError,
+            asyncpg.TooManyConnectionsError,
+            # Of its own state: the server has said goodbye in the midst of something.
+            asyncpg.InternalClientError,
+            OSError,
+        ),
+        BackendUnavailableError,
+        "PostgreSQL: {}",
+    ),
+)
+
+_CONSTRAINTS: tuple[tuple[type[Exception], type[ConstraintError], str], ...] = (
+    (asyncpg.UniqueViolationError, UniqueError, "is taken"),
+    (asyncpg.NotNullViolationError, NotNullError, "is missing"),
+    (
+        asyncpg.ForeignKeyViolationError,
+        MissingReferenceError,
+        "refers to nothing, or is still referred to",
+    ),
+    (asyncpg.CheckViolationError, CheckError, "breaks a rule"),
+)
+_KEY = re.compile(r"\(([^)]*)\)=")
+
+
+def _constraint(failed: Exception) -> ConstraintError:
+    exc: Any = failed  # asyncpg sets its attributes from what the server says
+    error, message = ConstraintError, str(exc)
+    for theirs, ours, text in _CONSTRAINTS:
+        if isinstance(failed, theirs):
+            error, message = ours, text
+    found = _KEY.search(exc.detail or "")
+    names = [exc.column_name] if exc.column_name else found.group(1).split(", ") if found else []
+    fields = [FieldError("body", message, pointer=f"/{name}", code=error.code) for name in names]
+    return error(
+        fields or [FieldError("body", message, pointer="", code=error.code)],
+        constraint=exc.constraint_name,
+    )

@@ -1,0 +1,76 @@
+"""What SQLite raises, as our errors."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator
+
+from oxidite.db.errors import (
+    CheckError,
+    ConflictingTransactionsError,
+    ConstraintError,
+    DatabaseError,
+    DiskFullError,
+    MissingReferenceError,
+    NotNullError,
+    QueryError,
+    ReadOnlyError,
+    UniqueError,
+)
+from oxidite.errors import BackendUnavailableError, FieldError
+
+__all__ = ["errors"]
+
+
+@contextlib.contextmanager
+def errors() -> Iterator[None]:
+    """Raise our error for one of SQLite's."""
+    try:
+        yield
+    except sqlite3.IntegrityError as exc:
+        raise _constraint(exc) from exc
+    except (OverflowError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as exc:
+        raise QueryError(f"A value cannot be bound: {exc}") from exc
+    except sqlite3.Error as exc:
+        raise _failed(exc) from exc
+
+
+def _failed(exc: sqlite3.Error) -> Exception:
+    # The lower byte is the kind; the rest says which of it.
+    match getattr(exc, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return ConflictingTransactionsError(
+                "The SQLite file was locked by another process for too long. Try again."
+            )
+        case sqlite3.SQLITE_FULL:
+            return DiskFullError()
+        case sqlite3.SQLITE_READONLY:
+            return ReadOnlyError(
+                "The SQLite file takes no changes: it, or its folder, may not be written, or the URL "
+                "says mode=ro."
+            )
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR:
+            return BackendUnavailableError(f"The SQLite file cannot be read or written: {exc}")
+        case _:
+            return DatabaseError(f"SQLite: {exc}")
+
+
+_CONSTRAINTS: dict[str, tuple[type[ConstraintError], str]] = {
+    "UNIQUE": (UniqueError, "is taken"),
+    "NOT NULL": (NotNullError, "is missing"),
+    "FOREIGN KEY": (MissingReferenceError, "refers to nothing, or is still referred to"),
+    "CHECK": (CheckError, "breaks a rule"),
+}
+
+
+def _constraint(exc: sqlite3.IntegrityError) -> ConstraintError:
+    found = re.fullmatch(r"(\w+(?: \w+)?) constraint failed(?:: (.*))?", str(exc))
+    kind, detail = found.groups() if found else ("", None)
+    error, message = _CONSTRAINTS.get(kind, (ConstraintError, str(exc)))
+    columns = [each.rpartition(".")[2] for each in (detail or "").split(", ") if "." in each]
+    fields = [FieldError("body", message, pointer=f"/{name}", code=error.code) for name in columns]
+    return error(
+        fields or [FieldError("body", message, pointer="", code=error.code)], constraint=detail
+    )
