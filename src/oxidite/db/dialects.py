@@ -18,15 +18,19 @@ class Dialect:
     product: str
     locks_rows: bool
     """Whether single rows are locked (FOR UPDATE); if not, a transaction that writes is alone."""
+    transactional_ddl: bool = False
+    """Whether a transaction undoes changes of the schema too."""
 
 
 SQLITE = Dialect(
     name="sqlite",
     product="SQLite",
     locks_rows=False,
+    transactional_ddl=True,
 )
 POSTGRESQL = Dialect(
     name="postgresql",
     product="PostgreSQL",
     locks_rows=True,
+    transactional_ddl=True,
 )

@@ -6,22 +6,33 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 from __future__ import annotations
 
 import enum
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from oxidite.db.columns import Column
-from oxidite.db.compiler import DIALECTS
-from oxidite.db.dialects import Dialect, DialectName
+from oxidite.db.compiler import DIALECTS, _Writer
+from oxidite.db.dialects import POSTGRESQL, Dialect, DialectName
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions import Expr
 from oxidite.db.kinds import Kind
-from oxidite.db.table import Index, Table
+from oxidite.db.table import SQL, Index, Table
 
-__all__ = ["create_statements", "metadata"]
+__all__ = [
+    "Named",
+    "create_statements",
+    "enum_values",
+    "expression_sql",
+    "index_of",
+    "indexes_of",
+    "metadata",
+]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
@@ -48,7 +59,7 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
             *(_column(each, dialect) for each in table.columns),
             *_checks(table),
         )
-        for index in _indexes(table):
+        for index in indexes_of(table):
             _add_index(made, table, index)
     return found
 
@@ -179,7 +190,18 @@ _RULES: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _indexes(table: Table) -> Sequence[Index]:
+class Named(NamedTuple):
+    """An index by the names of the database: everything that an expression says is SQL."""
+
+    name: str
+    on: tuple[str | SQL, ...]
+    unique: bool
+    where: str | None
+    using: str | None
+
+
+def indexes_of(table: Table) -> Sequence[Index]:
+    """Return the indexes of a table, those of single columns first."""
     own = [
         Index((column.name,), unique=bool(column.rules.get("unique")))
         for column in table.columns
@@ -188,21 +210,84 @@ def _indexes(table: Table) -> Sequence[Index]:
     return [*own, *table.indexes]
 
 
-def _add_index(made: sa.Table, table: Table, index: Index) -> None:
-    columns: list[Any] = []
-    names: list[str] = []
-    for each in index.on:
-        column = each if isinstance(each, Column) else table.by_name.get(str(each))
-        if column is None:
-            raise ModelError(f"{table!r}: an index is on {each!r}, which is none of its columns.")
-        columns.append(made.c[column.column_name])
-        names.append(column.column_name)
-    where: Any = None if index.where is None else sa.text(str(index.where))
-    if table.soft_deletes is not None and index.unique and where is None:
+def index_of(table: Table, index: Index) -> Named:
+    """Return an index as the database is to know it.
+
+    Raises:
+        ModelError: it is on something that is no column.
+    """
+    on = tuple(_indexed(table, each) for each in index.on)
+    where = None
+    if index.where is not None:
+        is_text = isinstance(index.where, str)
+        where = str(index.where) if is_text else expression_sql(index.where, table)
+    elif table.soft_deletes is not None and index.unique:
         # What seems to be deleted takes no name away.
-        where = made.c[table.soft_deletes.column_name].is_(None)
+        where = f"{table.soft_deletes.column_name} IS NULL"
+    words = [each if not isinstance(each, SQL) else "_".join(_WORD.findall(each)) for each in on]
+    name = index.name or f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(words)}"
+    return Named(_short(name), on, index.unique, where, index.using)
+
+
+def _indexed(table: Table, each: str | Expr[Any, Any]) -> str | SQL:
+    if isinstance(each, SQL):
+        return each
+    if isinstance(each, Expr) and not isinstance(each, Column):
+        return SQL(expression_sql(each, table))
+    column = each if isinstance(each, Column) else table.by_name.get(str(each))
+    if column is None:
+        raise ModelError(
+            f"{table!r}: an index is on {each!r}, which is none of its columns. An expression is "
+            f"written as one, such as User.name.lower(), or as SQL({each!r})."
+        )
+    return column.column_name
+
+
+def expression_sql(expr: Any, table: Table) -> str:
+    """Return an expression of a table's columns as SQL, its values written out.
+
+    For what is part of a schema, where nothing can be bound. Never for what a user says.
+    """
+    writer = _Writer(POSTGRESQL)
+    writer.table(table.key, table)
+    values = dict(zip(map("p{}".format, range(len(expr.values))), expr.values, strict=True))
+
+    def literal(element: Any, **_: Any) -> Any:
+        if isinstance(element, sa.BindParameter) and element.key in values:
+            return sa.literal(values[element.key])
+        return None
+
+    written = replacement_traverse(writer.expr(expr), {}, literal)
+    return str(
+        written.compile(
+            dialect=DIALECTS["postgresql"],
+            compile_kwargs={"literal_binds": True, "include_table": False},
+        )
+    )
+
+
+_WORD = re.compile(r"\w+")
+_LONGEST = 63
+"""Characters of a name; PostgreSQL cuts what is longer, MariaDB refuses what is over 64."""
+
+
+def _short(name: str) -> str:
+    """Return a name that every database takes whole: a long one ends in a digest of itself."""
+    if len(name.encode()) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"
+
+
+def _add_index(made: sa.Table, table: Table, index: Index) -> None:
+    found = index_of(table, index)
+    columns = [sa.text(each) if isinstance(each, SQL) else made.c[each] for each in found.on]
     options: dict[str, Any] = {}
-    if where is not None:
+    if found.where is not None:
+        where = sa.text(found.where)
         options = {"sqlite_where": where, "postgresql_where": where}
-    name = index.name or f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(names)}"
-    sa.Index(name, *columns, unique=index.unique, **options)
+    if found.using is not None:
+        options["postgresql_using"] = found.using
+    added = sa.Index(found.name, *columns, unique=found.unique, **options)
+    if added.table is None:  # of expressions alone, which tell SQLAlchemy no table
+        made.append_constraint(added)

@@ -9,9 +9,18 @@ from typing import Any
 from oxidite.db.columns import Column, TableKey
 from oxidite.db.expressions import Condition, Expr
 
-__all__ = ["AnyColumn", "Index", "Table", "index"]
+__all__ = ["SQL", "AnyColumn", "Index", "Table", "index"]
 
 AnyColumn = Column[Any, Any]
+
+
+class SQL(str):
+    """SQL as it stands: of the program, never of a user. ``index(SQL("lower(name)"))``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"SQL({super().__repr__()})"
 
 
 @dataclass(frozen=True, slots=True)
