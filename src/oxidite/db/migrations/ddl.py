@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.schema import AddConstraint
+from sqlalchemy.schema import AddConstraint, CreateColumn
 
 from oxidite.db.compiler import DIALECTS
 from oxidite.db.dialects import Dialect
@@ -275,11 +275,9 @@ class Writer:
         old, new = self.tables(before)[table], self.tables(after)[table]
         column = old.c[name]
         # MariaDB is told everything of a column that it renames.
-        more = (
-            {}
-            if self.dialect.transactional_ddl
-            else {"existing_autoincrement": bool(column.autoincrement)}
-        )
+        more: dict[str, Any] = {}
+        if not self.dialect.transactional_ddl:
+            more["existing_autoincrement"] = bool(column.autoincrement)
         renamed = self.sql(
             lambda op: op.alter_column(
                 table,
@@ -310,14 +308,23 @@ class Writer:
             )
         fill = None if operation.fill is None else literal(operation.fill, spec, self.dialect)
         here = self.quoted(spec.name)
+        old, new = self.tables(before)[table], self.tables(after)[table]
         if self.is_sqlite:
+            if operation.using is None and self._is_written_alike(spec.name, old, new):
+                return []
             value = operation.using or converted(was.type, spec.type, here)
             value = value if fill is None else f"COALESCE({value}, {fill})"
             return self._rebuild(before, after, table, values={spec.name: value})
-        old, new = self.tables(before)[table], self.tables(after)[table]
         statements = self._gone(table, old, new)
         statements += self._alter(operation, old.c[spec.name], new.c[spec.name], fill)
         return statements + self._new(old, new)
+
+    def _is_written_alike(self, name: str, old: sa.Table, new: sa.Table) -> bool:
+        """Whether a change of a column is none in this database, such as that of a text's length."""
+        one, other = (
+            str(CreateColumn(each.c[name]).compile(dialect=self._sa)) for each in (old, new)
+        )
+        return one == other and self.constraints(old) == self.constraints(new)
 
     def _alter(
         self, operation: ChangeColumn, old: sa.Column[Any], new: sa.Column[Any], fill: str | None

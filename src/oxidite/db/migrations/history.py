@@ -58,8 +58,7 @@ class History:
     @classmethod
     def load(cls, folder: Path) -> History:
         """Read the migrations of a folder; there are none if it does not exist."""
-        files = sorted(each for each in folder.glob("*.py") if each.name != "__init__.py")
-        entries = [_load(each) for each in files]
+        entries = load_entries(folder)
         _check_order(entries)
         _check_head(folder, entries)
         return cls(folder, entries)
@@ -98,6 +97,12 @@ class History:
                 break
             schema = after(each, schema)
         return schema
+
+
+def load_entries(folder: Path) -> list[Entry]:
+    """Read the files of a folder, in the order of their names, whether or not they fit together."""
+    files = sorted(each for each in folder.glob("*.py") if each.name != "__init__.py")
+    return [_load(each) for each in files]
 
 
 def after(entry: Entry, schema: Schema) -> Schema:

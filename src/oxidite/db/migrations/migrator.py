@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from oxidite.clock import perf
 from oxidite.db.base import Connection
 from oxidite.db.database import Database
 from oxidite.db.dialects import Dialect
@@ -204,8 +205,9 @@ class Migrator:
             for entry, row in chosen:
                 self._began(entry)
                 schema = after(entry, self.history.schema(before=entry))
+                started = perf()
                 await runner.down(entry, schema, row)
-                self._ended(entry, 0)
+                self._ended(entry, round((perf() - started) * 1000))
         return [row for _, row in chosen]
 
     def _chosen(

@@ -7,6 +7,7 @@ that. Each of these can be written into a file and read from there: ``repr`` is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
@@ -29,7 +30,7 @@ from oxidite.db.kinds import (
 )
 from oxidite.db.table import SQL, Index, Table
 
-__all__ = ["NOW", "Bound", "ColumnSpec", "IndexSpec", "TableSpec", "column", "index"]
+__all__ = ["NOW", "Bound", "ColumnSpec", "IndexSpec", "TableSpec", "code", "column", "index"]
 
 Bound: TypeAlias = int | float | str
 """What a check compares with."""
@@ -123,9 +124,9 @@ class ColumnSpec:
         return Column(table, self.name, self.kind, declared, nullable=self.nullable)
 
     def __repr__(self) -> str:
-        words = [repr(self.name), repr(self.type)]
+        words = [code(self.name), code(self.type)]
         words += [
-            f"{name}={value!r}"
+            f"{name}={code(value)}"
             for name, value in ((each, getattr(self, each)) for each in _SHOWN)
             if value != _USUAL[name]
         ]
@@ -163,6 +164,25 @@ class ColumnSpec:
             },
             comment=rules.get("comment"),
         )
+
+
+def code(value: object) -> str:
+    """Return a value as it stands in a file."""
+    match value:
+        case SQL():
+            return f"SQL({code(str(value))})"
+        case str():
+            # JSON's text is Python's, with double quotes.
+            return json.dumps(value, ensure_ascii=False)
+        case tuple():
+            inside = ", ".join(map(code, value))
+            return f"({inside},)" if len(value) == 1 else f"({inside})"
+        case list():
+            return f"[{', '.join(map(code, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{code(k)}: {code(v)}' for k, v in value.items())}}}"
+        case _:
+            return repr(value)
 
 
 _SHOWN = (
@@ -269,17 +289,17 @@ class IndexSpec:
 
     def arguments(self) -> str:
         """Return what stands in a file after its name."""
-        words = [repr(list(self.on))]
+        words = [code(list(self.on))]
         words += ["unique=True"] if self.unique else []
         words += [
-            f"{name}={value!r}"
+            f"{name}={code(value)}"
             for name, value in (("where", self.where), ("using", self.using))
             if value is not None
         ]
         return ", ".join(words)
 
     def __repr__(self) -> str:
-        return f"index({self.name!r}, {self.arguments()})"
+        return f"index({code(self.name)}, {self.arguments()})"
 
 
 def index(
