@@ -9,6 +9,7 @@ import click
 
 from oxidite.cli.commands import Command
 from oxidite.cli.console import bold, dim, say
+from oxidite.cli.database.behind import check_schema
 from oxidite.cli.options import (
     Environment,
     app_argument,
@@ -54,6 +55,7 @@ __all__ = ["serve"]
     help="How the server talks to the application.  [rsgi if every answer is known to be complete]",
 )
 @click.option("--access-log", is_flag=True, help="Write a line for each request.")
+@click.option("--allow-pending", is_flag=True, help="Serve although migrations are pending.")
 @limit_options
 @tls_options
 def serve(
@@ -65,11 +67,13 @@ def serve(
     server: str | None,
     interface: str,
     access_log: bool,
+    allow_pending: bool,
     **others: Unpack[Others],
 ) -> int:
     """Serve the application in production.
 
-    Without OXIDITE_ENV it is production. SIGTERM ends it: requests may finish first.
+    Without OXIDITE_ENV it is production. SIGTERM ends it: requests may finish first. It does not start
+    while migrations of its database are pending.
 
     Examples:
       oxidite serve
@@ -90,7 +94,9 @@ def serve(
         **limits_of(others, environment.web_concurrency),
     )
     wanted = None if interface == "auto" else cast("Interface", interface)
-    return run(target(app), choose_server(server), settings, wanted)
+    where = target(app)
+    check_schema(where, allow_pending=allow_pending)
+    return run(where, choose_server(server), settings, wanted)
 
 
 def run(where: Target, server: Server, settings: Settings, wanted: Interface | None = None) -> int:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import click
 
 from oxidite.app import Oxidite
+from oxidite.cli.database.folder import migrations_folder
 from oxidite.cli.locate import tool_table
 from oxidite.cli.options import load_app
 from oxidite.config import environment
@@ -32,8 +33,6 @@ __all__ = [
 
 C = TypeVar("C", bound=Callable[..., object])
 T = TypeVar("T")
-
-_FOLDER = "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +75,10 @@ def find_project(app: str | None, database: str | None) -> Project:
             f"This is a {type(found).__name__}: only an Oxidite application has databases."
         )
     directory = Path.cwd()
-    table = tool_table(directory)
-    for each in _words(table.get("models", []), "models"):
+    for each in _words(tool_table(directory).get("models", []), "models"):
         importlib.import_module(each)
     chosen = _chosen(databases_of(found), database)
-    said = table.get("migrations", _FOLDER)
-    if not isinstance(said, str):
-        raise ConfigError('pyproject.toml: [tool.oxidite] migrations is text such as "migrations".')
-    folder = directory / said
+    folder = migrations_folder(directory)
     return Project(found, chosen, folder / chosen.name if chosen.name else folder)
 
 

@@ -361,6 +361,12 @@ class TableSpec:
         """Return what a model says of its table."""
         from oxidite.db.schema import index_of, indexes_of
 
+        names = [index_of(table, each).name for each in indexes_of(table)]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ModelError(
+                f"{table!r}: two indexes are named {twice!r}. Give one of them a name: index(…, name=…)."
+            )
         return cls(
             name=table.name,
             columns=tuple(map(ColumnSpec.of, table.columns)),
