@@ -55,7 +55,8 @@ class Writer:
     """Writes for one kind of database.
 
     ``live`` says what a rebuild of a table of SQLite has to keep that no history knows of.
-    ``concurrently=False`` makes every index at once, for a database that nobody uses.
+    ``concurrently=False`` makes every index at once, for a database that nobody uses. ``apart`` makes a
+    step of each statement; never on SQLite, where a table is made anew by several.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class Writer:
         *,
         live: Mapping[str, Live] | None = None,
         concurrently: bool = True,
+        apart: bool = False,
     ) -> None:
+        self._apart = apart or not dialect.transactional_ddl
         self.dialect = dialect
         self.is_sqlite: bool = dialect.name == "sqlite"
         self.is_postgresql: bool = dialect.name == "postgresql"
@@ -106,7 +109,11 @@ class Writer:
                 statements = self._write(operation, before, after)
         if not statements:
             return []
-        if transactional and self.dialect.transactional_ddl:
+        if not isinstance(operation, Execute) and not transactional:
+            # An index made concurrently, after what an interrupted attempt has left was dropped: both
+            # are done again if need be.
+            return [Step(operation, tuple(statements), transactional=False)]
+        if transactional and not self._apart:
             return [Step(operation, tuple(statements))]
         return [Step(operation, (each,), transactional) for each in statements]
 

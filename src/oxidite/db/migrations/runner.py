@@ -63,7 +63,7 @@ class Runner:
         Raises:
             MigrationFailedError: it did not run to its end.
         """
-        steps, _ = await self._steps(entry.migration.forth(), schema)
+        steps = await self._steps(entry, entry.migration.forth(), schema)
         started = perf()
         begun = row or Applied(entry.id, entry.name, entry.checksum, batch, moment(), 0, "up")
         if row is None and self._is_whole(entry, steps):
@@ -90,7 +90,7 @@ class Runner:
         Raises:
             MigrationFailedError: it did not run to its end.
         """
-        steps, _ = await self._steps(entry.migration.back(), schema)
+        steps = await self._steps(entry, entry.migration.back(), schema)
         if row.is_done and self._is_whole(entry, steps):
             await self._whole(entry, steps, row, perf(), forget=True)
             return
@@ -100,17 +100,19 @@ class Runner:
         await self._tracking.delete(entry.id)
 
     async def _steps(
-        self, operations: Sequence[Operation], schema: Schema
-    ) -> tuple[list[Step], Schema]:
+        self, entry: Entry, operations: Sequence[Operation], schema: Schema
+    ) -> list[Step]:
         live = await look_at(self._connection) if self._dialect.name == "sqlite" else {}
-        return Writer(self._dialect, live=live).write(operations, schema)
+        writer = Writer(self._dialect, live=live, apart=self._is_apart(entry))
+        return writer.write(operations, schema)[0]
+
+    def _is_apart(self, entry: Entry) -> bool:
+        """Whether each statement is run by itself."""
+        is_asked = not entry.migration.transactional and self._dialect.name != "sqlite"
+        return is_asked or not self._dialect.transactional_ddl
 
     def _is_whole(self, entry: Entry, steps: Sequence[Step]) -> bool:
-        return (
-            self._dialect.transactional_ddl
-            and entry.migration.transactional
-            and all(each.transactional for each in steps)
-        )
+        return not self._is_apart(entry) and all(each.transactional for each in steps)
 
     # As a whole.
 
@@ -176,7 +178,10 @@ class Runner:
         key = None if noted is None else noted.key
         is_first = row.position > 0 or noted is not None
 
-        for is_together, group in groupby(steps[position:], self._is_together):
+        def is_together_with_others(step: Step) -> bool:
+            return step.transactional and not self._is_apart(entry)
+
+        for is_together, group in groupby(steps[position:], is_together_with_others):
             if is_together:
                 position = await self._together(entry, list(group), steps, position, row)
                 continue
@@ -190,9 +195,6 @@ class Runner:
                 is_first = False
                 position += 1
                 await self._note(row, steps, position)
-
-    def _is_together(self, step: Step) -> bool:
-        return step.transactional and self._dialect.transactional_ddl
 
     async def _together(
         self,
@@ -240,7 +242,7 @@ class Runner:
             await run.run(key, keep, lambda rows: self._told(Progress(entry, rows=rows)))
         except DatabaseError as exc:
             raise MigrationFailedError(
-                f"{entry.name}: the backfill of {backfill.table} stopped: {exc.message}\n"
+                f"{entry.name}: the backfill of {backfill.table} stopped: {_text(exc)}\n"
                 "The batches before stay done; `oxidite db up` goes on after them."
             ) from exc
 
@@ -265,7 +267,7 @@ class Runner:
                 if _is_lock(exc):
                     raise
                 raise MigrationFailedError(
-                    f"{entry.name} failed: {exc.message}\n\n    {_indented(sql)}\n\n{left}"
+                    f"{entry.name} failed: {_text(exc)}\n\n    {_indented(sql)}\n\n{left}"
                 ) from exc
 
     async def _check_references(self, entry: Entry) -> None:
@@ -305,6 +307,11 @@ def _left(steps: Sequence[Step], position: int) -> str:
         return f"Nothing of it was done. {again}"
     listed = "\n".join(f"    {_indented(each)}" for each in done)
     return f"These stay done, as the database cannot undo them:\n\n{listed}\n\n{again}"
+
+
+def _text(exc: DatabaseError) -> str:
+    # What a refused row says to a user of the application says little to whoever migrates.
+    return str(exc.__cause__) if isinstance(exc, ConstraintError) else exc.message
 
 
 def _indented(sql: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from oxidite.db.base import Connection
 from oxidite.db.database import Database
+from oxidite.db.errors import DatabaseError
 from oxidite.db.migrations.lock import MigrationLock, migration_lock
 
 __all__ = ["session"]
@@ -44,6 +45,10 @@ async def session(
 async def _set_timeout(connection: Connection, dialect: str, seconds: float) -> None:
     if dialect == "postgresql":
         await connection.run(f"SET lock_timeout = '{int(seconds * 1000)}ms'", ())
+        # Before PostgreSQL 14 the server does not know it; there a statement whose process was killed
+        # goes on to its end, and holds its locks until then.
+        with contextlib.suppress(DatabaseError):
+            await connection.run("SET client_connection_check_interval = '1s'", ())
         return
     whole = max(1, round(seconds))
     await connection.run(
