@@ -117,9 +117,20 @@ def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
         case "enum":
             return sa.String(max(map(len, enum_values(kind))))
         case "array" if dialect == "postgresql" and kind.element is not None:
-            return postgresql.ARRAY(_TYPES[kind.element.name, dialect]())
+            return postgresql.ARRAY(_element(kind.element, dialect))
         case "array":
             return _TYPES["json", dialect]()
+        case _:
+            return _TYPES[kind.name, dialect]()
+
+
+def _element(kind: Kind, dialect: DialectName) -> sa.types.TypeEngine[Any]:
+    """Return the type of what is in an array: nothing limits its size."""
+    match kind.name:
+        case "text" | "enum":
+            return sa.Text()
+        case "decimal":
+            return sa.Numeric()
         case _:
             return _TYPES[kind.name, dialect]()
 

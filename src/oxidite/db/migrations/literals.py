@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from oxidite.db.dialects import Dialect
+from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.operations import Fill
 from oxidite.db.migrations.specs import NOW, ColumnSpec
 
@@ -21,10 +24,23 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         return repr(value)
     if isinstance(value, int | float) and column.type == "decimal" and dialect.name != "sqlite":
         return repr(value)
+    if column.type in ("bytes", "uuid"):
+        return _binary(str(value), column, dialect)
     text = str(value).replace("'", "''")
     if dialect.name not in ("sqlite", "postgresql"):
         text = text.replace("\\", "\\\\")
     return f"'{text}'"
+
+
+def _binary(value: str, column: ColumnSpec, dialect: Dialect) -> str:
+    is_uuid = column.type == "uuid"
+    try:
+        written = UUID(value).hex if is_uuid else value.encode().hex()
+    except ValueError:
+        raise MigrationError(f"{value!r} is no UUID, to fill {column.name} with.") from None
+    if dialect.name == "postgresql":
+        return f"'{UUID(written)}'" if is_uuid else f"'\\x{written}'"
+    return f"X'{written}'"
 
 
 _NOW = {

@@ -57,7 +57,7 @@ async def test_a_failing_statement_leaves_the_schema_as_it_was(
     )
     migrator = Migrator(db, write_history(tmp_path / "m", USERS, broken))
 
-    with pytest.raises(MigrationFailedError, match="0002_broken failed: .*nowhere") as failed:
+    with pytest.raises(MigrationFailedError, match=r"0002_broken failed: .*nowhere") as failed:
         await migrator.up()
 
     assert "Nothing of it was done." in failed.value.message
@@ -159,7 +159,7 @@ async def test_tables_that_are_others_are_not_adopted(db: Database, tmp_path: Pa
     await fetch(db, "CREATE TABLE users (id INTEGER PRIMARY KEY)")
     migrator = Migrator(db, write_history(tmp_path / "m", USERS))
 
-    with pytest.raises(MigrationError, match="column users.name is missing"):
+    with pytest.raises(MigrationError, match=r"column users\.name is missing"):
         await migrator.up()
 
 
@@ -446,16 +446,16 @@ async def test_a_table_that_is_in_use_is_tried_again(db: Database, tmp_path: Pat
     migrator = Migrator(db, history, lock_timeout=0.2, told=told)
     await migrator.up(to="0001")
 
+    held = asyncio.Event()
+
     async def hold() -> None:
         async with db.transaction() as transaction, transaction.statement() as connection:
             await connection.run("LOCK TABLE users IN ACCESS SHARE MODE", ())
+            held.set()
             await free.wait()
 
     holder = asyncio.ensure_future(hold())
-    while not holder.done() and not await fetch(
-        db, "SELECT 1 FROM pg_locks WHERE relation = 'users'::regclass AND granted"
-    ):
-        await asyncio.sleep(0.01)
+    await held.wait()
     await migrator.up()
     await holder
 
