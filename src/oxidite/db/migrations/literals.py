@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import msgspec
+
 from oxidite.db.dialects import Dialect
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.operations import Fill
-from oxidite.db.migrations.specs import NOW, ColumnSpec
+from oxidite.db.migrations.specs import NOW, ColumnSpec, code
 
 __all__ = ["converted", "literal"]
 
@@ -18,6 +20,9 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         return "NULL"
     if value == NOW and column.type == "datetime":
         return _NOW.get(dialect.name, "CURRENT_TIMESTAMP(6)")
+    if column.type == "interval" and isinstance(value, int | float):
+        is_postgresql = dialect.name == "postgresql"
+        return f"'{value} seconds'" if is_postgresql else str(round(value * 1_000_000))
     if isinstance(value, bool):
         return str(value).lower() if dialect.name == "postgresql" else str(int(value))
     if isinstance(value, int | float) and column.type in ("integer", "float", "boolean"):
@@ -26,10 +31,19 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         return repr(value)
     if column.type in ("bytes", "uuid"):
         return _binary(str(value), column, dialect)
-    text = str(value).replace("'", "''")
+    text = str(value)
+    if column.type == "array" and dialect.name == "postgresql":
+        text = _array(text)
+    text = text.replace("'", "''")
     if dialect.name not in ("sqlite", "postgresql"):
         text = text.replace("\\", "\\\\")
     return f"'{text}'"
+
+
+def _array(text: str) -> str:
+    """Return a list in JSON as PostgreSQL writes an array."""
+    items = msgspec.json.decode(text, type=list[object])
+    return f"{{{','.join(code(str(each)) for each in items)}}}"
 
 
 def _binary(value: str, column: ColumnSpec, dialect: Dialect) -> str:

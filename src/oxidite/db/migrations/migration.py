@@ -59,7 +59,11 @@ class Ops:
     # Columns.
 
     def add_column(self, table: str, column: ColumnSpec, *, fill: Fill = None) -> None:
-        """Add a column. Rows that are there get ``fill``, ``NOW`` being the time of the migration."""
+        """Add a column; the rows that are there get ``fill``.
+
+        That is a number, a text or a truth; ``NOW`` for the time of the migration, seconds for an
+        interval, JSON for what is stored as it and for arrays, and ISO 8601 for dates.
+        """
         self.noted.append(AddColumn(table, column, fill))
 
     def drop_column(self, table: str, name: str) -> None:

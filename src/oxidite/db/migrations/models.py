@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from msgspec import UNSET
 
@@ -82,21 +83,30 @@ def fills_of(tables: Iterable[Table]) -> dict[str, Fill]:
 
 def _fill(column: Column[Any, Any]) -> Fill:
     declared, kind = column.declared, column.kind
+    is_json = kind.name in ("json", "array")
     if declared.default_factory is not None:
         if kind.type is datetime:
             return NOW
         # A key of its own for each row is no value for all of them.
-        return _written(declared.default_factory(), is_json=True) if kind.name == "json" else None
+        return _written(declared.default_factory(), is_json=True) if is_json else None
     if declared.default is UNSET or declared.default is None:
         return None
-    return _written(declared.default, is_json=kind.name in ("json", "array"))
+    return _written(declared.default, is_json=is_json)
 
 
 def _written(value: object, *, is_json: bool) -> Fill:
     if is_json:
         return encode_json(value).decode()
-    if isinstance(value, enum.Enum):
-        value = value.value
-    if isinstance(value, Decimal):
-        return str(value)
-    return value if isinstance(value, bool | int | float | str) else None
+    match value:
+        case enum.Enum():
+            return _written(value.value, is_json=False)
+        case bool() | int() | float() | str():
+            return value
+        case timedelta():
+            return value.total_seconds()
+        case date() | time():
+            return value.isoformat()
+        case Decimal() | UUID():
+            return str(value)
+        case _:
+            return None

@@ -81,7 +81,9 @@ _NOTHING: dict[str, Fill] = {
     "date": "1970-01-01",
     "time": "00:00:00",
     "json": "null",
-    "array": None,
+    "array": "[]",
+    "interval": 0,
+    "bytes": "",
 }
 
 
