@@ -48,10 +48,11 @@ from oxidite.db.statements import (
     Statement,
     UpdateStatement,
 )
-from oxidite.db.table import AnyColumn, Index, Table, index
+from oxidite.db.table import SQL, AnyColumn, Index, Table, index
 from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
 
 __all__ = [
+    "SQL",
     "AnyColumn",
     "AnyExpr",
     "CheckError",

@@ -23,14 +23,19 @@ from oxidite.db.migrations.errors import (
     QuestionError,
 )
 from oxidite.db.migrations.history import Entry, History
+from oxidite.db.migrations.lock import LockTimeoutError
 from oxidite.db.migrations.migration import Migration, Ops
-from oxidite.db.migrations.operations import Fill
+from oxidite.db.migrations.migrator import Line, Migrator, Planned, Standing
+from oxidite.db.migrations.operations import Fill, Operation, Schema
+from oxidite.db.migrations.runner import Progress
+from oxidite.db.migrations.tracking import Applied
 from oxidite.db.migrations.specs import NOW, Bound, ColumnSpec, IndexSpec, TableSpec, column, index
 from oxidite.db.table import SQL
 
 __all__ = [
     "NOW",
     "SQL",
+    "Applied",
     "Bound",
     "ColumnSpec",
     "Entry",
@@ -38,12 +43,20 @@ __all__ = [
     "History",
     "HistoryError",
     "IndexSpec",
+    "Line",
+    "LockTimeoutError",
     "Migration",
     "MigrationError",
     "MigrationFailedError",
+    "Migrator",
+    "Operation",
     "Ops",
     "PendingMigrationsError",
+    "Planned",
+    "Progress",
     "QuestionError",
+    "Schema",
+    "Standing",
     "TableSpec",
     "column",
     "index",

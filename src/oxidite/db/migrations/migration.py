@@ -143,9 +143,6 @@ class Ops:
         self.noted.append(Backfill(table, dict(values), where, batch, pause))
 
 
-Step = Callable[[Ops], object]
-
-
 class Migration:
     """One step of the history of a schema.
 
@@ -157,15 +154,15 @@ class Migration:
         self.id: str = id
         self.after: str | None = after
         self.transactional: bool = transactional
-        self._up: Step | None = None
-        self._down: Step | None = None
+        self._up: Callable[[Ops], object] | None = None
+        self._down: Callable[[Ops], object] | None = None
 
-    def up(self, function: Step) -> Step:
+    def up(self, function: Callable[[Ops], object]) -> Callable[[Ops], object]:
         """Take a function as the way forth."""
         self._up = function
         return function
 
-    def down(self, function: Step) -> Step:
+    def down(self, function: Callable[[Ops], object]) -> Callable[[Ops], object]:
         """Take a function as the way back."""
         self._down = function
         return function
@@ -191,7 +188,7 @@ class Migration:
         """
         return self._noted(self._down, "down")
 
-    def _noted(self, function: Step | None, name: str) -> list[Operation]:
+    def _noted(self, function: Callable[[Ops], object] | None, name: str) -> list[Operation]:
         if function is None:
             raise MigrationError(
                 f"The migration {self.id} has no {name}: write `@migration.{name}` above a function."

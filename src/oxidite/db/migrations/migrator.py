@@ -15,7 +15,7 @@ from oxidite.db.migrations.errors import HistoryError, MigrationError, PendingMi
 from oxidite.db.migrations.history import Entry, History, after, by_id
 from oxidite.db.migrations.lock import MigrationLock
 from oxidite.db.migrations.operations import CreateTable, Schema
-from oxidite.db.migrations.runner import Runner, Told
+from oxidite.db.migrations.runner import Progress, Runner
 from oxidite.db.migrations.session import session
 from oxidite.db.migrations.tracking import Applied, Tracking, moment
 
@@ -60,7 +60,7 @@ class Migrator:
         *,
         lock_timeout: float = 5.0,
         wait: float = 600.0,
-        told: Told = lambda _: None,
+        told: Callable[[Progress], object] = lambda _: None,
         began: Callable[[Entry], object] = lambda _: None,
         ended: Callable[[Entry, int], object] = lambda *_: None,
         waiting: Callable[[], object] | None = None,

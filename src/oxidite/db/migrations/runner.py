@@ -23,7 +23,7 @@ from oxidite.db.migrations.rebuild import look_at
 from oxidite.db.migrations.tracking import Applied, Tracking, moment
 from oxidite.errors import OxiditeError
 
-__all__ = ["Progress", "Runner", "Told"]
+__all__ = ["Progress", "Runner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,6 @@ class Progress:
     entry: Entry
     rows: int | None = None
     again: str | None = None
-
-
-Told = Callable[[Progress], object]
 
 
 class Noted(msgspec.Struct, frozen=True):
@@ -50,7 +47,11 @@ class Runner:
     """Runs single migrations on a connection that is locked."""
 
     def __init__(
-        self, connection: Connection, dialect: Dialect, *, told: Told = lambda _: None
+        self,
+        connection: Connection,
+        dialect: Dialect,
+        *,
+        told: Callable[[Progress], object] = lambda _: None,
     ) -> None:
         self._connection = connection
         self._dialect = dialect

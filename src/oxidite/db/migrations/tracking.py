@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from oxidite.clock import now
 from oxidite.db.base import Connection
@@ -17,8 +17,6 @@ from oxidite.db.dialects import Dialect
 __all__ = ["TABLE", "Applied", "Tracking"]
 
 TABLE = "oxidite_migrations"
-
-State: TypeAlias = Literal["done", "up", "down"]
 
 _COLUMNS = (
     "id",
@@ -56,7 +54,7 @@ class Applied:
     applied_at: str
     """When, in UTC, as ISO 8601."""
     took_ms: int
-    state: State = "done"
+    state: Literal["done", "up", "down"] = "done"
     """Done, or on its way ``up`` or ``down``."""
     position: int = 0
     """How many of its steps are done, if it is not finished."""
