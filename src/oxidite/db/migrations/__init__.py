@@ -28,8 +28,8 @@ from oxidite.db.migrations.migration import Migration, Ops
 from oxidite.db.migrations.migrator import Line, Migrator, Planned, Standing
 from oxidite.db.migrations.operations import Fill, Operation, Schema
 from oxidite.db.migrations.runner import Progress
-from oxidite.db.migrations.tracking import Applied
 from oxidite.db.migrations.specs import NOW, Bound, ColumnSpec, IndexSpec, TableSpec, column, index
+from oxidite.db.migrations.tracking import Applied
 from oxidite.db.table import SQL
 
 __all__ = [

@@ -182,9 +182,11 @@ class Writer:
         statements: list[str] = []
         for each in sorted(old):
             if new.get(each) != old[each]:
-                kind = kinds[each]
-                statements += self.sql(lambda op, each=each, kind=kind: op.drop_constraint(each, name, type_=kind))  # type: ignore[misc]  # fmt: skip
+                statements += self._drop_constraint(name, each, kinds[each])
         return statements
+
+    def _drop_constraint(self, table: str, name: str, kind: str) -> list[str]:
+        return self.sql(lambda op: op.drop_constraint(name, table, type_=kind))
 
     def _new(self, before: sa.Table, after: sa.Table) -> list[str]:
         """Return what adds the constraints of a table that were not there, or others."""
@@ -267,7 +269,7 @@ class Writer:
         indexes = [each for each in old.indexes if each.name not in {x.name for x in new.indexes}]
         statements: list[str] = []
         for each in sorted(indexes, key=lambda one: str(one.name)):
-            statements += self.sql(lambda op, each=each: op.impl.drop_index(each))  # type: ignore[misc]  # mypy takes the default for a second parameter
+            statements += self._drop(each)
         if self.is_sqlite and (old.c[name].primary_key or self._gone_names(old, new)):
             return statements + self._rebuild(before, after, table)
         if not self.is_sqlite:
@@ -396,6 +398,9 @@ class Writer:
             *self.sql(lambda op: op.impl.drop_index(gone)),
             *self.sql(lambda op: op.impl.create_index(made)),
         ]
+
+    def _drop(self, index: sa.Index) -> list[str]:
+        return self.sql(lambda op: op.impl.drop_index(index))
 
     def _index(self, schema: Schema, table: str, name: str) -> sa.Index:
         return next(each for each in self.tables(schema)[table].indexes if each.name == name)
