@@ -20,6 +20,8 @@ class Dialect:
     """Whether single rows are locked (FOR UPDATE); if not, a transaction that writes is alone."""
     transactional_ddl: bool = False
     """Whether a transaction undoes changes of the schema too."""
+    expression_indexes: bool = False
+    """Whether an index may be over expressions."""
 
 
 SQLITE = Dialect(
@@ -27,10 +29,12 @@ SQLITE = Dialect(
     product="SQLite",
     locks_rows=False,
     transactional_ddl=True,
+    expression_indexes=True,
 )
 POSTGRESQL = Dialect(
     name="postgresql",
     product="PostgreSQL",
     locks_rows=True,
     transactional_ddl=True,
+    expression_indexes=True,
 )

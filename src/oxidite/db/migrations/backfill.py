@@ -60,9 +60,7 @@ class BackfillRun:
         self._backfill = backfill
         self._quote = DIALECTS[dialect.name].identifier_preparer.quote
         self._key = self._quote(next(each.name for each in table.columns if each.primary_key))
-        self._marks = {"sqlite": ("?", "?"), "postgresql": ("$1", "$2")}.get(
-            dialect.name, ("%s", "%s")
-        )
+        self._marks = ("$1", "$2") if dialect.name == "postgresql" else ("?", "?")
 
     async def run(
         self,

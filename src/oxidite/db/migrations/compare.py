@@ -43,11 +43,12 @@ class _Opened:
 @contextlib.asynccontextmanager
 async def opened(connection: Connection, dialect: Dialect) -> AsyncIterator[AsyncConnection]:
     """Have SQLAlchemy use a connection; its transactions are not touched."""
-    raw = connection._connection  # type: ignore[attr-defined]  # noqa: SLF001 - that of the driver
+    raw = getattr(connection, "_connection", None)
+    own = await _opened_apart(connection) if raw is None else None
     engine = create_async_engine(
         _URLS.get(dialect.name, _OTHER_URL),
         # Not called by SQLAlchemy as a coroutine function: what it returns is awaited.
-        async_creator=lambda *_, **__: _Opened(raw),
+        async_creator=lambda *_, **__: _Opened(own or raw),
         poolclass=StaticPool,
         isolation_level="AUTOCOMMIT",
     )
@@ -57,8 +58,32 @@ async def opened(connection: Connection, dialect: Dialect) -> AsyncIterator[Asyn
     finally:
         # The connection is not SQLAlchemy's to close; what it has set there ends with the session.
         engine.sync_engine.pool.__dict__.clear()
+        if own is not None:
+            own.close()
         if dialect.name != "sqlite":
             connection.is_broken = True
+
+
+async def _opened_apart(connection: Connection) -> Any:
+    """Open a connection of aiomysql's own to the database of one of ours, which is not one of them.
+
+    Nothing is missed there: MariaDB commits each change of the schema at once.
+    """
+    import aiomysql  # type: ignore[import-untyped,unused-ignore]  # it has no types
+
+    wire: Any = connection._wire  # type: ignore[attr-defined]  # noqa: SLF001 - that of the driver
+    name = await connection.fetch("SELECT DATABASE()", ())
+    return await aiomysql.connect(
+        host=wire.host,
+        port=wire.port,
+        user=wire.user,
+        password=wire._password,  # noqa: SLF001 - it has no other name
+        unix_socket=wire.unix_socket,
+        ssl=wire._ssl_context,  # noqa: SLF001 - it has no other name
+        db=name[0][0],
+        charset="utf8mb4",
+        autocommit=True,
+    )
 
 
 async def differences(

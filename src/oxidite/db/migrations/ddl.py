@@ -36,6 +36,7 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.rebuild import Live, Rebuild, unknown
+from oxidite.db.migrations.specs import IndexSpec
 from oxidite.db.schema import metadata
 
 __all__ = ["Step", "Writer"]
@@ -100,10 +101,10 @@ class Writer:
                 statements = [operation.sql] if is_ours else []
                 transactional = operation.transactional
             case CreateIndex():
-                statements = self._create_index(operation, after)
+                statements = self._create_index(operation, before, after)
                 transactional = not (operation.concurrently and self._concurrently)
             case DropIndex():
-                statements = self._drop_index(operation, before)
+                statements = self._drop_index(operation, before, after)
                 transactional = not (operation.concurrently and self._concurrently)
             case _:
                 statements = self._write(operation, before, after)
@@ -120,6 +121,8 @@ class Writer:
     def _write(self, operation: Operation, before: Schema, after: Schema) -> list[str]:
         match operation:
             case CreateTable():
+                for each in operation.table.indexes:
+                    self._check_index(operation.table.name, each)
                 made = self.tables(after)[operation.table.name]
                 return self.sql(lambda op: op.impl.create_table(made))
             case DropTable():
@@ -371,32 +374,75 @@ class Writer:
 
     # Indexes.
 
-    def _create_index(self, operation: CreateIndex, after: Schema) -> list[str]:
+    def _create_index(self, operation: CreateIndex, before: Schema, after: Schema) -> list[str]:
+        self._check_index(operation.table, operation.index)
         made = self._index(after, operation.table, operation.index.name)
         if operation.concurrently and self._concurrently:
             made.dialect_options["postgresql"]["concurrently"] = True
             # What an interrupted one left is no good: it is not used, and still has to be written.
             gone = f"DROP INDEX CONCURRENTLY IF EXISTS {self.quoted(str(made.name))}"
             return [gone, *self.sql(lambda op: op.impl.create_index(made))]
-        return self.sql(lambda op: op.impl.create_index(made))
+        extra = self._extra(after, before, operation.table)
+        return [
+            *self.sql(lambda op: [op.impl.add_column(operation.table, each) for each in extra]),
+            *self.sql(lambda op: op.impl.create_index(made)),
+        ]
 
-    def _drop_index(self, operation: DropIndex, before: Schema) -> list[str]:
+    def _check_index(self, table: str, index: IndexSpec) -> None:
+        if len(index.columns) < len(index.on) and not self.dialect.expression_indexes:
+            raise MigrationError(
+                f"{self.dialect.product} has no indexes over expressions, and {index.name} of {table} is "
+                "one. Keep the value in a column of its own, and make the index over that."
+            )
+
+    def _drop_index(self, operation: DropIndex, before: Schema, after: Schema) -> list[str]:
         gone = self._index(before, operation.table, operation.name)
         if operation.concurrently and self._concurrently:
             return [f"DROP INDEX CONCURRENTLY IF EXISTS {self.quoted(operation.name)}"]
-        return self.sql(lambda op: op.impl.drop_index(gone))
+        extra = self._extra(before, after, operation.table)
+        held = self._held(operation, before, after)
+        return [
+            *(
+                sql
+                for name in held
+                for sql in self._drop_constraint(operation.table, name, "foreignkey")
+            ),
+            *self._drop(gone),
+            *held.values(),
+            *self.sql(lambda op: [op.impl.drop_column(operation.table, each) for each in extra]),
+        ]
+
+    def _held(self, operation: DropIndex, before: Schema, after: Schema) -> dict[str, str]:
+        """Return the foreign keys that MariaDB needs an index for: it makes one of its own for them."""
+        index = before[operation.table].find_index(operation.name)
+        if self.dialect.transactional_ddl or index is None or not index.columns:
+            return {}
+        table = self.tables(after)[operation.table]
+        names = [
+            str(each.name)
+            for each in table.foreign_key_constraints
+            if next(iter(each.columns)).name == index.columns[0]
+        ]
+        written = self.constraints(table)
+        return {name: written[name].strip() for name in names}
+
+    def _extra(self, here: Schema, there: Schema, table: str) -> list[sa.Column[Any]]:
+        """Return the columns that an index has of its own, where none can be of some rows only."""
+        others = {each.name for each in self.tables(there)[table].c}
+        return [each for each in self.tables(here)[table].c if each.name not in others]
 
     def _rename_index(self, operation: RenameIndex, before: Schema, after: Schema) -> list[str]:
         old, new = self.quoted(operation.name), self.quoted(operation.new)
         if self.is_postgresql:
             return [f"ALTER INDEX {old} RENAME TO {new}"]
-        if not self.is_sqlite:
+        if not self.is_sqlite and not self._extra(after, before, operation.table):
             return [f"ALTER TABLE {self.quoted(operation.table)} RENAME INDEX {old} TO {new}"]
-        gone = self._index(before, operation.table, operation.name)
-        made = self._index(after, operation.table, operation.new)
+        index = next(each for each in after[operation.table].indexes if each.name == operation.new)
+        without = DropIndex(operation.table, operation.name)
+        between = without.after(before)
         return [
-            *self.sql(lambda op: op.impl.drop_index(gone)),
-            *self.sql(lambda op: op.impl.create_index(made)),
+            *self._drop_index(without, before, between),
+            *self._create_index(CreateIndex(operation.table, index), between, after),
         ]
 
     def _drop(self, index: sa.Index) -> list[str]:

@@ -53,20 +53,27 @@ async def push_tables(database: Database, tables: Sequence[Table]) -> Pushed:
         there = await _there(connection, dialect, wanted)
         operations = _operations(there, wanted, fills_of(tables))
         steps, _ = Writer(dialect, concurrently=False).write(operations, there)
-        await connection.begin(isolation=None, read_only=False)
         try:
-            for step in steps:
-                for sql in step.statements:
-                    await connection.run(sql, ())
-            await connection.commit()
+            await _run(connection, dialect, [sql for step in steps for sql in step.statements])
         except OxiditeError as exc:
-            await connection.rollback()
             raise MigrationFailedError(f"The models could not be pushed: {exc.message}") from exc
-        except BaseException:
-            await connection.rollback()
-            raise
         left = await differences(connection, dialect, wanted, others=False)
     return Pushed(tuple(map(describe, operations)), tuple(left))
+
+
+async def _run(connection: Connection, dialect: Dialect, statements: Sequence[str]) -> None:
+    if not dialect.transactional_ddl:
+        for sql in statements:
+            await connection.run(sql, ())
+        return
+    await connection.begin(isolation=None, read_only=False)
+    try:
+        for sql in statements:
+            await connection.run(sql, ())
+        await connection.commit()
+    except BaseException:
+        await connection.rollback()
+        raise
 
 
 async def _there(connection: Connection, dialect: Dialect, wanted: Schema) -> Schema:

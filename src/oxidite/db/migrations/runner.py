@@ -191,7 +191,7 @@ class Runner:
                     await self._backfill(entry, step, steps, position, row, schema, key)
                     key = None
                 else:
-                    left = _left(steps, position)
+                    left = _left(steps, position, row)
                     await self._run(entry, step, left, may_be_done=is_first)
                 is_first = False
                 position += 1
@@ -209,7 +209,7 @@ class Runner:
 
         async def work() -> None:
             for step in group:
-                await self._run(entry, step, _left(steps, position))
+                await self._run(entry, step, _left(steps, position, row))
             await self._check_references(entry)
             await self._note(row, steps, after)
 
@@ -300,10 +300,11 @@ def _digest(steps: Sequence[Step]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _left(steps: Sequence[Step], position: int) -> str:
+def _left(steps: Sequence[Step], position: int, row: Applied) -> str:
     """Say what stays done."""
     done = [sql for step in steps[:position] for sql in step.statements]
-    again = "Correct the migration from there on and run `oxidite db up` again: it goes on there."
+    command = "down" if row.state == "down" else "up"
+    again = f"Correct the migration from there on and run `oxidite db {command}` again: it goes on there."
     if not done:
         return f"Nothing of it was done. {again}"
     listed = "\n".join(f"    {_indented(each)}" for each in done)

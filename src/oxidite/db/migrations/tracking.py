@@ -84,7 +84,6 @@ class Tracking:
         self._connection = connection
         self._exists = _EXISTS.get(dialect.name, _EXISTS_ELSEWHERE)
         self._is_postgresql = dialect.name == "postgresql"
-        self._mark = "?" if dialect.name == "sqlite" else "%s"
 
     async def prepare(self) -> None:
         """Create the table, if it is not there."""
@@ -128,7 +127,7 @@ class Tracking:
     def _marks(self, count: int) -> Sequence[str]:
         if self._is_postgresql:
             return [f"${place}" for place in range(1, count + 1)]
-        return [self._mark] * count
+        return ["?"] * count
 
     def _values(self, applied: Applied) -> list[object]:
         return [getattr(applied, name) for name in _COLUMNS]

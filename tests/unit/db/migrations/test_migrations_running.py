@@ -331,26 +331,28 @@ def start(url: str, folder: Path) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def url(db: Database, tmp_path: Path) -> str:
+def server_url(db: Database, request: pytest.FixtureRequest) -> str:
     """The URL of the database, for another process."""
     path = getattr(db.driver, "path", None)
     if path is not None:
         return f"sqlite:///{path}"
     if db.dialect.name == "sqlite":
         pytest.skip("what is in memory is in one process")
-    dsn: str = db.driver._dsn  # type: ignore[attr-defined]
+    dsn: str | None = getattr(db.driver, "_dsn", None)
+    if dsn is None:
+        return str(request.getfixturevalue("url"))
     return dsn
 
 
 async def test_of_two_at_once_one_migrates_and_the_other_waits(
-    db: Database, url: str, tmp_path: Path
+    db: Database, server_url: str, tmp_path: Path
 ) -> None:
     slow = ("slow", """op.backfill("users", {"age": "age + 1"}, batch=5, pause=0.05)""", "pass")
     history = write_history(tmp_path / "m", USERS, AGE, slow)
     await Migrator(db, history).up(to="0001")
     await add_users(db, 50)
 
-    runners = [start(url, tmp_path / "m") for _ in range(3)]
+    runners = [start(server_url, tmp_path / "m") for _ in range(3)]
     outputs = [await asyncio.to_thread(runner.communicate, timeout=60) for runner in runners]
 
     assert [runner.returncode for runner in runners] == [0, 0, 0]
@@ -360,12 +362,12 @@ async def test_of_two_at_once_one_migrates_and_the_other_waits(
 
 
 async def test_killed_in_the_middle_it_goes_on_the_next_time(
-    db: Database, url: str, tmp_path: Path
+    db: Database, server_url: str, tmp_path: Path
 ) -> None:
     history = write_history(tmp_path / "m", USERS, AGE, FILL, *_empties(1))
     await Migrator(db, history).up(to="0001")
     await add_users(db, 200)
-    killed = start(url, tmp_path / "m")
+    killed = start(server_url, tmp_path / "m")
     assert killed.stdout is not None
     while True:
         line = await asyncio.to_thread(killed.stdout.readline)
@@ -384,7 +386,7 @@ async def test_killed_in_the_middle_it_goes_on_the_next_time(
 
 
 async def test_killed_in_a_transaction_it_is_as_if_it_had_not_begun(
-    db: Database, url: str, tmp_path: Path
+    db: Database, server_url: str, tmp_path: Path
 ) -> None:
     slow = "(SELECT count(*) FROM generate_series(1, 100000000))"
     if db.dialect.name == "sqlite":
@@ -400,7 +402,7 @@ async def test_killed_in_a_transaction_it_is_as_if_it_had_not_begun(
     )
     history = write_history(tmp_path / "m", USERS, long)
     await Migrator(db, history).up(to="0001")
-    killed = start(url, tmp_path / "m")
+    killed = start(server_url, tmp_path / "m")
     assert killed.stdout is not None
     assert "began 0002" in await asyncio.to_thread(killed.stdout.readline)
     await asyncio.sleep(0.5)
@@ -415,12 +417,14 @@ async def test_killed_in_a_transaction_it_is_as_if_it_had_not_begun(
     assert await fetch(db, "SELECT age FROM users") == []
 
 
-async def test_who_waits_for_too_long_is_told(db: Database, url: str, tmp_path: Path) -> None:
+async def test_who_waits_for_too_long_is_told(
+    db: Database, server_url: str, tmp_path: Path
+) -> None:
     slow = ("slow", """op.backfill("users", {"age": "age + 1"}, batch=1, pause=0.2)""", "pass")
     history = write_history(tmp_path / "m", USERS, AGE, slow)
     await Migrator(db, history).up(to="0001")
     await add_users(db, 50)
-    other = start(url, tmp_path / "m")
+    other = start(server_url, tmp_path / "m")
     assert other.stdout is not None
     while "rows" not in await asyncio.to_thread(other.stdout.readline):
         pass
