@@ -9,6 +9,7 @@ import click
 
 from oxidite.cli.commands import Command
 from oxidite.cli.console import bold, dim, say
+from oxidite.cli.database.behind import check_schema
 from oxidite.cli.options import (
     Environment,
     app_argument,
@@ -59,6 +60,7 @@ __all__ = ["serve"]
     type=click.Choice(["text", "json"]),
     help="Write a line for each request to standard output, for people or for programs.",
 )
+@click.option("--allow-pending", is_flag=True, help="Serve although migrations are pending.")
 @limit_options
 @tls_options
 def serve(
@@ -70,11 +72,13 @@ def serve(
     server: str | None,
     interface: str,
     access_log: str | None,
+    allow_pending: bool,
     **others: Unpack[Others],
 ) -> int:
     """Serve the application in production.
 
-    Without OXIDITE_ENV it is production. SIGTERM ends it: requests may finish first.
+    Without OXIDITE_ENV it is production. SIGTERM ends it: requests may finish first. It does not start
+    while migrations of its database are pending.
 
     Examples:
       oxidite serve
@@ -95,7 +99,9 @@ def serve(
         **limits_of(others, environment.web_concurrency),
     )
     wanted = None if interface == "auto" else cast("Interface", interface)
-    return run(target(app), choose_server(server), settings, wanted)
+    where = target(app)
+    check_schema(where, allow_pending=allow_pending)
+    return run(where, choose_server(server), settings, wanted)
 
 
 def run(where: Target, server: Server, settings: Settings, wanted: Interface | None = None) -> int:

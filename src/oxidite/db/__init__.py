@@ -249,6 +249,7 @@ from oxidite.db.subqueries import (
     exists,
 )
 from oxidite.db.table import (
+    SQL,
     AnyColumn,
     Check,
     Index,
@@ -283,6 +284,7 @@ from oxidite.db.windows import (
 )
 
 __all__ = [
+    "SQL",
     "Aggregate",
     "Allowed",
     "AnyCast",

@@ -53,6 +53,8 @@ class Dialect:
     """Whether a Decimal keeps the zeros at its end; if not, they are taken off, or filled up."""
     infinity: bool
     """Whether a float may be infinite."""
+    expression_indexes: bool
+    """Whether an index may be over expressions."""
 
     @property
     def is_mysql(self) -> bool:
@@ -97,6 +99,7 @@ SQLITE = Dialect(
     arrays=False,
     decimal_zeros=True,
     infinity=True,
+    expression_indexes=True,
     full_join=True,
     aggregate_filter=True,
     exact_decimals=False,
@@ -115,6 +118,7 @@ POSTGRESQL = Dialect(
     arrays=True,
     decimal_zeros=True,
     infinity=True,
+    expression_indexes=True,
     locks_of=True,
     full_join=True,
     distinct_on=True,
@@ -140,6 +144,7 @@ MARIADB = Dialect(
     arrays=False,
     decimal_zeros=False,
     infinity=False,
+    expression_indexes=False,
 )
 MYSQL = Dialect(
     name="mysql",
@@ -155,5 +160,6 @@ MYSQL = Dialect(
     arrays=False,
     decimal_zeros=False,
     infinity=False,
+    expression_indexes=True,
     locks_of=True,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
@@ -18,14 +18,19 @@ from oxidite.db.caseless import CaselessColumn
 from oxidite.db.codecs import binder
 from oxidite.db.columns import Column
 from oxidite.db.compiler import DIALECTS
-from oxidite.db.dialects import ONLY, Dialect, DialectName
+from oxidite.db.dialects import ONLY, POSTGRESQL, Dialect, DialectName
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions import Call, Expr, Value
 from oxidite.db.kinds import options_of
 from oxidite.db.sql.forms import form_of
-from oxidite.db.table import Index, Indexed, Table, indexes_of
+from oxidite.db.table import SQL, Index, Indexed, Table, indexes_of
 
-__all__ = ["create_statements", "metadata"]
+__all__ = [
+    "Named",
+    "create_statements",
+    "index_of",
+    "metadata",
+]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
@@ -331,12 +336,116 @@ def _literal_of(bound: Any) -> Any:
     return bound if isinstance(bound, sa.TextClause) else sa.literal(bound)
 
 
+class Named(NamedTuple):
+    """An index by the names of the database: everything that an expression says is SQL."""
+
+    name: str
+    on: tuple[str | SQL, ...]
+    unique: bool
+    where: str | None
+    using: str | None
+
+
+def index_of(table: Table, index: Index) -> Named:
+    """Return an index as a migration says it.
+
+    Raises:
+        ModelError: it is on something that is no column.
+    """
+    where = None
+    if index.where is not None:
+        where = _text(_sql(table, index.where, POSTGRESQL))
+    elif table.soft_deletes is not None and index.unique:
+        # What seems to be deleted takes no name away.
+        where = f"{table.soft_deletes.column_name} IS NULL"
+    on = tuple(_named_part(table, each) for each in index.on)
+    return Named(str(index.name), on, index.unique, where, index.using)
+
+
+def _named_part(table: Table, on: Indexed) -> str | SQL:
+    if isinstance(on, SQL):
+        return on
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    if isinstance(column, CaselessColumn):
+        return SQL(f"lower({column.column_name})")
+    if isinstance(column, Column):
+        return column.column_name
+    return SQL(_text(_sql(table, on, POSTGRESQL)))
+
+
+def _text(written: Any) -> str:
+    return str(
+        written.compile(
+            dialect=DIALECTS["postgresql"],
+            compile_kwargs={"literal_binds": True, "include_table": False},
+        )
+    )
+
+
 def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
     parts = [_part(made, table, each, dialect) for each in index.on]
     where: Any = None if index.where is None else _sql(table, index.where, dialect)
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
-        where = made.c[table.soft_deletes.column_name].is_(None)
+        where = f"{table.soft_deletes.column_name} IS NULL"
+    words = [each if not isinstance(each, SQL) else "_".join(_WORD.findall(each)) for each in on]
+    name = index.name or f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(words)}"
+    return Named(_short(name), on, index.unique, where, index.using)
+
+
+def _indexed(table: Table, each: str | Expr[Any, Any]) -> str | SQL:
+    if isinstance(each, SQL):
+        return each
+    if isinstance(each, Expr) and not isinstance(each, Column):
+        return SQL(expression_sql(each, table))
+    column = each if isinstance(each, Column) else table.by_name.get(str(each))
+    if column is None:
+        raise ModelError(
+            f"{table!r}: an index is on {each!r}, which is none of its columns. An expression is "
+            f"written as one, such as User.name.lower(), or as SQL({each!r})."
+        )
+    return column.column_name
+
+
+def expression_sql(expr: Any, table: Table) -> str:
+    """Return an expression of a table's columns as SQL, its values written out.
+
+    For what is part of a schema, where nothing can be bound. Never for what a user says.
+    """
+    writer = _Writer(POSTGRESQL)
+    writer.table(table.key, table)
+    values = dict(zip(map("p{}".format, range(len(expr.values))), expr.values, strict=True))
+
+    def literal(element: Any, **_: Any) -> Any:
+        if isinstance(element, sa.BindParameter) and element.key in values:
+            return sa.literal(values[element.key])
+        return None
+
+    written = replacement_traverse(writer.expr(expr), {}, literal)
+    return str(
+        written.compile(
+            dialect=DIALECTS["postgresql"],
+            compile_kwargs={"literal_binds": True, "include_table": False},
+        )
+    )
+
+
+_WORD = re.compile(r"\w+")
+_LONGEST = 63
+"""Characters of a name; PostgreSQL cuts what is longer, MariaDB refuses what is over 64."""
+
+
+def _short(name: str) -> str:
+    """Return a name that every database takes whole: a long one ends in a digest of itself."""
+    if len(name.encode()) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"
+
+
+def _add_index(made: sa.Table, table: Table, index: Index) -> None:
+    found = index_of(table, index)
+    columns = [sa.text(each) if isinstance(each, SQL) else made.c[each] for each in found.on]
     options: dict[str, Any] = {}
     if dialect.is_mysql:
         lengths = {each.name: _KEY_LENGTH for each in parts if _is_long(each)}
@@ -371,6 +480,8 @@ def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -
 
 
 def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
+    if isinstance(on, SQL):
+        return sa.text(on)
     column = table.by_name.get(on) if isinstance(on, str) else on
     if isinstance(column, CaselessColumn):
         return sa.func.lower(made.c[column.column_name])

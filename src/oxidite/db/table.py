@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,9 +11,10 @@ from typing import Any, TypeAlias
 
 from oxidite.db.columns import Column, TableKey
 from oxidite.db.errors import ModelError, QueryError
-from oxidite.db.expressions import Condition, Expr
+from oxidite.db.expressions import Call, Condition, Expr
 
 __all__ = [
+    "SQL",
     "AnyColumn",
     "Check",
     "Index",
@@ -27,6 +29,15 @@ __all__ = [
 AnyColumn = Column[Any, Any]
 Indexed: TypeAlias = str | Expr[Any, Any] | Callable[[Any], Expr[Any, Any]]
 """The name of a column, an expression, or what makes one of the model."""
+
+
+class SQL(str):
+    """SQL as it stands: of the program, never of a user. ``index(SQL("lower(name)"))``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"SQL({super().__repr__()})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +199,40 @@ def indexes_of(table: Table) -> Iterator[Index]:
 def _named(table: Table, index: Index) -> Index:
     if index.name is not None:
         return index
-    names = [_column_name(table, each) for each in index.on]
-    return replace(index, name=f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(names)}")
+    words = [word for each in index.on for word in _words(table, each)]
+    name = f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(words)}"
+    return replace(index, name=_short(name))
 
 
-def _column_name(table: Table, on: Indexed) -> str:
-    column = table.by_name.get(on) if isinstance(on, str) else on
-    if isinstance(column, Column):
-        return column.column_name
-    raise ModelError(
-        f"{table!r}: an index is on {on!r}, which is none of its columns. One that is on an expression "
-        "needs a name: index(..., name=...)."
-    )
+def _words(table: Table, on: Indexed) -> list[str]:
+    """Return what stands for a part of an index in its name."""
+    match on:
+        case SQL():
+            return re.findall(r"\w+", on)
+        case str() if on in table.by_name:
+            return [table.by_name[on].column_name]
+        case Column():
+            return [on.column_name]
+        case Call():
+            return [on.name, *(word for each in on.args for word in _words(table, each))]
+        case Expr():
+            return []
+        case str():
+            raise ModelError(
+                f"{table!r}: an index is on {on!r}, which is none of its columns. An expression is "
+                f"written as one, such as lambda user: user.name.lower(), or as SQL({on!r})."
+            )
+        case _:
+            return _words(table, on(table.model))
+
+
+_LONGEST = 63
+"""Characters of a name; PostgreSQL cuts what is longer, MariaDB refuses what is over 64."""
+
+
+def _short(name: str) -> str:
+    """Return a name that every database takes whole: a long one ends in a digest of itself."""
+    if len(name.encode()) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"

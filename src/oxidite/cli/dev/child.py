@@ -11,12 +11,14 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from queue import SimpleQueue
 
 import msgspec
 import uvicorn
 
 from oxidite.app import Oxidite
+from oxidite.cli.database.first import add_first_tables
 from oxidite.cli.dev.messages import Report, Task, decode_order, encode
 from oxidite.cli.dev.wrapper import DevApp
 from oxidite.errors import OxiditeError
@@ -111,6 +113,7 @@ def _load(target: Target) -> ASGIApp:
     if isinstance(app, Oxidite):
         # Mistakes in routes are found here, while the old code still serves.
         app.table  # noqa: B018 - a property that works
+        add_first_tables(app, Path.cwd())
     return app
 
 

@@ -1,0 +1,1 @@
+"""``oxidite db``: the schema of the application's database, from its models."""

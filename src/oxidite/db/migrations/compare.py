@@ -1,0 +1,194 @@
+"""Compares a database with what it should be, by Alembic's comparison.
+
+Alembic reads a database through SQLAlchemy, which here works on a connection of our own driver: so it
+sees what an open transaction has done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from oxidite.db.base import Connection
+from oxidite.db.dialects import Dialect
+from oxidite.db.migrations.operations import Schema
+from oxidite.db.schema import metadata
+
+__all__ = ["differences", "opened"]
+
+_URLS = {"sqlite": "sqlite+aiosqlite://", "postgresql": "postgresql+asyncpg://"}
+_OTHER_URL = "mysql+aiomysql://"
+
+
+class _Opened:
+    """A driver's connection that is open already, for SQLAlchemy to await."""
+
+    def __init__(self, connection: object) -> None:
+        self._connection = connection
+        self._thread = None  # what SQLAlchemy looks at on a connection of aiosqlite
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield from ()
+        return self._connection
+
+
+@contextlib.asynccontextmanager
+async def opened(connection: Connection, dialect: Dialect) -> AsyncIterator[AsyncConnection]:
+    """Have SQLAlchemy use a connection; its transactions are not touched."""
+    raw = getattr(connection, "_connection", None)
+    own = await _opened_apart(connection) if raw is None else None
+    engine = create_async_engine(
+        _URLS.get(dialect.name, _OTHER_URL),
+        # Not called by SQLAlchemy as a coroutine function: what it returns is awaited.
+        async_creator=lambda *_, **__: _Opened(own or raw),
+        poolclass=StaticPool,
+        isolation_level="AUTOCOMMIT",
+    )
+    try:
+        async with engine.connect() as made:
+            yield made
+    finally:
+        # The connection is not SQLAlchemy's to close; what it has set there ends with the session.
+        engine.sync_engine.pool.__dict__.clear()
+        if own is not None:
+            own.close()
+        if dialect.name != "sqlite":
+            connection.is_broken = True
+
+
+async def _opened_apart(connection: Connection) -> Any:
+    """Open a connection of aiomysql's own to the database of one of ours, which is not one of them.
+
+    Nothing is missed there: MariaDB commits each change of the schema at once.
+    """
+    import aiomysql  # type: ignore[import-untyped,unused-ignore]  # it has no types
+
+    wire: Any = connection._wire  # type: ignore[attr-defined]  # noqa: SLF001 - that of the driver
+    name = await connection.fetch("SELECT DATABASE()", ())
+    return await aiomysql.connect(
+        host=wire.host,
+        port=wire.port,
+        user=wire.user,
+        password=wire._password,  # noqa: SLF001 - it has no other name
+        unix_socket=wire.unix_socket,
+        ssl=wire._ssl_context,  # noqa: SLF001 - it has no other name
+        db=name[0][0],
+        charset="utf8mb4",
+        autocommit=True,
+    )
+
+
+async def differences(
+    connection: Connection, dialect: Dialect, schema: Schema, *, others: bool = True
+) -> list[str]:
+    """Return what makes a database other than a schema, in words; ``others`` are tables it has beside."""
+    async with opened(connection, dialect) as found:
+        return await found.run_sync(_differences, dialect, schema, others)
+
+
+def _differences(
+    connection: sa.Connection, dialect: Dialect, schema: Schema, others: bool
+) -> list[str]:
+    wanted = metadata([each.table() for each in schema.values()], dialect)
+
+    def include(
+        _object: object, name: str | None, kind: str, reflected: bool, _other: object
+    ) -> bool:
+        if kind != "table" or not reflected or name in wanted.tables:
+            return True
+        return others and not str(name).startswith(("oxidite_", "ox_"))
+
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "compare_type": True,
+            "compare_server_default": True,
+            "include_object": include,
+            "target_metadata": wanted,
+        },
+    )
+    with warnings.catch_warnings():
+        # Of indexes over expressions, which SQLAlchemy does not read from SQLite; see below.
+        warnings.simplefilter("ignore")
+        found = compare_metadata(context, wanted)
+        texts = [_words(each) for each in _flat(found)]
+        texts += _checks(sa.inspect(connection), wanted.tables)
+        if dialect.name == "sqlite":
+            texts += _expressions(connection, wanted.tables)
+    return sorted(set(texts))
+
+
+def _flat(found: list[Any]) -> list[tuple[Any, ...]]:
+    """Return Alembic's differences; those of one column are a list of their own."""
+    flat: list[tuple[Any, ...]] = []
+    for each in found:
+        flat += each if isinstance(each, list) else [each]
+    return flat
+
+
+def _words(difference: tuple[Any, ...]) -> str:
+    words = _WORDS.get(difference[0])
+    return str(difference) if words is None else words(*difference[1:])
+
+
+def _default(_schema: object, table: str, column: str, _: object, old: Any, _new: object) -> str:
+    text = getattr(getattr(old, "arg", None), "text", old)
+    return f"the column {table}.{column} has the default {text}"
+
+
+_WORDS: Mapping[str, Callable[..., str]] = {
+    "add_table": lambda table: f"the table {table.name} is missing",
+    "remove_table": lambda table: f"there is a table {table.name}",
+    "add_column": lambda _, table, column: f"the column {table}.{column.name} is missing",
+    "remove_column": lambda _, table, column: f"there is a column {table}.{column.name}",
+    "add_index": lambda each: f"the index {each.name} of {each.table.name} is missing",
+    "remove_index": lambda each: f"there is an index {each.name} of {each.table.name}",
+    "add_constraint": lambda each: f"the constraint {each.name} of {each.table.name} is missing",
+    "remove_constraint": lambda each: f"there is a constraint {each.name} of {each.table.name}",
+    "add_fk": lambda each: f"the foreign key {each.name} of {each.table.name} is missing",
+    "remove_fk": lambda each: f"there is a foreign key {each.name} of {each.table.name}",
+    "modify_type": lambda _, table, column, __, old, new: (
+        f"the column {table}.{column} is {old!r}, and should be {new!r}"
+    ),
+    "modify_nullable": lambda _, table, column, __, old, ___: (
+        f"the column {table}.{column} may {'' if old else 'not '}be empty"
+    ),
+    "modify_default": _default,
+    "modify_comment": lambda _, table, column, *__: (
+        f"the comment of {table}.{column} is another one"
+    ),
+}
+
+
+def _checks(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> list[str]:
+    """Compare checks by name: what a database makes of their text differs from what was written."""
+    found: list[str] = []
+    there = set(inspector.get_table_names())
+    for name, table in tables.items():
+        if name not in there:
+            continue
+        had = {str(each["name"]) for each in inspector.get_check_constraints(name)} - {"None"}
+        wanted = {str(c.name) for c in table.constraints if isinstance(c, sa.CheckConstraint)}
+        found += [f"the check {each} of {name} is missing" for each in wanted - had]
+        found += [f"there is a check {each} of {name}" for each in had - wanted]
+    return found
+
+
+def _expressions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> list[str]:
+    """Compare indexes over expressions in SQLite by name."""
+    rows = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'index'")
+    there = {name for (name,) in rows}
+    return [
+        f"the index {index.name} of {name} is missing"
+        for name, table in tables.items()
+        for index in table.indexes
+        if index.name not in there and len(index.columns) < len(index.expressions)
+    ]

@@ -1,0 +1,267 @@
+"""What has to be done to a schema for it to be another one, and what undoes that.
+
+What is gone on one side and new on the other may be the same thing under another name; only a person
+knows. So ``Questions`` is asked, and whoever cannot ask says it in advance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from oxidite.db.migrations.errors import MigrationError, QuestionError
+from oxidite.db.migrations.operations import (
+    AddColumn,
+    ChangeColumn,
+    CreateIndex,
+    CreateTable,
+    DropColumn,
+    DropIndex,
+    DropTable,
+    Fill,
+    Operation,
+    RenameColumn,
+    RenameIndex,
+    RenameTable,
+    Schema,
+)
+from oxidite.db.migrations.reverse import reversed_operation
+from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec
+
+__all__ = ["Answers", "Asks", "Change", "difference"]
+
+
+class Asks(Protocol):
+    """Somebody who can be asked."""
+
+    def renamed(self, what: str, old: str, candidates: Sequence[str]) -> str | None:
+        """Return which of ``candidates`` the table or column ``old`` has become; ``None`` for none."""
+        ...
+
+    def fill(self, column: str, type_: str) -> Fill:
+        """Return the value that the rows which are there get in a new column."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What is known in advance.
+
+    ``renames`` are new names by old ones, of tables and of ``table.column``; ``fills`` are the values
+    for rows that are there, by ``table.column``. With ``no_renames`` what is gone is dropped.
+    """
+
+    renames: Mapping[str, str] = field(default_factory=dict)
+    fills: Mapping[str, Fill] = field(default_factory=dict)
+    no_renames: bool = False
+    ask: Asks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The way forth and the way back."""
+
+    forth: tuple[Operation, ...]
+    back: tuple[Operation, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.forth)
+
+
+def difference(old: Schema, new: Schema, answers: Answers) -> Change:
+    """Return what makes ``new`` of ``old``.
+
+    Raises:
+        QuestionError: it takes an answer that nobody gives.
+        MigrationError: it cannot be done, such as another primary key.
+    """
+    work = _Work(old, new, answers)
+    work.rename_tables()
+    for name in sorted(set(work.schema) & set(new)):
+        work.rename_columns(name)
+    for name in sorted(set(work.schema) & set(new)):
+        work.drop_indexes(name)
+    work.create_tables()
+    for name in sorted(set(old) | set(new)):
+        if name in new:
+            work.columns(name)
+    for name in sorted(new):
+        work.create_indexes(name)
+    work.drop_tables()
+    back = [each for step in reversed(work.back) for each in step]
+    return Change(tuple(work.forth), tuple(back))
+
+
+class _Work:
+    """Goes from one schema to the other, one operation after the other."""
+
+    def __init__(self, old: Schema, new: Schema, answers: Answers) -> None:
+        self.schema = old
+        self.new = new
+        self.answers = answers
+        self.forth: list[Operation] = []
+        self.back: list[list[Operation]] = []
+
+    def do(self, operation: Operation) -> None:
+        """Take one step."""
+        self.back.append(reversed_operation(operation, self.schema))
+        self.schema = operation.after(self.schema)
+        self.forth.append(operation)
+
+    # Names.
+
+    def rename_tables(self) -> None:
+        for name in sorted(set(self.schema) - set(self.new)):
+            table = self.schema[name]
+            added = sorted(set(self.new) - set(self.schema))
+            likely = [each for each in added if _alike(table, self.new[each])]
+            chosen = self._renamed("table", name, name, added, likely)
+            if chosen is not None:
+                self.do(RenameTable(name, chosen))
+
+    def rename_columns(self, name: str) -> None:
+        new = self.new[name]
+        for old in self.schema[name].columns:
+            if new.find(old.name) is not None:
+                continue
+            table = self.schema[name]
+            added = [each for each in new.columns if table.find(each.name) is None]
+            names = [each.name for each in added]
+            likely = [each.name for each in added if each.type == old.type]
+            chosen = self._renamed("column", f"{name}.{old.name}", old.name, names, likely)
+            if chosen is not None:
+                self.do(RenameColumn(name, old.name, chosen))
+
+    def _renamed(
+        self, what: str, key: str, old: str, added: Sequence[str], likely: Sequence[str]
+    ) -> str | None:
+        said = self.answers.renames.get(key)
+        if said is not None:
+            if said not in added:
+                raise MigrationError(
+                    f"{key} cannot have become {said!r}. New there: {', '.join(added) or 'nothing'}."
+                )
+            return said
+        # What a model says itself is never a candidate for another one.
+        taken = {new for other, new in self.answers.renames.items() if _beside(other, key)}
+        likely = [each for each in likely if each not in taken]
+        if not likely or self.answers.no_renames:
+            return None
+        if self.answers.ask is None:
+            raise QuestionError(
+                f"The {what} {key} is gone, and {', '.join(likely)} is new. Is it the same under "
+                f"another name? Say so, --rename {key}:{likely[0]}, or that it is not: --no-renames"
+            )
+        return self.answers.ask.renamed(what, key, likely) if old not in taken else None
+
+    # Tables.
+
+    def create_tables(self) -> None:
+        left = {name: self.new[name] for name in sorted(set(self.new) - set(self.schema))}
+        while left:
+            ready = [each for each in left.values() if not each.references & set(left)]
+            for each in ready:
+                self.do(CreateTable(each))
+                del left[each.name]
+            if not ready:
+                # They refer to each other: the keys come when both are there.
+                name = next(iter(left))
+                self.do(CreateTable(left.pop(name).without_references()))
+
+    def drop_tables(self) -> None:
+        left = set(self.schema) - set(self.new)
+        while left:
+            tables = [self.schema[name] for name in sorted(left)]
+            needed = {name for each in tables for name in each.references}
+            ready = [each for each in tables if each.name not in needed]
+            for each in ready:
+                self.do(DropTable(each.name))
+                left.discard(each.name)
+            if not ready:
+                for column in tables[0].columns:
+                    if column.references:
+                        self.do(ChangeColumn(tables[0].name, _free(column)))
+
+    # Columns.
+
+    def columns(self, name: str) -> None:
+        table, new = self.schema[name], self.new[name]
+        for column in new.columns:
+            old = table.find(column.name)
+            if old is None:
+                self.do(AddColumn(name, column, self._fill(name, column)))
+            elif old != column:
+                self._check_key(name, old, column)
+                is_needed = old.nullable and not column.nullable
+                fill = self._fill(name, column) if is_needed else None
+                self.do(ChangeColumn(name, column, fill=fill))
+        for column in table.columns:
+            if new.find(column.name) is None:
+                self._check_key(name, column, None)
+                self.do(DropColumn(name, column.name))
+
+    def _check_key(self, table: str, old: ColumnSpec, new: ColumnSpec | None) -> None:
+        if (old.primary_key, old.generated) != (
+            new is not None and new.primary_key,
+            new is not None and new.generated,
+        ):
+            raise MigrationError(
+                f"The primary key of {table} is another one now ({old.name}). That cannot be written "
+                "for you: make a new table, copy the rows with op.execute(…), and drop the old one."
+            )
+
+    def _fill(self, table: str, column: ColumnSpec) -> Fill:
+        if column.nullable:
+            return None
+        key = f"{table}.{column.name}"
+        if key in self.answers.fills:
+            return self.answers.fills[key]
+        if self.answers.ask is None:
+            raise QuestionError(
+                f"{key} may not be empty and has no default, so the rows that are there need a value: "
+                f"--fill {key}=VALUE. Or let it be empty: Col[… | None]."
+            )
+        return self.answers.ask.fill(key, column.type)
+
+    # Indexes.
+
+    def drop_indexes(self, name: str) -> None:
+        new = self.new[name]
+        for index in self.schema[name].indexes:
+            found = new.find_index(index.name)
+            if found == index:
+                continue
+            other = next((each for each in new.indexes if _same(each, index)), None)
+            if found is None and other is not None and not self._has(name, other):
+                self.do(RenameIndex(name, index.name, other.name))
+            else:
+                self.do(DropIndex(name, index.name))
+
+    def _has(self, table: str, index: IndexSpec) -> bool:
+        return self.schema[table].find_index(index.name) is not None
+
+    def create_indexes(self, name: str) -> None:
+        for index in self.new[name].indexes:
+            if not self._has(name, index):
+                self.do(CreateIndex(name, index))
+
+
+def _free(column: ColumnSpec) -> ColumnSpec:
+    return replace(column, references=None, on_delete="restrict")
+
+
+def _same(one: IndexSpec, other: IndexSpec) -> bool:
+    return replace(one, name="") == replace(other, name="")
+
+
+def _beside(one: str, other: str) -> bool:
+    """Whether two keys are of tables both, or of columns of one table."""
+    return one.rpartition(".")[0] == other.rpartition(".")[0]
+
+
+def _alike(one: TableSpec, other: TableSpec) -> bool:
+    """Whether most of the columns of two tables are the same."""
+    old = {(each.name, each.type) for each in one.columns}
+    new = {(each.name, each.type) for each in other.columns}
+    return len(old & new) * 2 >= max(len(old), len(new))

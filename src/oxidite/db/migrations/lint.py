@@ -1,0 +1,291 @@
+"""Finds what in a migration would stop an application that goes on while it runs, or break it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from oxidite.db.dialects import DialectName
+from oxidite.db.migrations.history import Entry
+from oxidite.db.migrations.operations import (
+    AddColumn,
+    Backfill,
+    ChangeColumn,
+    CreateIndex,
+    CreateTable,
+    DropColumn,
+    DropIndex,
+    DropTable,
+    Execute,
+    Operation,
+    RenameColumn,
+    RenameTable,
+    Schema,
+)
+from oxidite.db.migrations.specs import ColumnSpec
+
+__all__ = ["Finding", "Severity", "lint"]
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to think of before a migration runs."""
+
+    migration: str
+    rule: str
+    severity: Severity
+    message: str
+    instead: str
+    """What to write instead, or to do first."""
+
+
+_ALLOW = re.compile(r"#\s*lint:\s*allow\s+([\w\-, ]+)")
+_VOLATILE = re.compile(
+    r"\bADD\s+COLUMN\b.*\bDEFAULT\b.*\b(random|gen_random_uuid|uuid_generate_v\d|clock_timestamp|"
+    r"timeofday|nextval|uuid|rand)\s*\(",
+    re.IGNORECASE | re.DOTALL,
+)
+_REWRITES_ROWS = re.compile(r"^\s*(UPDATE|DELETE)\b", re.IGNORECASE)
+_NO_TIMEOUT = re.compile(r"\bSET\b.*\block_timeout\b\s*(=|TO)\s*'?0", re.IGNORECASE)
+
+
+def lint(entry: Entry, before: Schema, models: Schema, dialect: DialectName) -> list[Finding]:
+    """Look at a migration that is done to the schema ``before``, in a database of a kind.
+
+    ``models`` are the tables that the program has now. What a comment in the file allows, ``# lint:
+    allow index-locks``, is left out.
+    """
+    look = _Look(entry, before, models, is_postgresql=dialect == "postgresql")
+    allowed = {
+        word.strip()
+        for found in _ALLOW.finditer(entry.file.read_text(encoding="utf-8"))
+        for word in found.group(1).split(",")
+    }
+    return [each for each in look.findings() if each.rule not in allowed]
+
+
+class _Look:
+    def __init__(
+        self, entry: Entry, before: Schema, models: Schema, *, is_postgresql: bool
+    ) -> None:
+        self._entry = entry
+        self._schema = before
+        self._models = models
+        self._is_postgresql = is_postgresql
+        self._new: set[str] = set()
+        """Tables made here: nobody uses them yet."""
+
+    def findings(self) -> Iterator[Finding]:
+        operations = self._entry.migration.forth()
+        for operation in operations:
+            if not operation.tables or not operation.tables <= self._new:
+                yield from self._look(operation)
+            if isinstance(operation, CreateTable):
+                self._new.add(operation.table.name)
+            self._schema = operation.after(self._schema)
+        yield from self._whole(operations)
+
+    def _found(self, rule: str, severity: Severity, message: str, instead: str) -> Finding:
+        return Finding(self._entry.name, rule, severity, message, instead)
+
+    def _whole(self, operations: Sequence[Operation]) -> Iterator[Finding]:
+        if not self._entry.migration.has_down:
+            yield self._found(
+                "no-way-back",
+                "warning",
+                "It has no down, so it cannot be undone.",
+                "Write @migration.down; an empty one, if there is nothing to undo.",
+            )
+        mixed = [each for each in operations if not isinstance(each, Backfill | Execute)]
+        if (
+            mixed
+            and len(mixed) < len(operations)
+            and any(isinstance(each, Backfill) for each in operations)
+        ):
+            yield self._found(
+                "backfill-with-schema",
+                "warning",
+                "A backfill beside changes of the schema: it is not done as a whole, and a deployment "
+                "waits for it.",
+                "Put the backfill into a migration of its own, between the one that adds the column and "
+                "the one that needs it filled.",
+            )
+
+    def _look(self, operation: Operation) -> Iterator[Finding]:
+        match operation:
+            case AddColumn():
+                yield from self._added(operation)
+            case ChangeColumn():
+                yield from self._changed(operation)
+            case CreateIndex() | DropIndex():
+                yield from self._index(operation)
+            case DropColumn() | DropTable() | RenameColumn() | RenameTable():
+                yield from self._gone(operation)
+            case Execute():
+                yield from self._sql(operation)
+            case _:
+                return
+
+    # Columns.
+
+    def _added(self, operation: AddColumn) -> Iterator[Finding]:
+        table, column = operation.table, operation.column
+        if not column.nullable and operation.fill is None:
+            yield self._found(
+                "not-null-without-fill",
+                "error",
+                f"{table}.{column.name} may not be empty, and the rows that are there get no value: it "
+                "fails unless the table is empty.",
+                "Give them one: op.add_column(…, fill=…). Or add it nullable, fill it with "
+                "op.backfill(…), and make it not null in a later migration.",
+            )
+        if self._is_postgresql and column.references:
+            yield self._reference(table, column)
+
+    def _reference(self, table: str, column: ColumnSpec) -> Finding:
+        target = str(column.references).partition(".")
+        return self._found(
+            "foreign-key-locks",
+            "warning",
+            f"The foreign key of {table}.{column.name} is checked for all rows while both tables "
+            "take no writes.",
+            "Add the column without references=, then in two steps: op.execute('ALTER TABLE "
+            f"{table} ADD CONSTRAINT fk_{table}_{column.name} FOREIGN KEY ({column.name}) REFERENCES "
+            f"{target[0]} ({target[2]}) NOT VALID', only='postgresql') and, in the next migration, "
+            f"op.execute('ALTER TABLE {table} VALIDATE CONSTRAINT fk_{table}_{column.name}', "
+            "only='postgresql').",
+        )
+
+    def _changed(self, operation: ChangeColumn) -> Iterator[Finding]:
+        table, new = operation.table, operation.column
+        old = self._schema[table].find(new.name)
+        if old is None:
+            return
+        if self._is_postgresql and _is_rewritten(old, new):
+            yield self._found(
+                "type-rewrites",
+                "error",
+                f"{table}.{new.name} becomes {new.type}: PostgreSQL writes the whole table anew, and "
+                "nobody reads or writes it meanwhile.",
+                "Add a second column of the new type, write both, fill it with op.backfill(…), read "
+                "from it, and drop the old one in a later release.",
+            )
+        if self._is_postgresql and old.nullable and not new.nullable:
+            yield self._found(
+                "not-null-scans",
+                "warning",
+                f"{table}.{new.name} may not be empty any more: all rows are looked at while nobody "
+                "reads or writes the table.",
+                f"First op.execute('ALTER TABLE {table} ADD CONSTRAINT nn CHECK ({new.name} IS NOT "
+                "NULL) NOT VALID', only='postgresql'), then VALIDATE CONSTRAINT nn in a migration of "
+                "its own; PostgreSQL then needs no look at the rows here.",
+            )
+        if self._is_postgresql and new.references and new.references != old.references:
+            yield self._reference(table, new)
+        gone = set(old.values) - set(new.values) if new.type == "enum" else set()
+        if gone:
+            yield self._found(
+                "enum-value-gone",
+                "error",
+                f"{table}.{new.name} loses {', '.join(sorted(gone))}: rows that have it make this fail.",
+                "Give those rows another value before, with op.backfill(…) in an earlier migration.",
+            )
+        if self._is_postgresql and dict(new.check) != dict(old.check):
+            yield self._found(
+                "check-scans",
+                "warning",
+                f"The check of {table}.{new.name} is tried on all rows while nobody writes the table.",
+                "On a large table add it with NOT VALID and validate it in the next migration, with "
+                "op.execute(…, only='postgresql').",
+            )
+
+    # Indexes.
+
+    def _index(self, operation: CreateIndex | DropIndex) -> Iterator[Finding]:
+        if not self._is_postgresql or operation.concurrently:
+            return
+        is_new = isinstance(operation, CreateIndex)
+        name = operation.index.name if isinstance(operation, CreateIndex) else operation.name
+        yield self._found(
+            "index-locks",
+            "error" if is_new else "warning",
+            f"The index {name} of {operation.table} is {'made' if is_new else 'dropped'} while nobody "
+            f"{'writes' if is_new else 'uses'} the table.",
+            f"op.{'create' if is_new else 'drop'}_index(…, concurrently=True), best in a migration of "
+            "its own.",
+        )
+
+    # What is gone.
+
+    def _gone(
+        self, operation: DropColumn | DropTable | RenameColumn | RenameTable
+    ) -> Iterator[Finding]:
+        is_drop = isinstance(operation, DropColumn | DropTable)
+        if isinstance(operation, DropColumn | RenameColumn):
+            what = f"{operation.table}.{operation.name}"
+            model = self._models.get(operation.table)
+            is_used = model is not None and model.find(operation.name) is not None
+        else:
+            what = operation.name
+            is_used = operation.name in self._models
+        verb = "dropped" if is_drop else "renamed"
+        if is_used:
+            yield self._found(
+                "used-by-a-model",
+                "error",
+                f"{what} is {verb}, and a model still has it.",
+                "Take it out of the model first.",
+            )
+            return
+        yield self._found(
+            "drop-in-use" if is_drop else "rename-in-use",
+            "warning",
+            f"{what} is {verb}: the version of the application that runs until the new one does may "
+            "still use it.",
+            "Release the version that does not use it first, and drop it in the next."
+            if is_drop
+            else "Add the new one beside it, write both, op.backfill(…), read the new one, and drop the "
+            "old one in a later release.",
+        )
+
+    # SQL.
+
+    def _sql(self, operation: Execute) -> Iterator[Finding]:
+        if _VOLATILE.search(operation.sql):
+            yield self._found(
+                "volatile-default",
+                "error",
+                "The default of a new column is another one for each row, so the whole table is "
+                "written anew while nobody uses it.",
+                "Add the column nullable without a default, then op.backfill(…).",
+            )
+        if _REWRITES_ROWS.match(operation.sql):
+            yield self._found(
+                "rows-at-once",
+                "warning",
+                "Many rows may be changed in one transaction, which locks all of them until its end.",
+                "op.backfill(…) does it some at a time, and goes on where it was stopped.",
+            )
+        if _NO_TIMEOUT.search(operation.sql):
+            yield self._found(
+                "no-lock-timeout",
+                "error",
+                "Without lock_timeout this waits for a table as long as it takes, and all others wait "
+                "behind it.",
+                "Leave lock_timeout as it is; `oxidite db up` tries again by itself.",
+            )
+
+
+def _is_rewritten(old: ColumnSpec, new: ColumnSpec) -> bool:
+    if old.type == new.type == "text" or {old.type, new.type} <= {"text", "enum"}:
+        # Only a shorter one has to be looked at; a longer one, or none, is a note in the catalogue.
+        return new.max_length is not None and (
+            old.max_length is None or new.max_length < old.max_length
+        )
+    if old.type == new.type == "decimal":
+        return (old.precision, old.scale) != (new.precision, new.scale)
+    return old.type != new.type

@@ -1,0 +1,74 @@
+"""Values of columns as they stand in the SQL of a migration."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from oxidite.db.dialects import Dialect
+from oxidite.db.migrations.errors import MigrationError
+from oxidite.db.migrations.operations import Fill
+from oxidite.db.migrations.specs import NOW, ColumnSpec, code
+
+__all__ = ["converted", "literal"]
+
+
+def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
+    """Return a value of a column as SQL."""
+    if value is None:
+        return "NULL"
+    if value == NOW and column.type == "datetime":
+        return _NOW.get(dialect.name, "CURRENT_TIMESTAMP(6)")
+    if column.type == "interval" and isinstance(value, int | float):
+        is_postgresql = dialect.name == "postgresql"
+        return f"'{value} seconds'" if is_postgresql else str(round(value * 1_000_000))
+    if isinstance(value, bool):
+        return str(value).lower() if dialect.name == "postgresql" else str(int(value))
+    if isinstance(value, int | float) and column.type in ("integer", "float", "boolean"):
+        return repr(value)
+    if isinstance(value, int | float) and column.type == "decimal" and dialect.name != "sqlite":
+        return repr(value)
+    if column.type in ("bytes", "uuid"):
+        return _binary(str(value), column, dialect)
+    text = str(value)
+    if column.type == "array" and dialect.name == "postgresql":
+        text = _array(text)
+    text = text.replace("'", "''")
+    if dialect.name not in ("sqlite", "postgresql"):
+        text = text.replace("\\", "\\\\")
+    return f"'{text}'"
+
+
+def _array(text: str) -> str:
+    """Return a list in JSON as PostgreSQL writes an array."""
+    items = msgspec.json.decode(text, type=list[object])
+    return f"{{{','.join(code(str(each)) for each in items)}}}"
+
+
+def _binary(value: str, column: ColumnSpec, dialect: Dialect) -> str:
+    is_uuid = column.type == "uuid"
+    try:
+        written = UUID(value).hex if is_uuid else value.encode().hex()
+    except ValueError:
+        raise MigrationError(f"{value!r} is no UUID, to fill {column.name} with.") from None
+    if dialect.name == "postgresql":
+        return f"'{UUID(written)}'" if is_uuid else f"'\\x{written}'"
+    return f"X'{written}'"
+
+
+_NOW = {
+    "sqlite": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')",
+    "postgresql": "CURRENT_TIMESTAMP",
+}
+
+
+def converted(old: str, new: str, column: str) -> str:
+    """Return what makes one kind of SQLite's texts another; its own rules do for the rest."""
+    match old, new:
+        case "date", "datetime":
+            return f"{column} || ' 00:00:00.000000'"
+        case "datetime", "date":
+            return f"substr({column}, 1, 10)"
+        case _:
+            return column

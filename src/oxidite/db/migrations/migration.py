@@ -1,0 +1,198 @@
+"""A migration as it stands in its file, and what its functions say with ``op``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from oxidite.db.dialects import DialectName
+from oxidite.db.migrations.errors import MigrationError
+from oxidite.db.migrations.operations import (
+    AddColumn,
+    Backfill,
+    ChangeColumn,
+    CreateIndex,
+    CreateTable,
+    DropColumn,
+    DropIndex,
+    DropTable,
+    Execute,
+    Fill,
+    Operation,
+    RenameColumn,
+    RenameIndex,
+    RenameTable,
+)
+from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec, index
+from oxidite.db.table import SQL
+
+__all__ = ["Migration", "Ops"]
+
+
+class Ops:
+    """What a migration can do. Nothing is done at once: it is noted, and done as a whole."""
+
+    def __init__(self) -> None:
+        self.noted: list[Operation] = []
+
+    # Tables.
+
+    def create_table(self, name: str, *parts: ColumnSpec | IndexSpec) -> None:
+        """Make a table of columns, and indexes over them."""
+        self.noted.append(
+            CreateTable(
+                TableSpec(
+                    name=name,
+                    columns=tuple(each for each in parts if isinstance(each, ColumnSpec)),
+                    indexes=tuple(each for each in parts if isinstance(each, IndexSpec)),
+                )
+            )
+        )
+
+    def drop_table(self, name: str) -> None:
+        """Drop a table, with all that is in it."""
+        self.noted.append(DropTable(name))
+
+    def rename_table(self, name: str, new: str) -> None:
+        """Give a table another name."""
+        self.noted.append(RenameTable(name, new))
+
+    # Columns.
+
+    def add_column(self, table: str, column: ColumnSpec, *, fill: Fill = None) -> None:
+        """Add a column; the rows that are there get ``fill``.
+
+        That is a number, a text or a truth; ``NOW`` for the time of the migration, seconds for an
+        interval, JSON for what is stored as it and for arrays, and ISO 8601 for dates.
+        """
+        self.noted.append(AddColumn(table, column, fill))
+
+    def drop_column(self, table: str, name: str) -> None:
+        """Drop a column, with the values in it and the indexes over it."""
+        self.noted.append(DropColumn(table, name))
+
+    def rename_column(self, table: str, name: str, new: str) -> None:
+        """Give a column another name; indexes and foreign keys go with it."""
+        self.noted.append(RenameColumn(table, name, new))
+
+    def change_column(
+        self, table: str, column: ColumnSpec, *, using: str | None = None, fill: Fill = None
+    ) -> None:
+        """Make a column what ``column`` says: its type, its rules, whether it may be empty.
+
+        ``using`` is SQL that makes the new value of the old one; ``fill`` stands where there is none.
+        """
+        self.noted.append(ChangeColumn(table, column, using, fill))
+
+    # Indexes.
+
+    def create_index(
+        self,
+        name: str,
+        table: str,
+        on: Sequence[str | SQL],
+        *,
+        unique: bool = False,
+        where: str | None = None,
+        using: str | None = None,
+        concurrently: bool = False,
+    ) -> None:
+        """Make an index over columns, or over ``SQL("lower(name)")``.
+
+        ``where`` makes it partial. ``concurrently`` lets others write meanwhile, on PostgreSQL, and is
+        done outside of a transaction.
+        """
+        made = index(name, on, unique=unique, where=where, using=using)
+        self.noted.append(CreateIndex(table, made, concurrently))
+
+    def drop_index(self, name: str, table: str, *, concurrently: bool = False) -> None:
+        """Drop an index."""
+        self.noted.append(DropIndex(table, name, concurrently))
+
+    def rename_index(self, name: str, table: str, new: str) -> None:
+        """Give an index another name."""
+        self.noted.append(RenameIndex(table, name, new))
+
+    # Rows.
+
+    def execute(
+        self, sql: str, *, only: DialectName | None = None, transactional: bool = True
+    ) -> None:
+        """Run one statement of SQL as it stands.
+
+        ``only`` names the kind of database that it is for; ``transactional=False`` is for what the
+        database does not do inside of a transaction.
+        """
+        self.noted.append(Execute(sql, only, transactional))
+
+    def backfill(
+        self,
+        table: str,
+        values: dict[str, str],
+        *,
+        where: str | None = None,
+        batch: int = 1000,
+        pause: float = 0.05,
+    ) -> None:
+        """Set columns of the rows that are there, ``batch`` at a time in the order of their key.
+
+        ``values`` are SQL, by column; ``where`` says which rows. ``pause`` are the seconds between two
+        batches, for the others. Stopped in between, it goes on where it was.
+        """
+        if batch < 1 or pause < 0:
+            raise MigrationError("A backfill has batch= of 1 or more, and pause= of 0 or more.")
+        self.noted.append(Backfill(table, dict(values), where, batch, pause))
+
+
+class Migration:
+    """One step of the history of a schema.
+
+    ``id`` is the number in the name of its file, ``after`` that of the one before, ``None`` in the
+    first. ``transactional=False`` runs each of its statements by itself.
+    """
+
+    def __init__(self, *, id: str, after: str | None, transactional: bool = True) -> None:
+        self.id: str = id
+        self.after: str | None = after
+        self.transactional: bool = transactional
+        self._up: Callable[[Ops], object] | None = None
+        self._down: Callable[[Ops], object] | None = None
+
+    def up(self, function: Callable[[Ops], object]) -> Callable[[Ops], object]:
+        """Take a function as the way forth."""
+        self._up = function
+        return function
+
+    def down(self, function: Callable[[Ops], object]) -> Callable[[Ops], object]:
+        """Take a function as the way back."""
+        self._down = function
+        return function
+
+    @property
+    def has_down(self) -> bool:
+        """Whether there is a way back."""
+        return self._down is not None
+
+    def forth(self) -> list[Operation]:
+        """Return what it does.
+
+        Raises:
+            MigrationError: it says nothing of it.
+        """
+        return self._noted(self._up, "up")
+
+    def back(self) -> list[Operation]:
+        """Return what undoes it.
+
+        Raises:
+            MigrationError: it cannot be undone.
+        """
+        return self._noted(self._down, "down")
+
+    def _noted(self, function: Callable[[Ops], object] | None, name: str) -> list[Operation]:
+        if function is None:
+            raise MigrationError(
+                f"The migration {self.id} has no {name}: write `@migration.{name}` above a function."
+            )
+        op = Ops()
+        function(op)
+        return op.noted

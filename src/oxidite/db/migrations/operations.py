@@ -1,0 +1,388 @@
+"""What a migration does, step by step, as plain data: each knows what becomes of a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
+
+from oxidite.db.dialects import DialectName
+from oxidite.db.migrations.errors import MigrationError
+from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec
+
+__all__ = [
+    "AddColumn",
+    "Backfill",
+    "ChangeColumn",
+    "CreateIndex",
+    "CreateTable",
+    "DropColumn",
+    "DropIndex",
+    "DropTable",
+    "Execute",
+    "Fill",
+    "Operation",
+    "RenameColumn",
+    "RenameIndex",
+    "RenameTable",
+    "Schema",
+]
+
+Fill: TypeAlias = int | float | str | bool | None
+"""The value that the rows which are there get."""
+
+Schema: TypeAlias = Mapping[str, TableSpec]
+"""The tables that a history makes, by name."""
+
+
+class Operation(Protocol):
+    """One step of a migration."""
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        ...
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done.
+
+        Raises:
+            MigrationError: it cannot be done to that schema.
+        """
+        ...
+
+
+def _table(schema: Schema, name: str) -> TableSpec:
+    found = schema.get(name)
+    if found is None:
+        raise MigrationError(
+            f"There is no table {name!r} at this point of the history. What was made with "
+            "op.execute(…) is not known here: make it with op.create_table(…)."
+        )
+    return found
+
+
+def _column(schema: Schema, table: str, name: str) -> ColumnSpec:
+    found = _table(schema, table).find(name)
+    if found is None:
+        raise MigrationError(f"The table {table!r} has no column {name!r} at this point.")
+    return found
+
+
+def _index(schema: Schema, table: str, name: str) -> IndexSpec:
+    found = _table(schema, table).find_index(name)
+    if found is None:
+        raise MigrationError(f"The table {table!r} has no index {name!r} at this point.")
+    return found
+
+
+def _with(schema: Schema, table: TableSpec) -> Schema:
+    return {**schema, table.name: table}
+
+
+def _exchanged(table: TableSpec, old: str, new: ColumnSpec) -> TableSpec:
+    return replace(
+        table, columns=tuple(new if each.name == old else each for each in table.columns)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    """A new table, with its indexes."""
+
+    table: TableSpec
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table.name})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        if self.table.name in schema:
+            raise MigrationError(f"There is a table {self.table.name!r} already at this point.")
+        for each in self.table.references:
+            _table(schema, each)
+        return _with(schema, self.table)
+
+
+@dataclass(frozen=True, slots=True)
+class DropTable:
+    """A table is gone, with all that was in it."""
+
+    name: str
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.name})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        _table(schema, self.name)
+        for each in schema.values():
+            if self.name in each.references:
+                raise MigrationError(
+                    f"The table {self.name!r} cannot be dropped: {each.name!r} refers to it. Drop "
+                    "that column or table first."
+                )
+        return {name: table for name, table in schema.items() if name != self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class RenameTable:
+    """A table has another name; what refers to it goes with it."""
+
+    name: str
+    new: str
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.name, self.new})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        _table(schema, self.name)
+        if self.new in schema:
+            raise MigrationError(f"There is a table {self.new!r} already at this point.")
+        made = {}
+        for each in schema.values():
+            columns = tuple(
+                replace(column, references=f"{self.new}.{column.references.partition('.')[2]}")
+                if column.references and column.references.partition(".")[0] == self.name
+                else column
+                for column in each.columns
+            )
+            name = self.new if each.name == self.name else each.name
+            made[name] = replace(each, name=name, columns=columns)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class AddColumn:
+    """A table has one more column; the rows that are there get ``fill``."""
+
+    table: str
+    column: ColumnSpec
+    fill: Fill = None
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        table = _table(schema, self.table)
+        if table.find(self.column.name) is not None:
+            raise MigrationError(f"The table {self.table!r} has a column {self.column.name!r}.")
+        if self.column.references:
+            _table(schema, self.column.references.partition(".")[0])
+        return _with(schema, replace(table, columns=(*table.columns, self.column)))
+
+
+@dataclass(frozen=True, slots=True)
+class DropColumn:
+    """A column is gone, with the values in it and the indexes over it."""
+
+    table: str
+    name: str
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        _column(schema, self.table, self.name)
+        table = _table(schema, self.table)
+        return _with(
+            schema,
+            replace(
+                table,
+                columns=tuple(each for each in table.columns if each.name != self.name),
+                indexes=tuple(each for each in table.indexes if self.name not in each.columns),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RenameColumn:
+    """A column has another name; so has it in its indexes, and in what refers to it."""
+
+    table: str
+    name: str
+    new: str
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        column = _column(schema, self.table, self.name)
+        table = _exchanged(_table(schema, self.table), self.name, replace(column, name=self.new))
+        if len({each.name for each in table.columns}) < len(table.columns):
+            raise MigrationError(f"The table {self.table!r} has a column {self.new!r} already.")
+        indexes = tuple(
+            replace(each, on=tuple(self.new if on == self.name else on for on in each.on))
+            if self.name in each.columns
+            else each
+            for each in table.indexes
+        )
+        made = dict(_with(schema, replace(table, indexes=indexes)))
+        old, new = f"{self.table}.{self.name}", f"{self.table}.{self.new}"
+        for name, other in made.items():
+            columns = tuple(
+                replace(each, references=new) if each.references == old else each
+                for each in other.columns
+            )
+            made[name] = replace(other, columns=columns)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeColumn:
+    """A column is another one of the same name: its type, its rules, whether it may be empty.
+
+    ``using`` makes the new value of the old one where the database cannot do so by itself; ``fill``
+    stands where there was none and there has to be one.
+    """
+
+    table: str
+    column: ColumnSpec
+    using: str | None = None
+    fill: Fill = None
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        _column(schema, self.table, self.column.name)
+        if self.column.references:
+            _table(schema, self.column.references.partition(".")[0])
+        return _with(schema, _exchanged(_table(schema, self.table), self.column.name, self.column))
+
+
+@dataclass(frozen=True, slots=True)
+class CreateIndex:
+    """A table has one more index."""
+
+    table: str
+    index: IndexSpec
+    concurrently: bool = False
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        table = _table(schema, self.table)
+        for each in self.index.columns:
+            _column(schema, self.table, each)
+        if table.find_index(self.index.name) is not None:
+            raise MigrationError(f"The table {self.table!r} has an index {self.index.name!r}.")
+        return _with(schema, replace(table, indexes=(*table.indexes, self.index)))
+
+
+@dataclass(frozen=True, slots=True)
+class DropIndex:
+    """An index is gone."""
+
+    table: str
+    name: str
+    concurrently: bool = False
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        _index(schema, self.table, self.name)
+        table = _table(schema, self.table)
+        return _with(
+            schema,
+            replace(table, indexes=tuple(each for each in table.indexes if each.name != self.name)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RenameIndex:
+    """An index has another name."""
+
+    table: str
+    name: str
+    new: str
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        index = _index(schema, self.table, self.name)
+        table = _table(schema, self.table)
+        indexes = tuple(
+            replace(index, name=self.new) if each is index else each for each in table.indexes
+        )
+        return _with(schema, replace(table, indexes=indexes))
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """SQL as it stands; what it does to the schema is not known here."""
+
+    sql: str
+    only: DialectName | None = None
+    """The one kind of database that it is for."""
+    transactional: bool = True
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset()
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        return schema
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Values for the rows that are there, some at a time, each in a transaction of its own."""
+
+    table: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    """SQL by column."""
+    where: str | None = None
+    batch: int = 1000
+    pause: float = 0.05
+    """Seconds between two."""
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        table = _table(schema, self.table)
+        for each in self.values:
+            _column(schema, self.table, each)
+        if sum(each.primary_key for each in table.columns) != 1:
+            raise MigrationError(
+                f"The rows of {self.table!r} cannot be filled in batches: that takes a primary key "
+                "of one column."
+            )
+        return schema

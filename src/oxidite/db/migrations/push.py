@@ -1,0 +1,157 @@
+"""Brings a database of development to what the models say, without a history; nothing is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from oxidite.db.base import Connection
+from oxidite.db.database import Database
+from oxidite.db.dialects import Dialect
+from oxidite.db.migrations.compare import differences, opened
+from oxidite.db.migrations.ddl import Writer
+from oxidite.db.migrations.difference import Answers, difference
+from oxidite.db.migrations.errors import MigrationFailedError
+from oxidite.db.migrations.lock import MigrationLock
+from oxidite.db.migrations.models import fills_of, schema_of
+from oxidite.db.migrations.operations import (
+    AddColumn,
+    ChangeColumn,
+    CreateIndex,
+    CreateTable,
+    Fill,
+    Operation,
+    Schema,
+)
+from oxidite.db.migrations.reverse import nothing
+from oxidite.db.migrations.session import session
+from oxidite.db.migrations.writing import describe
+from oxidite.db.table import Table
+from oxidite.errors import OxiditeError
+
+__all__ = ["Pushed", "push_tables", "wipe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What was made, and what is other than the models say and was left."""
+
+    made: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+async def push_tables(database: Database, tables: Sequence[Table]) -> Pushed:
+    """Create what the tables of models have and the database has not: tables, columns, indexes.
+
+    Raises:
+        MigrationFailedError: the database refused; on MariaDB what was made before stays.
+    """
+    wanted, dialect = schema_of(tables), database.dialect
+    async with session(database, MigrationLock(wait=30), lock_timeout=5) as connection:
+        there = await _there(connection, dialect, wanted)
+        operations = _operations(there, wanted, fills_of(tables))
+        steps, _ = Writer(dialect, concurrently=False).write(operations, there)
+        try:
+            await _run(connection, dialect, [sql for step in steps for sql in step.statements])
+        except OxiditeError as exc:
+            raise MigrationFailedError(f"The models could not be pushed: {exc.message}") from exc
+        left = await differences(connection, dialect, wanted, others=False)
+    return Pushed(tuple(map(describe, operations)), tuple(left))
+
+
+async def _run(connection: Connection, dialect: Dialect, statements: Sequence[str]) -> None:
+    if not dialect.transactional_ddl:
+        for sql in statements:
+            await connection.run(sql, ())
+        return
+    await connection.begin(isolation=None, read_only=False)
+    try:
+        for sql in statements:
+            await connection.run(sql, ())
+        await connection.commit()
+    except BaseException:
+        await connection.rollback()
+        raise
+
+
+async def _there(connection: Connection, dialect: Dialect, wanted: Schema) -> Schema:
+    """Return of the tables that are wanted what the database has."""
+    async with opened(connection, dialect) as found:
+        columns, indexes = await found.run_sync(_names, set(wanted))
+    return {
+        name: replace(
+            table,
+            columns=tuple(each for each in table.columns if each.name in columns[name]),
+            indexes=tuple(each for each in table.indexes if each.name in indexes[name]),
+        )
+        for name, table in wanted.items()
+        if name in columns
+    }
+
+
+def _names(
+    connection: sa.Connection, wanted: set[str]
+) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:
+    inspector = sa.inspect(connection)
+    columns = {
+        name: {each["name"] for each in inspector.get_columns(name)}
+        for name in wanted & set(inspector.get_table_names())
+    }
+    if connection.dialect.name == "sqlite":
+        # SQLAlchemy leaves those over expressions out.
+        rows = connection.exec_driver_sql(
+            "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'"
+        ).all()
+        return columns, {name: {row[1] for row in rows if row[0] == name} for name in columns}
+    indexes = {
+        name: {str(each["name"]) for each in inspector.get_indexes(name)} for name in columns
+    }
+    return columns, indexes
+
+
+def _operations(there: Schema, wanted: Schema, fills: Mapping[str, Fill]) -> list[Operation]:
+    nothings = {
+        f"{table.name}.{column.name}": nothing(column)
+        for table in wanted.values()
+        for column in table.columns
+    }
+    answers = Answers(no_renames=True, fills={**nothings, **fills})
+    # What is there is as wanted here, so what comes out is what is missing.
+    change = difference(there, wanted, answers)
+    return [
+        each
+        for each in change.forth
+        if isinstance(each, CreateTable | AddColumn | ChangeColumn | CreateIndex)
+    ]
+
+
+async def wipe(database: Database) -> list[str]:
+    """Drop all tables and views of a database; return their names. For development and tests.
+
+    On PostgreSQL those of the current schema.
+    """
+    dialect = database.dialect
+    async with session(database, MigrationLock(wait=30), lock_timeout=5) as connection:
+        quote = Writer(dialect).quoted
+        names = [(str(row[0]), str(row[1])) for row in await connection.fetch(_all(dialect), ())]
+        if not dialect.transactional_ddl:
+            await connection.run("SET SESSION foreign_key_checks = 0", ())
+        for kind, name in names:
+            cascade = " CASCADE" if dialect.name == "postgresql" else ""
+            await connection.run(f"DROP {kind} IF EXISTS {quote(name)}{cascade}", ())
+    return [name for _, name in names]
+
+
+def _all(dialect: Dialect) -> str:
+    if dialect.name == "sqlite":
+        return (
+            "SELECT upper(type), name FROM sqlite_master WHERE type IN ('view', 'table') "
+            "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type DESC"
+        )
+    here = "current_schema()" if dialect.name == "postgresql" else "DATABASE()"
+    return (
+        "SELECT CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END, table_name "
+        f"FROM information_schema.tables WHERE table_schema = {here} ORDER BY 1 DESC"
+    )

@@ -1,0 +1,109 @@
+"""A database that is thrown away: what a history really makes is seen there.
+
+On PostgreSQL it is a schema in a transaction that is rolled back, so that nothing is left whatever
+happens; on SQLite it is in memory; elsewhere it is a database of its own, dropped at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from uuid import uuid4
+
+from oxidite.db.base import Connection
+from oxidite.db.database import Database
+from oxidite.db.dialects import Dialect
+from oxidite.db.errors import DatabaseError
+from oxidite.db.migrations.compare import differences
+from oxidite.db.migrations.ddl import Writer
+from oxidite.db.migrations.difference import Change
+from oxidite.db.migrations.errors import MigrationError
+from oxidite.db.migrations.history import History
+from oxidite.db.migrations.operations import Execute, Operation, Schema
+from oxidite.db.migrations.rebuild import look_at
+
+__all__ = ["replay", "shadow", "verify"]
+
+
+@contextlib.asynccontextmanager
+async def shadow(database: Database) -> AsyncIterator[Connection]:
+    """Open an empty database of the same kind, on the same server."""
+    dialect = database.dialect
+    if dialect.name == "sqlite":
+        made = Database.from_url("sqlite://", name=f"shadow_{uuid4().hex}")
+        async with made, made.driver.connection(write=True) as connection:
+            await connection.run("PRAGMA foreign_keys=OFF", ())
+            yield connection
+        return
+    async with database.driver.connection(write=True) as connection:
+        name = f"oxidite_shadow_{uuid4().hex}"
+        # Whatever is set on it ends with it.
+        connection.is_broken = True
+        kind: str = dialect.name
+        if kind == "postgresql":
+            await connection.begin(isolation=None, read_only=False)
+            try:
+                await connection.run(f"CREATE SCHEMA {name}", ())
+                await connection.run(f"SET LOCAL search_path = {name}", ())
+                yield connection
+            finally:
+                await connection.rollback()
+            return
+        await connection.run(f"CREATE DATABASE {name}", ())
+        try:
+            await connection.run(f"USE {name}", ())
+            yield connection
+        finally:
+            await connection.run(f"DROP DATABASE {name}", ())
+
+
+async def replay(
+    connection: Connection,
+    dialect: Dialect,
+    operations: Sequence[Operation],
+    schema: Schema,
+    name: str,
+) -> Schema:
+    """Do operations there; those that cannot be in a transaction, and backfills, are left out."""
+    live = await look_at(connection) if dialect.name == "sqlite" else {}
+    steps, following = Writer(dialect, live=live, concurrently=False).write(operations, schema)
+    for step in steps:
+        if isinstance(step.operation, Execute) and not step.transactional:
+            continue
+        for sql in step.statements:
+            try:
+                await connection.run(sql, ())
+            except DatabaseError as exc:
+                raise MigrationError(
+                    f"{name} does not work on an empty database that has what comes before it: "
+                    f"{exc.message}\n\n    {sql.strip()}"
+                ) from exc
+    return following
+
+
+async def verify(database: Database, history: History, change: Change, models: Schema) -> None:
+    """See to it that a change makes of a history's database what the models say, and can be undone.
+
+    Raises:
+        MigrationError: it does not, or the history does not work from the beginning.
+    """
+    dialect = database.dialect
+    async with shadow(database) as connection:
+        schema: Schema = {}
+        for entry in history.entries:
+            schema = await replay(connection, dialect, entry.migration.forth(), schema, entry.name)
+        name = "The new migration"
+        following = await replay(connection, dialect, change.forth, schema, name)
+        await _expect(connection, dialect, models, f"{name} does not make what the models say")
+        await replay(connection, dialect, change.back, following, f"{name}'s way back")
+        await _expect(connection, dialect, schema, f"{name}'s way back does not end where it began")
+
+
+async def _expect(connection: Connection, dialect: Dialect, schema: Schema, failure: str) -> None:
+    found = await differences(connection, dialect, schema, others=False)
+    if found:
+        listed = "\n".join(f"    {each}" for each in found)
+        raise MigrationError(
+            f"{failure}:\n\n{listed}\n\nDid a migration change a table with op.execute(…)? What it "
+            "does there is not known to the history: say it with the other operations."
+        )

@@ -1,0 +1,173 @@
+"""Writes a migration as a file that a person reads, and changes where they know better."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from oxidite.db.migrations.difference import Change
+from oxidite.db.migrations.errors import MigrationError
+from oxidite.db.migrations.history import HEAD, History
+from oxidite.db.migrations.operations import (
+    AddColumn,
+    ChangeColumn,
+    CreateIndex,
+    CreateTable,
+    DropColumn,
+    DropIndex,
+    DropTable,
+    Operation,
+    RenameColumn,
+    RenameIndex,
+    RenameTable,
+)
+from oxidite.db.migrations.specs import NOW, code
+
+__all__ = ["describe", "file_text", "write_migration"]
+
+_WIDTH = 100
+_NAMES = ("NOW", "SQL", "Migration", "Ops", "column", "index")
+
+
+def write_migration(history: History, change: Change, message: str | None) -> Path:
+    """Write the next migration of a history, and what ``HEAD`` says; return its file.
+
+    Raises:
+        MigrationError: it cannot be written, or has a name that is none.
+    """
+    number = f"{int(history.last.id) + 1:04}" if history.last else "0001"
+    words = message or _message(change.forth)
+    slug = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")[:60]
+    if not slug:
+        raise MigrationError(f"{message!r} makes no name of a file: say it with Latin letters.")
+    file = history.folder / f"{number}_{slug}.py"
+    try:
+        history.folder.mkdir(parents=True, exist_ok=True)
+        text = file_text(change, words, number, history.last.id if history.last else None)
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+        (history.folder / HEAD).write_text(f"{file.stem}\n", encoding="utf-8")
+    except OSError as exc:
+        raise MigrationError(f"{file} cannot be written: {exc.strerror}.") from None
+    return file
+
+
+def file_text(change: Change, message: str, number: str, after: str | None) -> str:
+    """Return the text of the file of a migration."""
+    forth, back = _calls(change.forth), _calls(change.back)
+    used = [name for name in _NAMES if name in ("Migration", "Ops") or _uses(forth + back, name)]
+    title = message.strip().rstrip(".").replace("\\", "/").replace('"', "'")
+    return f'''"""{title[:1].upper()}{title[1:]}."""
+
+from oxidite.db.migrations import {", ".join(used)}
+
+migration = Migration(id="{number}", after={code(after)})
+
+
+@migration.up
+def up(op: Ops) -> None:
+{forth}
+
+@migration.down
+def down(op: Ops) -> None:
+{back}'''
+
+
+def _uses(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.\"]){name}\b(?![\"=])", text) is not None
+
+
+def _calls(operations: Sequence[Operation]) -> str:
+    return "".join(map(_call, operations)) or "    pass\n"
+
+
+def _call(operation: Operation) -> str:
+    name, arguments = _written(operation)
+    line = f"    op.{name}({', '.join(arguments)})"
+    if len(line) <= _WIDTH and "column(" not in "".join(arguments[2:]):
+        return f"{line}\n"
+    inside = "".join(f"        {each},\n" for each in arguments)
+    return f"    op.{name}(\n{inside}    )\n"
+
+
+def _written(operation: Operation) -> tuple[str, list[str]]:
+    match operation:
+        case CreateTable(table):
+            parts = [*map(repr, table.columns), *map(repr, table.indexes)]
+            return "create_table", [code(table.name), *parts]
+        case DropTable(name):
+            return "drop_table", [code(name)]
+        case RenameTable(name, new):
+            return "rename_table", [code(name), code(new)]
+        case AddColumn(table, column, fill):
+            return "add_column", [code(table), repr(column), *_option("fill", fill)]
+        case DropColumn(table, name):
+            return "drop_column", [code(table), code(name)]
+        case RenameColumn(table, name, new):
+            return "rename_column", [code(table), code(name), code(new)]
+        case ChangeColumn(table, column, using, fill):
+            options = [*_option("using", using), *_option("fill", fill)]
+            return "change_column", [code(table), repr(column), *options]
+        case _:
+            return _written_index(operation)
+
+
+def _written_index(operation: Operation) -> tuple[str, list[str]]:
+    match operation:
+        case CreateIndex(table, index, concurrently):
+            words = [code(index.name), code(table), index.arguments()]
+            return "create_index", [*words, *_option("concurrently", concurrently or None)]
+        case DropIndex(table, name, concurrently):
+            words = [code(name), code(table)]
+            return "drop_index", [*words, *_option("concurrently", concurrently or None)]
+        case RenameIndex(table, name, new):
+            return "rename_index", [code(name), code(table), code(new)]
+        case _:
+            raise MigrationError(f"{operation!r} is not written by itself.")
+
+
+def _option(name: str, value: object) -> list[str]:
+    if value is None:
+        return []
+    return [f"{name}={'NOW' if name == 'fill' and value == NOW else code(value)}"]
+
+
+def describe(operation: Operation) -> str:
+    """Return an operation in a few words, with a sign in front: + for new, - for gone, ~ for other."""
+    match operation:
+        case CreateTable(table):
+            return f"+ table {table.name} ({', '.join(each.name for each in table.columns)})"
+        case DropTable(name):
+            return f"- table {name}"
+        case RenameTable(name, new):
+            return f"~ table {name} is {new}"
+        case AddColumn(table, column, _):
+            return f"+ column {table}.{column.name} ({column.type})"
+        case DropColumn(table, name):
+            return f"- column {table}.{name}"
+        case RenameColumn(table, name, new):
+            return f"~ column {table}.{name} is {new}"
+        case ChangeColumn(table, column, _, _):
+            return f"~ column {table}.{column.name} ({column.type})"
+        case _:
+            return _describe_index(operation)
+
+
+def _describe_index(operation: Operation) -> str:
+    match operation:
+        case CreateIndex(table, index, _):
+            return f"+ index {index.name} of {table}"
+        case DropIndex(table, name, _):
+            return f"- index {name} of {table}"
+        case RenameIndex(table, name, new):
+            return f"~ index {name} of {table} is {new}"
+        case _:
+            return f"~ {operation!r}"
+
+
+def _message(operations: Sequence[Operation]) -> str:
+    """Return a name for a migration that was given none."""
+    words = re.sub(r"\(.*\)", "", describe(operations[0])) if operations else "empty"
+    signs = {"+": "add", "-": "drop", "~": "change"}
+    return " ".join(signs.get(word, word) for word in words.split())

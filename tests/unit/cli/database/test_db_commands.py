@@ -1,0 +1,273 @@
+"""``oxidite db``, as it is used: each command in a process of its own, in a project of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+
+class Done(Protocol):
+    """What a command returns."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Command(Protocol):
+    """What the fixture ``oxidite`` is."""
+
+    directory: Path
+
+    def write(self, name: str, source: str) -> None: ...
+    def __call__(self, *args: str) -> Done: ...
+    def apart(self, *args: str) -> Done: ...
+
+
+APP = """
+    from oxidite import Oxidite
+    from oxidite.db import Col, Database, Model, col
+
+    class User(Model, table="users"):
+        id: Col[int] = col(pk=True, init=False)
+        name: Col[str] = col(max_length=50)
+        # more
+
+    class Event(Model, table="events", database="other"):
+        id: Col[int] = col(pk=True, init=False)
+
+    app = Oxidite(
+        resources=[
+            Database.from_url("sqlite:///app.db"),
+            Database.from_url("sqlite:///other.db", name="other"),
+        ]
+    )
+"""
+WITH_AGE = APP.replace("# more", "age: Col[int] = col(default=18)")
+WITH_FULL_NAME = APP.replace("name: Col[str]", "full_name: Col[str]")
+
+
+@pytest.fixture
+def project(oxidite: Command) -> Command:
+    oxidite.write("app.py", APP)
+    return oxidite
+
+
+def test_from_models_to_tables_and_back(project: Command) -> None:
+    assert (
+        project.apart("db", "status").err
+        == "There are no migrations yet. The first: oxidite db diff\n"
+    )
+    checked = project.apart("db", "diff", "--check")
+    assert (checked.code, checked.out) == (1, "+ table users (id, name)\n")
+
+    made = project.apart("db", "diff", "The users")
+    assert made.code == 0
+    assert "Written: migrations/0001_the_users.py" in made.err
+    assert (project.directory / "migrations/HEAD").read_text() == "0001_the_users\n"
+    planned = project.apart("db", "plan")
+    assert planned.out.startswith("-- 0001_the_users\nCREATE TABLE users (")
+    up = project.apart("db", "up")
+    assert (up.code, up.out) == (0, "")
+    assert up.err.endswith("1 migration applied.\n")
+    status = project.apart("db", "status", "--check", "--drift", "--json")
+    assert status.code == 0
+    found = json.loads(status.out)
+    assert [each["state"] for each in found["migrations"]] == ["applied"]
+    assert found["drift"] == []
+
+    project.write("app.py", WITH_AGE)
+    assert "Written: migrations/0002_add_column_users_age.py" in project.apart("db", "diff").err
+    assert project.apart("db", "up").code == 0
+    assert project.apart("db", "diff", "--check").code == 0
+    down = project.apart("db", "down", "--to", "0")
+    assert down.err.endswith("2 migrations undone.\n")
+    shown = project.apart("db", "show", "--sql")
+    assert "CREATE TABLE IF NOT EXISTS users" in shown.out
+
+
+def test_what_needs_an_answer_ends_with_2_when_nobody_can_be_asked(project: Command) -> None:
+    project.apart("db", "diff")
+    project.write("app.py", WITH_FULL_NAME)
+
+    asked = project.apart("db", "diff")
+    assert asked.code == 2
+    assert "--rename users.name:full_name" in asked.err
+    shown = project.apart("db", "diff", "--rename", "users.name:full_name", "--dry-run")
+    assert shown.code == 0
+    assert 'op.rename_column("users", "name", "full_name")' in shown.out
+    dropped = project.apart("db", "diff", "--no-renames", "--dry-run")
+    assert (dropped.code, "--fill users.full_name=VALUE" in dropped.err) == (2, True)
+    assert [each.name for each in (project.directory / "migrations").glob("*.py")] == [
+        "0001_add_table_users.py"
+    ]
+
+
+def test_a_person_is_asked_on_a_terminal(project: Command) -> None:
+    project.apart("db", "diff")
+    project.write("app.py", WITH_FULL_NAME)
+
+    screen = on_terminal(project.directory, ["db", "diff", "full name"], "1\n")
+
+    assert "The column users.name is gone, and there is something new. Is it the same?" in screen
+    assert "1  yes, it is full_name now: the values are kept" in screen
+    text = (project.directory / "migrations/0002_full_name.py").read_text()
+    assert 'op.rename_column("users", "name", "full_name")' in text
+
+
+def on_terminal(directory: Path, args: list[str], typed: str) -> str:
+    """Run the command on a terminal, type, and return what was on the screen."""
+    outer, inner = pty.openpty()
+    environ = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "oxidite", *args],
+        cwd=directory,
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        env=environ,
+        close_fds=True,
+    ) as process:
+        os.close(inner)
+        os.write(outer, typed.encode())
+        seen = b""
+        while select.select([outer], [], [], 30)[0]:
+            try:
+                part = os.read(outer, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+        process.wait(30)
+    os.close(outer)
+    return seen.decode()
+
+
+def test_an_empty_migration_is_filled_by_hand(project: Command) -> None:
+    assert project.apart("db", "diff", "--empty").code == 2
+    assert project.apart("db", "diff", "--empty", "copy names").code == 0
+    file = project.directory / "migrations/0001_copy_names.py"
+    assert file.read_text().count("    pass\n") == 2
+    file.write_text(file.read_text().replace("pass", 'op.execute("SELECT absent")', 1))
+    failed = project.apart("db", "up")
+    assert failed.code == 1
+    assert "Error: 0001_copy_names failed: SQLite: no such column: absent" in failed.err
+    assert "Nothing of it was done." in failed.err
+
+
+def test_each_database_has_migrations_of_its_own(project: Command) -> None:
+    made = project.apart("db", "diff", "--database", "other")
+    assert made.out == "+ table events (id)\n"
+    assert (project.directory / "migrations/other/0001_add_table_events.py").is_file()
+    assert project.apart("db", "up", "--database", "other").code == 0
+    unknown = project.apart("db", "up", "--database", "third")
+    assert (unknown.code, "no database named 'third'" in unknown.err) == (1, True)
+
+
+def test_the_linter_ends_with_1_for_an_error(project: Command) -> None:
+    project.apart("db", "diff")
+    project.write("app.py", APP.replace("max_length=50", "max_length=50, index=True"))
+    made = project.apart("db", "diff", "names")
+    assert made.code == 0
+    found = project.apart("db", "lint", "--all", "--for", "postgresql")
+    assert found.code == 1
+    assert "error: 0002_names: The index ix_users_name of users is made while nobody" in found.err
+    assert "Instead: op.create_index(…, concurrently=True)" in found.err
+
+
+def test_production_refuses_what_is_for_development(project: Command) -> None:
+    for command in (["push"], ["fresh", "--yes"]):
+        refused = project.apart("db", *command)
+        assert refused.code == 1
+        assert "refused in production" in refused.err
+        assert "OXIDITE_ENV=development oxidite db" in refused.err
+    assert not (project.directory / "app.db").exists()
+
+
+def test_push_and_fresh_in_development(project: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OXIDITE_ENV", "development")
+    assert project.apart("db", "push").out == "+ table users (id, name)\n"
+    project.write("app.py", WITH_AGE)
+    assert project.apart("db", "push").out == "+ column users.age (integer)\n"
+    assert project.apart("db", "fresh", "--yes").out == "+ table users (id, name, age)\n"
+    project.apart("db", "diff")
+    # What was pushed is as the first migration would make it.
+    assert project.apart("db", "up").err.endswith("1 migration applied.\n")
+
+
+def test_the_shell_awaits(project: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OXIDITE_ENV", "development")
+    project.apart("db", "push")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "oxidite", "db", "shell"],
+        cwd=project.directory,
+        input="made = await User.create(name='Ada')\nprint([u.name for u in await User.query().all()])\n"
+        "made.id\n1 / 0\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "['Ada']\n1\n"
+    assert "ZeroDivisionError" in done.stderr
+    assert done.returncode == 1
+
+
+def test_an_application_without_a_database_is_told_so(oxidite: Command) -> None:
+    oxidite.write("app.py", "from oxidite import Oxidite\n\napp = Oxidite()\n")
+    done = oxidite.apart("db", "status")
+    assert (done.code, "The application has no database" in done.err) == (1, True)
+
+
+def test_serve_does_not_start_behind_its_schema(
+    project: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.apart("db", "diff", "users")
+    refused = project.apart("serve", "--port", "0")
+    assert refused.code == 1
+    assert "The database is behind the application. 1 pending:\n\n    0001_users" in refused.err
+    assert "Apply them first: oxidite db up\nTo serve all the same: --allow-pending" in refused.err
+    for words, environment in (([], "development"), (["--allow-pending"], "production")):
+        monkeypatch.setenv("OXIDITE_ENV", environment)
+        lines = served(project.directory, words)
+        assert lines[0] == "Warning: The database is behind the application. 1 pending:"
+
+
+def served(directory: Path, words: list[str]) -> list[str]:
+    """Serve until it says that it does, and return what it said."""
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "oxidite",
+            "serve",
+            "--server",
+            "uvicorn",
+            "--port",
+            "0",
+            *words,
+        ],
+        cwd=directory,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        lines: list[str] = []
+        try:
+            for line in process.stderr:
+                lines.append(line.rstrip())
+                if line.startswith("Serving"):
+                    return lines
+        finally:
+            process.kill()
+    pytest.fail("\n".join(lines))

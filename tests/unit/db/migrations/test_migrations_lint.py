@@ -1,0 +1,172 @@
+"""What a migration would do to an application that runs meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oxidite.db.migrations.history import History
+from oxidite.db.migrations.lint import Finding
+from oxidite.db.migrations.lint import lint as look
+
+from .support import add_migration, write_history
+
+BASE = (
+    "base",
+    """op.create_table("posts", column("id", "integer", primary_key=True))
+    op.create_table("users", column("id", "integer", primary_key=True), column("name", "text", max_length=20), column("age", "integer", nullable=True), column("kind", "enum", values=("a", "b")), column("price", "decimal", precision=9, scale=2), index("ix", ["age"]))""",
+    "pass",
+)
+
+
+def findings(
+    folder: Path, body: str, *, dialect: str = "postgresql", down: str | None = "pass"
+) -> list[Finding]:
+    write_history(folder, BASE)
+    add_migration(folder, 2, "second", body, down)
+    history = History.load(folder)
+    entry = history.entries[1]
+    before = history.schema(before=entry)
+    models = history.schema() if "# models: after" in body else before
+    return look(entry, before, models, "postgresql" if dialect == "postgresql" else "sqlite")
+
+
+CASES: dict[str, tuple[str, str, str]] = {
+    "an index that locks": (
+        """op.create_index("new", "users", ["name"])""",
+        "error index-locks",
+        "",
+    ),
+    "an index dropped": ("""op.drop_index("ix", "users")""", "warning index-locks", ""),
+    "a required column": (
+        """op.add_column("users", column("x", "integer"))""",
+        "error not-null-without-fill",
+        "error not-null-without-fill",
+    ),
+    "a reference": (
+        """op.add_column("users", column("x", "integer", nullable=True, references="posts.id"))""",
+        "warning foreign-key-locks",
+        "",
+    ),
+    "another type": (
+        """op.change_column("users", column("age", "text", nullable=True))""",
+        "error type-rewrites",
+        "",
+    ),
+    "a shorter text": (
+        """op.change_column("users", column("name", "text", max_length=10))""",
+        "error type-rewrites",
+        "",
+    ),
+    "another decimal": (
+        """op.change_column("users", column("price", "decimal", precision=9, scale=3))""",
+        "error type-rewrites",
+        "",
+    ),
+    "not null": (
+        """op.change_column("users", column("age", "integer"), fill=0)""",
+        "warning not-null-scans",
+        "",
+    ),
+    "a check": (
+        """op.change_column("users", column("age", "integer", nullable=True, check={"ge": 0}))""",
+        "warning check-scans",
+        "",
+    ),
+    "a reference later": (
+        """op.change_column("users", column("age", "integer", nullable=True, references="posts.id"))""",
+        "warning foreign-key-locks",
+        "",
+    ),
+    "a value less": (
+        """op.change_column("users", column("kind", "enum", values=("a",)))""",
+        "error enum-value-gone",
+        "error enum-value-gone",
+    ),
+    "a column that a model has": (
+        """op.drop_column("users", "name")""",
+        "error used-by-a-model",
+        "error used-by-a-model",
+    ),
+    "a column that no model has": (
+        """op.drop_column("users", "name")
+        # models: after""",
+        "warning drop-in-use",
+        "warning drop-in-use",
+    ),
+    "another name": (
+        """op.rename_column("users", "name", "full_name")
+        # models: after""",
+        "warning rename-in-use",
+        "warning rename-in-use",
+    ),
+    "a table": ("""op.drop_table("posts")""", "error used-by-a-model", "error used-by-a-model"),
+    "a table renamed": (
+        """op.rename_table("posts", "articles")
+        # models: after""",
+        "warning rename-in-use",
+        "warning rename-in-use",
+    ),
+    "a default for each row": (
+        """op.execute("ALTER TABLE users ADD COLUMN x uuid DEFAULT gen_random_uuid()")""",
+        "error volatile-default",
+        "error volatile-default",
+    ),
+    "all rows at once": (
+        """op.execute("UPDATE users SET age = 1")""",
+        "warning rows-at-once",
+        "warning rows-at-once",
+    ),
+    "no limit to waiting": (
+        """op.execute("SET lock_timeout = 0")""",
+        "error no-lock-timeout",
+        "error no-lock-timeout",
+    ),
+    "a backfill beside": (
+        """op.add_column("users", column("x", "integer", nullable=True))
+        op.backfill("users", {"x": "1"})""",
+        "warning backfill-with-schema",
+        "warning backfill-with-schema",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_found_and_the_safe_way_is_named(tmp_path: Path, name: str) -> None:
+    body, on_postgresql, on_sqlite = CASES[name]
+    for dialect, expected in (("postgresql", on_postgresql), ("sqlite", on_sqlite)):
+        found = findings(tmp_path / dialect, body, dialect=dialect)
+        assert [f"{each.severity} {each.rule}" for each in found] == (
+            [expected] if expected else []
+        )
+        assert all(each.instead and each.message for each in found)
+
+
+HARMLESS = [
+    """op.create_index("new", "users", ["name"], concurrently=True)""",
+    """op.add_column("users", column("x", "integer", nullable=True))""",
+    """op.add_column("users", column("x", "integer"), fill=0)""",
+    """op.change_column("users", column("name", "text", max_length=200))""",
+    """op.change_column("users", column("name", "text"))""",
+    """op.change_column("users", column("kind", "enum", values=("a", "b", "c")))""",
+    """op.create_table("new", column("id", "integer", primary_key=True))
+    op.add_column("new", column("x", "integer"))
+    op.create_index("ix_new", "new", ["x"])""",
+    """op.backfill("users", {"age": "1"})""",
+]
+
+
+@pytest.mark.parametrize("body", HARMLESS)
+def test_what_does_no_harm_is_left_alone(tmp_path: Path, body: str) -> None:
+    assert findings(tmp_path, body) == []
+
+
+def test_no_way_back_is_found(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, "pass", down=None)
+    assert (found.rule, found.severity) == ("no-way-back", "warning")
+
+
+def test_a_comment_allows_it(tmp_path: Path) -> None:
+    body = """op.create_index("new", "users", ["name"])  # lint: allow index-locks, type-rewrites"""
+    assert findings(tmp_path, body) == []
