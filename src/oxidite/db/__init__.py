@@ -12,6 +12,7 @@
 
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.columns import Col, Column, ColumnRules, Declared, OnDelete, TableKey, col
+from oxidite.db.cursors import InvalidCursorError
 from oxidite.db.database import Database, HasTable
 from oxidite.db.dialects import Dialect, DialectName
 from oxidite.db.errors import (
@@ -35,6 +36,7 @@ from oxidite.db.expressions import Condition, Expr, Order, Shape, every, some
 from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
+from oxidite.db.pagination import CursorPage, Page
 from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.query import Select
 from oxidite.db.statements import (
@@ -62,6 +64,7 @@ __all__ = [
     "ConflictingTransactionsError",
     "Connection",
     "ConstraintError",
+    "CursorPage",
     "Database",
     "DatabaseError",
     "Declared",
@@ -75,6 +78,7 @@ __all__ = [
     "HasTable",
     "Index",
     "InsertStatement",
+    "InvalidCursorError",
     "Isolation",
     "Join",
     "Kind",
@@ -88,6 +92,7 @@ __all__ = [
     "Order",
     "OverlapError",
     "Owner",
+    "Page",
     "Plan",
     "Plans",
     "PoolTimeoutError",

@@ -248,6 +248,10 @@ def _like(column: Element, pattern: Element) -> Element:
     return column.like(pattern, escape="\\")
 
 
+def _row(elements: Sequence[Element]) -> Element:
+    return sa.tuple_(*elements)
+
+
 _CALLS: Mapping[str, Callable[..., Any]] = {
     "eq": lambda a, b: a == b,
     "ne": lambda a, b: a != b,
@@ -255,6 +259,8 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "le": lambda a, b: a <= b,
     "gt": lambda a, b: a > b,
     "ge": lambda a, b: a >= b,
+    "row_gt": lambda *each: _row(each[: len(each) // 2]) > _row(each[len(each) // 2 :]),
+    "row_lt": lambda *each: _row(each[: len(each) // 2]) < _row(each[len(each) // 2 :]),
     "is_null": lambda a: a.is_(None),
     "not_null": lambda a: a.is_not(None),
     "and": lambda *each: sa.and_(sa.true(), *each),

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from oxidite.db.base import Done, Driver, Isolation
+from oxidite.db.cursors import own_signers
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
@@ -21,6 +22,7 @@ from oxidite.db.plan import Plan, Plans
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
+from oxidite.security.signing import Signers
 
 __all__ = ["Database", "HasTable", "database_of"]
 
@@ -45,6 +47,9 @@ class Database:
         self.driver: Driver = driver
         self.name: str | None = name
         self._plans: Plans | None = None
+        self._opened = 0
+        self.signers: Signers = own_signers()
+        """What signs cursors: the application's, else keys that live as long as this object."""
 
     @classmethod
     def from_url(cls, url: str, *, name: str | None = None) -> Self:
@@ -56,8 +61,17 @@ class Database:
         """
         return cls(drivers.create(url), name=name)
 
+    def use_signers(self, signers: Signers) -> None:
+        """Sign with an application's secret; called by the one that has this among its resources."""
+        self.signers = signers
+
     async def __aenter__(self) -> Self:
+        # Who opens it again uses what is open: an application in a test that has opened it, too.
+        if self._opened:
+            self._opened += 1
+            return self
         await self.driver.__aenter__()
+        self._opened = 1
         self._plans = Plans(self.driver.dialect)
         if self.name is None:
             _open.insert(0, self)
@@ -68,6 +82,9 @@ class Database:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        self._opened -= 1
+        if self._opened:
+            return
         _open.remove(self)
         self._plans = None
         await self.driver.__aexit__(kind, exc, tb)

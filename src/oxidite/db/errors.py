@@ -144,3 +144,6 @@ class PoolTimeoutError(ServiceUnavailableError):
     """All database connections are in use, and none came back in time."""
 
     code = "pool_timeout"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, headers={"retry-after": "1"})

@@ -34,12 +34,14 @@ from oxidite.db import saving
 from oxidite.db.columns import COLUMN, Column, Declared, TableKey, col
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
+from oxidite.db.keywords import field_keywords
 from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.query import Select
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
 from oxidite.db.table import Index, Table
+from oxidite.db.tags import tag_maker
 
 __all__ = ["Model"]
 
@@ -303,6 +305,16 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
     def changed(self) -> list[str]:
         """Return the names of the columns that differ from the row, all of them if there is none."""
         return saving.changed(self)
+
+    # What a handler's answer and its document say of a row, see `routing/values.py`.
+
+    @classmethod
+    def __etag_maker__(cls) -> Callable[[Any], str]:
+        return tag_maker(cls.__table__)
+
+    @classmethod
+    def __field_keywords__(cls) -> Mapping[str, Mapping[str, object]]:
+        return field_keywords(cls.__table__)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether it is the same row: of the same model, with the same primary key."""

@@ -21,7 +21,7 @@ from oxidite.db.columns import Column
 from oxidite.db.kinds import FLOAT, Kind
 from oxidite.errors import FieldError, ValidationError
 
-__all__ = ["check_values"]
+__all__ = ["check_values", "is_storable"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
@@ -72,6 +72,11 @@ def _wrong_type(kind: Kind, value: object) -> str | None:
     if is_wrong:
         return f"must be {_named(type_)}, not {_named(type(value))}"
     return _unfit(value)
+
+
+def is_storable(value: object) -> bool:
+    """Tell whether a value of a column's type is one that a column can hold."""
+    return _unfit(value) is None
 
 
 def _unfit(value: object) -> str | None:

@@ -42,6 +42,7 @@ from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
 from oxidite.routing.documented import Documented
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 from oxidite.routing.streams import check_stream, stream_call
+from oxidite.routing.values import Finish, finish_of
 from oxidite.routing.versioning import Versioning, VersionSpec
 
 __all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
@@ -64,7 +65,8 @@ class RouteOptions(TypedDict, total=False):
     ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
     of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
     client goes away (only safe methods, unless said); ``versions`` the versions it is in;
-    ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
+    ``form_limits`` what a form may have; ``etag`` computes one and answers 304, of the
+    body or, with ``"version"``, of the version of the row that is returned;
     ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
     ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
     without it, and their encoders for others than JSON and MessagePack; ``raises`` has the errors
@@ -81,7 +83,7 @@ class RouteOptions(TypedDict, total=False):
     form_limits: FormLimits
     versions: VersionSpec
     cancel: bool
-    etag: Literal["weak", "strong"]
+    etag: Literal["weak", "strong", "version"]
     complete: bool
     produces: Sequence[str] | Mapping[str, Encoder]
     raises: Sequence[type[HTTPError]]
@@ -335,9 +337,12 @@ class Route:
                 f"{self.where}: a stream has one form, which its annotation names. Leave produces= out, "
                 "or write a route for each form."
             )
-        handler = _endpoint(self.plan, status, offers, render)
         etag = options.get("etag")
-        return handler if etag is None else _with_etag(handler, render, weak=etag == "weak")
+        finish = finish_of(self.plan.returns, self.where, with_version=etag == "version")
+        handler = _endpoint(self.plan, status, offers, finish, render)
+        if etag is None:
+            return handler
+        return _with_etag(handler, render, weak=etag == "weak", of_version=etag == "version")
 
 
 def _file_rules(plan: Plan) -> Mapping[str, FileRule]:
@@ -440,22 +445,30 @@ def _encoded(value: object, status: int, media_type: str, encode: Encoder) -> Re
 
 
 def _endpoint(  # noqa: C901 - one frame for every request
-    plan: Plan, status: int, offers: Mapping[str, Encoder], render: RenderError
+    plan: Plan,
+    status: int,
+    offers: Mapping[str, Encoder],
+    finish: Finish | None,
+    render: RenderError,
 ) -> Handler:
     call = stream_call(plan, status) or plan.call
     may_be_incomplete = _may_be_incomplete(plan.returns)
 
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(request: Request) -> Response:  # noqa: C901 - as above
         called = None
         try:
             if offers:
                 # Before the handler runs: an answer nobody can read must not change anything.
                 chosen = _choose(offers, request)
                 called = call(request)
-                response = _encoded(await called, status, chosen, offers[chosen])
+                value = await called
+                response = _encoded(value, status, chosen, offers[chosen])
             else:
                 called = call(request)
-                response = to_response(await called, status)
+                value = await called
+                response = to_response(value, status)
+            if finish is not None:
+                finish(value, request, response)
             if may_be_incomplete and not response.complete:
                 response = await response.prepare(request)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
@@ -535,10 +548,12 @@ async def _abandon(scopes: Scopes, exc: BaseException) -> None:
                 raise
 
 
-def _with_etag(handler: Handler, render: RenderError, *, weak: bool) -> Handler:
+def _with_etag(handler: Handler, render: RenderError, *, weak: bool, of_version: bool) -> Handler:
     async def conditional(request: Request) -> Response:
         response = await handler(request)
         if not (response.complete and response.status == 200 and request.method in _SAFE_METHODS):
+            return response
+        if of_version and "etag" not in response.headers:
             return response
         digest = hashlib.blake2b(response.body, digest_size=16).hexdigest()
         etag = response.headers.setdefault("etag", f'W/"{digest}"' if weak else f'"{digest}"')
