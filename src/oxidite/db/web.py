@@ -19,6 +19,7 @@ from oxidite.db.columns import Column
 from oxidite.db.database import database_of
 from oxidite.db.errors import RowNotFoundError
 from oxidite.db.model import Model
+from oxidite.db.references import referred_name
 from oxidite.db.rules import is_storable
 from oxidite.db.statements import Deleted, SelectStatement
 from oxidite.db.table import Table
@@ -220,7 +221,8 @@ class _Parent:
         rows: Any = request.state.get(_ROWS, {})
         row = rows.get(self._name)
         if row is not None:
-            return getattr(row, _referred(self.column, type(row).__table__))
+            table: Table = type(row).__table__
+            return getattr(row, referred_name(self.column, table) or table.pk[0].name)
         return self.keys[0].extract(request)
 
 
@@ -277,14 +279,3 @@ def _is_bound(name: str, parameter: Parameter) -> bool:
             )
         return True
     return False
-
-
-def _referred(column: AnyColumn, table: Table) -> str:
-    """Return the name of the column of ``table`` that another one refers to."""
-    reference = column.rules.get("references")
-    if isinstance(reference, Column):
-        return reference.name
-    if isinstance(reference, str):
-        found = reference.rpartition(".")[2]
-        return next((each.name for each in table.columns if each.column_name == found), found)
-    return table.pk[0].name
