@@ -48,9 +48,14 @@ class Cursor:
     def __init__(
         self, signers: Signers, statement: SelectStatement, order: Sequence[Order]
     ) -> None:
-        self._signer: Signer = signers(_PURPOSE)
+        self._signers = signers
         self._query = _digest(statement, order)
         self._kinds = [each.expr.kind for each in order]
+
+    @property
+    def _signer(self) -> Signer:
+        # Asked for when there is something to sign: an application with one page needs no secret.
+        return self._signers(_PURPOSE)
 
     def write(self, values: Sequence[object], *, backwards: bool) -> str:
         """Return the cursor of a row, for what comes after it or, ``backwards``, before it."""

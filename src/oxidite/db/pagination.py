@@ -34,8 +34,8 @@ class _Parameter:
 class CursorPage(_Parameter, Struct, Generic[T], kw_only=True):
     """Some rows, and cursors of the pages beside them.
 
-    ``next`` and ``previous`` are given back as they are, as ``after`` of the following request;
-    ``None`` says that there is no such page. They are signed, but not secret.
+    Give ``next`` or ``previous`` back as it is, as ``after`` of the following request; where there is
+    no such page, it is null. They are signed, but not secret.
     """
 
     __header_docs__: ClassVar[Mapping[str, str]] = {
@@ -61,8 +61,8 @@ class CursorPage(_Parameter, Struct, Generic[T], kw_only=True):
 class Page(_Parameter, Struct, Generic[T], kw_only=True):
     """The rows of one page of numbered ones, the first being 1, with ``size`` rows at most.
 
-    ``total`` is how many rows there are and ``pages`` how many pages, ``None`` if they were not
-    counted. ``next`` and ``previous`` are the numbers of the pages beside this one.
+    ``total`` is how many rows there are and ``pages`` how many pages, null if they were not counted.
+    ``next`` and ``previous`` are the numbers of the pages beside this one, null where there is none.
     """
 
     __header_docs__: ClassVar[Mapping[str, str]] = {

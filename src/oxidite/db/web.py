@@ -168,6 +168,12 @@ class BoundRow:
             return list(exc.errors)
         return []
 
+    def url_value(self, value: object) -> tuple[str, object]:
+        """Return what a URL has for a row, and under which name: ``url(show, post)``."""
+        if isinstance(value, Model) and type(value).__table__ is self._table:
+            return self._name, getattr(value, self._column.name)
+        return self._name, value
+
     def describe(self) -> Description:
         """Say where the row comes from: the path, and for ``match`` a header field."""
         raises: list[type[HTTPError]] = [RowNotFoundError]

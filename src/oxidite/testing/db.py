@@ -266,11 +266,11 @@ def worker_database(url: str, *, worker: str | None = None) -> Iterator[str]:
     drop = f"DROP DATABASE IF EXISTS {made}"
     if parts.scheme == "postgresql":
         drop += " WITH (FORCE)"  # what still is connected is of this run
-    _run_apart(url, drop, f"CREATE DATABASE {made}")
+    run_apart(url, drop, f"CREATE DATABASE {made}")
     try:
         yield urlunsplit(parts._replace(path=f"/{made}"))
     finally:
-        _run_apart(url, drop)
+        run_apart(url, drop)
 
 
 def _remove(file: Path) -> None:
@@ -278,7 +278,7 @@ def _remove(file: Path) -> None:
         file.with_name(file.name + end).unlink(missing_ok=True)
 
 
-def _run_apart(url: str, *statements: str) -> None:
+def run_apart(url: str, *statements: str) -> None:
     """Run statements in an event loop of their own, in a thread: there may be one running here."""
 
     async def run() -> None:

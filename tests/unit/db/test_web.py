@@ -189,6 +189,23 @@ async def test_a_row_within_another_one_belongs_to_it(posts: Oxidite) -> None:
         assert (await client.get(f"/only/{2**64}/1")).status_code == 404
 
 
+async def test_urls_are_made_of_rows(posts: Oxidite) -> None:
+    def handler(name: str) -> Callable[..., object]:
+        return next(route.handler for route in posts.routes if route.name == name)
+
+    async with Client(posts) as client:
+        user, post = await User.get(1), await Post.get(3)
+        assert posts.url(handler("show"), post) == "/posts/3"
+        assert posts.url(handler("show"), post=3) == "/posts/3"
+        assert posts.url(handler("by_id"), post) == "/by-id/3"
+        assert posts.url("by_id", id=3) == "/by-id/3"
+        assert posts.url("by_slug", post=post) == "/by-slug/post-2"
+        assert posts.url(handler("named"), user, post) == "/names/ann/posts/post-2"
+        assert (await client.get(posts.url("scoped", user=user, post=post))).status_code == 200
+        with pytest.raises(ValueError, match="not a int"):
+            posts.url("show", post=user)
+
+
 async def test_a_body_that_is_wrong_is_told_with_the_row(posts: Oxidite) -> None:
     async with Client(posts) as client:
         wrong = await client.post("/posts/1?loud=7", json={"likes": -1})
