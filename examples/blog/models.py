@@ -9,13 +9,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from oxidite.db import Col, Model, col
 
+# Not every database keeps NUL in a text.
+NO_NUL = r"^[^\x00]*$"
 # Python and JavaScript differ in what white space is: written out, it means the same in both, and so
 # in every client that checks by the OpenAPI document.
-NOT_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
+NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85\ufeff][^\x00]*$"
 
 Title = Annotated[str, Meta(min_length=1, max_length=120, pattern=NOT_BLANK)]
-Summary = Annotated[str, Meta(max_length=200)]
-Author = Annotated[str, Meta(max_length=60)]
+Summary = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
+Author = Annotated[str, Meta(max_length=60, pattern=NO_NUL)]
 Text = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=NOT_BLANK)]
 
 ANONYMOUS = "Anonymous"

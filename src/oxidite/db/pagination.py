@@ -11,9 +11,6 @@ from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct
 
-from oxidite.http.links import page_links
-from oxidite.http.request import Request
-
 __all__ = ["CursorPage", "Page"]
 
 T = TypeVar("T")
@@ -46,8 +43,8 @@ class CursorPage(_Parameter, Struct, Generic[T], kw_only=True):
     next: str | None = None
     previous: str | None = None
 
-    def __response_headers__(self, request: Request) -> Mapping[str, str]:
-        """Return the ``Link`` field for the answer to ``request``."""
+    def __page_links__(self) -> Mapping[str, Mapping[str, str | None]]:
+        """Return for each page beside this one what its query has instead."""
         name = getattr(self, "_parameter", "after")
         pages: dict[str, Mapping[str, str | None]] = {}
         if self.next is not None:
@@ -55,7 +52,7 @@ class CursorPage(_Parameter, Struct, Generic[T], kw_only=True):
         if self.previous is not None:
             pages["prev"] = {name: self.previous}
         pages["first"] = {name: None}
-        return {"link": page_links(request, pages)}
+        return pages
 
 
 class Page(_Parameter, Struct, Generic[T], kw_only=True):
@@ -77,17 +74,12 @@ class Page(_Parameter, Struct, Generic[T], kw_only=True):
     next: int | None = None
     previous: int | None = None
 
-    def __response_headers__(self, request: Request) -> Mapping[str, str]:
-        """Return the ``Link`` field for the answer to ``request``."""
+    def __page_links__(self) -> Mapping[str, Mapping[str, str | None]]:
+        """Return for each page beside this one what its query has instead."""
         name = getattr(self, "_parameter", "page")
         numbers = {"next": self.next, "prev": self.previous, "first": 1, "last": self.pages or None}
         return {
-            "link": page_links(
-                request,
-                {
-                    relation: {name: str(number)}
-                    for relation, number in numbers.items()
-                    if number is not None
-                },
-            )
+            relation: {name: str(number)}
+            for relation, number in numbers.items()
+            if number is not None
         }

@@ -1,8 +1,8 @@
-"""What a value that a handler returned adds to its answer: header fields of its own, an entity tag.
+"""What a value that a handler returned adds to its answer: links to other pages, an entity tag.
 
-A class says so with two methods that nobody calls but this file: ``__response_headers__(request)``
-returns the fields, and the class method ``__etag_maker__()`` returns what makes the tag of a value, for
-routes with ``etag="version"``.
+A class says so with two methods that nobody calls but this file: ``__page_links__()`` returns the pages
+beside a value, as ``page_links`` takes them, and the class method ``__etag_maker__()`` what makes the tag
+of a value, for routes with ``etag="version"``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from oxidite.errors import RouteError
+from oxidite.http.links import page_links
 from oxidite.http.request import Request
 from oxidite.http.response import Response
 
@@ -33,8 +34,8 @@ def finish_of(returns: object, where: str, *, with_version: bool) -> Finish | No
     kinds = list(_kinds(returns))
     if with_version:
         return _tagging(kinds, where)
-    if any(kind in _UNKNOWN or hasattr(kind, "__response_headers__") for kind in kinds):
-        return _add_headers
+    if any(kind in _UNKNOWN or hasattr(kind, "__page_links__") for kind in kinds):
+        return _add_links
     return None
 
 
@@ -47,10 +48,10 @@ def _kinds(type_: object) -> list[object]:
     return [origin or type_]
 
 
-def _add_headers(value: object, request: Request, response: Response) -> None:
-    headers = getattr(type(value), "__response_headers__", None)
-    if headers is not None:
-        response.headers.update(headers(value, request))
+def _add_links(value: object, request: Request, response: Response) -> None:
+    pages = getattr(type(value), "__page_links__", None)
+    if pages is not None:
+        response.headers.add("link", page_links(request, pages(value)))
 
 
 def _tagging(kinds: list[object], where: str) -> Finish:
