@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -70,9 +69,8 @@ def _bounds(column: AnyColumn) -> tuple[int | None, int | None]:
 
 
 def _choice(column: AnyColumn, fake: Fake, _: int) -> object:
-    type_: Any = column.kind.type
-    is_enum = isinstance(type_, type) and issubclass(type_, enum.Enum)
-    return fake.choice(list(type_) if is_enum else get_args(type_))
+    members: Mapping[str, object] = getattr(column.kind.type, "__members__", {})
+    return fake.choice(list(members.values()) or get_args(column.kind.type))
 
 
 _MAKERS: Mapping[str, Callable[[AnyColumn, Fake, int], object]] = {

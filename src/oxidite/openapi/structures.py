@@ -75,9 +75,9 @@ def _field(field: mi.Field, schema: JSON, text: str | None) -> JSON:
 
 def _own_keywords(cls: type) -> Mapping[str, Mapping[str, object]]:
     """Return what a class says of its fields beyond their types, as a model does of its columns."""
+    own: Callable[[], Mapping[str, Mapping[str, object]]] | None
     own = getattr(cls, "__field_keywords__", None)
-    found: Mapping[str, Mapping[str, object]] = own() if callable(own) else {}
-    return found
+    return {} if own is None else own()
 
 
 def _described(cls: type, schema: JSON) -> JSON:

@@ -112,7 +112,12 @@ class _SandboxDriver(Driver):
             ) from None
         self._holder = task
         try:
-            yield _Borrowed(self._usable())
+            borrowed = _Borrowed(self._usable())
+            try:
+                yield borrowed
+            finally:
+                if borrowed.is_broken:
+                    self._connection.is_broken = True
         finally:
             self._holder = None
             self._turn.release()
@@ -146,15 +151,7 @@ class _Borrowed(Connection):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._savepoint: str | None = None
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether it must not be used again."""
-        return self._connection.is_broken
-
-    @is_broken.setter
-    def is_broken(self, value: bool) -> None:
-        self._connection.is_broken = value
+        self.is_broken: bool = connection.is_broken
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
@@ -190,7 +187,7 @@ class _Borrowed(Connection):
 
     async def rollback(self) -> None:
         """End it and undo what was done."""
-        if self._savepoint is not None and not self.is_broken:
+        if self._savepoint is not None and not self._connection.is_broken:
             await _undo(self._connection, self._savepoint)
         self._savepoint = None
 
