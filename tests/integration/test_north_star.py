@@ -114,8 +114,9 @@ async def test_a_post_is_made_and_shown(client: Client) -> None:
     }
 
 
-async def test_a_post_that_is_not_there_is_a_problem(client: Client) -> None:
-    response = await client.get("/posts/9")
+@pytest.mark.parametrize("key", [9, 0, -1, 2**63, 10**39])
+async def test_a_post_that_is_not_there_is_a_problem(client: Client, key: int) -> None:
+    response = await client.get(f"/posts/{key}")
     assert (response.status_code, response.json()["code"]) == (404, "row_not_found")
     assert response.headers["content-type"] == "application/problem+json"
 

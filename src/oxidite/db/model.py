@@ -38,6 +38,7 @@ from oxidite.db.keywords import field_keywords
 from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.query import Select
+from oxidite.db.rules import is_storable
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
 from oxidite.db.table import Index, Table
@@ -245,6 +246,8 @@ class Model(State, _Struct, metaclass=ModelType, abstract=True):
             raise QueryError(
                 f"The primary key of {cls.__name__} is {names}; {len(key)} were given."
             )
+        if not all(map(is_storable, key)):
+            return None  # a number beyond 64 bits, out of a path: it is in no row
         found = await cls.where(
             *[column == value for column, value in zip(table.pk, key, strict=True)]
         ).all()

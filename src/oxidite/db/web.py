@@ -28,8 +28,8 @@ from oxidite.errors import FieldError, HTTPError, PreconditionFailedError, Valid
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.extract.params import PathValue
 from oxidite.extract.plan import resolve_hints
-from oxidite.http.conditional import Validators
 from oxidite.http.declared import Declared
+from oxidite.http.negotiation import etag_matches
 from oxidite.http.request import Request
 
 __all__ = [
@@ -57,16 +57,25 @@ class PreconditionRequiredError(HTTPError):
 def check_match(request: Request, row: Model, *, required: bool = True) -> None:
     """Return if ``If-Match`` names the state that a row is in.
 
-    ``required`` refuses a request without the field; ``If-Match: *`` is any state.
+    ``required`` refuses a request without the field; ``If-Match: *`` is any state. A tag that was made
+    weak on the way (``W/"3"``) names the same state.
 
     Raises:
         PreconditionFailedError: it names another one (412).
         PreconditionRequiredError: the field is missing (428).
         ModelError: the model has neither ``Version`` nor ``Timestamps``.
     """
-    if required and request.headers.get("if-match") is None:
-        raise PreconditionRequiredError
-    Validators(entity_tag(row)).check(request.method, request.headers)
+    named = ", ".join(request.headers.get_all("if-match"))
+    if not named:
+        if required:
+            raise PreconditionRequiredError
+        return
+    # Compared weakly, although RFC 9110 section 13.1.1 wants it strong: the tag is of the row, not of
+    # the bytes, and what compresses an answer on its way makes it weak.
+    if not etag_matches(named, entity_tag(row), weak=True):
+        raise PreconditionFailedError(
+            "If-Match names another state than this row is in. Fetch it again and decide anew."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import random
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from oxidite.db import (
     SoftDeletes,
     col,
 )
+from oxidite.db.keyset import Keyset
 from oxidite.security.signing import Signer, Signers
 
 
@@ -176,6 +178,24 @@ async def test_columns_that_are_selected_have_pages(db: Database) -> None:
     first = await query.keyset(limit=4)
     rest = await query.keyset(after=first.next, limit=4)
     assert [*first.items, *rest.items] == await query.order_by(Item.id.desc()).all()
+
+
+async def test_a_comparison_that_is_written_out_finds_the_same(db: Database) -> None:
+    """For a database that makes nothing of comparing rows."""
+    await filled(db, 20)
+    query = Item.order_by(Item.group, Item.made)
+    cursor = (await query.keyset(limit=6)).next
+    found = []
+    for compares_rows in (True, False):
+        dialect = dataclasses.replace(db.dialect, compares_rows=compares_rows)
+        page = Keyset(
+            query.statement, dialect, db.signers, after=cursor, limit=5, parameter="after"
+        )
+        statement = msgspec.structs.replace(query.statement, **page.changes())
+        found.append((statement.key(), page.page(await Select[Item](statement).all()).items))
+    (one_key, one), (other_key, other) = found
+    assert one_key != other_key
+    assert [row.id for row in one] == [row.id for row in other]
 
 
 async def test_one_plan_serves_all_the_pages(db: Database) -> None:

@@ -26,6 +26,7 @@ from oxidite.db import (
 )
 from oxidite.db.web import Bound, bound, check_match, entity_tag
 from oxidite.errors import BackendUnavailableError, RouteError
+from oxidite.middleware import compression
 from oxidite.openapi import OpenAPI
 from oxidite.testing import Client
 
@@ -306,13 +307,31 @@ async def test_a_change_names_the_state_it_is_of(versioned: Oxidite) -> None:
         assert (missing.status_code, missing.json()["code"]) == (428, "precondition_required")
         changed = await client.patch("/posts/1", json={"likes": 3}, headers={"if-match": '"1"'})
         assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
-        for tag in ('"1"', 'W/"2"', '"7", "8"', "2"):
+        for tag in ('"1"', 'W/"1"', '"7", "8"', "2", '"'):
             stale = await client.patch("/posts/1", json={"likes": 4}, headers={"if-match": tag})
             assert (stale.status_code, stale.json()["code"]) == (412, "precondition_failed")
         assert (await Post.get(1)).likes == 3
-        for tag in ("*", '"1", "2"'):
+        for tag in ("*", '"1", "2"', 'W/"2"'):
             assert (await client.put("/posts/1", headers={"if-match": tag})).status_code == 204
         assert (await client.put("/posts/1")).status_code == 428
+
+
+async def test_a_tag_that_compression_made_weak_names_the_state(db: Database) -> None:
+    await filled(db)
+    await Post.create(slug="long" * 300, author_id=1)
+    app = application(db, middleware=[compression()])
+
+    @app.get("/posts/{post}", etag="version")
+    async def show(post: Bound[Post]) -> Post:
+        return post
+
+    @app.put("/posts/{post}")
+    async def change(post: Annotated[Post, bound(match="required")]) -> None: ...
+
+    async with Client(app, headers={"accept-encoding": "gzip"}) as client:
+        tag = (await client.get("/posts/6")).headers["etag"]
+        assert tag == 'W/"1"'
+        assert (await client.put("/posts/6", headers={"if-match": tag})).status_code == 204
 
 
 async def test_a_client_that_names_no_state_may_be_let_pass(versioned: Oxidite) -> None:
