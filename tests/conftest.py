@@ -8,9 +8,6 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-# Where the demonstration keeps its posts when it is a test that opens it: in memory, anew each time.
-os.environ["DATABASE_URL"] = "sqlite://"
-
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("oxidite", deadline=None)
 settings.load_profile("oxidite")

@@ -59,7 +59,8 @@ def examples_on_path() -> Iterator[None]:
 
 
 @pytest.fixture
-def blog() -> ModuleType:
+def blog(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("DATABASE_URL", "sqlite://")  # read when it is imported
     return importlib.import_module("blog.app")
 
 

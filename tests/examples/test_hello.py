@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import signal
@@ -42,7 +43,8 @@ def test_the_command_line_serves_an_example_and_stops_cleanly(
     command: str, example: str, answer: str
 ) -> None:
     arguments = [sys.executable, "-m", "oxidite", command, str(EXAMPLES / example), "--port", "0"]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "DATABASE_URL": "sqlite://"}
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment) as process:
         # What does not answer in time is ended, so that reading from it ends too.
         watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()
