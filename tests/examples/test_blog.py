@@ -354,7 +354,7 @@ def test_an_empty_folder_is_enough(tmp_path: Path) -> None:
                 lines = iter(process.stderr.readline, "")
                 url = next(found[0] for line in lines if (found := ADDRESS.search(line)))
                 with httpx2.Client(
-                    transport=httpx2.HTTPTransport(retries=6), base_url=url
+                    transport=httpx2.HTTPTransport(retries=6), base_url=url, timeout=20
                 ) as browser:
                     assert len(browser.get("/api/posts").json()["items"]) == count
                     browser.post("/api/posts", json={"title": "New", "body": "Text"})

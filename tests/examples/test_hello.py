@@ -52,7 +52,9 @@ def test_the_command_line_serves_an_example_and_stops_cleanly(
             output = cast("IO[str]", process.stderr)
             said, url = _read_until_address(output)
             # Granian names its address a moment before it listens.
-            with httpx2.Client(transport=httpx2.HTTPTransport(retries=6)) as browser:
+            with httpx2.Client(
+                transport=httpx2.HTTPTransport(retries=6), timeout=PATIENCE
+            ) as browser:
                 text = browser.get(url).text
             process.send_signal(signal.SIGINT)
             said += output.read()
