@@ -53,10 +53,10 @@ def site_packages(peer: str) -> Path | None:
     return next((STATE / "envs" / peer).glob("lib/python*/site-packages"), None)
 
 
-def prepare(peer: str) -> Environment:
+def prepare(peer: str, folder: Path = PEERS, *, prefix: str = "") -> Environment:
     """Make the environment of a peer, or find it made from the same requirements before."""
-    root = STATE / "envs" / peer
-    requirements = PEERS / peer / "requirements.txt"
+    root = STATE / "envs" / f"{prefix}{peer}"
+    requirements = folder / peer / "requirements.txt"
     wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
     stamp = root / "made-from"
     if stamp.is_file() and stamp.read_text() == wanted:

@@ -469,6 +469,7 @@ NAMES: dict[str, list[str]] = {
         "VersionedTable",
         "Versioning",
         "based_on",
+        "resolve",
         "routes_of",
     ],
     "oxidite.routing.static": [
@@ -483,6 +484,7 @@ NAMES: dict[str, list[str]] = {
         "development_secret",
     ],
     "oxidite.servers": [
+        "AccessLog",
         "Announce",
         "Application",
         "HTTPVersions",

@@ -35,6 +35,7 @@ from oxidite.protocols.asgi import Message, Receive, Send, serve_asgi
 from oxidite.protocols.inflight import BodyPace, InFlight
 from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
+from oxidite.routing.resolve import resolve
 from oxidite.routing.route import Route
 from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
@@ -131,7 +132,7 @@ class Oxidite(Router):
             RouteError: a route cannot work, or two hide each other.
         """
         if self._table is None:
-            routes = tuple(self.resolve())
+            routes = tuple(resolve(self))
             for route in routes:
                 route.inherit(
                     max_body=self.max_body,

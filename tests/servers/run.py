@@ -1,6 +1,7 @@
-"""Runs a module on one server: ``python run.py KIND MODULE [PLACE]``; says the port on standard output.
+"""Runs a module on one server: ``python run.py KIND MODULE [PLACE [3]]``; says the port on standard output.
 
-PLACE is a Unix socket, or a directory with ``cert.pem`` and ``key.pem`` to speak TLS with.
+PLACE is a Unix socket, or a directory with ``cert.pem`` and ``key.pem`` to speak TLS with; with a 3 behind it
+HTTP/3 is spoken, too.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ def server_of(kind: str) -> Server:
     return choose_server(kind.partition("-")[0])
 
 
-def settings_of(place: Path | None) -> Settings:
+def settings_of(place: Path | None, *, http3: bool) -> Settings:
     if place is not None and place.is_dir():
         tls = TLS(certificate=place / "cert.pem", key=place / "key.pem")
-        return Settings(port=0, graceful_timeout=2.0, tls=tls)
+        return Settings(port=0, graceful_timeout=2.0, tls=tls, http3=http3)
     return Settings(port=0, uds=place, graceful_timeout=2.0)
 
 
@@ -33,7 +34,7 @@ def announce(settings: Settings) -> None:
 
 if __name__ == "__main__":
     kind, module, *paths = sys.argv[1:]
-    settings = settings_of(Path(paths[0]) if paths else None)
+    settings = settings_of(Path(paths[0]) if paths else None, http3="3" in paths[1:])
     target = Target(module, "app", Path(__file__).parent)
     interface: Interface = "rsgi" if kind.endswith("-rsgi") else "asgi"
     sys.exit(server_of(kind).run(target, settings, interface=interface, announce=announce))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import ssl
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +14,13 @@ import httpx2
 import pytest
 import trustme
 from aioquic.asyncio.client import connect
-from aioquic.asyncio.protocol import QuicConnectionProtocol
-from aioquic.h3.connection import H3_ALPN, H3Connection
-from aioquic.h3.events import DataReceived, H3Event, HeadersReceived
-from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ConnectionTerminated, QuicEvent
+from tests.servers.h3 import H3Client, configuration
 
 SERVERS = ("granian", "uvicorn", "hypercorn")
 TIMEOUT = 20.0
 APP = """
     import asyncio, os, pathlib
-    from oxidite import Oxidite, Request, Response
+    from oxidite import Oxidite, Request, Response, StreamingResponse
 
     app = Oxidite()
 
@@ -36,6 +31,42 @@ APP = """
     @app.post("/size")
     async def size(request: Request) -> int:
         return len(await request.body())
+
+    held = asyncio.Event()
+
+    @app.post("/hold", max_body=5_000_000)
+    async def hold(request: Request) -> int:
+        await held.wait()
+        return len(await request.body())
+
+    @app.post("/let-go")
+    async def let_go() -> None:
+        held.set()
+
+    @app.post("/small", max_body=1000)
+    async def small(request: Request) -> int:
+        return len(await request.body())
+
+    counts = {"yielded": 0, "ended": 0}
+
+    @app.get("/torrent")
+    async def torrent() -> StreamingResponse:
+        async def zeros():
+            try:
+                while True:
+                    counts["yielded"] += 65536
+                    yield bytes(65536)
+            finally:
+                counts["ended"] += 1
+        return StreamingResponse(zeros())
+
+    @app.get("/yielded")
+    async def yielded() -> int:
+        return counts["yielded"]
+
+    @app.get("/ended")
+    async def ended() -> int:
+        return counts["ended"]
 
     @app.get("/slow")
     async def slow() -> str:
@@ -64,49 +95,9 @@ class Serve(Protocol):
     def __call__(self, source: str, *args: str) -> Served: ...
 
 
-class H3Client(QuicConnectionProtocol):
-    """Asks over one connection."""
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed on
-        self._http = H3Connection(self._quic)
-        self._answers: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
-        self._heads: dict[int, int] = {}
-        self._bodies: dict[int, bytes] = {}
-
-    async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        stream = self._quic.get_next_available_stream_id()
-        fields = {":method": method, ":scheme": "https", ":authority": "localhost", ":path": path}
-        headers = [(name.encode(), value.encode()) for name, value in fields.items()]
-        self._http.send_headers(stream, headers, end_stream=not body)
-        if body:
-            self._http.send_data(stream, body, end_stream=True)
-        self._answers[stream] = asyncio.get_running_loop().create_future()
-        self.transmit()
-        return await self._answers[stream]
-
-    def quic_event_received(self, event: QuicEvent) -> None:
-        for each in self._http.handle_event(event):
-            self._hear(each)
-        if isinstance(event, ConnectionTerminated):
-            for answer in self._answers.values():
-                if not answer.done():
-                    answer.set_exception(ConnectionError(event.reason_phrase))
-
-    def _hear(self, event: H3Event) -> None:
-        if isinstance(event, HeadersReceived):
-            self._heads[event.stream_id] = int(dict(event.headers)[b":status"])
-        elif isinstance(event, DataReceived):
-            self._bodies[event.stream_id] = self._bodies.get(event.stream_id, b"") + event.data
-        if isinstance(event, HeadersReceived | DataReceived) and event.stream_ended:
-            body = self._bodies.get(event.stream_id, b"")
-            self._answers[event.stream_id].set_result((self._heads[event.stream_id], body))
-
-
 def dial(served: Served) -> object:
-    configuration = QuicConfiguration(alpn_protocols=H3_ALPN, verify_mode=ssl.CERT_NONE)
     port = int(served.url.rpartition(":")[2])
-    return connect("127.0.0.1", port, configuration=configuration, create_protocol=H3Client)
+    return connect("127.0.0.1", port, configuration=configuration(), create_protocol=H3Client)
 
 
 @pytest.fixture
@@ -121,6 +112,11 @@ def serving(serve: Serve, server: str, tls: list[str], *args: str) -> Served:
     served = serve(APP, "--server", server, "--port", "0", "--http3", *tls, *args)
     served.wait_until(lambda: "Serving" in served.said)
     return served
+
+
+async def answered(client: H3Client, path: str, condition: Callable[[int], bool]) -> None:
+    while not condition(int((await client.ask("GET", path))[1])):  # noqa: ASYNC110 - another process
+        await asyncio.sleep(0.01)
 
 
 each_server = pytest.mark.parametrize("server", SERVERS)
@@ -161,6 +157,107 @@ async def test_a_running_request_gets_its_answer_at_the_end(
 
     assert code == 0
     assert "killed" not in served.said
+
+
+async def test_a_body_that_nobody_reads_holds_nobody_else_up(serve: Serve, tls: list[str]) -> None:
+    served = serving(serve, "uvicorn", tls)
+    async with asyncio.timeout(TIMEOUT), dial(served) as one, dial(served) as other:  # type: ignore[attr-defined]  # clients
+        first, second = cast("H3Client", one), cast("H3Client", other)
+        held = asyncio.ensure_future(first.ask("POST", "/hold", b"x" * 3_000_000))
+        for _ in range(20):
+            assert (await second.ask("GET", "/"))[0] == 200
+        # Nor the connection itself.
+        assert (await first.ask("GET", "/"))[0] == 200
+        assert not held.done()
+
+        assert (await second.ask("POST", "/let-go"))[0] == 204
+        assert await held == (200, b"3000000")
+
+
+async def test_a_body_is_let_in_as_it_is_read(serve: Serve, tls: list[str]) -> None:
+    served = serving(serve, "uvicorn", tls)
+    async with asyncio.timeout(TIMEOUT), dial(served) as one:  # type: ignore[attr-defined]  # a client
+        client = cast("H3Client", one)
+        held = asyncio.ensure_future(client.ask("POST", "/hold", b"x" * 3_000_000))
+        await asyncio.sleep(0.5)  # real time: datagrams are on their way
+        sent = client.sent(0)
+
+        assert 200_000 < sent < 1_000_000
+        assert (await client.ask("POST", "/let-go"))[0] == 204
+        assert await held == (200, b"3000000")
+
+
+async def test_an_answer_without_its_body_ends_neither_connection_nor_server(
+    serve: Serve, tls: list[str]
+) -> None:
+    served = serving(serve, "uvicorn", tls)
+    async with asyncio.timeout(TIMEOUT), dial(served) as one:  # type: ignore[attr-defined]  # a client
+        client = cast("H3Client", one)
+        for _ in range(3):
+            assert (await client.ask("POST", "/small", b"x" * 2_000_000))[0] == 413
+            assert (await client.ask("GET", "/"))[0] == 200
+    async with asyncio.timeout(TIMEOUT), dial(served) as other:  # type: ignore[attr-defined]  # a client
+        assert (await cast("H3Client", other).ask("GET", "/"))[0] == 200
+    assert "failed" not in served.said
+
+
+async def test_a_client_that_takes_nothing_is_waited_for(serve: Serve, tls: list[str]) -> None:
+    served = serving(serve, "uvicorn", tls)
+    async with asyncio.timeout(TIMEOUT), dial(served) as one, dial(served) as other:  # type: ignore[attr-defined]  # clients
+        deaf, client = cast("H3Client", one), cast("H3Client", other)
+        asking = asyncio.ensure_future(deaf.ask("GET", "/torrent"))
+        await asyncio.sleep(0.05)
+        deaf.is_deaf = True
+        await asyncio.sleep(0.5)  # real time: datagrams are on their way
+        _, before = await client.ask("GET", "/yielded")
+        await asyncio.sleep(0.5)
+        _, after = await client.ask("GET", "/yielded")
+
+        assert 0 < int(before) == int(after) < 50_000_000
+        deaf.is_deaf = False
+        asking.cancel()
+
+
+async def test_a_client_that_leaves_ends_its_stream(serve: Serve, tls: list[str]) -> None:
+    served = serving(serve, "uvicorn", tls)
+    async with asyncio.timeout(TIMEOUT), dial(served) as other:  # type: ignore[attr-defined]  # a client
+        client = cast("H3Client", other)
+        async with dial(served) as one:  # type: ignore[attr-defined]  # a client
+            asking = asyncio.ensure_future(cast("H3Client", one).ask("GET", "/torrent"))
+            await answered(client, "/yielded", lambda found: found > 0)
+            assert await client.ask("GET", "/ended") == (200, b"0")
+        asking.cancel()
+        await answered(client, "/ended", lambda found: found == 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {":method": "CONNECT", ":authority": "localhost"},
+        {":method": "GET", ":scheme": "https", ":authority": "localhost"},
+        {":method": "GET", ":scheme": "https", ":authority": "localhost", ":path": "*"},
+        {":method": "GET", ":scheme": "https", ":authority": "localhost", ":path": "/\xff%00"},
+    ],
+)
+async def test_what_one_client_sends_never_ends_the_server(
+    serve: Serve, tls: list[str], fields: dict[str, str]
+) -> None:
+    served = serving(serve, "uvicorn", tls)
+    async with asyncio.timeout(TIMEOUT), dial(served) as one, dial(served) as other:  # type: ignore[attr-defined]  # clients
+        cast("H3Client", one).begin([(k.encode(), v.encode("latin-1")) for k, v in fields.items()])
+        await asyncio.sleep(0.3)  # real time: datagrams are on their way
+        _, body = await cast("H3Client", other).ask("GET", "/")
+        assert b'"version":"3"' in body
+    assert "ended by" not in served.said
+
+
+async def test_trailers_are_no_second_request(serve: Serve, tls: list[str]) -> None:
+    served = serving(serve, "uvicorn", tls)
+    async with asyncio.timeout(TIMEOUT), dial(served) as one:  # type: ignore[attr-defined]  # a client
+        client = cast("H3Client", one)
+        answer = await client.ask("POST", "/size", b"xyz", trailers=[(b"x-sum", b"1")])
+        assert answer == (200, b"3")
+        assert (await client.ask("GET", "/"))[0] == 200
 
 
 async def test_when_it_dies_it_is_reported_and_started_again(serve: Serve, tls: list[str]) -> None:

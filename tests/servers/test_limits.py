@@ -238,6 +238,38 @@ def test_what_is_too_much_is_answered_503_and_health_is_not(
     assert served.get() in ("hello", "done")
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_no_more_connections_than_allowed_are_served(serve: Serve, server: str) -> None:
+    served = serving(serve, STREAMS, "--server", server, "--connections", "3")
+    ask = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    with connect(served) as one, connect(served) as two, connect(served) as three:
+        for each in (one, two, three):
+            each.sendall(ask)
+            assert each.recv(65_536).startswith(b"HTTP/1.1 200")
+        with connect(served) as fourth:
+            fourth.settimeout(0.5)
+            try:
+                fourth.sendall(ask)
+                said = fourth.recv(65_536)
+            except (ConnectionError, TimeoutError):
+                said = b""
+            assert b" 200 " not in said
+            if server == "uvicorn":
+                assert said.startswith(b"HTTP/1.1 503")
+        one.close()
+        served.wait_until(lambda: _is_served(served, ask))
+
+
+def _is_served(served: Served, ask: bytes) -> bool:
+    with connect(served) as sock:
+        sock.settimeout(0.5)
+        try:
+            sock.sendall(ask)
+            return sock.recv(65_536).startswith(b"HTTP/1.1 200")
+        except (ConnectionError, TimeoutError):
+            return False
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

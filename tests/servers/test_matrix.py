@@ -24,6 +24,7 @@ import trustme
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.exceptions import ProtocolError
+from tests.servers.h3 import H3Transport
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -32,7 +33,7 @@ TABLE = Path(__file__).parents[2] / "docs/reference/protocol-support.md"
 TIMEOUT = 5.0
 START_TIMEOUT = 30.0
 
-Form: TypeAlias = Literal["plain", "tls", "unix"]
+Form: TypeAlias = Literal["plain", "tls", "unix", "quic"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,15 @@ class Place:
 
     @property
     def url(self) -> str:
-        return f"http{'s' if self.form == 'tls' else ''}://127.0.0.1:{self.port}"
+        return f"http{'s' if self.form in ('tls', 'quic') else ''}://127.0.0.1:{self.port}"
 
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.directory / "ca.pem"))
 
     def client(self, version: str) -> httpx2.Client:
+        if version == "3":
+            quic = H3Transport(self.port, self.directory / "ca.pem", TIMEOUT)
+            return httpx2.Client(base_url=self.url, transport=quic)
         uds = str(self.directory / "socket") if self.form == "unix" else None
         transport = httpx2.HTTPTransport(
             http1=version == "1.1", http2=version == "2", uds=uds, verify=self.context()
@@ -94,7 +98,12 @@ class Fleet:
             (directory / name).write_bytes((self._directory / name).read_bytes())
         log = self._stack.enter_context((directory / "log").open("wb"))
         runner = Path(__file__).with_name("run.py")
-        places = {"plain": [], "tls": [str(directory)], "unix": [str(directory / "socket")]}
+        places: dict[Form, list[str]] = {
+            "plain": [],
+            "tls": [str(directory)],
+            "unix": [str(directory / "socket")],
+            "quic": [str(directory), "3"],
+        }
         process = self._stack.enter_context(
             subprocess.Popen(
                 [sys.executable, str(runner), kind, module, *places[form]],
@@ -133,6 +142,7 @@ WAYS: list[tuple[str, Form, str]] = [
         if "uvicorn" not in kind
         for form in ("plain", "tls", "unix")
     ),
+    *((kind, "quic", "3") for kind in KINDS),
 ]
 
 
@@ -143,7 +153,7 @@ def test_one_application_answers_alike_over_everything(
     with fleet.place(kind, form).client(version) as client:
         seen = client.get("/seen?a=1", headers=[("x-twice", "1"), ("x-twice", "2")]).json()
         assert seen["version"] == version
-        assert seen["scheme"] == ("https" if form == "tls" else "http")
+        assert seen["scheme"] == ("https" if form in ("tls", "quic") else "http")
         assert seen["twice"] == ["1", "2"]
         assert (seen["path"], seen["query"]) == ("/seen", "a=1")
 
@@ -274,6 +284,7 @@ PROBES: dict[str, Callable[[Fleet, str], bool]] = {
     "HTTP/2 over TLS, found by ALPN": speaks("tls", "2"),
     "HTTP/2 without TLS, with prior knowledge": speaks("plain", "2"),
     "HTTP/2 without TLS, by `Upgrade`": upgrades_to_http2,
+    "HTTP/3 with `--http3`": speaks("quic", "3"),
     "TLS 1.2": speaks_tls(ssl.TLSVersion.TLSv1_2),
     "TLS 1.3": speaks_tls(ssl.TLSVersion.TLSv1_3),
     "Streamed answers": streams,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -362,11 +363,70 @@ def test_a_wrong_environment_is_a_failure(serve: Serve) -> None:
     assert "port: expected a whole number, got 'http'" in served.said
 
 
-def test_access_lines_are_written_when_asked_for(serve: Serve) -> None:
-    served = serve(HELLO, "--server", "uvicorn", "--port", "0", "--access-log")
+@pytest.mark.parametrize("server", SERVERS)
+def test_access_lines_are_the_same_on_every_server(serve: Serve, server: str) -> None:
+    served = serve(HELLO, "--server", server, "--port", "0", "--access-log", "json")
     served.wait_for()
+    served.wait_until(lambda: '"path"' in served.said)
 
-    assert '"GET / HTTP/1.1" 200' in served.said
+    lines = [line for line in served.said.splitlines() if line.startswith("{")]
+    entry = json.loads(lines[0])
+    assert len(lines) == 1
+    assert (entry["method"], entry["path"], entry["status"]) == ("GET", "/", 200)
+    assert (entry["client"], entry["route"], entry["outcome"]) == ("127.0.0.1", "/", "complete")
+
+
+def test_an_application_that_writes_its_own_access_lines_writes_them_once(serve: Serve) -> None:
+    served = serve(
+        """
+        from oxidite import Oxidite
+        from oxidite.middleware import access_log, request_id
+
+        app = Oxidite(middleware=[request_id(), access_log("json")])
+
+        @app.get("/")
+        async def index() -> str:
+            return "hello"
+        """,
+        "--port",
+        "0",
+        "--access-log",
+        "text",
+    )
+    served.wait_for()
+    served.wait_until(lambda: '"path"' in served.said)
+
+    assert len([line for line in served.said.splitlines() if "GET" in line]) == 1
+
+
+def test_a_foreign_application_has_access_lines_too(serve: Serve) -> None:
+    served = serve(
+        """
+        async def app(scope, receive, send):
+            assert scope["type"] == "http"
+            if scope["path"] == "/fail":
+                raise RuntimeError("no")
+            await send({"type": "http.response.start", "status": 203, "headers": []})
+            await send({"type": "http.response.body", "body": b"hello", "more_body": True})
+            await send({"type": "http.response.body", "body": b"!"})
+        """,
+        "--server",
+        "uvicorn",
+        "--port",
+        "0",
+        "--access-log",
+        "json",
+    )
+    served.wait_until(lambda: "Serving" in served.said)
+    httpx2.get(f"{served.url}/seen?token=s3cret", trust_env=False)
+    httpx2.get(f"{served.url}/fail", trust_env=False)
+    served.wait_until(lambda: '"/fail"' in served.said)
+
+    seen, failed = [json.loads(each) for each in served.said.splitlines() if each.startswith("{")]
+    assert (seen["path"], seen["status"], seen["bytes"]) == ("/seen", 203, 6)
+    assert seen["outcome"] == "complete"
+    assert "s3cret" not in served.said
+    assert (failed.get("status"), failed["outcome"]) == (None, "failed")
 
 
 def test_a_certificate_needs_its_key(serve: Serve, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from oxidite.cli.options import (
 from oxidite.cli.serve_options import Others, limit_options, limits_of, tls_of, tls_options
 from oxidite.servers import (
     SERVERS,
+    AccessLog,
     Application,
     HTTPVersions,
     ImportFailedError,
@@ -53,7 +54,11 @@ __all__ = ["serve"]
     default="auto",
     help="How the server talks to the application.  [rsgi if every answer is known to be complete]",
 )
-@click.option("--access-log", is_flag=True, help="Write a line for each request.")
+@click.option(
+    "--access-log",
+    type=click.Choice(["text", "json"]),
+    help="Write a line for each request to standard output, for people or for programs.",
+)
 @limit_options
 @tls_options
 def serve(
@@ -64,7 +69,7 @@ def serve(
     fd: int | None,
     server: str | None,
     interface: str,
-    access_log: bool,
+    access_log: str | None,
     **others: Unpack[Others],
 ) -> int:
     """Serve the application in production.
@@ -83,7 +88,7 @@ def serve(
         port=environment.port if port is None else port,
         uds=uds,
         fd=fd,
-        access_log=access_log,
+        access_log=cast("AccessLog | None", access_log),
         tls=tls_of(others, environment.tls_key_password),
         http=cast("HTTPVersions", others["http"]),
         http3=others["http3"],

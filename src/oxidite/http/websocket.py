@@ -19,7 +19,7 @@ MessageFormat: TypeAlias = Literal["json", "msgpack"]
 class WebSocketOptions(TypedDict, total=False):
     """What can be said of a WebSocket route beside its path, or of all of an application.
 
-    ``name``, ``tags``, ``middleware`` and ``meta`` are those of any route. ``origins`` may connect
+    ``name``, ``tags``, ``middleware``, ``versions`` and ``meta`` are those of any route. ``origins`` may connect
     beside the pages of the same host, ``"*"`` is everybody; ``require_origin`` refuses clients that
     send none. ``subprotocols`` are those spoken here, the preferred one first, or each with its format;
     ``format`` is that of typed messages without one. ``max_message`` is the largest message accepted,
@@ -33,6 +33,7 @@ class WebSocketOptions(TypedDict, total=False):
     tags: Sequence[str]
     middleware: Sequence[Middleware]
     meta: Mapping[str, object]
+    versions: str | Sequence[str]
     origins: Sequence[str]
     require_origin: bool
     subprotocols: Sequence[str] | Mapping[str, MessageFormat]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from oxidite.clock import perf, sleep
 from oxidite.errors import ConfigError, HTTPError, PayloadTooLargeError
 from oxidite.http.body import read_all
+from oxidite.http.declared import declares
 from oxidite.http.methods import PathMethods
 from oxidite.http.middleware import complete, ordered
 from oxidite.http.request import Request
@@ -56,6 +57,10 @@ def decompression(
 
     # They read bodies.
     @complete
+    @declares(
+        raises=[UnsupportedContentCodingError, InvalidContentCodingError, PayloadTooLargeError],
+        methods=("POST", "PUT", "PATCH", "QUERY"),
+    )
     @ordered(outside=["csrf", "idempotency"])
     async def middleware(request: Request, call_next: Handler) -> Response:
         if _FIELD not in request.headers:

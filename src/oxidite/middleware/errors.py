@@ -71,6 +71,10 @@ class ErrorRenderer:
                     response = _answer(request, error, problem_of(error))
         if response is None:
             response = self._unexpected(request, error)
+        if "connection" in response.headers and not request.http_version.startswith("1"):
+            # Other versions end the stream instead, and know no such field: RFC 9113 section 8.2.2,
+            # RFC 9114 section 4.2.
+            del response.headers["connection"]
         response.error = error
         return response
 

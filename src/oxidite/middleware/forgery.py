@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 from oxidite.errors import ConfigError, ForbiddenError
 from oxidite.extract.base import Description
+from oxidite.http.declared import declares
 from oxidite.http.headers import header_name
 from oxidite.http.methods import PathMethods
 from oxidite.http.middleware import complete, ordered
@@ -26,6 +27,7 @@ from oxidite.security.signing import BadSignatureError, Signer, Signers
 __all__ = ["CSRFError", "CSRFToken", "csrf", "csrf_token"]
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "QUERY"))
+_UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 _STATE = "oxidite.csrf"
 _MADE = "oxidite.csrf.made"
 _COOKIE = "csrf"
@@ -77,6 +79,7 @@ def csrf(
 
     # What is replayed was allowed to somebody else, perhaps.
     @complete
+    @declares(raises=[CSRFError], methods=_UNSAFE)
     @ordered(outside=["idempotency"])
     async def middleware(request: Request, call_next: Handler) -> Response:
         request.state[_STATE] = guard

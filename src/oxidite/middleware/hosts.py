@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Iterable
 
 from oxidite.errors import ConfigError, HTTPError
+from oxidite.http.declared import declares
 from oxidite.http.middleware import complete
 from oxidite.http.request import Request
 from oxidite.http.response import Response
@@ -100,6 +101,7 @@ def allowed_hosts(patterns: str | Iterable[str]) -> Middleware:
     known, find = hosts.known, hosts.find
 
     @complete
+    @declares(raises=[InvalidHostError, HostNotAllowedError])
     def middleware(request: Request, call_next: Handler) -> Awaitable[Response]:
         # Not all servers refuse two of them, and a cache in front may believe the other one.
         given = request.headers.get_all("host")

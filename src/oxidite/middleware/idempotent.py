@@ -19,6 +19,7 @@ from oxidite.errors import (
     HTTPError,
     ServiceUnavailableError,
 )
+from oxidite.http.declared import declares
 from oxidite.http.headers import header_value
 from oxidite.http.middleware import complete
 from oxidite.http.request import Request
@@ -67,6 +68,9 @@ class IdempotencyMismatchError(HTTPError):
         return "Unprocessable Content"
 
 
+_ERRORS = (IdempotencyKeyError, IdempotencyConflictError, IdempotencyMismatchError)
+
+
 def idempotency(
     *,
     methods: Iterable[str] = ("POST", "PATCH"),
@@ -102,6 +106,7 @@ def idempotency(
     replies = _Replies(MemoryReplies() if store is None else store, ttl, lease, max_reply, link)
 
     @complete
+    @declares(raises=_ERRORS, methods=wanted)
     async def middleware(request: Request, call_next: Handler) -> Response:
         route = request.route
         own = None if route is None else route.meta.get("idempotency")

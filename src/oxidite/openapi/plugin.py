@@ -17,6 +17,7 @@ from oxidite.openapi.base import JSON
 from oxidite.openapi.document import About, Built, Spec, Tag, build
 from oxidite.openapi.pages import Page, PageHeaders
 from oxidite.openapi.yaml import to_yaml
+from oxidite.routing.resolve import resolve
 from oxidite.routing.route import Route
 from oxidite.routing.router import Router
 from oxidite.routing.version_routes import routes_of
@@ -134,7 +135,7 @@ class OpenAPI:
                 if self._api_version is not None:
                     found = routes_of(found, self._api_version)
                 routes = [route for route in found if self._only is None or self._only(route)]
-                webhooks = self._webhooks.resolve() if self._webhooks else ()
+                webhooks = resolve(self._webhooks) if self._webhooks else ()
                 built = build(self.about, routes, middleware=app.middleware, webhooks=webhooks)
                 for reason in built.left_out:
                     _logger.warning("not in the document %r: %s", self.document_name, reason)

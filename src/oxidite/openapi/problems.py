@@ -122,11 +122,11 @@ def declared_errors(route: Route, around: Sequence[Middleware]) -> Iterator[type
         if not (isinstance(error, type) and issubclass(error, HTTPError)):
             raise RouteError(f"{route.where}: raises=[{error!r}] is no subclass of HTTPError.")
         yield error
-    yield from declared_by(route.handler).raises
+    yield from declared_by(route.handler).raises_for(route.methods)
     for description in descriptions_of(route):
-        yield from description.declared.raises
+        yield from description.declared.raises_for(route.methods)
     for middleware in around:
-        yield from declared_by(middleware).raises
+        yield from declared_by(middleware).raises_for(route.methods)
 
 
 class Problems:

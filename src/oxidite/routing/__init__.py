@@ -2,8 +2,10 @@
 
 from oxidite.http.version import Version
 from oxidite.routing.documented import Documented
+from oxidite.routing.endpoint import Encoder, RenderError
 from oxidite.routing.pattern import Converter, Param, Pattern
-from oxidite.routing.route import Definition, Encoder, RenderError, Route, RouteOptions
+from oxidite.routing.resolve import resolve
+from oxidite.routing.route import Definition, Route, RouteOptions
 from oxidite.routing.router import (
     Controller,
     Entry,
@@ -43,5 +45,6 @@ __all__ = [
     "VersionedTable",
     "Versioning",
     "based_on",
+    "resolve",
     "routes_of",
 ]

@@ -2,61 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Union, get_args, get_origin
+from typing import Any, Literal, TypedDict
 
-from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import (
     HTTPError,
-    NotAcceptableError,
-    PreconditionFailedError,
     RouteError,
-    ValidationError,
 )
 from oxidite.extract.base import Context, Marker, Parameter, location
-from oxidite.extract.depends import dependencies_of, forget, path_parameters
+from oxidite.extract.depends import dependencies_of, path_parameters
 from oxidite.extract.files import takes_files
 from oxidite.extract.plan import Plan, resolve_hints
 from oxidite.extract.streams import streamed
-from oxidite.http.conditional import Validators, not_modified
 from oxidite.http.limits import FileRule, FormLimits
-from oxidite.http.negotiation import best_match
-from oxidite.http.request import Request, Scopes
-from oxidite.http.response import (
-    HTMLResponse,
-    JSONResponse,
-    RedirectResponse,
-    Response,
-    StoredResponse,
-    TextResponse,
-    to_response,
-)
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.version import Version
 from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
 from oxidite.routing.documented import Documented
+from oxidite.routing.endpoint import (
+    SAFE_METHODS,
+    Encoder,
+    RenderError,
+    ending_scope,
+    endpoint_of,
+    may_stream,
+    offers_of,
+    with_etag,
+    wrap,
+)
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
-from oxidite.routing.streams import check_stream, stream_call
-from oxidite.routing.values import Finish, finish_of
+from oxidite.routing.streams import check_stream
+from oxidite.routing.values import finish_of
 from oxidite.routing.versioning import Versioning, VersionSpec
 
-__all__ = ["Definition", "Encoder", "RenderError", "Route", "RouteOptions", "wrap"]
-
-_logger = logging.getLogger("oxidite")
-
-RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
-"""Makes the response of an exception; the application passes it in."""
+__all__ = ["Definition", "Route", "RouteOptions"]
 
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH", "QUERY"))
-_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "QUERY", WEBSOCKET))
 _ROOT = Pattern(("",))
 _ANYTHING = (inspect.Parameter.empty, object, Any)
-_COMPLETE_KINDS = (JSONResponse, HTMLResponse, TextResponse, RedirectResponse)
 
 
 class RouteOptions(TypedDict, total=False):
@@ -88,15 +73,6 @@ class RouteOptions(TypedDict, total=False):
     produces: Sequence[str] | Mapping[str, Encoder]
     raises: Sequence[type[HTTPError]]
     openapi: Documented
-
-
-Encoder: TypeAlias = Callable[[object], bytes]
-"""Makes the body of a value in one media type."""
-
-_ENCODERS: Mapping[str, Encoder] = {
-    "application/json": encode_json,
-    "application/msgpack": encode_msgpack,
-}
 
 
 @dataclass(eq=False)
@@ -259,7 +235,7 @@ class Route:
         self.form_limits = options.get("form_limits", FormLimits())
         self.websocket = self.definition.websocket
         self.files = _file_rules(self.plan)
-        self.cancel = options.get("cancel", set(self.methods) <= _SAFE_METHODS)
+        self.cancel = options.get("cancel", set(self.methods) <= {*SAFE_METHODS, WEBSOCKET})
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -299,7 +275,7 @@ class Route:
         declared = self.definition.options.get("complete")
         if declared is not None:
             return declared
-        return streamed(self.plan.returns) is None and not _may_stream(self.plan.returns)
+        return streamed(self.plan.returns) is None and not may_stream(self.plan.returns)
 
     def inherit(
         self, *, max_body: int, form_limits: FormLimits, websocket: WebSocketOptions
@@ -325,13 +301,13 @@ class Route:
         for middleware in reversed(self.middleware):
             handler = wrap(handler, middleware, render)
         if dependencies_of(self.plan):
-            handler = _ending_scope(handler, render)
+            handler = ending_scope(handler, render)
         self.handle = handler
 
     def _fold_http(self, render: RenderError) -> Handler:
         options = self.definition.options
         status = options.get("status", 200)
-        offers = _offers(options.get("produces"), self.where)
+        offers = offers_of(options.get("produces"), self.where)
         if offers and streamed(self.plan.returns):
             raise RouteError(
                 f"{self.where}: a stream has one form, which its annotation names. Leave produces= out, "
@@ -339,10 +315,8 @@ class Route:
             )
         etag = options.get("etag")
         finish = finish_of(self.plan.returns, self.where, with_version=etag == "version")
-        handler = _endpoint(self.plan, status, offers, finish, render)
-        if etag is None:
-            return handler
-        return _with_etag(handler, render, weak=etag == "weak", of_version=etag == "version")
+        handler = endpoint_of(self.plan, status, offers, finish, render)
+        return handler if etag is None else with_etag(handler, render, etag)
 
 
 def _file_rules(plan: Plan) -> Mapping[str, FileRule]:
@@ -364,203 +338,3 @@ def _size_of(files: Mapping[str, FileRule], limits: FormLimits) -> int | None:
             return None
         size += rule.max_size * (limits.max_files if rule.max_files is None else rule.max_files)
     return size or None
-
-
-def _may_stream(type_: object) -> bool:
-    """Tell whether a value of this annotation may be a stream: only values and known kinds are not."""
-    return _may_be(type_, lambda kind: not issubclass(kind, (*_COMPLETE_KINDS, StoredResponse)))
-
-
-def _may_be_incomplete(type_: object) -> bool:
-    """Tell whether a value of this annotation may be more than complete bytes."""
-    return _may_be(type_, lambda kind: not issubclass(kind, _COMPLETE_KINDS))
-
-
-def _may_be(type_: object, test: Callable[[type[Response]], bool]) -> bool:
-    """Tell whether a value of this annotation may be a stream, or a response that passes ``test``."""
-    origin = get_origin(type_)
-    if origin is Annotated:
-        return _may_be(get_args(type_)[0], test)
-    if origin in (Union, UnionType):
-        return any(_may_be(each, test) for each in get_args(type_))
-    type_ = origin or type_
-    if type_ in (inspect.Parameter.empty, Any, object):
-        return True
-    if isinstance(type_, type):
-        if issubclass(type_, Response):
-            return test(type_)
-        return hasattr(type_, "__aiter__")
-    return False
-
-
-def wrap(handler: Handler, middleware: Middleware, render: RenderError) -> Handler:
-    """Put ``middleware`` around ``handler``.
-
-    What the middleware raises becomes a response here, so the layers above always get one, with the
-    exception in ``response.error``: CORS headers and access logs see failures like anything else.
-    """
-
-    async def layer(request: Request) -> Response:
-        try:
-            answer: object = await middleware(request, handler)
-        except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
-            return await render(request, exc)
-        if isinstance(answer, Response):
-            return answer
-        problem = f"returned a {type(answer).__name__}, not the Response that call_next gave"
-        return await render(request, TypeError(f"the middleware {location(middleware)} {problem}"))
-
-    return layer
-
-
-def _offers(
-    produces: Sequence[str] | Mapping[str, Encoder] | None, where: str
-) -> Mapping[str, Encoder]:
-    if produces is None:
-        return {}
-    if isinstance(produces, Mapping):
-        return produces
-    unknown = [each for each in produces if each not in _ENCODERS]
-    if unknown:
-        raise RouteError(
-            f"{where}: nothing encodes {', '.join(unknown)}. Give the encoder with it: "
-            f"produces={{{unknown[0]!r}: encode, ...}}."
-        )
-    return {each: _ENCODERS[each] for each in produces}
-
-
-def _choose(offers: Mapping[str, Encoder], request: Request) -> str:
-    chosen = best_match(request.headers.get("accept"), tuple(offers))
-    if chosen is None:
-        raise NotAcceptableError(f"Available here: {', '.join(offers)}.")
-    return chosen
-
-
-def _encoded(value: object, status: int, media_type: str, encode: Encoder) -> Response:
-    if value is None or isinstance(value, Response | tuple):
-        return to_response(value, status)
-    response = Response(encode(value), status, content_type=media_type)
-    response.headers.add_vary("accept")
-    return response
-
-
-def _endpoint(  # noqa: C901 - one frame for every request
-    plan: Plan,
-    status: int,
-    offers: Mapping[str, Encoder],
-    finish: Finish | None,
-    render: RenderError,
-) -> Handler:
-    call = stream_call(plan, status) or plan.call
-    may_be_incomplete = _may_be_incomplete(plan.returns)
-
-    async def endpoint(request: Request) -> Response:  # noqa: C901 - as above
-        called = None
-        try:
-            if offers:
-                # Before the handler runs: an answer nobody can read must not change anything.
-                chosen = _choose(offers, request)
-                called = call(request)
-                value = await called
-                response = _encoded(value, status, chosen, offers[chosen])
-            else:
-                called = call(request)
-                value = await called
-                response = to_response(value, status)
-            if finish is not None:
-                finish(value, request, response)
-            if may_be_incomplete and not response.complete:
-                response = await response.prepare(request)
-        except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
-            if called is None and isinstance(exc, ValidationError):
-                exc = await _with_others(plan, exc, request)
-            if request.opened is not None:
-                exc = await _leave(request.opened, exc) or exc
-            return await render(request, exc)
-        except BaseException as exc:
-            if request.opened is not None:
-                await _abandon(request.opened, exc)
-            raise
-        if request.opened is not None:
-            failure = await _leave(request.opened, None)
-            if failure is not None:
-                return await render(request, failure)
-        return response
-
-    return endpoint
-
-
-async def _with_others(plan: Plan, first: ValidationError, request: Request) -> Exception:
-    try:
-        return await plan.with_others(first, request)
-    except Exception as other:  # noqa: BLE001 - of an argument not looked at before; the caller renders it
-        return other
-
-
-def _ending_scope(handler: Handler, render: RenderError) -> Handler:
-    """End the request's scope when the route's own middleware is through.
-
-    So inside that of the application, which then sees the answer as it goes out, with the failure of a
-    clean-up in it. A stream keeps what it uses until it has ended: its protocol sees to that.
-    """
-
-    async def ending(request: Request) -> Response:
-        response = await handler(request)
-        if request.opened is None or not response.complete:
-            return response
-        scope, error = request.opened.request, response.error
-        forget(request.opened, "request")
-        try:
-            if error is None:
-                await scope.aclose()
-            else:
-                await scope.__aexit__(type(error), error, error.__traceback__)
-        except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
-            if exc is not error:
-                return await render(request, exc)
-        return response
-
-    return ending
-
-
-async def _leave(scopes: Scopes, exc: Exception | None) -> Exception | None:
-    """End the scope of a handler with its exception; return what the clean-up raised, if it did."""
-    forget(scopes, "handler")
-    try:
-        if exc is None:
-            await scopes.handler.aclose()
-        else:
-            await scopes.handler.__aexit__(type(exc), exc, exc.__traceback__)
-    except Exception as other:  # noqa: BLE001 - the caller renders it
-        return other
-    return None
-
-
-async def _abandon(scopes: Scopes, exc: BaseException) -> None:
-    """End every scope of a handler that was cancelled: what it had begun must not look finished."""
-    for scope in (scopes.handler, scopes.request, scopes.stream):
-        try:
-            await scope.__aexit__(type(exc), exc, exc.__traceback__)
-        except Exception:
-            _logger.exception("clean-up of a cancelled request failed")
-        except BaseException as other:  # the same, passed through: the caller raises it
-            if other is not exc:
-                raise
-
-
-def _with_etag(handler: Handler, render: RenderError, *, weak: bool, of_version: bool) -> Handler:
-    async def conditional(request: Request) -> Response:
-        response = await handler(request)
-        if not (response.complete and response.status == 200 and request.method in _SAFE_METHODS):
-            return response
-        if of_version and "etag" not in response.headers:
-            return response
-        digest = hashlib.blake2b(response.body, digest_size=16).hexdigest()
-        etag = response.headers.setdefault("etag", f'W/"{digest}"' if weak else f'"{digest}"')
-        try:
-            answer = Validators(etag).check(request.method, request.headers)
-        except PreconditionFailedError as exc:
-            return await render(request, exc)
-        return not_modified(response) if answer == "same" else response
-
-    return conditional

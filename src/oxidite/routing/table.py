@@ -17,7 +17,8 @@ from oxidite.http.request import Request
 from oxidite.http.response import RedirectResponse, Response
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.websocket import WEBSOCKET
-from oxidite.routing.route import RenderError, Route, wrap
+from oxidite.routing.endpoint import RenderError, wrap
+from oxidite.routing.route import Route
 from oxidite.routing.tree import ANY_METHOD, Match, Tree
 
 __all__ = ["RouteTable", "TrailingSlash"]

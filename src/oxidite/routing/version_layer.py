@@ -6,6 +6,8 @@ from datetime import UTC
 from email.utils import format_datetime
 from urllib.parse import quote
 
+from oxidite.errors import HTTPError
+from oxidite.http.declared import declares
 from oxidite.http.middleware import complete
 from oxidite.http.request import Request
 from oxidite.http.response import Response
@@ -25,7 +27,14 @@ def version_layer(versioning: Versioning, version: Version, *, depth: int | None
     """
     layer = _Layer(versioning, version, depth)
 
+    errors: list[type[HTTPError]] = []
+    if depth is not None and versioning.selects:
+        errors.append(ConflictingVersionsError)
+    if version.sunset is not None:
+        errors.append(VersionGoneError)
+
     @complete
+    @declares(raises=errors)
     async def versioned(request: Request, call_next: Handler) -> Response:
         layer.check(request)
         response = await call_next(request)

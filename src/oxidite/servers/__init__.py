@@ -8,6 +8,7 @@
 
 from oxidite.servers.base import (
     TLS,
+    AccessLog,
     Announce,
     Application,
     HTTPVersions,
@@ -25,6 +26,7 @@ from oxidite.servers.target import ImportFailedError, Target, TargetError
 __all__ = [
     "SERVERS",
     "TLS",
+    "AccessLog",
     "Announce",
     "Application",
     "HTTPVersions",

@@ -14,6 +14,7 @@ from oxidite.servers.target import Target
 
 __all__ = [
     "TLS",
+    "AccessLog",
     "Announce",
     "Application",
     "HTTPVersions",
@@ -29,6 +30,9 @@ Interface: TypeAlias = Literal["asgi", "rsgi"]
 
 HTTPVersions: TypeAlias = Literal["auto", "1", "2"]
 """What is spoken over TCP: what the client chooses, or only one of the two."""
+
+AccessLog: TypeAlias = Literal["text", "json"]
+"""How the line of a request looks."""
 
 Application: TypeAlias = Target | ASGIApp
 """What to serve: where it is, or itself, which only a server inside this process can run."""
@@ -89,8 +93,7 @@ class Settings:
 
     A Unix socket ``uds`` or an inherited file descriptor ``fd`` comes before ``host`` and ``port``;
     port 0 is any free one. ``backlog`` is how many connections may wait to be accepted,
-    ``connections`` how many a worker holds at once, idle ones included, where the server counts
-    them, and ``max_in_flight`` how many requests it answers at once: to more it says 503. A client
+    ``connections`` how many a worker holds at once, idle ones included, and ``max_in_flight`` how many requests it answers at once: to more it says 503. A client
     has ``idle_timeout`` seconds for the head of a request, from the connection or from the last
     answer on, and ``body_timeout`` for its body and one more for each ``body_rate`` bytes. At the end requests have ``graceful_timeout`` seconds to finish.
     """
@@ -108,7 +111,7 @@ class Settings:
     body_timeout: float = 30.0
     body_rate: int = 500
     graceful_timeout: float = 10.0
-    access_log: bool = False
+    access_log: AccessLog | None = None
     tls: TLS | None = None
     http: HTTPVersions = "auto"
     http3: bool = False

@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http
+import sys
 from dataclasses import replace
+from typing import ClassVar
 
 import h2.events
 import h11
@@ -21,7 +23,7 @@ import hypercorn.protocol
 import hypercorn.protocol.h2
 from h2.events import DataReceived
 from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.events import Closed, Event
+from hypercorn.events import Closed, Event, Updated
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Response
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
@@ -94,7 +96,36 @@ class FarewellProtocol(H11Protocol):
 
 
 class PatientServer(TCPServer):
-    """Lets a request come that is on its way when it stops, before it closes an idle connection."""
+    """Lets a request come that is on its way when it stops, before it closes an idle connection.
+
+    A connection beyond ``most`` is closed at once: with HTTP/2 nothing else says that there are too many.
+    """
+
+    most: ClassVar[int] = sys.maxsize
+    _open: ClassVar[int] = 0
+
+    async def run(self) -> None:
+        """Serve the connection."""
+        cls = type(self)
+        if cls._open >= cls.most:
+            self.writer.close()
+            return
+        cls._open += 1
+        try:
+            await super().run()
+        finally:
+            cls._open -= 1
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send; a connection whose client has gone is not kept for another request."""
+        if isinstance(event, Updated) and event.idle and self.reader.at_eof():
+            event = Updated(idle=False)
+        await super().protocol_send(event)
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        # It would be counted, and take memory, until it had been idle long enough.
+        await self.idle_task.stop()
 
     async def _idle_timeout(self) -> None:
         stops = self.context.terminated
@@ -107,8 +138,9 @@ class PatientServer(TCPServer):
         await asyncio.shield(self._initiate_server_close())
 
 
-def install_flow() -> None:
-    """Have Hypercorn use them, in all of this process."""
+def install_flow(connections: int) -> None:
+    """Have Hypercorn use them, in all of this process, for so many connections at once."""
+    PatientServer.most = connections
     # It has no setting for any; these are the modules that make them.
     for module, name, ours in (
         (hypercorn.protocol, "H11Protocol", FarewellProtocol),

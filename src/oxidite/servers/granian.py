@@ -104,7 +104,6 @@ class _Granian(MPServer):
             websockets=interface is not Interfaces.RSGI and settings.http != "2",
             log_level=LogLevels.warning,
             log_dictconfig=SERVER_LOGS,
-            log_access=settings.access_log,
             ssl_cert=None if tls is None else tls.certificate,
             ssl_key=None if tls is None else tls.key,
             # Its own default refuses everybody who does not speak 1.3.

@@ -15,6 +15,7 @@ from oxidite.http.response import ASGIApp, Response
 from oxidite.http.types import Handler
 from oxidite.protocols.asgi import Message, Receive, Send
 from oxidite.protocols.inflight import BodyPace
+from oxidite.servers.access import write_access
 from oxidite.servers.base import Renewal, Settings
 
 __all__ = ["guard"]
@@ -30,6 +31,8 @@ _BUSY = (
 
 def guard(app: ASGIApp, settings: Settings, spent: Callable[[], object] = lambda: None) -> ASGIApp:
     """Return ``app`` with the limits of ``settings``; ``spent`` is called when it should be renewed."""
+    if settings.access_log is not None:
+        app = write_access(app, settings.access_log)
     if isinstance(app, Oxidite):
         app.body_pace = BodyPace(settings.body_timeout, settings.body_rate)
         handle: Handler = app.handle

@@ -85,5 +85,5 @@ def _worker(app: Target, settings: Settings, sock: socket.socket, report: Report
     config.bind = []
     config.quic_bind = [f"fd://{sock.detach()}"]
     config.alt_svc_headers = []
-    install_quic()
+    install_quic(config)
     raise SystemExit(work(found, settings, config, report.serves, signals=(signal.SIGTERM,)))

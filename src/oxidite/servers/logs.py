@@ -12,11 +12,6 @@ SERVER_LOGS: Final[dict[str, Any]] = {  # the format of `logging.config.dictConf
     "disable_existing_loggers": False,
     "formatters": {
         "server": {"format": "%(levelname)s: %(message)s"},
-        "access": {
-            "()": "uvicorn.logging.AccessFormatter",
-            "fmt": '%(client_addr)s - "%(request_line)s" %(status_code)s',
-        },
-        "plain": {"format": "%(message)s"},
     },
     "handlers": {
         "server": {
@@ -24,23 +19,11 @@ SERVER_LOGS: Final[dict[str, Any]] = {  # the format of `logging.config.dictConf
             "formatter": "server",
             "stream": "ext://sys.stderr",
         },
-        "access": {
-            "class": "logging.StreamHandler",
-            "formatter": "access",
-            "stream": "ext://sys.stderr",
-        },
-        "plain": {
-            "class": "logging.StreamHandler",
-            "formatter": "plain",
-            "stream": "ext://sys.stderr",
-        },
     },
     "loggers": {
         "uvicorn": {"handlers": ["server"], "level": "WARNING", "propagate": False},
         "uvicorn.error": {"level": "WARNING"},
-        "uvicorn.access": {"handlers": ["access"], "level": "INFO", "propagate": False},
         "_granian": {"handlers": ["server"], "level": "WARNING", "propagate": False},
-        "granian.access": {"handlers": ["plain"], "level": "INFO", "propagate": False},
     },
 }
 """For ``logging.config.dictConfig``: the libraries' own loggers, nothing of the application's."""

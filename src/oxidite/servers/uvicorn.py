@@ -233,7 +233,7 @@ def _server(
         limit_concurrency=settings.connections + 1,
         timeout_keep_alive=settings.idle_timeout,  # type: ignore[arg-type]  # it is only waited for
         timeout_graceful_shutdown=settings.graceful_timeout,  # type: ignore[arg-type]  # as above
-        access_log=settings.access_log,
+        access_log=False,
         log_config=SERVER_LOGS,
         # Forwarded addresses are believed by nobody before somebody says whose.
         proxy_headers=False,

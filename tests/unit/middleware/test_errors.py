@@ -861,3 +861,16 @@ class TestWhereErrorsHappen:
                 monkeypatch.setenv("OXIDITE_ENV", environment)
             assert Oxidite().debug is debug
             assert Oxidite(debug=not debug).debug is not debug
+
+
+@pytest.mark.parametrize(
+    ("version", "value"), [("1.0", "close"), ("1.1", "close"), ("2", None), ("3", None)]
+)
+async def test_the_connection_is_spoken_of_only_where_there_is_such_a_field(
+    monkeypatch: pytest.MonkeyPatch, version: str, value: str | None
+) -> None:
+    monkeypatch.setattr(Request, "http_version", version)
+
+    response = await renderer()(request(), PayloadTooLargeError(10))
+
+    assert response.headers.get("connection") == value

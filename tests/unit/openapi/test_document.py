@@ -47,7 +47,7 @@ from oxidite.errors import ConfigError, RouteError
 from oxidite.extract import Description
 from oxidite.http import Declared, SecurityScheme, Version, declares
 from oxidite.http.streams import EventStream
-from oxidite.middleware import rate_limit, timeout
+from oxidite.middleware import allowed_hosts, csrf, decompression, idempotency, rate_limit, timeout
 from oxidite.openapi import OpenAPI, OpenAPIError, Tag
 from oxidite.openapi.base import JSON
 from oxidite.routing import Versioning
@@ -836,6 +836,37 @@ def test_middleware_of_the_framework_says_what_it_raises() -> None:
 
     assert codes(app, "429") == {"rate_limited"}
     assert codes(app, "504") == {"timeout"}
+
+
+def test_errors_that_only_some_methods_have_are_only_there() -> None:
+    app = Oxidite(
+        middleware=[allowed_hosts(["*"]), decompression(), csrf(), idempotency()], secret="x" * 32
+    )
+
+    @app.get("/")
+    async def show() -> None: ...
+
+    @app.post("/")
+    async def create() -> None: ...
+
+    shown, created = (
+        document(app)["paths"]["/"][method]["responses"] for method in ("get", "post")
+    )
+    assert sorted(shown) == ["204", "400", "421"]
+    assert sorted(created) == ["204", "400", "403", "409", "413", "415", "421", "422"]
+    assert codes(app, "403", method="post") == {"csrf"}
+
+
+def test_a_version_says_how_it_refuses() -> None:
+    versions = [Version("1", sunset=date(2030, 1, 1)), Version("2")]
+    app = Oxidite(versioning=Versioning(versions, path=True, header="api-version"))
+
+    @app.get("/posts", versions="1-2")
+    async def show() -> None: ...
+
+    paths = document(app)["paths"]
+    assert {"400", "410"} <= paths["/v1/posts"]["get"]["responses"].keys()
+    assert "410" not in paths["/v2/posts"]["get"]["responses"]
 
 
 def test_errors_of_one_name_are_told_apart() -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from oxidite import Controller, Oxidite, Request, Router
 from oxidite.errors import RouteError
+from oxidite.routing import Version, Versioning
 from oxidite.testing import Client, WebSocketDeniedError
 from oxidite.websocket import WebSocket, WebSocketOptions
 
@@ -46,6 +47,31 @@ class TestRoutes:
             assert (await client.get("/news")).text == "page"
             response = await client.delete("/news")
         assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+    async def test_each_version_has_its_own(self) -> None:
+        app = Oxidite(versioning=Versioning([Version("1"), Version("2"), Version("3")], path=True))
+
+        @app.websocket("/news", versions="1")
+        async def old(socket: WebSocket) -> None:
+            await socket.send("old")
+
+        @app.websocket("/news", versions="2-3")
+        async def new(socket: WebSocket) -> None:
+            await socket.send("new")
+
+        assert await answer(app, "/v1/news") == "old"
+        assert await answer(app, "/v2/news") == "new"
+        assert await answer(app, "/v3/news") == "new"
+
+    async def test_a_version_that_does_not_exist_is_refused(self) -> None:
+        app = Oxidite(versioning=Versioning([Version("1")], path=True))
+
+        @app.websocket("/news", versions="4")
+        async def news(socket: WebSocket) -> None:
+            await socket.send("never")
+
+        with pytest.raises(RouteError, match="news"):
+            app.routes  # noqa: B018 - it is made when it is asked for
 
     @pytest.mark.parametrize(
         ("method", "status"), [("GET", 426), ("HEAD", 426), ("POST", 405), ("OPTIONS", 204)]

@@ -26,7 +26,7 @@ from oxidite.middleware.contents import PassedContent
 from oxidite.middleware.identity import current_identity
 from oxidite.middleware.paths import Paths
 
-__all__ = ["AccessFormat", "access_log"]
+__all__ = ["AccessFormat", "access_log", "writer_of"]
 
 AccessFormat: TypeAlias = Literal["text", "json"] | Callable[[AccessEntry], str]
 """How a line looks; a function is called in the thread that writes."""
@@ -59,7 +59,7 @@ def access_log(
     if not 0 <= sample <= 1:
         raise ConfigError(f"access_log: sample={sample} is not a share, from 0 to 1.")
     excluded = Paths(exclude)
-    log = _Log(_writer(format, to, frozenset(map(str.lower, redact)), queue), sample, headers)
+    log = _Log(writer_of(format, to, frozenset(map(str.lower, redact)), queue), sample, headers)
     lifespans = log.writer.lifespans
 
     @complete
@@ -88,9 +88,10 @@ def access_log(
     return middleware
 
 
-def _writer(
+def writer_of(
     form: AccessFormat, to: Path | TextIO | None, redact: frozenset[str], queue: int
 ) -> LineWriter[AccessEntry]:
+    """Return what writes lines of that form."""
     if form == "json":
         return LineWriter(to, lambda entry: json_line(entry, redact), lost_json, size=queue)
     if form == "text":

@@ -1,0 +1,1 @@
+"""The database side by side with other ORMs: see ``__main__.py``."""
