@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from msgspec import Meta, Struct
 
-from oxidite import Json, Oxidite, Query, Request
+from oxidite import Depends, ForbiddenError, Json, Oxidite, Query, Request
 from oxidite.db import (
     Col,
     CursorPage,
@@ -28,7 +28,8 @@ from oxidite.db.web import Bound, bound, check_match, entity_tag
 from oxidite.errors import BackendUnavailableError, RouteError
 from oxidite.middleware import compression
 from oxidite.openapi import OpenAPI
-from oxidite.testing import Client
+from oxidite.testing import Client, WebSocketDeniedError
+from oxidite.websocket import WebSocket
 
 SECRET = "a secret with more than sixteen bytes"
 
@@ -188,6 +189,33 @@ async def test_a_row_within_another_one_belongs_to_it(posts: Oxidite) -> None:
         assert (await client.get("/only/1/1")).text == "post-0"
         assert (await client.get("/only/2/1")).status_code == 404
         assert (await client.get(f"/only/{2**64}/1")).status_code == 404
+
+
+async def test_a_dependency_and_a_websocket_have_bound_rows(db: Database) -> None:
+    await filled(db)
+    app = application(db)
+
+    async def published(post: Bound[Post], user: Annotated[User, bound(path="author")]) -> Post:
+        if post.author_id != user.id:
+            raise ForbiddenError
+        return post
+
+    @app.get("/users/{author}/posts/{post}")
+    async def show(post: Annotated[Post, Depends(published)]) -> str:
+        return post.slug
+
+    @app.websocket("/live/{post}")
+    async def live(socket: WebSocket, post: Bound[Post]) -> None:
+        await socket.send_text(post.slug)
+
+    async with Client(app) as client:
+        assert (await client.get("/users/1/posts/1")).text == "post-0"
+        assert (await client.get("/users/2/posts/1")).status_code == 403
+        assert (await client.get("/users/x/posts/1")).status_code == 404
+        async with client.websocket("/live/2") as socket:
+            assert await socket.receive_text() == "post-1"
+        with pytest.raises(WebSocketDeniedError):
+            await client.websocket("/live/99").__aenter__()
 
 
 async def test_urls_are_made_of_rows(posts: Oxidite) -> None:
