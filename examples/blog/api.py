@@ -6,39 +6,22 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from oxidite import Controller, Depends, Query, Request, Router
-from oxidite.http import declares
+from oxidite import Controller, Query, Request, Router
+from oxidite.db import CursorPage, InvalidCursorError
+from oxidite.db.web import Bound
 
-from .store import (
-    Comment,
-    FullError,
-    NewComment,
-    NewPost,
-    Outbox,
-    Page,
-    Post,
-    PostChange,
-    PostNotFoundError,
-    Store,
-)
+from . import store
+from .models import Comment, NewComment, NewPost, Post, PostChange
+from .store import FullError, Outbox
 
 api = Router("/api", tags=["api"], name="api")
 
 
 class Window(Struct):
-    """Which posts of many: the ``next`` of one page is the ``before`` of the following."""
+    """Which posts of many: the ``next`` of one page is the ``after`` of the following."""
 
-    before: int | None = None
+    after: str | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 10
-
-
-@declares(raises=[PostNotFoundError])
-async def wanted_post(id: int, store: Store) -> Post:
-    """The post whose id is in the path; 404 if there is none."""
-    return store.post(id)
-
-
-Wanted = Annotated[Post, Depends(wanted_post)]
 
 
 class Posts(Controller):
@@ -46,46 +29,44 @@ class Posts(Controller):
 
     routes = Router("/posts", name="posts")
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
 
-    @routes.get("/")
-    async def index(self, window: Query[Window]) -> Page:
+    @routes.get("/", raises=[InvalidCursorError])
+    async def index(self, window: Query[Window]) -> CursorPage[Post]:
         """List posts, the newest first."""
-        return self.store.page(before=window.before, limit=window.limit)
+        return await store.newest(after=window.after, limit=window.limit)
 
     @routes.post("/", status=201, raises=[FullError])
     async def publish(self, new: NewPost) -> Post:
         """Publish a post."""
-        return self.store.publish(new)
+        return await store.publish(new)
 
     @routes.get("/{id:int}", etag="weak")
-    async def show(self, post: Wanted) -> Post:
+    async def show(self, post: Bound[Post]) -> Post:
         """Show a post."""
         return post
 
     @routes.patch("/{id:int}")
-    async def change(self, post: Wanted, change: PostChange) -> Post:
+    async def change(self, post: Bound[Post], change: PostChange) -> Post:
         """Change a post."""
-        return self.store.change(post.id, change)
+        return await store.change(post, change)
 
     @routes.delete("/{id:int}")
-    async def delete(self, post: Wanted) -> None:
+    async def delete(self, post: Bound[Post]) -> None:
         """Delete a post, and its comments."""
-        self.store.delete(post.id)
+        await post.delete()
 
     @routes.get("/{id:int}/comments")
-    async def comments(self, post: Wanted) -> list[Comment]:
+    async def comments(self, post: Bound[Post]) -> list[Comment]:
         """List the comments on a post."""
-        return self.store.comments(post.id)
+        return await store.comments_on(post)
 
     @routes.post("/{id:int}/comments", status=201, raises=[FullError])
-    async def comment(
-        self, post: Wanted, new: NewComment, outbox: Outbox, request: Request
-    ) -> Comment:
+    async def comment(self, post: Bound[Post], new: NewComment, request: Request) -> Comment:
         """Comment on a post; its author is told."""
-        comment = self.store.comment(post.id, new)
-        request.after_response(outbox.tell_author, post, comment)
+        comment = await store.comment(post, new)
+        request.after_response(self.outbox.tell_author, post, comment)
         return comment
 
 

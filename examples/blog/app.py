@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from secrets import token_urlsafe
+
 from oxidite import Handler, Oxidite, Request, Response, clock
 from oxidite.http import complete
 from oxidite.openapi import OpenAPI
@@ -9,7 +11,7 @@ from oxidite.openapi import OpenAPI
 from .api import api
 from .settings import loaded
 from .site import site
-from .store import Outbox, Store
+from .store import Outbox, Tables, db
 
 
 @complete
@@ -24,7 +26,9 @@ async def stamp(request: Request, call_next: Handler) -> Response:
 
 
 app = Oxidite(
-    resources=[Store(samples=loaded.settings.samples), Outbox()],
+    resources=[db, Tables(samples=loaded.settings.samples), Outbox()],
+    # It signs the cursors of pages. Without one they are good until the process ends.
+    secret=loaded.settings.secret or token_urlsafe(32),
     middleware=[stamp],
     plugins=[
         OpenAPI(

@@ -1,4 +1,7 @@
-"""What can be set from outside: ``BLOG_TITLE``, ``BLOG_POSTS_PER_PAGE``, ``BLOG_SAMPLES``."""
+"""What can be set from outside: ``BLOG_TITLE``, ``BLOG_POSTS_PER_PAGE``, ``BLOG_SAMPLES``, ``BLOG_SECRET``.
+
+And ``DATABASE_URL``, which `store.py` reads.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from oxidite.config import load_with_origins
+from oxidite.config import Secret, load_with_origins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +20,7 @@ class Settings:
     title: Annotated[str, Meta(min_length=1, max_length=60)] = "The Oxide Notebook"
     posts_per_page: Annotated[int, Meta(ge=1, le=100)] = 10
     samples: bool = True
+    secret: Secret[str] | None = None
 
 
 # With the origins, so that `oxidite config show` can tell where each value comes from.

@@ -14,11 +14,14 @@ from oxidite import (
     Router,
     ValidationError,
 )
+from oxidite.db.web import Bound
 from oxidite.http import complete
 from oxidite.routing import URLs
 
+from . import store
+from .models import NewComment, NewPost, Post
 from .settings import settings
-from .store import NewComment, NewPost, Outbox, Store
+from .store import Outbox
 from .views import index_page, post_page
 
 CSS = (Path(__file__).parent / "style.css").read_bytes()
@@ -44,43 +47,42 @@ async def form_again(request: Request, call_next: Handler) -> Response:
         return response
     draft = dict((await request.form()).fields())
     errors = response.error.errors
-    store, url = request.resources.get(Store), request.resources.get(URLs)
+    url = request.resources.get(URLs)
     if "id" in request.params:
-        post = store.post(request.params["id"])
-        comments = store.comments(post.id)
+        post = await Post.get(request.params["id"])
+        comments = await store.comments_on(post)
         html = post_page(post, comments, settings.title, url, draft=draft, errors=errors)
     else:
-        posts = store.page(limit=settings.posts_per_page)
+        posts = await store.newest(after=None, limit=settings.posts_per_page)
         html = index_page(posts, settings.title, url, draft=draft, errors=errors)
     return page(html, 422)
 
 
 @site.get("/")
-async def index(store: Store, url: URLs, before: int | None = None) -> HTMLResponse:
-    posts = store.page(before=before, limit=settings.posts_per_page)
+async def index(url: URLs, after: str | None = None) -> HTMLResponse:
+    posts = await store.newest(after=after, limit=settings.posts_per_page)
     return page(index_page(posts, settings.title, url))
 
 
 @site.post("/posts", middleware=[form_again])
-async def publish(new: Form[NewPost], store: Store, url: URLs) -> RedirectResponse:
-    post = store.publish(new)
-    return RedirectResponse(url(show, post.id))
+async def publish(new: Form[NewPost], url: URLs) -> RedirectResponse:
+    post = await store.publish(new)
+    return RedirectResponse(url("show", id=post.id))
 
 
 @site.get("/posts/{id:int}")
-async def show(id: int, store: Store, url: URLs) -> HTMLResponse:
-    post = store.post(id)
-    return page(post_page(post, store.comments(id), settings.title, url))
+async def show(post: Bound[Post], url: URLs) -> HTMLResponse:
+    return page(post_page(post, await store.comments_on(post), settings.title, url))
 
 
 @site.post("/posts/{id:int}/comments", middleware=[form_again])
 async def comment(
-    id: int, new: Form[NewComment], store: Store, outbox: Outbox, url: URLs, request: Request
+    post: Bound[Post], new: Form[NewComment], outbox: Outbox, url: URLs, request: Request
 ) -> RedirectResponse:
-    comment = store.comment(id, new)
+    comment = await store.comment(post, new)
     # After the response: whoever comments does not wait for somebody else's mail.
-    request.after_response(outbox.tell_author, store.post(id), comment)
-    return RedirectResponse(f"{url(show, id)}#comment-{comment.id}")
+    request.after_response(outbox.tell_author, post, comment)
+    return RedirectResponse(f"{url('show', id=post.id)}#comment-{comment.id}")
 
 
 @site.get("/style.css", etag="strong", complete=True)

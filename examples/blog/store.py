@@ -1,204 +1,117 @@
-"""Posts and comments. They live in memory: when the application stops, they are gone."""
+"""What can be done with posts and comments, and the database that they are in."""
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Self
 
-from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from msgspec import UNSET, structs
 
-from oxidite import ConflictError, NotFoundError, clock
+from oxidite import ConflictError, clock
+from oxidite.config import env
+from oxidite.db import CursorPage, Database
 
-# Python and JavaScript differ in what white space is: written out, it means the same in both, and so
-# in every client that checks by the OpenAPI document.
-NOT_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
+from .models import ANONYMOUS, Comment, NewComment, NewPost, Post, PostChange
 
-Title = Annotated[str, Meta(min_length=1, max_length=120, pattern=NOT_BLANK)]
-Summary = Annotated[str, Meta(max_length=200)]
-Author = Annotated[str, Meta(max_length=60)]
-Text = Annotated[str, Meta(min_length=1, max_length=20_000, pattern=NOT_BLANK)]
+# A file beside the program, or whatever the environment names: postgresql://… is all that it takes.
+db = Database.from_url(env("DATABASE_URL", "sqlite:///blog.db"))
 
-ANONYMOUS = "Anonymous"
 MAX_POSTS = 500
 MAX_COMMENTS = 200  # of one post
 
 
-class NewPost(Struct, forbid_unknown_fields=True):
-    """What a client sends to publish a post."""
-
-    title: Title
-    body: Text
-    author: Author = ""
-    summary: Summary | None = None
-
-
-class PostChange(Struct, forbid_unknown_fields=True):
-    """What a client sends to change a post: a field that is left out stays as it is.
-
-    The summary may also be removed, with ``null``.
-    """
-
-    title: Title | UnsetType = UNSET
-    body: Text | UnsetType = UNSET
-    author: Author | UnsetType = UNSET
-    summary: Summary | UnsetType | None = UNSET
-
-
-class Post(Struct, frozen=True):
-    """A post as it is published."""
-
-    id: int
-    title: str
-    author: str
-    summary: str | None
-    body: str
-    created: datetime
-
-
-class NewComment(Struct, forbid_unknown_fields=True):
-    """What a client sends to comment on a post."""
-
-    body: Annotated[str, Meta(min_length=1, max_length=2_000, pattern=NOT_BLANK)]
-    author: Author = ""
-
-
-class Comment(Struct, frozen=True):
-    """A comment on a post."""
-
-    id: int
-    post_id: int
-    author: str
-    body: str
-    created: datetime
-
-
-class Page(Struct, frozen=True):
-    """Some posts, newest first; ``next`` is where the following page begins, if there is one."""
-
-    items: list[Post]
-    next: int | None
-
-
-class PostNotFoundError(NotFoundError):
-    """There is no such post."""
-
-    code = "post_not_found"
-
-
 class FullError(ConflictError):
-    """This demonstration keeps everything in memory, and there is no more room."""
+    """Anybody may write to this demonstration, so there is an end to it: there is no more room."""
 
     code = "full"
 
 
-class Store:
-    """All posts and comments; filled with three samples each time it is opened."""
+async def newest(*, after: str | None, limit: int) -> CursorPage[Post]:
+    """Return up to ``limit`` posts, the newest first, from the cursor of another page on."""
+    return await Post.order_by(Post.id.desc()).keyset(after=after, limit=limit)
 
-    def __init__(self, *, samples: bool = True) -> None:
+
+async def publish(new: NewPost, *, created: datetime | None = None) -> Post:
+    """Add a post.
+
+    Raises:
+        FullError: there are too many already.
+    """
+    async with db.transaction():
+        if await Post.count() >= MAX_POSTS:
+            raise FullError
+        return await Post.create(
+            title=new.title.strip(),
+            author=new.author.strip() or ANONYMOUS,
+            summary=new.summary or None,
+            body=new.body.strip(),
+            created=created or clock.now(),
+        )
+
+
+async def change(post: Post, change: PostChange) -> Post:
+    """Change the fields of a post that are set in ``change``."""
+    for name, value in structs.asdict(change).items():
+        if value is not UNSET:
+            setattr(post, name, value)
+    return await post.save()
+
+
+async def comments_on(post: Post) -> list[Comment]:
+    """Return the comments on a post, oldest first."""
+    return await Comment.where(Comment.post_id == post.id).order_by(Comment.id).all()
+
+
+async def comment(post: Post, new: NewComment, *, created: datetime | None = None) -> Comment:
+    """Add a comment to a post.
+
+    Raises:
+        FullError: the post has too many already.
+    """
+    async with db.transaction():
+        if await Comment.where(Comment.post_id == post.id).count() >= MAX_COMMENTS:
+            raise FullError
+        return await Comment.create(
+            post_id=post.id,
+            author=new.author.strip() or ANONYMOUS,
+            body=new.body.strip(),
+            created=created or clock.now(),
+        )
+
+
+class Tables:
+    """Makes the tables where they are not there yet, and three samples in an empty one."""
+
+    def __init__(self, *, samples: bool) -> None:
         self.samples = samples
-        self._empty()
 
     async def __aenter__(self) -> Self:
-        self._empty()
+        await db.push(Post, Comment)
         if self.samples:
-            self._add_samples()
+            await add_samples()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self._empty()
+    ) -> None: ...
 
-    def _empty(self) -> None:
-        self._posts: dict[int, Post] = {}
-        self._comments: dict[int, list[Comment]] = {}
-        self._post_ids = itertools.count(1)
-        self._comment_ids = itertools.count(1)
 
-    def page(self, *, before: int | None = None, limit: int = 10) -> Page:
-        """Return up to ``limit`` posts that are older than ``before``."""
-        ids = [id for id in reversed(self._posts) if before is None or id < before]
-        items = [self._posts[id] for id in ids[:limit]]
-        return Page(items, items[-1].id if len(ids) > limit else None)
-
-    def post(self, id: int) -> Post:
-        """Return a post.
-
-        Raises:
-            PostNotFoundError: there is none with this id.
-        """
-        try:
-            return self._posts[id]
-        except KeyError:
-            raise PostNotFoundError(f"There is no post {id}.") from None
-
-    def publish(self, new: NewPost, *, created: datetime | None = None) -> Post:
-        """Add a post.
-
-        Raises:
-            FullError: there are too many already.
-        """
-        if len(self._posts) >= MAX_POSTS:
-            raise FullError
-        post = Post(
-            next(self._post_ids),
-            new.title.strip(),
-            new.author.strip() or ANONYMOUS,
-            new.summary or None,
-            new.body.strip(),
-            created or clock.now(),
-        )
-        self._posts[post.id] = post
-        self._comments[post.id] = []
-        return post
-
-    def change(self, id: int, change: PostChange) -> Post:
-        """Change the fields of a post that are set in ``change``; return what it is now."""
-        given = {key: value for key, value in structs.asdict(change).items() if value is not UNSET}
-        changed = self._posts[id] = structs.replace(self.post(id), **given)
-        return changed
-
-    def delete(self, id: int) -> None:
-        """Remove a post and its comments."""
-        self.post(id)
-        del self._posts[id], self._comments[id]
-
-    def comments(self, post_id: int) -> list[Comment]:
-        """Return the comments on a post, oldest first."""
-        self.post(post_id)
-        return list(self._comments[post_id])
-
-    def comment(self, post_id: int, new: NewComment, *, created: datetime | None = None) -> Comment:
-        """Add a comment to a post.
-
-        Raises:
-            PostNotFoundError: there is no such post.
-            FullError: the post has too many already.
-        """
-        self.post(post_id)
-        if len(self._comments[post_id]) >= MAX_COMMENTS:
-            raise FullError
-        comment = Comment(
-            next(self._comment_ids),
-            post_id,
-            new.author.strip() or ANONYMOUS,
-            new.body.strip(),
-            created or clock.now(),
-        )
-        self._comments[post_id].append(comment)
-        return comment
-
-    def _add_samples(self) -> None:
-        for day, new in enumerate(SAMPLES, start=5):
-            self.publish(new, created=datetime(2026, 1, day, 9, 30, tzinfo=UTC))
-        self.comment(
-            2,
-            NewComment(body="Two days for the cup, two years for the shelf.", author="Noor"),
-            created=datetime(2026, 1, 6, 18, 5, tzinfo=UTC),
-        )
+# As a whole, and again if another process of this application does the same just now.
+@db.transaction(isolation="serializable", retry=5)
+async def add_samples() -> None:
+    if await Post.count():
+        return
+    posts = [
+        await publish(new, created=datetime(2026, 1, day, 9, 30, tzinfo=UTC))
+        for day, new in enumerate(SAMPLES, start=5)
+    ]
+    await comment(
+        posts[1],
+        NewComment(body="Two days for the cup, two years for the shelf.", author="Noor"),
+        created=datetime(2026, 1, 6, 18, 5, tzinfo=UTC),
+    )
 
 
 SAMPLES = (

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 
+from oxidite.db import CursorPage
 from oxidite.errors import FieldError
 from oxidite.routing import URLs
 
-from .store import Comment, Page, Post
+from .models import Comment, Post
 
 Draft = Mapping[str, str]
 """What somebody typed into a form, by field."""
@@ -30,7 +31,7 @@ OTHER_ADVICE = "There is a field that does not belong here."
 
 
 def index_page(
-    page: Page,
+    page: CursorPage[Post],
     site: str,
     url: URLs,
     *,
@@ -40,7 +41,7 @@ def index_page(
     """The list of posts, with the form for a new one."""
     posts = "\n".join(_teaser(post, url) for post in page.items)
     older = (
-        f'<p class="more"><a rel="next" href="{escape(url("index", before=page.next))}">Older posts</a></p>'
+        f'<p class="more"><a rel="next" href="{escape(url("index", after=page.next))}">Older posts</a></p>'
         if page.next
         else ""
     )
@@ -121,7 +122,7 @@ def _document(title: str, site: str, main: str, url: URLs, *, wide: bool = False
 <header><h1><a href="{escape(url("index"))}">{escape(site)}</a></h1></header>
 <main{' class="wide"' if wide else ""}>{main}
 </main>
-<footer>Everything here is kept in memory until the server stops. The same posts as JSON:
+<footer>Everything here is kept in one table of posts and one of comments. The same posts as JSON:
 <a href="{api}">{api}</a></footer>
 </body>
 </html>

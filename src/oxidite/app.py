@@ -96,7 +96,9 @@ class Oxidite(Router):
         self.lifespan.offer(self.url)
         # Asked for each time: the table is made later, and anew.
         self.lifespan.offer(PathMethods(lambda request: self.table.methods(request)))  # noqa: PLW0108
-        self.lifespan.offer(Signers(self.signer))
+        self.signers: Signers = Signers(self.signer)
+        """Make the signer of a purpose once: ``app.signers("unsubscribe")``."""
+        self.lifespan.offer(self.signers)
         self.render_error: ErrorRenderer = ErrorRenderer(error_handlers, debug=self.debug)
         self._secret = secret
         self._table: RouteTable | VersionedTable | None = None
@@ -193,6 +195,10 @@ class Oxidite(Router):
         self._unfold()
         self.in_flight = InFlight(self.body_pace)
         table = self.table
+        for resource in self.lifespan.resources:
+            use_signers = getattr(resource, "use_signers", None)
+            if use_signers is not None:  # it signs something: the cursors of a database
+                use_signers(self.signers)
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self.lifespan)
             self._check_resources(table)

@@ -280,7 +280,9 @@ def demonstration() -> Oxidite:
     """Return the application of ``make demo``."""
     if str(ROOT / "examples") not in sys.path:
         sys.path.append(str(ROOT / "examples"))
-    return cast("Oxidite", importlib.import_module("blog.app").app)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", "sqlite://")  # read when it is imported
+        return cast("Oxidite", importlib.import_module("blog.app").app)
 
 
 def commands_of(block: Block) -> Iterator[tuple[str, str]]:

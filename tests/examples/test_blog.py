@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import importlib
+import os
+import re
+import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
 from typing import cast
+from uuid import uuid4
 
 import httpx2
 import pytest
 
 from oxidite import Oxidite
 from oxidite.config import SettingsError, load
+from oxidite.db.drivers import drivers
 from oxidite.servers import choose_interface
 from oxidite.testing import Client, LiveServer
+from oxidite.testing.db import run_apart
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+POSTGRES = os.environ.get(
+    "OXIDITE_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres"
+)
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -47,13 +59,32 @@ def examples_on_path() -> Iterator[None]:
 
 
 @pytest.fixture
-def blog() -> ModuleType:
+def blog(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("DATABASE_URL", "sqlite://")  # read when it is imported
     return importlib.import_module("blog.app")
 
 
-@pytest.fixture
-def app(blog: ModuleType) -> Oxidite:
-    return cast("Oxidite", blog.app)
+@pytest.fixture(
+    params=["memory", "file", pytest.param("postgresql", marks=pytest.mark.service("postgres"))]
+)
+def app(blog: ModuleType, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Oxidite]:
+    """The application with an empty database: all that differs is its URL."""
+    db = importlib.import_module("blog.store").db
+    before, schema = db.driver, f"blog_{uuid4().hex}"
+    url = {
+        "memory": "sqlite://",
+        "file": f"sqlite:///{tmp_path / 'blog.db'}",
+        "postgresql": f"{POSTGRES}?search_path={schema}",
+    }[request.param]
+    if request.param == "postgresql":
+        run_apart(POSTGRES, f"CREATE SCHEMA {schema}")
+    db.driver = drivers.create(url)
+    try:
+        yield cast("Oxidite", blog.app)
+    finally:
+        db.driver = before
+        if request.param == "postgresql":
+            run_apart(POSTGRES, f"DROP SCHEMA {schema} CASCADE")
 
 
 @pytest.fixture
@@ -111,8 +142,9 @@ async def test_the_front_page_lists_the_posts_newest_first(client: Client) -> No
 async def test_the_front_page_links_to_older_posts(client: Client) -> None:
     for number in range(10):
         await client.post("/posts", data={"title": f"Post {number}", "body": "…"})
-    assert 'href="/?before=4"' in (await client.get("/")).text
-    older = (await client.get("/?before=4")).text
+    found = re.search(r'rel="next" href="(/\?after=[^"]+)"', (await client.get("/")).text)
+    assert found is not None
+    older = (await client.get(found[1])).text
     assert "Rust is not the end of iron" in older
     assert "Older posts" not in older
 
@@ -162,7 +194,7 @@ async def test_a_comment_leads_back_to_itself_and_its_author_is_told(client: Cli
 async def test_a_missing_page_is_a_page_for_a_browser(client: Client) -> None:
     response = await client.get("/posts/99", headers={"accept": "text/html"})
     assert response.status_code == 404
-    assert "There is no post 99." in response.text
+    assert "There is no Post 99." in response.text
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -213,10 +245,13 @@ async def test_the_stylesheet_is_fetched_once(client: Client) -> None:
 
 async def test_posts_come_in_pages(client: Client) -> None:
     first = (await client.get("/api/posts", params={"limit": 2})).json()
-    rest = (await client.get("/api/posts", params={"limit": 2, "before": first["next"]})).json()
+    rest = (await client.get("/api/posts", params={"limit": 2, "after": first["next"]})).json()
     assert [post["id"] for post in first["items"]] == [3, 2]
     assert [post["id"] for post in rest["items"]] == [1]
     assert rest["next"] is None
+    back = await client.get("/api/posts", params={"limit": 2, "after": rest["previous"]})
+    assert back.json()["items"] == first["items"]
+    assert back.links["next"]["url"].startswith("/api/posts?limit=2&after=")
 
 
 async def test_a_post_is_created(client: Client) -> None:
@@ -256,7 +291,7 @@ async def test_a_deleted_post_is_gone_with_its_comments(client: Client) -> None:
     assert (await client.delete("/api/posts/2")).status_code == 204
     for path in ("/api/posts/2", "/api/posts/2/comments"):
         response = await client.get(path)
-        assert (response.status_code, response.json()["code"]) == (404, "post_not_found")
+        assert (response.status_code, response.json()["code"]) == (404, "row_not_found")
 
 
 async def test_comments_are_added_and_listed(client: Client) -> None:
@@ -279,14 +314,55 @@ async def test_every_answer_says_how_long_it_took(client: Client, path: str) -> 
     assert (await client.get(path)).headers["server-timing"].startswith("app;dur=")
 
 
-async def test_a_full_store_takes_no_more(app: Oxidite, blog: ModuleType) -> None:
-    store = importlib.import_module("blog.store")
-    full = store.Store(samples=False)
-    for _ in range(store.MAX_POSTS):
-        full.publish(store.NewPost(title="Post", body="Text"))
-    async with Client(app, resources={store.Store: full}) as client:
-        response = await client.post("/api/posts", json={"title": "One more", "body": "Text"})
-    assert (response.status_code, response.json()["code"]) == (409, "full")
+async def test_a_full_store_takes_no_more(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blog.store.MAX_POSTS", 4)
+    monkeypatch.setattr("blog.store.MAX_COMMENTS", 1)
+    last = await client.post("/api/posts", json={"title": "The last", "body": "Text"})
+    assert last.status_code == 201
+    for path, json in (
+        ("/api/posts", {"title": "One more", "body": "Text"}),
+        ("/api/posts/2/comments", {"body": "Text"}),
+    ):
+        response = await client.post(path, json=json)
+        assert (response.status_code, response.json()["code"]) == (409, "full")
+
+
+async def test_what_was_written_is_there_after_a_restart(app: Oxidite) -> None:
+    is_kept = getattr(importlib.import_module("blog.store").db.driver, "path", "") is not None
+    for number in (4, 5) if is_kept else (4, 4):
+        async with Client(app) as client:
+            response = await client.post("/api/posts", json={"title": "New", "body": "Text"})
+            assert response.json()["id"] == number
+
+
+def test_an_empty_folder_is_enough(tmp_path: Path) -> None:
+    """Without any setting there is a file beside the program, and the tables are in it."""
+    environment = {key: each for key, each in os.environ.items() if key != "DATABASE_URL"}
+    for count in (3, 4):
+        command = [sys.executable, "-m", "oxidite", "dev", str(EXAMPLES / "blog" / "app.py")]
+        with subprocess.Popen(
+            [*command, "--port", "0"],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+        ) as process:
+            watchdog = threading.Timer(20, process.kill)
+            watchdog.start()
+            assert process.stderr is not None
+            try:
+                lines = iter(process.stderr.readline, "")
+                url = next(found[0] for line in lines if (found := ADDRESS.search(line)))
+                with httpx2.Client(
+                    transport=httpx2.HTTPTransport(retries=6), base_url=url, timeout=20
+                ) as browser:
+                    assert len(browser.get("/api/posts").json()["items"]) == count
+                    browser.post("/api/posts", json={"title": "New", "body": "Text"})
+            finally:
+                process.terminate()
+                process.stderr.read()
+                watchdog.cancel()
+    assert (tmp_path / "blog.db").is_file()
 
 
 def test_settings_come_from_the_environment(blog: ModuleType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import signal
@@ -42,7 +43,8 @@ def test_the_command_line_serves_an_example_and_stops_cleanly(
     command: str, example: str, answer: str
 ) -> None:
     arguments = [sys.executable, "-m", "oxidite", command, str(EXAMPLES / example), "--port", "0"]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "DATABASE_URL": "sqlite://"}
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment) as process:
         # What does not answer in time is ended, so that reading from it ends too.
         watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()
@@ -50,7 +52,9 @@ def test_the_command_line_serves_an_example_and_stops_cleanly(
             output = cast("IO[str]", process.stderr)
             said, url = _read_until_address(output)
             # Granian names its address a moment before it listens.
-            with httpx2.Client(transport=httpx2.HTTPTransport(retries=6)) as browser:
+            with httpx2.Client(
+                transport=httpx2.HTTPTransport(retries=6), timeout=PATIENCE
+            ) as browser:
                 text = browser.get(url).text
             process.send_signal(signal.SIGINT)
             said += output.read()

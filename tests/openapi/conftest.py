@@ -26,7 +26,8 @@ def importable() -> Iterator[None]:
 
 
 @pytest.fixture
-def blog() -> Oxidite:
+def blog(monkeypatch: pytest.MonkeyPatch) -> Oxidite:
+    monkeypatch.setenv("DATABASE_URL", "sqlite://")  # read when it is imported
     return cast("Oxidite", importlib.import_module("blog.app").app)
 
 

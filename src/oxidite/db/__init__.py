@@ -54,6 +54,9 @@ from oxidite.db.columns import (
 from oxidite.db.correlated import (
     Hop,
 )
+from oxidite.db.cursors import (
+    InvalidCursorError,
+)
 from oxidite.db.database import (
     Database,
     HasTable,
@@ -150,6 +153,10 @@ from oxidite.db.outbox import (
 from oxidite.db.own_tables import (
     OwnDatabase,
     OwnTables,
+)
+from oxidite.db.pagination import (
+    CursorPage,
+    Page,
 )
 from oxidite.db.paths import (
     JsonPath,
@@ -307,6 +314,7 @@ __all__ = [
     "ConstraintError",
     "CoreStatement",
     "Counted",
+    "CursorPage",
     "Database",
     "DatabaseError",
     "DatabaseOptions",
@@ -342,6 +350,7 @@ __all__ = [
     "Indexed",
     "InsertArrays",
     "InsertStatement",
+    "InvalidCursorError",
     "IsJson",
     "Isolation",
     "Join",
@@ -380,6 +389,7 @@ __all__ = [
     "OwnTables",
     "OwnedOne",
     "Owner",
+    "Page",
     "Part",
     "Placeholders",
     "Plan",

@@ -20,6 +20,7 @@ from oxidite.config import environment
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.batch import Batch
 from oxidite.db.coalesce import Loads, fits, is_plain
+from oxidite.db.cursors import own_signers
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
@@ -34,6 +35,7 @@ from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
 from oxidite.db.watching import DatabaseStats, Watch
 from oxidite.errors import BackendUnavailableError
+from oxidite.security.signing import Signers
 
 __all__ = ["Database", "HasTable", "database_of"]
 
@@ -72,6 +74,9 @@ class Database:
         self._plans: Plans | None = None
         self._watch = Watch(self.options.slow, name or "")
         self._loads = Loads(self._rows)
+        self._opened = 0
+        self.signers: Signers = own_signers()
+        """What signs cursors: the application's, else keys that live as long as this object."""
 
     @classmethod
     def from_url(
@@ -101,9 +106,18 @@ class Database:
         ]
         return cls(ReplicatedDriver(driver, theirs, found), name=name, options=found)
 
+    def use_signers(self, signers: Signers) -> None:
+        """Sign with an application's secret; called by the one that has this among its resources."""
+        self.signers = signers
+
     async def __aenter__(self) -> Self:
+        # Who opens it again uses what is open: an application in a test that has opened it, too.
+        if self._opened:
+            self._opened += 1
+            return self
         await self.driver.__aenter__()
         self._watch.reset()
+        self._opened = 1
         self._plans = Plans(self.driver.dialect)
         if self.name is None:
             _open.insert(0, self)
@@ -117,6 +131,9 @@ class Database:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        self._opened -= 1
+        if self._opened:
+            return
         _open.remove(self)
         if self._watches:
             watch_repeats(on=False)

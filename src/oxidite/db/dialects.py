@@ -81,6 +81,10 @@ class Dialect:
     """Whether there is a way of its own for very many rows (COPY)."""
     tells_inserted: bool = False
     """Whether an upsert can tell a row that it inserted from one that it changed."""
+    compares_rows: bool = False
+    """Whether it uses an index for ``(a, b) > (1, 2)``; if not, the comparison is written out."""
+    nulls_are_large: bool = False
+    """Whether NULL comes after every value in an ascending order; if not, before."""
     analyzes: bool = False
     """Whether EXPLAIN can run the statement and tell what it took."""
 
@@ -99,6 +103,7 @@ SQLITE = Dialect(
     arrays=False,
     decimal_zeros=True,
     infinity=True,
+    compares_rows=True,
     expression_indexes=True,
     full_join=True,
     aggregate_filter=True,
@@ -118,6 +123,8 @@ POSTGRESQL = Dialect(
     arrays=True,
     decimal_zeros=True,
     infinity=True,
+    compares_rows=True,
+    nulls_are_large=True,
     expression_indexes=True,
     locks_of=True,
     full_join=True,

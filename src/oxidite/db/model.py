@@ -36,16 +36,19 @@ from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.hidden import BlindIndex, construct, maker, reduce
 from oxidite.db.hooks import Hooks, Lifecycle
 from oxidite.db.inputs import given_values, input_struct
+from oxidite.db.keywords import field_keywords
 from oxidite.db.mixins import SoftDeletes, Version
 from oxidite.db.peers import Load
 from oxidite.db.query import Select
 from oxidite.db.relations import cascade
 from oxidite.db.relations.declare import rel
 from oxidite.db.relations.install import declare_relations, forget_relations, install_relations
+from oxidite.db.rules import is_storable
 from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import State, keep_row
 from oxidite.db.statements import SelectStatement
 from oxidite.db.table import Check, Index, Table
+from oxidite.db.tags import tag_maker
 from oxidite.db.validators import validators_in
 from oxidite.db.writing import ModelWrites
 
@@ -315,6 +318,8 @@ class Model(ModelWrites, State, Lifecycle, _Struct, metaclass=ModelType, abstrac
             raise QueryError(
                 f"The primary key of {cls.__name__} is {names}; {len(key)} were given."
             )
+        if not all(map(is_storable, key)):
+            return None  # a number beyond 64 bits, out of a path: it is in no row
         if len(key) == 1:
             one: Self | None = await database_of(table).get(cls.query().statement, key[0])
             return one
@@ -432,6 +437,16 @@ class Model(ModelWrites, State, Lifecycle, _Struct, metaclass=ModelType, abstrac
     def changed(self) -> list[str]:
         """Return the names of the columns that differ from the row, all of them if there is none."""
         return saving.changed(self)
+
+    # What a handler's answer and its document say of a row, see `routing/values.py`.
+
+    @classmethod
+    def __etag_maker__(cls) -> Callable[[Any], str]:
+        return tag_maker(cls.__table__)
+
+    @classmethod
+    def __field_keywords__(cls) -> Mapping[str, Mapping[str, object]]:
+        return field_keywords(cls.__table__)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether it is the same row: of the same model, with the same primary key."""

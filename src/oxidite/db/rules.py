@@ -28,7 +28,7 @@ from oxidite.db.validators import broken_validators
 from oxidite.encoding import encode_json
 from oxidite.errors import FieldError, ValidationError
 
-__all__ = ["RULES", "check_object", "check_values"]
+__all__ = ["RULES", "check_object", "check_values", "is_storable"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 Check: TypeAlias = Callable[[Any], str | None]
@@ -135,6 +135,12 @@ def _revealed(check: Check) -> Check:
 
 
 # Types.
+
+
+def is_storable(value: object) -> bool:
+    """Tell whether a value of a column's type is one that a column can hold."""
+    unfit = _UNFIT.get(type(value))
+    return unfit is None or unfit(value) is None
 
 
 def _type_check(kind: Kind, *, is_hidden: bool) -> Check:

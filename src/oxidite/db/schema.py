@@ -387,65 +387,7 @@ def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> 
     where: Any = None if index.where is None else _sql(table, index.where, dialect)
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
-        where = f"{table.soft_deletes.column_name} IS NULL"
-    words = [each if not isinstance(each, SQL) else "_".join(_WORD.findall(each)) for each in on]
-    name = index.name or f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(words)}"
-    return Named(_short(name), on, index.unique, where, index.using)
-
-
-def _indexed(table: Table, each: str | Expr[Any, Any]) -> str | SQL:
-    if isinstance(each, SQL):
-        return each
-    if isinstance(each, Expr) and not isinstance(each, Column):
-        return SQL(expression_sql(each, table))
-    column = each if isinstance(each, Column) else table.by_name.get(str(each))
-    if column is None:
-        raise ModelError(
-            f"{table!r}: an index is on {each!r}, which is none of its columns. An expression is "
-            f"written as one, such as User.name.lower(), or as SQL({each!r})."
-        )
-    return column.column_name
-
-
-def expression_sql(expr: Any, table: Table) -> str:
-    """Return an expression of a table's columns as SQL, its values written out.
-
-    For what is part of a schema, where nothing can be bound. Never for what a user says.
-    """
-    writer = _Writer(POSTGRESQL)
-    writer.table(table.key, table)
-    values = dict(zip(map("p{}".format, range(len(expr.values))), expr.values, strict=True))
-
-    def literal(element: Any, **_: Any) -> Any:
-        if isinstance(element, sa.BindParameter) and element.key in values:
-            return sa.literal(values[element.key])
-        return None
-
-    written = replacement_traverse(writer.expr(expr), {}, literal)
-    return str(
-        written.compile(
-            dialect=DIALECTS["postgresql"],
-            compile_kwargs={"literal_binds": True, "include_table": False},
-        )
-    )
-
-
-_WORD = re.compile(r"\w+")
-_LONGEST = 63
-"""Characters of a name; PostgreSQL cuts what is longer, MariaDB refuses what is over 64."""
-
-
-def _short(name: str) -> str:
-    """Return a name that every database takes whole: a long one ends in a digest of itself."""
-    if len(name.encode()) <= _LONGEST:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{name.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"
-
-
-def _add_index(made: sa.Table, table: Table, index: Index) -> None:
-    found = index_of(table, index)
-    columns = [sa.text(each) if isinstance(each, SQL) else made.c[each] for each in found.on]
+        where = made.c[table.soft_deletes.column_name].is_(None)
     options: dict[str, Any] = {}
     if dialect.is_mysql:
         lengths = {each.name: _KEY_LENGTH for each in parts if _is_long(each)}

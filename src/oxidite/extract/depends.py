@@ -111,6 +111,9 @@ def path_parameters(plan: Plan) -> Iterator[Parameter]:
     for step in plan.steps:
         if isinstance(step.extractor, PathValue):
             yield step.parameter
+        else:
+            # Of an extractor that reads the path in its own way: what it reads, and as which types.
+            yield from getattr(step.extractor, "path_parameters", ())
     for step in plan.steps:
         if isinstance(step.extractor, _Provided):
             yield from path_parameters(step.extractor.plan)

@@ -113,6 +113,15 @@ class _Answers:
             # What another encoder makes of a value is not known.
             {each: dict(media) if each in _LIKE_JSON else {} for each in self._produces},
         )
+        # Fields that a class says come with its values: the links of a page.
+        docs = [getattr(_class_of(each), "__header_docs__", {}) for each in types]
+        if headers := {name: text for each in docs for name, text in each.items()}:
+            self._response(self._status).setdefault("headers", {}).update(
+                {
+                    name: {"description": text, "schema": {"type": "string"}}
+                    for name, text in headers.items()
+                }
+            )
 
     def _add_stream(self, item: object, media_type: str) -> None:
         media = self._schemas.stream(item, "output", media_type)
@@ -161,7 +170,7 @@ class _Answers:
     def finished(self) -> dict[str, JSON]:
         """Return them all, with what an entity tag adds."""
         if self._route.definition.options.get("etag") and "200" in self._found:
-            self._found["200"]["headers"] = {"ETag": dict(_ETAG)}
+            self._found["200"].setdefault("headers", {})["ETag"] = dict(_ETAG)
             self._response(304)["headers"] = {"ETag": dict(_ETAG)}
         return dict(sorted(self._found.items()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin, is_typeddict
 
@@ -47,6 +47,10 @@ def structure_schema(
         properties[field.encode_name] = _field(field, schema_of(field.type), texts.get(field.name))
         if field.required or field.name in present:
             required.append(field.encode_name)
+    keywords = _own_keywords(cls)
+    for field in t.fields if keywords else ():
+        for key, value in keywords.get(field.name, {}).items():
+            properties[field.encode_name].setdefault(key, value)
     check_field_examples(t.cls, properties)
     for name, rule in file_fields(t.cls):
         properties[name] = limit_file(properties[name], rule)
@@ -64,9 +68,16 @@ def _field(field: mi.Field, schema: JSON, text: str | None) -> JSON:
     if text:
         schema.setdefault("description", text)
     default = field.default_factory() if field.default_factory in _EMPTY else field.default
-    if default is not NODEFAULT:
+    if default is not NODEFAULT and default is not msgspec.UNSET:
         schema["default"] = plain(default)
     return schema
+
+
+def _own_keywords(cls: type) -> Mapping[str, Mapping[str, object]]:
+    """Return what a class says of its fields beyond their types, as a model does of its columns."""
+    own: Callable[[], Mapping[str, Mapping[str, object]]] | None
+    own = getattr(cls, "__field_keywords__", None)
+    return {} if own is None else own()
 
 
 def _described(cls: type, schema: JSON) -> JSON:

@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, Final, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 from oxidite.encoding import encode_json, encode_msgpack
 from oxidite.errors import (
@@ -33,9 +33,11 @@ from oxidite.http.response import (
 )
 from oxidite.http.types import Handler, Middleware
 from oxidite.routing.streams import stream_call
+from oxidite.routing.values import Finish
 
 __all__ = [
     "SAFE_METHODS",
+    "ETag",
     "Encoder",
     "RenderError",
     "ending_scope",
@@ -53,6 +55,9 @@ RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
 Encoder: TypeAlias = Callable[[object], bytes]
 """Makes the body of a value in one media type."""
+
+ETag: TypeAlias = Literal["weak", "strong", "version"]
+"""What an entity tag is made of: the body, or the version of the row that was returned."""
 
 _ENCODERS: Mapping[str, Encoder] = {
     "application/json": encode_json,
@@ -145,23 +150,31 @@ def _encoded(value: object, status: int, media_type: str, encode: Encoder) -> Re
 
 
 def endpoint_of(  # noqa: C901 - one frame for every request
-    plan: Plan, status: int, offers: Mapping[str, Encoder], render: RenderError
+    plan: Plan,
+    status: int,
+    offers: Mapping[str, Encoder],
+    finish: Finish | None,
+    render: RenderError,
 ) -> Handler:
     """Return what calls the handler and makes a response of what it returns."""
     call = stream_call(plan, status) or plan.call
     may_be_incomplete = _may_be_incomplete(plan.returns)
 
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(request: Request) -> Response:  # noqa: C901 - as above
         called = None
         try:
             if offers:
                 # Before the handler runs: an answer nobody can read must not change anything.
                 chosen = _choose(offers, request)
                 called = call(request)
-                response = _encoded(await called, status, chosen, offers[chosen])
+                value = await called
+                response = _encoded(value, status, chosen, offers[chosen])
             else:
                 called = call(request)
-                response = to_response(await called, status)
+                value = await called
+                response = to_response(value, status)
+            if finish is not None:
+                finish(value, request, response)
             if may_be_incomplete and not response.complete:
                 response = await response.prepare(request)
         except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
@@ -241,13 +254,19 @@ async def _abandon(scopes: Scopes, exc: BaseException) -> None:
                 raise
 
 
-def with_etag(handler: Handler, render: RenderError, *, weak: bool) -> Handler:
+def with_etag(handler: Handler, render: RenderError, kind: ETag) -> Handler:
+    """Answer 304 where the client has what ``handler`` answers, told by an entity tag of that kind."""
+
     async def conditional(request: Request) -> Response:
         response = await handler(request)
         if not (response.complete and response.status == 200 and request.method in SAFE_METHODS):
             return response
-        digest = hashlib.blake2b(response.body, digest_size=16).hexdigest()
-        etag = response.headers.setdefault("etag", f'W/"{digest}"' if weak else f'"{digest}"')
+        etag = response.headers.get("etag")
+        if etag is None:
+            if kind == "version":
+                return response  # nothing that has one was returned
+            digest = hashlib.blake2b(response.body, digest_size=16).hexdigest()
+            etag = response.headers["etag"] = f'W/"{digest}"' if kind == "weak" else f'"{digest}"'
         try:
             answer = Validators(etag).check(request.method, request.headers)
         except PreconditionFailedError as exc:

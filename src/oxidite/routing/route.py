@@ -34,6 +34,7 @@ from oxidite.routing.endpoint import (
 )
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 from oxidite.routing.streams import check_stream
+from oxidite.routing.values import finish_of
 from oxidite.routing.versioning import Versioning, VersionSpec
 
 __all__ = ["Definition", "Route", "RouteOptions"]
@@ -49,7 +50,8 @@ class RouteOptions(TypedDict, total=False):
     ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
     of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
     client goes away (only safe methods, unless said); ``versions`` the versions it is in;
-    ``form_limits`` what a form may have; ``etag`` computes one and answers 304;
+    ``form_limits`` what a form may have; ``etag`` computes one and answers 304, of the
+    body or, with ``"version"``, of the version of the row that is returned;
     ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
     ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
     without it, and their encoders for others than JSON and MessagePack; ``raises`` has the errors
@@ -66,7 +68,7 @@ class RouteOptions(TypedDict, total=False):
     form_limits: FormLimits
     versions: VersionSpec
     cancel: bool
-    etag: Literal["weak", "strong"]
+    etag: Literal["weak", "strong", "version"]
     complete: bool
     produces: Sequence[str] | Mapping[str, Encoder]
     raises: Sequence[type[HTTPError]]
@@ -311,9 +313,10 @@ class Route:
                 f"{self.where}: a stream has one form, which its annotation names. Leave produces= out, "
                 "or write a route for each form."
             )
-        handler = endpoint_of(self.plan, status, offers, render)
         etag = options.get("etag")
-        return handler if etag is None else with_etag(handler, render, weak=etag == "weak")
+        finish = finish_of(self.plan.returns, self.where, with_version=etag == "version")
+        handler = endpoint_of(self.plan, status, offers, finish, render)
+        return handler if etag is None else with_etag(handler, render, etag)
 
 
 def _file_rules(plan: Plan) -> Mapping[str, FileRule]:

@@ -77,7 +77,7 @@ class URLs:
             ValueError: a parameter is missing, does not fit the path, or is part of no URL.
         """
         found = self._find(route)
-        values = _named(found, args, kwargs)
+        values = _in_path(found, _named(found, args, kwargs))
         in_path = {param.name for param in found.pattern.params}
         missing = sorted(in_path - values.keys())
         if missing:
@@ -153,6 +153,17 @@ def _named(route: Route, args: tuple[object, ...], kwargs: dict[str, object]) ->
     if len(args) > len(names):
         raise ValueError(f"url of {route.path}: {len(args)} values for {len(names)} parameters")
     return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def _in_path(route: Route, values: dict[str, object]) -> dict[str, object]:
+    """Give what an argument is made of to the path, such as the key for a row that is bound to it."""
+    for step in route.plan.steps:
+        convert = getattr(step.extractor, "url_value", None)
+        if convert is not None and step.parameter.name in values:
+            name, value = convert(values[step.parameter.name])
+            values = {key: each for key, each in values.items() if key != step.parameter.name}
+            values[name] = value
+    return values
 
 
 def _query(route: Route, name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Fixtures for tests of applications. Loaded by pytest itself, so it imports nothing until used.
 
-``client`` and ``live_server`` need an ``app`` fixture of your own. Async tests run under anyio's
+``client`` and ``live_server`` need an ``app`` fixture of your own, ``sandbox`` one called ``database``. Async tests run under anyio's
 plugin: set ``anyio_mode = "auto"``, or mark them ``@pytest.mark.anyio``.
 """
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     # Only here, and only because pytest imports this file in every project that has Oxidite.
     from oxidite.app import Oxidite
     from oxidite.clock import TravelClock
+    from oxidite.db import Database
     from oxidite.testing.client import Client
     from oxidite.testing.live import LiveServer
 
-__all__ = ["client", "clock", "live_server"]
+__all__ = ["client", "clock", "live_server", "sandbox"]
 
 
 @pytest.fixture
@@ -47,3 +48,15 @@ def live_server(app: Oxidite) -> Iterator[LiveServer]:
 
     with LiveServer(app) as server:
         yield server
+
+
+@pytest.fixture
+async def sandbox(database: Database) -> AsyncIterator[Database]:
+    """``database``, open; what the test does with it is undone, transactions included.
+
+    Ask for it before ``client``, so that the application is opened inside of it.
+    """
+    from oxidite.testing.db import sandbox
+
+    async with sandbox(database) as opened:
+        yield opened

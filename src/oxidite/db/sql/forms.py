@@ -5,7 +5,7 @@ Some are told ``options``, which are names from an allow-list and no values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -29,10 +29,15 @@ def form_of(name: str, dialect: Dialect) -> Form:
 OPERATORS = frozenset(
     (
         *("eq", "ne", "lt", "le", "gt", "ge", "like", "ilike", "in", "not_in"),
+        *("row_gt", "row_lt"),
         *("add", "sub", "mul", "div", "mod", "concat", "array_contains", "array_overlaps"),
     )
 )
 """What has two sides: the database tells the type of what is bound from the other one."""
+
+
+def _row(elements: Sequence[Element]) -> Any:
+    return sa.tuple_(*elements)
 
 
 def _like(column: Element, pattern: Element) -> Element:
@@ -91,6 +96,8 @@ _FORMS: Mapping[str, Form | Forms] = {
     "le": lambda a, b: a <= b,
     "gt": lambda a, b: a > b,
     "ge": lambda a, b: a >= b,
+    "row_gt": lambda *each: _row(each[: len(each) // 2]) > _row(each[len(each) // 2 :]),
+    "row_lt": lambda *each: _row(each[: len(each) // 2]) < _row(each[len(each) // 2 :]),
     "is_null": lambda a: a.is_(None),
     "not_null": lambda a: a.is_not(None),
     "and": lambda *each: sa.and_(sa.true(), *each),
