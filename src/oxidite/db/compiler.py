@@ -297,7 +297,9 @@ class _Writer:
 
 def _sixteens(values: Element) -> sa.Select[Any]:
     """Return the query for each sixteen bytes of a value: UUIDs that are bound as one, in SQLite."""
-    part = sa.select(sa.literal_column("1").label("place")).where(sa.func.length(values) > 0)
+    part: sa.Select[Any] = sa.select(sa.literal_column("1").label("place")).where(
+        sa.func.length(values) > 0
+    )
     parts = part.cte("part", recursive=True)
     following = parts.c.place + sa.literal_column("16")
     parts = parts.union_all(sa.select(following).where(following < sa.func.length(values)))

@@ -14,11 +14,11 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.db.conftest import database_url
 
 from oxidite.db import Col, Condition, Database, Expr, Model, Order, every, some
 from oxidite.db import col as column
 from oxidite.db.saving import insert_many
-from tests.unit.db.conftest import database_url
 
 pytestmark = [pytest.mark.service("postgres"), pytest.mark.service("mariadb")]
 
@@ -33,7 +33,7 @@ class Sample(Model, table="samples"):
     text: Col[str | None] = column(default=None)
     word: Col[str] = column(default="", max_length=50, index=True)
     number: Col[int | None] = column(default=None)
-    count: Col[int] = column(default=0)
+    total: Col[int] = column(default=0)
     real: Col[float | None] = column(default=None)
     exact: Col[Decimal | None] = column(default=None, precision=12, scale=2)
     yes: Col[bool | None] = column(default=None)
@@ -56,7 +56,7 @@ VALUES: dict[str, list[Any]] = {
     "text": TEXTS,
     "word": [text for text in TEXTS if len(text) < 50],
     "number": [0, 1, -1, 2, 7, -7, 1000, -1000],
-    "count": [0, 1, 2, 3, -3],
+    "total": [0, 1, 2, 3, -3],
     "real": [0.0, 0.5, -0.5, 1.0, 1e300, -1e-300, 0.1],
     "exact": [Decimal("0.00"), Decimal("1.50"), Decimal("-1.50"), Decimal("1234567890.12")],
     "yes": [True, False],
@@ -81,7 +81,7 @@ def samples() -> list[Sample]:
     """Rows with every value of each column in some of them, and none in some."""
     made = []
     for number in range(60):
-        values = {
+        values: dict[str, Any] = {
             name: None
             if number % 7 == 3 and Sample.__table__.by_name[name].nullable
             else known[(number * (place + 1)) % len(known)]
@@ -120,7 +120,7 @@ def ascii_patterns() -> st.SearchStrategy[str]:
 
 def numbers() -> st.SearchStrategy[Expr[int, Any]]:
     leaves: st.SearchStrategy[Any] = st.sampled_from(
-        [Sample.number, Sample.count, Sample.id, Sample.word.length()]
+        [Sample.number, Sample.total, Sample.id, Sample.word.length()]
     )
     plain = st.integers(-9, 9)
     return st.recursive(
@@ -217,7 +217,8 @@ async def rows(database: Database, query: Any) -> list[Any]:
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     st.lists(conditions(), max_size=2),
@@ -240,7 +241,8 @@ async def test_the_same_rows_in_the_same_order(
 
 
 @settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(numbers(), phrases(), numbers())
 async def test_the_same_values(
@@ -261,12 +263,14 @@ async def test_one_of_many_values_of_every_kind(databases: list[Database], name:
     here: Expr[Any, Any] = getattr(Sample, name)
     for database in databases:
         with database.using():
-            assert await Sample.where(here.in_(VALUES[name])).count() == await Sample.where(
-                here.not_null()
-            ).count()
+            assert (
+                await Sample.where(here.in_(VALUES[name])).count()
+                == await Sample.where(here.not_null()).count()
+            )
             assert await Sample.where(here.in_([])).count() == 0
             assert await Sample.where(here.not_in([])).count() == 60
             one = VALUES[name][-1]
-            assert await Sample.where(here.in_([one, one])).count() == await Sample.where(
-                here == one
-            ).count()
+            assert (
+                await Sample.where(here.in_([one, one])).count()
+                == await Sample.where(here == one).count()
+            )

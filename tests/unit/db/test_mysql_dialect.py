@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.unit.db.conftest import database_url
 
 from oxidite.db import Col, Database, Model, SoftDeletes, UniqueError, col, index
 from oxidite.db.compiler import compile_statement
@@ -16,7 +17,6 @@ from oxidite.db.errors import QueryError
 from oxidite.db.saving import insert_many
 from oxidite.db.schema import create_statements
 from oxidite.db.statements import InsertStatement, SelectStatement, UpdateStatement
-from tests.unit.db.conftest import database_url
 
 pytestmark = pytest.mark.service("mariadb")
 
@@ -30,9 +30,7 @@ class Item(Model, SoftDeletes, table="items", indexes=[index("note"), index("cod
 
 @pytest.fixture
 async def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    ways = replace(
-        MYSQL, **{name: getattr(MARIADB, name) for name in ("name", "product")}
-    )
+    ways = replace(MYSQL, **{name: getattr(MARIADB, name) for name in ("name", "product")})
     monkeypatch.setattr(MySQLDriver, "dialect", property(lambda _: ways))
     async with database_url("mariadb", tmp_path) as url, Database.from_url(url) as found:
         yield found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -51,7 +52,9 @@ class Kept(Model, table="kept"):
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 ZONES = st.integers(-23, 23).map(lambda hours: timezone(timedelta(hours=hours)))
 # Of what `Decimal` can say, PostgreSQL and MariaDB keep a part: 35 digits before the point, 30 after.
-EXACT = st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**30), max_value=10**30)
+EXACT = st.decimals(
+    allow_nan=False, allow_infinity=False, places=8, min_value=-(10**30), max_value=10**30
+)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text": TEXT,
     "number": st.integers(-(2**63), 2**63 - 1),
@@ -79,7 +82,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 @settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.fixed_dictionaries({name: st.none() | known for name, known in VALUES.items()}))
 async def test_a_row_comes_back(db: Database, values: dict[str, Any]) -> None:
@@ -147,19 +151,19 @@ async def test_a_number_that_is_infinite(db: Database) -> None:
         ("day", "2026-01-01' OR '1"),
     ],
 )
-async def test_a_value_of_another_type_finds_nothing(db: Database, name: str, value: object) -> None:
+async def test_a_value_of_another_type_finds_nothing(
+    db: Database, name: str, value: object
+) -> None:
     """Such as one out of JSON that nobody has checked. MySQL itself says that 'abc' is 0."""
     await db.push(Kept)
     await Kept.create(text="abc", number=0, color=Color.RED, blob=b"abc", day=date(2026, 1, 1))
     here: Any = getattr(Kept, name)
 
-    try:
-        count = await Kept.where(here == value).count()
-    except Exception as exc:
-        if db.dialect.is_mysql:
-            assert isinstance(exc, QueryError), exc
-            assert "cannot be bound" in exc.message
+    query = Kept.where(here == value)
+    if db.dialect.is_mysql:
+        with pytest.raises(QueryError, match="cannot be bound"):
+            await query.count()
     else:
-        assert count == 0
-        assert not db.dialect.is_mysql
+        with contextlib.suppress(Exception):  # drivers refuse some of them
+            assert await query.count() == 0
     assert await Kept.count() == 1

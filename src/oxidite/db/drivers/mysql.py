@@ -118,6 +118,8 @@ class MySQLDriver(Driver):
         try:
             yield taken
         finally:
+            if taken.is_streaming:
+                await asyncio.shield(taken.rest())
             await self._pool.give_back(taken, until)
 
     async def _connect(self) -> MySQLConnection:

@@ -184,7 +184,7 @@ class MySQLConnection(Connection):
         self._end = end
         self._inside = False
         self._undone = False
-        self._streams = False
+        self._stream: Any = None
         self._was_cut = False
         self.is_broken: bool = False
 
@@ -192,6 +192,11 @@ class MySQLConnection(Connection):
     def is_gone(self) -> bool:
         """Whether the server has closed it."""
         return self._wire.is_gone
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the rows of a stream were not all read."""
+        return self._stream is not None
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
@@ -231,24 +236,46 @@ class MySQLConnection(Connection):
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield the rows by ``size`` as the server sends them; no other statement can run meanwhile."""
         result = await self._ask(sql, values, unbuffered=True)
-        self._streams = True
+        self._stream = result
         try:
-            while True:
-                rows: list[Any] = []
-                with self._guard() as failed:
-                    while len(rows) < size and (
-                        row := await result._read_rowdata_packet_unbuffered()  # noqa: SLF001 - what its cursors do
-                    ):
-                        rows.append(row)
-                if failed:
-                    await self._fail(failed[0], sql)
-                if not rows:
-                    return
+            while rows := await self._some(result, size, sql):
                 yield rows
         finally:
-            if result.unbuffered_active and not self.is_broken:
-                await asyncio.shield(self._leave(result))
-            self._streams = False
+            if self._stream is result:
+                await asyncio.shield(self.rest())
+
+    async def _some(self, result: Any, size: int, sql: str) -> list[Any]:
+        """Read some rows of a stream."""
+        if self._stream is not result:
+            raise TransactionError(
+                "The transaction of these rows has ended before all of them were read."
+            )
+        rows: list[Any] = []
+        with self._guard() as failed:
+            while len(rows) < size and (
+                row := await result._read_rowdata_packet_unbuffered()  # noqa: SLF001 - what its cursors do
+            ):
+                rows.append(row)
+        if failed:
+            await self._fail(failed[0], sql)
+        return rows
+
+    async def rest(self) -> None:
+        """End the stream that was left before its end, if there is one; the transaction goes on."""
+        result, self._stream = self._stream, None
+        if result is None or self.is_broken or not result.unbuffered_active:
+            return
+        try:
+            async with asyncio.timeout(_END):
+                # There is no other way than to end the statement.
+                await self._end(f"KILL QUERY {self._wire.thread_id()}")
+                with contextlib.suppress(MySQLError):
+                    await result._finish_unbuffered_query()  # noqa: SLF001 - as above
+                result.unbuffered_active = False
+                with contextlib.suppress(MySQLError):
+                    await self._wire.query(b"DO 0")  # if the end came too late, this takes the blow
+        except Exception:  # noqa: BLE001 - whatever it was, the connection is of no use any more
+            self.is_broken = True
 
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
         """Begin a transaction."""
@@ -259,11 +286,13 @@ class MySQLConnection(Connection):
 
     async def commit(self) -> None:
         """End it and keep what was done."""
+        await self.rest()
         await self._ask("COMMIT", ())
 
     async def rollback(self) -> None:
         """End it and undo what was done."""
         self._inside = self._undone = False
+        await self.rest()
         await self.run("ROLLBACK", ())
 
     async def close(self) -> None:
@@ -307,7 +336,7 @@ class MySQLConnection(Connection):
                 "The database has undone this whole transaction because of a conflict. Run all of it "
                 "again: @db.transaction(retry=3)."
             )
-        if self._streams:
+        if self.is_streaming:
             raise OverlapError(
                 f"{self._product} sends rows over this connection just now, and a statement must wait "
                 "until all are read. Collect what is to be changed and change it after the loop."
@@ -357,19 +386,6 @@ class MySQLConnection(Connection):
         except MySQLError:
             return ()
         return [name for (name,) in self._wire.result.rows or () if not name.startswith(ONLY)]
-
-    async def _leave(self, result: Any) -> None:
-        """End a stream before its end: there is no other way than to end the statement."""
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_END):
-                await self._end(f"KILL QUERY {self._wire.thread_id()}")
-                with contextlib.suppress(MySQLError):
-                    await result._finish_unbuffered_query()  # noqa: SLF001 - as above
-                result.unbuffered_active = False
-                with contextlib.suppress(MySQLError):
-                    await self._wire.query(b"DO 0")  # if the end came first, this takes the blow
-                return
-        self.is_broken = True
 
 
 _INDEX_COLUMNS = (

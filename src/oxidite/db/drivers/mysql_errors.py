@@ -75,7 +75,7 @@ def _constraint(number: int, message: str, columns: Sequence[str]) -> Constraint
         if found:
             # 1451 is about the row that others refer to, 1452 about one that refers to nothing.
             side = "other" if number in (1217, 1451) else "own"
-            names = [each.strip("`\" ") for each in found[side].split(",")]
+            names = [each.strip('`" ') for each in found[side].split(",")]
             constraint = found["name"]
     elif error is CheckError:
         found = _CHECK.search(message)
