@@ -71,8 +71,8 @@ async def threads(db: Database) -> int:
 async def until(db: Database, number: int) -> None:
     """Wait for the server to have this number of connections."""
     async with asyncio.timeout(20):
-        while await threads(db) != number:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - it is another process that is waited for
+        while await threads(db) != number:  # noqa: ASYNC110 - another process is waited for
+            await asyncio.sleep(0.01)
 
 
 class TestErrors:
@@ -177,6 +177,8 @@ class TestSessions:
                 "UPDATE accounts SET cents = ? WHERE owner = ?", [(7, "1"), (8, "2")]
             )
             await found.run_many(sql, [])
+            with pytest.raises(UniqueError):
+                await found.run_many(sql, [("new", 1), ("2", 1)])
         assert await Account.count() == 3000
         assert (await Account.where(Account.owner == "2").one()).cents == 8
 

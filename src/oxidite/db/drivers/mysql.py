@@ -20,7 +20,8 @@ from pymysql.err import MySQLError
 
 from oxidite.db.base import Driver
 from oxidite.db.dialects import MARIADB, MYSQL, Dialect
-from oxidite.db.drivers.mysql_connection import MySQLConnection, Wire
+from oxidite.db.drivers.mysql_connection import MySQLConnection
+from oxidite.db.drivers.mysql_wire import Wire
 from oxidite.db.errors import DatabaseError
 from oxidite.db.pool import Pool
 from oxidite.errors import BackendUnavailableError, ConfigError
@@ -130,10 +131,10 @@ class MySQLDriver(Driver):
                 await wire.query(self._session(dialect))
                 await wire.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         except (MySQLError, OSError) as exc:
-            wire.close()
+            await wire.end()
             raise self._unreachable(exc) from exc
         except BaseException:
-            wire.close()
+            await asyncio.shield(wire.end())
             raise
         return MySQLConnection(
             wire,
@@ -185,7 +186,7 @@ class MySQLDriver(Driver):
             async with asyncio.timeout(self._patience):
                 await wire.query(sql)
         finally:
-            wire.close()
+            await asyncio.shield(wire.end())
 
     def _unreachable(self, exc: Exception) -> BackendUnavailableError:
         product = self._dialect.product if self._dialect else "The MariaDB or MySQL server"

@@ -1,9 +1,4 @@
-"""A connection to MariaDB or MySQL, through aiomysql.
-
-aiomysql's cursors are not used: they ask for warnings with a statement of their own, and write values
-into the SQL in a way that lets any object through (``literals.py`` is strict). What is used is the
-protocol below them.
-"""
+"""A connection to MariaDB or MySQL: statements, transactions, streams, and what becomes of errors."""
 
 from __future__ import annotations
 
@@ -11,17 +6,14 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import date, datetime, time
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-import aiomysql
-from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 from pymysql.err import MySQLError
 
 from oxidite.db.base import Connection, Done, Isolation
 from oxidite.db.dialects import ONLY
 from oxidite.db.drivers.mysql_errors import LOST, TAKEN, UNDONE, index_of, table_of, typed
+from oxidite.db.drivers.mysql_wire import Wire
 from oxidite.db.errors import (
     ConflictingTransactionsError,
     DatabaseError,
@@ -32,137 +24,15 @@ from oxidite.db.errors import (
 from oxidite.db.literals import written
 from oxidite.errors import BackendUnavailableError, OxiditeError
 
-__all__ = ["MySQLConnection", "Wire"]
+__all__ = ["MySQLConnection"]
 
-_VALUES = re.compile(r"(.*\bVALUES\s*)(\([?, ]*\))\s*", re.IGNORECASE | re.DOTALL)
+_VALUES = re.compile(
+    r"""(.*\bVALUES\s*)(\((?:[^()'"`]|'[^']*')*\))\s*""", re.IGNORECASE | re.DOTALL
+)
 _BATCH = 1_000_000
 """Bytes of rows that go into one statement."""
 _END = 5.0
 """Seconds that ending a statement from outside may take."""
-
-
-def _exact(text: str) -> Decimal:
-    value = Decimal(text)
-    # A column without a declared scale has 30 digits after the point, filled with zeros.
-    if len(text) > 30 and text[-31] == "." and text[-1] == "0":
-        value = Decimal(text.rstrip("0").rstrip("."))
-    return value
-
-
-def _time(text: str) -> time | str:
-    try:
-        return time.fromisoformat(text)
-    except ValueError:
-        return text  # one of more than a day, which is none of ours
-
-
-DECODERS: dict[int, Callable[[Any], Any]] = {
-    **dict.fromkeys(
-        (
-            FIELD_TYPE.TINY,
-            FIELD_TYPE.SHORT,
-            FIELD_TYPE.LONG,
-            FIELD_TYPE.LONGLONG,
-            FIELD_TYPE.INT24,
-            FIELD_TYPE.YEAR,
-        ),
-        int,
-    ),
-    **dict.fromkeys((FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE), float),
-    **dict.fromkeys((FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL), _exact),
-    **dict.fromkeys((FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP), datetime.fromisoformat),
-    **dict.fromkeys((FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE), date.fromisoformat),
-    FIELD_TYPE.TIME: _time,
-}
-"""What the server's text becomes."""
-
-
-if TYPE_CHECKING:
-
-    class _Protocol:
-        """What is used of aiomysql's connection, which has no types."""
-
-        client_flag: int
-        server_capabilities: int
-        server_status: int
-        closed: bool
-        _ssl_context: object
-        _secure: bool
-        _reader: Any
-        _result: Any
-
-        def __init__(self, **options: Any) -> None: ...
-        def close(self) -> None: ...
-        async def ensure_closed(self) -> None: ...
-        async def query(self, sql: str | bytes, unbuffered: bool = False) -> int: ...
-        def thread_id(self) -> int: ...
-        def get_server_info(self) -> str: ...
-        def get_transaction_status(self) -> bool: ...
-        async def _connect(self) -> None: ...
-        async def _request_authentication(self) -> None: ...
-        async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any: ...
-
-else:
-    _Protocol = aiomysql.Connection
-
-
-class Wire(_Protocol):
-    """The protocol, without what makes it unsafe."""
-
-    def __init__(self, **options: Any) -> None:
-        password: str = options.pop("password")
-        super().__init__(
-            # It encodes passwords as Latin-1, where the server has UTF-8.
-            password=password.encode().decode("latin-1"),
-            charset="utf8mb4",
-            conv=DECODERS,
-            autocommit=None,
-            # Rows that were found count, not only those that became different.
-            client_flag=CLIENT.FOUND_ROWS,
-            **options,
-        )
-        # One statement at a time: what is slipped into one cannot begin another.
-        self.client_flag &= ~CLIENT.MULTI_STATEMENTS
-
-    async def open(self) -> None:
-        """Connect and log in."""
-        try:
-            await self._connect()
-        except BaseException:
-            self.close()
-            raise
-
-    async def _request_authentication(self) -> None:
-        if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
-            # It would go on in the clear.
-            raise BackendUnavailableError(
-                "The server has no TLS, and the URL asks for it. Set it up there, or say sslmode=disable."
-            )
-        await super()._request_authentication()
-
-    async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:
-        if plugin_name in (b"mysql_clear_password", b"mysql_old_password") and not self._secure:
-            raise BackendUnavailableError(
-                f"The server asks for the password by {plugin_name.decode()}, and the connection is not "
-                "encrypted. Use TLS: sslmode=verify-full."
-            )
-        return await super()._process_auth(plugin_name, auth_packet)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the other side has closed it."""
-        reader = self._reader
-        return reader is None or reader.eof_received or reader.exception() is not None
-
-    @property
-    def has_backslashes(self) -> bool:
-        """Whether a backslash in text begins an escape."""
-        return not self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
-
-    @property
-    def result(self) -> Any:
-        """What the last statement gave."""
-        return self._result
 
 
 class MySQLConnection(Connection):
@@ -212,13 +82,26 @@ class MySQLConnection(Connection):
         return Done(result.affected_rows, result.insert_id or None, self._id_step)
 
     async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement once for each of ``rows``; an INSERT takes many of them at once."""
+        """Run a statement once for each of ``rows``, all or none; an INSERT takes many at once."""
+        if self._inside:
+            await self._many(sql, rows)
+            return
+        await self.begin(isolation=None, read_only=False)
+        try:
+            await self._many(sql, rows)
+            await self.commit()
+        except BaseException:
+            if not self.is_broken:
+                await asyncio.shield(self.rollback())
+            raise
+
+    async def _many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         found = _VALUES.fullmatch(sql)
         if found is None:
             for row in rows:
                 await self._ask(sql, row)
             return
-        head, row_sql = found.group(1), found.group(2)
+        head, row_sql = found.group(1).encode(), found.group(2)
         backslashes = self._wire.has_backslashes
         batch: list[bytes] = []
         size = 0
@@ -226,10 +109,10 @@ class MySQLConnection(Connection):
             batch.append(written(row_sql, row, backslashes=backslashes))
             size += len(batch[-1])
             if size > _BATCH:
-                await self._send(head.encode() + b", ".join(batch), sql)
+                await self._send(head + b", ".join(batch), sql)
                 batch, size = [], 0
         if batch:
-            await self._send(head.encode() + b", ".join(batch), sql)
+            await self._send(head + b", ".join(batch), sql)
 
     async def stream(
         self, sql: str, values: Sequence[object], size: int
@@ -300,12 +183,11 @@ class MySQLConnection(Connection):
         if self._was_cut:
             with contextlib.suppress(Exception):
                 await self._end(f"KILL CONNECTION {self._wire.thread_id()}")
-        with contextlib.suppress(Exception):
-            if self.is_broken or self._wire.closed:
-                self._wire.close()
-            else:
+        if not self.is_broken:
+            with contextlib.suppress(Exception):
                 async with asyncio.timeout(_END):
                     await self._wire.ensure_closed()
+        await self._wire.end()
 
     # How it is done.
 
