@@ -48,7 +48,7 @@ class Database:
 
     @classmethod
     def from_url(cls, url: str, *, name: str | None = None) -> Self:
-        """Make one of ``sqlite:///app.db`` or ``postgresql://…``.
+        """Make one of ``sqlite:///app.db``, ``postgresql://…``, ``mariadb://…`` or ``mysql://…``.
 
         Raises:
             UnknownBackendError: there is no such database.
