@@ -122,7 +122,7 @@ class TestErrors:
                 await found.fetch("SELECT * FROM nowhere", ())
             with pytest.raises(QueryError, match="1 values do not fit"):
                 await found.fetch("SELECT ?, ?", (1,))
-            assert await found.fetch("SELECT ?", ("works",)) == (("works",),)
+            assert await found.fetch("SELECT ?", ("works",)) == [("works",)]
         assert await Account.count() == 0
 
     async def test_one_statement_is_not_two(self, db: Database) -> None:
@@ -140,10 +140,10 @@ class TestSessions:
                 FROM accounts /* ? */ WHERE owner LIKE ? AND owner <> '100%?'""",
                 ("%",),
             )
-            assert rows == ()
-            assert await found.fetch("SELECT 'a' = 'A', 'a' = 'a ', 'a' || '\\', ?", ("\\'",)) == (
-                (0, 0, "a\\", "\\'"),
-            )
+            assert rows == []
+            assert await found.fetch("SELECT 'a' = 'A', 'a' = 'a ', 'a' || '\\', ?", ("\\'",)) == [
+                (0, 0, "a\\", "\\'")
+            ]
             assert (await found.fetch("SELECT @@time_zone, @@character_set_client", ()))[0] == (
                 "+00:00",
                 "utf8mb4",
@@ -166,7 +166,7 @@ class TestSessions:
         hostile = "\\' OR 1=1 -- "
         async with connection(db) as found:
             await found.run("SET SESSION sql_mode = 'STRICT_ALL_TABLES'", ())
-            assert await found.fetch("SELECT ?, '\\'?', ?", (hostile, 1)) == ((hostile, "'?", 1),)
+            assert await found.fetch("SELECT ?, '\\'?', ?", (hostile, 1)) == [(hostile, "'?", 1)]
             found.is_broken = True
 
     async def test_many_rows_at_once(self, db: Database) -> None:
@@ -262,7 +262,7 @@ class TestTransactions:
             await one.begin(isolation=None, read_only=False)
             await other.begin(isolation=None, read_only=False)
             await one.fetch(sql, ())
-            assert await other.fetch(f"{sql} SKIP LOCKED", ()) == ()
+            assert await other.fetch(f"{sql} SKIP LOCKED", ()) == []
             with pytest.raises(ConflictingTransactionsError):
                 await other.fetch(f"{sql} NOWAIT", ())
             await other.rollback()
@@ -382,7 +382,7 @@ class TestStreams:
                 with pytest.raises(OverlapError, match="MariaDB sends rows"):
                     await found.fetch("SELECT 1", ())
                 assert rows
-            assert await found.fetch("SELECT 1", ()) == ((1,),)
+            assert await found.fetch("SELECT 1", ()) == [(1,)]
 
     async def test_an_error_in_the_middle_is_told(self, db: Database) -> None:
         async with connection(db) as found:
@@ -394,7 +394,7 @@ class TestStreams:
                     1000,
                 ):
                     pass
-            assert await found.fetch("SELECT 1", ()) == ((1,),)
+            assert await found.fetch("SELECT 1", ()) == [(1,)]
 
 
 class TestUnreachable:

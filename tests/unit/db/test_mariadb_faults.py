@@ -82,6 +82,8 @@ class Server:
                 "--character-set-server=utf8mb4",
                 "--innodb-buffer-pool-size=32M",
                 "--max-connections=20",
+                "--max-allowed-packet=64M",
+                "--innodb-log-file-size=256M",
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -204,6 +206,30 @@ async def test_a_server_without_room_is_unavailable(server: Server) -> None:
         assert {type(each) for each in failed} == {BackendUnavailableError}
         assert "Too many connections" in str(failed[0])
         await hold()
+
+
+async def test_a_row_of_more_than_a_packet(server: Server) -> None:
+    """Packets have 16 MB; what is longer goes on in the next one, at the very edge in an empty one."""
+    edge = 0xFFFFFF
+    async with (
+        Database.from_url(server.url) as db,
+        db.driver.connection(write=True) as connection,
+    ):
+        for size in (
+            edge - 10,
+            edge - 9,
+            edge - 8,
+            edge - 4,
+            edge,
+            edge + 1,
+            20_000_000,
+            2 * edge - 9,
+        ):
+            sql = f"SELECT REPEAT('x', {size}) UNION ALL SELECT 'y'"
+            rows = await connection.fetch(sql, ())
+            assert [len(text) for (text,) in rows] == [size, 1]
+        text = "\u00e4'" * 7_000_000
+        assert await connection.fetch("SELECT ?", (text,)) == [(text,)]
 
 
 async def test_a_socket(server: Server) -> None:

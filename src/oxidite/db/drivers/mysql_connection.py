@@ -71,8 +71,8 @@ class MySQLConnection(Connection):
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
         result = await self._ask(sql, values)
-        rows: Sequence[Any] = result.rows or ()
-        return rows
+        rows = result.rows
+        return rows if isinstance(rows, list) else list(rows or ())
 
     async def run(self, sql: str, values: Sequence[object]) -> Done:
         """Run a statement that has no rows; of several inserted ones the first has the key told."""

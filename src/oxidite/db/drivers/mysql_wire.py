@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import aiomysql
 from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 
+from oxidite.db.drivers.mysql_rows import RowsResult
 from oxidite.errors import BackendUnavailableError
 
 __all__ = ["Wire"]
 
+_ONE_RESULT = (b"SELECT", b"INSERT", b"DELETE")
+"""How statements begin that cannot have a second result, as a procedure may."""
 _END = 5.0
 """Seconds that closing a socket may take."""
 
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
         _reader: Any
         _writer: asyncio.StreamWriter | None
         _result: Any
+        _affected_rows: int
 
         def __init__(self, **options: Any) -> None: ...
         def close(self) -> None: ...
@@ -83,6 +87,7 @@ if TYPE_CHECKING:
         def get_server_info(self) -> str: ...
         def get_transaction_status(self) -> bool: ...
         async def _connect(self) -> None: ...
+        async def _read_query_result(self, unbuffered: bool = False) -> None: ...
         async def _request_authentication(self) -> None: ...
         async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any: ...
 
@@ -105,6 +110,7 @@ class Wire(_Protocol):
             client_flag=CLIENT.FOUND_ROWS,
             **options,
         )
+        self._has_one_result = False
         self._opened: asyncio.StreamWriter | None = None
         # One statement at a time: what is slipped into one cannot begin another.
         self.client_flag &= ~CLIENT.MULTI_STATEMENTS
@@ -141,6 +147,23 @@ class Wire(_Protocol):
                 "encrypted. Use TLS: sslmode=verify-full."
             )
         return await super()._process_auth(plugin_name, auth_packet)
+
+    async def _read_query_result(self, unbuffered: bool = False) -> None:
+        if unbuffered or not self._has_one_result:
+            await super()._read_query_result(unbuffered=unbuffered)
+            return
+        self._result = None
+        result: Any = RowsResult(self)
+        await result.read()
+        self._result = result
+        self._affected_rows = result.affected_rows
+        if result.server_status is not None:
+            self.server_status = result.server_status
+
+    async def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
+        """Run a statement."""
+        self._has_one_result = sql[:6] in _ONE_RESULT
+        return await super().query(sql, unbuffered)
 
     @property
     def is_gone(self) -> bool:
