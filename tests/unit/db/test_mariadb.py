@@ -18,6 +18,7 @@ from oxidite.db import (
     Connection,
     Database,
     DatabaseError,
+    InsertStatement,
     MissingReferenceError,
     Model,
     NotNullError,
@@ -183,6 +184,27 @@ class TestSessions:
         assert (await Account.where(Account.owner == "2").one()).cents == 8
 
 
+class TestUpserts:
+    async def test_a_row_that_is_there_is_updated_or_left_alone(self, db: Database) -> None:
+        await Account.create(owner="ann", cents=1)
+
+        def insert(cents: int, update: tuple[str, ...]) -> InsertStatement:
+            return InsertStatement(
+                table=Account.__table__,
+                columns=("owner", "name", "cents"),
+                rows=[["ann", "", cents], ["bob", "", cents]],
+                conflict=("owner", "name"),
+                update=update,
+                returning=("owner", "cents"),
+            )
+
+        assert await db.fetch(insert(2, ("cents",))) == [("ann", 2), ("bob", 2)]
+        assert await db.fetch(insert(3, ())) == [("ann", 2), ("bob", 2)]
+        with pytest.raises(CheckError):
+            await db.fetch(insert(-1, ("cents",)))
+        assert [each.cents for each in await Account.all()] == [2, 2]
+
+
 class TestTransactions:
     async def test_a_deadlock_undoes_all_and_is_run_again(self, db: Database) -> None:
         one, other = await Account.create(owner="a"), await Account.create(owner="b")
@@ -303,7 +325,9 @@ class TestCancelling:
             await task
         await until(db, 1)
 
-    async def test_a_cancelled_transaction_lets_its_locks_go(self, db: Database) -> None:
+    async def test_a_cancelled_transaction_lets_its_locks_go(
+        self, db: Database, caplog: pytest.LogCaptureFixture
+    ) -> None:
         account = await Account.create(owner="a")
         begun = asyncio.Event()
 
@@ -325,6 +349,7 @@ class TestCancelling:
         async with asyncio.timeout(10):
             await _add(db, account.id)
         assert (await Account.get(account.id)).cents == 10
+        assert [record.message for record in caplog.records] == []
 
     async def test_hundred_cancelled_at_any_point_leave_clean_connections(
         self, db: Database

@@ -175,6 +175,8 @@ class MySQLConnection(Connection):
     async def rollback(self) -> None:
         """End it and undo what was done."""
         self._inside = self._undone = False
+        if self.is_broken:
+            return  # the server undoes it when the connection is closed
         await self.rest()
         await self.run("ROLLBACK", ())
 
@@ -182,7 +184,8 @@ class MySQLConnection(Connection):
         """Close it; what was cut off is ended on the server too, where it would hold its locks."""
         if self._was_cut:
             with contextlib.suppress(Exception):
-                await self._end(f"KILL CONNECTION {self._wire.thread_id()}")
+                async with asyncio.timeout(_END):
+                    await self._end(f"KILL CONNECTION {self._wire.thread_id()}")
         if not self.is_broken:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_END):
