@@ -331,9 +331,10 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "concat": lambda a, b: a.concat(b),
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
-    # What is divided by zero has no value: some databases cannot refuse it.
-    "div": lambda a, b: sa.cast(a, sa.Double) / sa.func.nullif(b, 0),
-    "mod": lambda a, b: a % sa.func.nullif(b, 0),
+    # What is divided by zero has no value: some databases cannot refuse it. The casts tell PostgreSQL
+    # what a bound value is, which it would take from the zero.
+    "div": lambda a, b: sa.cast(a, sa.Double) / sa.func.nullif(sa.cast(b, sa.Double), 0),
+    "mod": lambda a, b: a % sa.func.nullif(sa.cast(b, sa.BigInteger), 0),
     "neg": lambda a: -a,
     "rows": sa.func.count,
     "one": lambda: sa.literal_column("1"),

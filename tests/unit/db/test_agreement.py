@@ -129,7 +129,7 @@ def numbers() -> st.SearchStrategy[Expr[int, Any]]:
             st.builds(lambda a, b: a + b, inner, inner | plain),
             st.builds(lambda a, b: a - b, inner, inner | plain),
             st.builds(lambda a, b: a * b, inner, plain),
-            st.builds(lambda a, b: a % b, inner, inner | plain),
+            st.builds(lambda a, b: a % b, inner, inner | plain | st.just(2**40)),
             st.builds(lambda a: -a, inner),
             st.builds(lambda a, b: b - a, inner, plain),
         ),
@@ -176,6 +176,9 @@ def conditions() -> st.SearchStrategy[Condition]:
         st.builds(lambda a, b: a == b, numbers(), st.integers(-9, 9)),
         st.builds(lambda a, b: a < b, numbers(), numbers()),
         st.builds(lambda a, b, c: a / b > c, numbers(), numbers(), st.floats(-9, 9)),
+        st.builds(
+            lambda a, b: Sample.real / a > b, st.sampled_from([0.0, 0.5, -3.0]), st.floats(-9, 9)
+        ),
         st.builds(lambda a, b: a.like(b), phrases(), patterns()),
         st.builds(lambda a, b: a.ilike(b), phrases(), ascii_patterns()),
         st.builds(lambda a, b: a.contains(b), phrases(), texts()),
@@ -249,7 +252,7 @@ async def test_the_same_values(
     databases: list[Database], number: Expr[int, Any], phrase: Expr[str, Any], other: Any
 ) -> None:
     query = Sample.order_by(Sample.id).select(
-        number, phrase, phrase.length(), number / other, Sample.at, Sample.color
+        number, phrase, phrase.length(), number / other, Sample.real / 0.5, Sample.at, Sample.color
     )
     sqlite, postgresql, mariadb = [await rows(each, query) for each in databases]
 
