@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.db.conftest import database_url
+from tests.unit.db.conftest import MARIADB, database_url
 
 from oxidite.db import (
     CheckError,
@@ -427,13 +427,15 @@ class TestUnreachable:
         ("url", "message"),
         [
             ("mariadb://root@127.0.0.1:1/test", "cannot be reached"),
-            ("mariadb://nobody:wrong@127.0.0.1:3306/test", "Access denied"),
-            ("mysql://root@127.0.0.1:3306/no_such_database", "Unknown database"),
-            ("mysql://root@127.0.0.1:3306/test?sslmode=require", "has no TLS"),
+            ("mariadb://nobody:wrong@HOST/test", "Access denied"),
+            ("mysql://root@HOST/no_such_database", "Unknown database"),
+            ("mysql://root@HOST/test?sslmode=require", "has no TLS"),
             ("mysql://root@localhost/test?socket=/nowhere.sock", "cannot be reached"),
         ],
     )
     async def test_it_is_told_at_the_start(self, url: str, message: str) -> None:
+        url = url.replace("root@HOST", MARIADB.partition("://")[2])
+        url = url.replace("HOST", MARIADB.rpartition("@")[2])
         with pytest.raises(BackendUnavailableError, match=message):
             async with Database.from_url(url):
                 pass
