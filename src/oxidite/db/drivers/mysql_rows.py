@@ -47,6 +47,10 @@ else:
 class RowsResult(_Result):
     """The result of a statement that has one, and no second one after it."""
 
+    connection: Any
+    affected_rows: int
+    rows: Sequence[tuple[Any, ...]]
+
     async def _read_rowdata_packet(self) -> None:
         connection = self.connection
         reads = [_read_of(encoding, converter) for encoding, converter in self.converters]

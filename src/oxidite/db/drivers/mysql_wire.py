@@ -98,6 +98,10 @@ else:
 class Wire(_Protocol):
     """The protocol, without what makes it unsafe."""
 
+    client_flag: int
+    server_status: int
+    _affected_rows: int
+
     def __init__(self, **options: Any) -> None:
         password: str = options.pop("password")
         super().__init__(
