@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -158,13 +159,11 @@ async def test_a_value_of_another_type_finds_nothing(
     await Kept.create(text="abc", number=0, color=Color.RED, blob=b"abc", day=date(2026, 1, 1))
     here: Any = getattr(Kept, name)
 
-    try:
-        count = await Kept.where(here == value).count()
-    except Exception as exc:
-        if db.dialect.is_mysql:
-            assert isinstance(exc, QueryError), exc
-            assert "cannot be bound" in exc.message
+    query = Kept.where(here == value)
+    if db.dialect.is_mysql:
+        with pytest.raises(QueryError, match="cannot be bound"):
+            await query.count()
     else:
-        assert count == 0
-        assert not db.dialect.is_mysql
+        with contextlib.suppress(Exception):  # drivers refuse some of them
+            assert await query.count() == 0
     assert await Kept.count() == 1

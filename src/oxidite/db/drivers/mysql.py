@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
+from types import TracebackType
 from typing import Any, Self
 from urllib.parse import SplitResult, unquote
 
@@ -24,7 +25,8 @@ from pymysql.err import MySQLError
 from oxidite.concurrency import finished
 from oxidite.db.base import Driver
 from oxidite.db.dialects import MARIADB, MYSQL, Dialect
-from oxidite.db.drivers.mysql_connection import MySQLConnection, Wire
+from oxidite.db.drivers.mysql_connection import MySQLConnection
+from oxidite.db.drivers.mysql_wire import Wire
 from oxidite.db.errors import DatabaseError, LockTimeoutError
 from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
 from oxidite.db.pool import Lease, Pool
@@ -59,6 +61,20 @@ class MySQLOptions(Struct, frozen=True, kw_only=True):
     sslkey: str = ""
     connect_timeout: float = 10.0
     """How long the server may take when a connection is opened, in seconds."""
+
+
+class _Rested(Lease[MySQLConnection]):
+    """Ends a stream that was left, before the connection is given back."""
+
+    __slots__ = ()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        kept = self._kept
+        if kept is not None and kept.connection.is_streaming:
+            await asyncio.shield(kept.connection.rest())
+        await super().__aexit__(kind, exc, tb)
 
 
 class MySQLDriver(Driver):
@@ -124,7 +140,7 @@ class MySQLDriver(Driver):
 
     def connection(self, *, write: bool) -> Lease[MySQLConnection]:
         """Take a connection."""
-        return self._pool.connection()
+        return _Rested(self._pool)
 
     def lock(self, name: str, timeout: float | None) -> AbstractAsyncContextManager[None]:
         """Take a lock of the server, on a connection that is kept as long."""
@@ -154,10 +170,10 @@ class MySQLDriver(Driver):
                 await wire.query(self._session(dialect))
                 await wire.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         except (MySQLError, OSError) as exc:
-            wire.close()
+            await wire.end()
             raise self._unreachable(exc) from exc
         except BaseException:
-            wire.close()
+            await asyncio.shield(wire.end())
             raise
         return MySQLConnection(
             wire,
@@ -209,7 +225,7 @@ class MySQLDriver(Driver):
             async with asyncio.timeout(self._patience):
                 await wire.query(sql)
         finally:
-            wire.close()
+            await asyncio.shield(wire.end())
 
     def _unreachable(self, exc: Exception) -> BackendUnavailableError:
         product = self._dialect.product if self._dialect else "The MariaDB or MySQL server"

@@ -1,9 +1,4 @@
-"""A connection to MariaDB or MySQL, through aiomysql.
-
-aiomysql's cursors are not used: they ask for warnings with a statement of their own, and write values
-into the SQL in a way that lets any object through (``literals.py`` is strict). What is used is the
-protocol below them.
-"""
+"""A connection to MariaDB or MySQL: statements, transactions, streams, and what becomes of errors."""
 
 from __future__ import annotations
 
@@ -11,17 +6,14 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import date, datetime, time
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-import aiomysql
-from pymysql.constants import CLIENT, FIELD_TYPE, SERVER_STATUS
 from pymysql.err import MySQLError
 
 from oxidite.db.base import Connection, Done, Isolation
 from oxidite.db.dialects import ONLY
 from oxidite.db.drivers.mysql_errors import LOST, TAKEN, UNDONE, index_of, table_of, typed
+from oxidite.db.drivers.mysql_wire import Wire
 from oxidite.db.errors import (
     ConflictingTransactionsError,
     DatabaseError,
@@ -32,137 +24,15 @@ from oxidite.db.errors import (
 from oxidite.db.literals import written
 from oxidite.errors import BackendUnavailableError, OxiditeError
 
-__all__ = ["MySQLConnection", "Wire"]
+__all__ = ["MySQLConnection"]
 
-_VALUES = re.compile(r"(.*\bVALUES\s*)(\([?, ]*\))\s*", re.IGNORECASE | re.DOTALL)
+_VALUES = re.compile(
+    r"""(.*\bVALUES\s*)(\((?:[^()'"`]|'[^']*')*\))\s*""", re.IGNORECASE | re.DOTALL
+)
 _BATCH = 1_000_000
 """Bytes of rows that go into one statement."""
 _END = 5.0
 """Seconds that ending a statement from outside may take."""
-
-
-def _exact(text: str) -> Decimal:
-    value = Decimal(text)
-    # A column without a declared scale has 30 digits after the point, filled with zeros.
-    if len(text) > 30 and text[-31] == "." and text[-1] == "0":
-        value = Decimal(text.rstrip("0").rstrip("."))
-    return value
-
-
-def _time(text: str) -> time | str:
-    try:
-        return time.fromisoformat(text)
-    except ValueError:
-        return text  # one of more than a day, which is none of ours
-
-
-DECODERS: dict[int, Callable[[Any], Any]] = {
-    **dict.fromkeys(
-        (
-            FIELD_TYPE.TINY,
-            FIELD_TYPE.SHORT,
-            FIELD_TYPE.LONG,
-            FIELD_TYPE.LONGLONG,
-            FIELD_TYPE.INT24,
-            FIELD_TYPE.YEAR,
-        ),
-        int,
-    ),
-    **dict.fromkeys((FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE), float),
-    **dict.fromkeys((FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL), _exact),
-    **dict.fromkeys((FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP), datetime.fromisoformat),
-    **dict.fromkeys((FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE), date.fromisoformat),
-    FIELD_TYPE.TIME: _time,
-}
-"""What the server's text becomes."""
-
-
-if TYPE_CHECKING:
-
-    class _Protocol:
-        """What is used of aiomysql's connection, which has no types."""
-
-        client_flag: int
-        server_capabilities: int
-        server_status: int
-        closed: bool
-        _ssl_context: object
-        _secure: bool
-        _reader: Any
-        _result: Any
-
-        def __init__(self, **options: Any) -> None: ...
-        def close(self) -> None: ...
-        async def ensure_closed(self) -> None: ...
-        async def query(self, sql: str | bytes, unbuffered: bool = False) -> int: ...
-        def thread_id(self) -> int: ...
-        def get_server_info(self) -> str: ...
-        def get_transaction_status(self) -> bool: ...
-        async def _connect(self) -> None: ...
-        async def _request_authentication(self) -> None: ...
-        async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any: ...
-
-else:
-    _Protocol = aiomysql.Connection
-
-
-class Wire(_Protocol):
-    """The protocol, without what makes it unsafe."""
-
-    def __init__(self, **options: Any) -> None:
-        password: str = options.pop("password")
-        super().__init__(
-            # It encodes passwords as Latin-1, where the server has UTF-8.
-            password=password.encode().decode("latin-1"),
-            charset="utf8mb4",
-            conv=DECODERS,
-            autocommit=None,
-            # Rows that were found count, not only those that became different.
-            client_flag=CLIENT.FOUND_ROWS,
-            **options,
-        )
-        # One statement at a time: what is slipped into one cannot begin another.
-        self.client_flag &= ~CLIENT.MULTI_STATEMENTS
-
-    async def open(self) -> None:
-        """Connect and log in."""
-        try:
-            await self._connect()
-        except BaseException:
-            self.close()
-            raise
-
-    async def _request_authentication(self) -> None:
-        if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
-            # It would go on in the clear.
-            raise BackendUnavailableError(
-                "The server has no TLS, and the URL asks for it. Set it up there, or say sslmode=disable."
-            )
-        await super()._request_authentication()
-
-    async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:
-        if plugin_name in (b"mysql_clear_password", b"mysql_old_password") and not self._secure:
-            raise BackendUnavailableError(
-                f"The server asks for the password by {plugin_name.decode()}, and the connection is not "
-                "encrypted. Use TLS: sslmode=verify-full."
-            )
-        return await super()._process_auth(plugin_name, auth_packet)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the other side has closed it."""
-        reader = self._reader
-        return reader is None or reader.eof_received or reader.exception() is not None
-
-    @property
-    def has_backslashes(self) -> bool:
-        """Whether a backslash in text begins an escape."""
-        return not self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
-
-    @property
-    def result(self) -> Any:
-        """What the last statement gave."""
-        return self._result
 
 
 class MySQLConnection(Connection):
@@ -184,7 +54,7 @@ class MySQLConnection(Connection):
         self._end = end
         self._inside = False
         self._undone = False
-        self._streams = False
+        self._stream: Any = None
         self._was_cut = False
         self._is_broken = False
 
@@ -201,11 +71,16 @@ class MySQLConnection(Connection):
         """Ask for a sign of life."""
         await self._ask("DO 0", ())
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the rows of a stream were not all read."""
+        return self._stream is not None
+
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
         result = await self._ask(sql, values)
-        rows: Sequence[Any] = result.rows or ()
-        return rows
+        rows = result.rows
+        return rows if isinstance(rows, list) else list(rows or ())
 
     async def run(self, sql: str, values: Sequence[object]) -> Done:
         """Run a statement that has no rows; of several inserted ones the first has the key told."""
@@ -220,14 +95,27 @@ class MySQLConnection(Connection):
         return list(map(_named(result), result.rows or ()))
 
     async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> Done:
-        """Run a statement once for each of ``rows``; an INSERT takes many of them at once."""
+        """Run a statement once for each of ``rows``, all or none; an INSERT takes many at once."""
+        if self._inside:
+            return await self._many(sql, rows)
+        await self.begin(isolation=None, read_only=False)
+        try:
+            done = await self._many(sql, rows)
+            await self.commit()
+        except BaseException:
+            if not self.is_broken:
+                await asyncio.shield(self.rollback())
+            raise
+        return done
+
+    async def _many(self, sql: str, rows: Sequence[Sequence[object]]) -> Done:
         found = _VALUES.fullmatch(sql)
         touched = 0
         if found is None:
             for row in rows:
                 touched += (await self._ask(sql, row)).affected_rows
             return Done(touched)
-        head, row_sql = found.group(1), found.group(2)
+        head, row_sql = found.group(1).encode(), found.group(2)
         backslashes = self._wire.has_backslashes
         batch: list[bytes] = []
         size = 0
@@ -235,10 +123,10 @@ class MySQLConnection(Connection):
             batch.append(written(row_sql, row, backslashes=backslashes))
             size += len(batch[-1])
             if size > _BATCH:
-                await self._send(head.encode() + b", ".join(batch), sql)
+                await self._send(head + b", ".join(batch), sql)
                 batch, size = [], 0
         if batch:
-            await self._send(head.encode() + b", ".join(batch), sql)
+            await self._send(head + b", ".join(batch), sql)
         return Done(len(rows))
 
     async def stream(
@@ -246,25 +134,47 @@ class MySQLConnection(Connection):
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield the rows by ``size`` as the server sends them; no other statement can run meanwhile."""
         result = await self._ask(sql, values, unbuffered=True)
-        self._streams = True
-        named = _named(result)
+        self._stream = result
         try:
-            while True:
-                rows: list[Any] = []
-                with self._guard() as failed:
-                    while len(rows) < size and (
-                        row := await result._read_rowdata_packet_unbuffered()  # noqa: SLF001 - what its cursors do
-                    ):
-                        rows.append(named(row))
-                if failed:
-                    await self._fail(failed[0], sql)
-                if not rows:
-                    return
-                yield rows
+            named = _named(result)
+            while rows := await self._some(result, size, sql):
+                yield list(map(named, rows))
         finally:
-            if result.unbuffered_active and not self.is_broken:
-                await asyncio.shield(self._leave(result))
-            self._streams = False
+            if self._stream is result:
+                await asyncio.shield(self.rest())
+
+    async def _some(self, result: Any, size: int, sql: str) -> list[Any]:
+        """Read some rows of a stream."""
+        if self._stream is not result:
+            raise TransactionError(
+                "The transaction of these rows has ended before all of them were read."
+            )
+        rows: list[Any] = []
+        with self._guard() as failed:
+            while len(rows) < size and (
+                row := await result._read_rowdata_packet_unbuffered()  # noqa: SLF001 - what its cursors do
+            ):
+                rows.append(row)
+        if failed:
+            await self._fail(failed[0], sql)
+        return rows
+
+    async def rest(self) -> None:
+        """End the stream that was left before its end, if there is one; the transaction goes on."""
+        result, self._stream = self._stream, None
+        if result is None or self.is_broken or not result.unbuffered_active:
+            return
+        try:
+            async with asyncio.timeout(_END):
+                # There is no other way than to end the statement.
+                await self._end(f"KILL QUERY {self._wire.thread_id()}")
+                with contextlib.suppress(MySQLError):
+                    await result._finish_unbuffered_query()  # noqa: SLF001 - as above
+                result.unbuffered_active = False
+                with contextlib.suppress(MySQLError):
+                    await self._wire.query(b"DO 0")  # if the end came too late, this takes the blow
+        except Exception:  # noqa: BLE001 - whatever it was, the connection is of no use any more
+            self.is_broken = True
 
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
         """Begin a transaction."""
@@ -275,24 +185,28 @@ class MySQLConnection(Connection):
 
     async def commit(self) -> None:
         """End it and keep what was done."""
+        await self.rest()
         await self._ask("COMMIT", ())
 
     async def rollback(self) -> None:
         """End it and undo what was done."""
         self._inside = self._undone = False
+        if self.is_broken:
+            return  # the server undoes it when the connection is closed
+        await self.rest()
         await self.run("ROLLBACK", ())
 
     async def close(self) -> None:
         """Close it; what was cut off is ended on the server too, where it would hold its locks."""
         if self._was_cut:
             with contextlib.suppress(Exception):
-                await self._end(f"KILL CONNECTION {self._wire.thread_id()}")
-        with contextlib.suppress(Exception):
-            if self.is_broken or self._wire.closed:
-                self._wire.close()
-            else:
+                async with asyncio.timeout(_END):
+                    await self._end(f"KILL CONNECTION {self._wire.thread_id()}")
+        if not self.is_broken:
+            with contextlib.suppress(Exception):
                 async with asyncio.timeout(_END):
                     await self._wire.ensure_closed()
+        await self._wire.end()
 
     # How it is done.
 
@@ -323,7 +237,7 @@ class MySQLConnection(Connection):
                 "The database has undone this whole transaction because of a conflict. Run all of it "
                 "again: @db.transaction(retry=3)."
             )
-        if self._streams:
+        if self.is_streaming:
             raise OverlapError(
                 f"{self._product} sends rows over this connection just now, and a statement must wait "
                 "until all are read. Collect what is to be changed and change it after the loop."
@@ -373,19 +287,6 @@ class MySQLConnection(Connection):
         except MySQLError:
             return ()
         return [name for (name,) in self._wire.result.rows or () if not name.startswith(ONLY)]
-
-    async def _leave(self, result: Any) -> None:
-        """End a stream before its end: there is no other way than to end the statement."""
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_END):
-                await self._end(f"KILL QUERY {self._wire.thread_id()}")
-                with contextlib.suppress(MySQLError):
-                    await result._finish_unbuffered_query()  # noqa: SLF001 - as above
-                result.unbuffered_active = False
-                with contextlib.suppress(MySQLError):
-                    await self._wire.query(b"DO 0")  # if the end came first, this takes the blow
-                return
-        self.is_broken = True
 
 
 _INDEX_COLUMNS = (

@@ -134,9 +134,10 @@ _FORMS: Mapping[str, Form | Forms] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
-    # What is divided by zero has no value: some databases cannot refuse it.
-    "div": lambda a, b: sa.cast(a, sa.Double) / sa.func.nullif(b, 0),
-    "mod": lambda a, b: a % sa.func.nullif(b, 0),
+    # What is divided by zero has no value: some databases cannot refuse it. The casts tell PostgreSQL
+    # what a bound value is, which it would take from the zero.
+    "div": lambda a, b: sa.cast(a, sa.Double) / sa.func.nullif(sa.cast(b, sa.Double), 0),
+    "mod": lambda a, b: a % sa.func.nullif(sa.cast(b, sa.BigInteger), 0),
     "neg": lambda a: -a,
     "abs": sa.func.abs,
     "round": {
