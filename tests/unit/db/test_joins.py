@@ -280,12 +280,8 @@ class TestSubqueries:
 
         query = tree.query().order_by(tree[level], tree[Writer.name])
         assert await query.all() == [(1, "Ann", 0), (2, "Ben", 1), (3, "Cat", 1)]
-        assert (
-            await Writer.where(
-                Writer.id.in_(tree.query().where(tree[level] == 1).select(tree[Writer.id]))
-            ).count()
-            == 2
-        )
+        below = tree.query().where(tree[level] == 1).select(tree[Writer.id])
+        assert await Writer.where(Writer.id.in_(below)).count() == 2
 
     async def test_a_recursive_query_ends_in_a_circle(self, rows: Database) -> None:
         ann = await Writer.get(1)

@@ -124,8 +124,9 @@ _FORMS: Mapping[str, Form | Forms] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
-    "div": lambda a, b: sa.cast(a, sa.Float) / b,
-    "mod": lambda a, b: a % b,
+    # What is divided by zero has no value: some databases cannot refuse it.
+    "div": lambda a, b: sa.cast(a, sa.Double) / sa.func.nullif(b, number(0)),
+    "mod": lambda a, b: a % sa.func.nullif(b, number(0)),
     "neg": lambda a: -a,
     "abs": sa.func.abs,
     "round": {
