@@ -28,7 +28,7 @@ from oxidite.db.selects import (
     outputs,
     seen_before,
 )
-from oxidite.db.sql.types import Element, number
+from oxidite.db.sql.types import Element
 from oxidite.db.sql.writing import ExpressionWriter
 from oxidite.db.statements import DeleteStatement, InsertStatement, Statement, UpdateStatement
 from oxidite.db.table import Table
@@ -100,7 +100,7 @@ class _Writer(ExpressionWriter):
             if query.compound:
                 made = self.compound(made, query)
             elif query.order:
-                made = made.order_by(*map(self.order, query.order))
+                made = made.order_by(*self.orders(query.order))
             return self.cut(made, query)
 
     def core(self, query: SelectStatement) -> Any:
@@ -210,7 +210,12 @@ class _Writer(ExpressionWriter):
         operator: SetOperator = query.compound[0].operator
         parts = [self.part(part.statement) for part in query.compound]
         made = _COMPOUNDS[operator](first, *parts)
-        orders = [self.directed(number(_place_of(each, query) + 1), each) for each in query.order]
+        names = [name for name, _ in outputs(query)]
+        orders = [
+            part
+            for each in query.order
+            for part in self.directed(sa.column(names[_place_of(each, query)]), each)
+        ]
         return made.order_by(*orders) if orders else made
 
     def part(self, query: SelectStatement) -> Any:

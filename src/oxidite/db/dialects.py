@@ -28,6 +28,8 @@ class Dialect:
     """Whether an aggregate has a FILTER; if not, it is written as a CASE."""
     ordered_aggregates: bool = False
     """Whether text and lists can be put together in an order."""
+    orders_nulls: bool = True
+    """Whether NULLS FIRST and NULLS LAST are known."""
     exact_decimals: bool = True
     """Whether it computes with Decimals without losing digits."""
 

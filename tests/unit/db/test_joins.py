@@ -368,6 +368,13 @@ class TestSteps:
         assert await many.exists()
         assert not await many.having(fn.count() > 2).exists()
 
+    async def test_groups_and_orders_beside_whole_rows(self, rows: Database) -> None:
+        better = Story.score + 1
+        query = Story.query().select(Story, better).order_by(better.desc()).limit(1)
+
+        ((story, score),) = await query.all()
+        assert (story.id, score) == (13, 10)
+
     async def test_orders_are_forgotten(self, rows: Database) -> None:
         query = Story.order_by(Story.id.desc())
 

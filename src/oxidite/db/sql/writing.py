@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -145,16 +145,29 @@ class ExpressionWriter:
         made = self.expr(expr)
         return typed(made, expr.kind, self.dialect) if isinstance(expr, Value) else made
 
-    def order(self, order: Order) -> Element:
+    def orders(self, orders: Iterable[Order]) -> list[Element]:
         """Write by what to order."""
-        return self.directed(self.expr(order.expr), order)
+        return [
+            part
+            for each in orders
+            for part in self.directed(
+                sa.column(f"c{each.expr.place}")
+                if isinstance(each.expr, Output)
+                else self.expr(each.expr),
+                each,
+            )
+        ]
 
-    def directed(self, expr: Element, order: Order) -> Element:
-        """Write in which direction to order."""
+    def directed(self, expr: Element, order: Order) -> Sequence[Element]:
+        """Write in which direction to order by an expression."""
         made = expr.desc() if order.descending else expr.asc()
         if order.nulls_first is None:
-            return made
-        return made.nulls_first() if order.nulls_first else made.nulls_last()
+            return (made,)
+        if self.dialect.orders_nulls:
+            return (made.nulls_first() if order.nulls_first else made.nulls_last(),)
+        if order.nulls_first is not order.descending:
+            return (made,)  # as it is there: NULL is smaller than everything
+        return (expr.is_(None).desc() if order.nulls_first else expr.is_(None), made)
 
     def call(self, call: Call[Any, Any]) -> Element:
         """Write an operator or a function."""
@@ -260,7 +273,7 @@ class ExpressionWriter:
         """Write a function over a window of rows."""
         made: Any = self.expr(over.call)
         partition = [self.typed(each) for each in over.partition_by]
-        order = [self.order(each) for each in over.order_by]
+        order = self.orders(over.order_by)
         frame: dict[str, Any] = {} if over.frame is None else {over.unit: over.frame}
         return sa.over(made, partition_by=partition or None, order_by=order or None, **frame)
 
