@@ -28,6 +28,8 @@ class Dialect:
     """Whether an aggregate has a FILTER; if not, it is written as a CASE."""
     ordered_aggregates: bool = False
     """Whether text and lists can be put together in an order."""
+    window_defaults: bool = False
+    """Whether lag() and lead() take what stands in for a row that is not there."""
     orders_nulls: bool = True
     """Whether NULLS FIRST and NULLS LAST are known."""
     exact_decimals: bool = True
@@ -40,6 +42,7 @@ SQLITE = Dialect(
     locks_rows=False,
     full_join=True,
     aggregate_filter=True,
+    window_defaults=True,
     exact_decimals=False,
 )
 POSTGRESQL = Dialect(
@@ -50,5 +53,6 @@ POSTGRESQL = Dialect(
     full_join=True,
     distinct_on=True,
     aggregate_filter=True,
+    window_defaults=True,
     ordered_aggregates=True,
 )

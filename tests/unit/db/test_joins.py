@@ -100,6 +100,10 @@ class TestJoins:
     async def test_a_full_join_keeps_both_sides(self, rows: Database) -> None:
         query = Story.query().full_join(Writer, on=by_id).select(optional(Story), optional(Writer))
 
+        if not rows.dialect.full_join:
+            with pytest.raises(QueryError, match="has no FULL JOIN"):
+                await query.all()
+            return
         found = {(s and s.id, w and w.name) for s, w in await query.all()}
 
         assert found == {
@@ -156,7 +160,11 @@ class TestJoins:
         query = Story.query().join(Writer, on=by_id).for_update(of=Story, skip_locked=True)
 
         async with rows.transaction():
-            assert len(await query.all()) == 3
+            if rows.dialect.locks_of or not rows.dialect.locks_rows:
+                assert len(await query.all()) == 3
+            else:
+                with pytest.raises(QueryError, match="locks the rows of all"):
+                    await query.all()
         with pytest.raises(QueryError, match="take one"):
             Story.query().for_update(nowait=True, skip_locked=True)
 

@@ -140,7 +140,8 @@ def _mysql_numbers(document: Element, path: Element) -> Element:
 
 
 def _mysql_plain(document: Element, path: Element) -> Element:
-    return sa.func.json_unquote(_extract(document, path))
+    # As text of the connection: it would have a collation of its own, and could not be compared.
+    return sa.cast(sa.func.json_unquote(_extract(document, path)), sa.CHAR)
 
 
 def _mysql_text(document: Element, path: Element) -> Element:
