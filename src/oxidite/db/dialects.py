@@ -30,6 +30,8 @@ class Dialect:
     """Whether text and lists can be put together in an order."""
     window_defaults: bool = False
     """Whether lag() and lead() take what stands in for a row that is not there."""
+    json_from_end: bool = False
+    """Whether a place in a JSON list may be counted from its end."""
     orders_nulls: bool = True
     """Whether NULLS FIRST and NULLS LAST are known."""
     exact_decimals: bool = True
@@ -43,6 +45,7 @@ SQLITE = Dialect(
     full_join=True,
     aggregate_filter=True,
     window_defaults=True,
+    json_from_end=True,
     exact_decimals=False,
 )
 POSTGRESQL = Dialect(
@@ -54,5 +57,6 @@ POSTGRESQL = Dialect(
     distinct_on=True,
     aggregate_filter=True,
     window_defaults=True,
+    json_from_end=True,
     ordered_aggregates=True,
 )
