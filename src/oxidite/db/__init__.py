@@ -35,8 +35,10 @@ from oxidite.db.errors import (
     UniqueError,
 )
 from oxidite.db.expressions import (
+    Call,
     Condition,
     Expr,
+    IsDataclass,
     IsJson,
     Order,
     Selectable,
@@ -51,7 +53,7 @@ from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
 from oxidite.db.paths import JsonPath, JsonScalar
 from oxidite.db.plan import Plan, Plans, Rows
-from oxidite.db.query import Derived, Select
+from oxidite.db.query import Derived, Select, Selected
 from oxidite.db.selects import DerivedColumn, DerivedTable, Part, SetOperator
 from oxidite.db.statements import (
     AnyExpr,
@@ -67,13 +69,14 @@ from oxidite.db.statements import (
 from oxidite.db.subqueries import HasStatement, exists
 from oxidite.db.table import AnyColumn, Index, Table, index
 from oxidite.db.transaction import Owner, Transaction, TransactionBlock, Turns
-from oxidite.db.windows import Aggregate, Frame, Window
+from oxidite.db.windows import Aggregate, Exprs, Frame, Orders, Window
 
 __all__ = [
     "Aggregate",
     "Allowed",
     "AnyColumn",
     "AnyExpr",
+    "Call",
     "CheckError",
     "Col",
     "Column",
@@ -96,11 +99,13 @@ __all__ = [
     "Done",
     "Driver",
     "Expr",
+    "Exprs",
     "Frame",
     "HasStatement",
     "HasTable",
     "Index",
     "InsertStatement",
+    "IsDataclass",
     "IsJson",
     "Isolation",
     "Join",
@@ -115,6 +120,7 @@ __all__ = [
     "NotNullError",
     "OnDelete",
     "Order",
+    "Orders",
     "OverlapError",
     "Owner",
     "Part",
@@ -127,6 +133,7 @@ __all__ = [
     "Select",
     "SelectStatement",
     "Selectable",
+    "Selected",
     "SetOperator",
     "Shape",
     "SoftDeletes",

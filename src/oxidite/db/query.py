@@ -34,7 +34,7 @@ from oxidite.db.selects import (
 )
 from oxidite.db.subqueries import scalar
 
-__all__ = ["Derived", "Select"]
+__all__ = ["Derived", "Select", "Selected"]
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
@@ -47,7 +47,7 @@ C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
 F = TypeVar("F")
-_Item: TypeAlias = type[Any] | Selectable[Any]
+Selected: TypeAlias = type[Any] | Selectable[Any]
 
 
 class Select(Subselect[T], Generic[T]):
@@ -227,15 +227,15 @@ class Select(Subselect[T], Generic[T]):
     @overload
     def select(
         self,
-        a: _Item,
-        b: _Item,
-        c: _Item,
-        d: _Item,
-        e: _Item,
-        f: _Item,
-        g: _Item,
+        a: Selected,
+        b: Selected,
+        c: Selected,
+        d: Selected,
+        e: Selected,
+        f: Selected,
+        g: Selected,
         /,
-        *more: _Item,
+        *more: Selected,
     ) -> Select[tuple[Any, ...]]: ...
     def select(self, *items: Any) -> Select[Any]:
         """Ask for these instead of the whole row: each row becomes a tuple.

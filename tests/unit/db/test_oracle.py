@@ -486,7 +486,7 @@ async def check_groups(db: Database, where: Any, names: Any, least: int, part: A
             sa.func.sum(c.n),
             sa.func.min(c.r),
             sa.func.max(c.m),
-            sa.func.avg(c.m),
+            sa.func.sum(c.m),
             sa.func.sum(sa.case((dialect.condition(part), 1), else_=0)),
             sa.func.sum(sa.case((c.n.is_(None), 14), else_=sa.type_coerce(c.n, sa.Integer) * 2)),
         )
@@ -498,11 +498,9 @@ async def check_groups(db: Database, where: Any, names: Any, least: int, part: A
 
     found = await query.all()
 
+    mean = len(names) + 5  # the sum is there; how many they are is the first number
     expected = [
-        tuple(
-            float(each) if place == len(names) + 5 and each is not None else each
-            for place, each in enumerate(row)
-        )
+        (*row[:mean], row[mean] and float(row[mean]) / row[len(names)], *row[mean + 1 :])
         for row in await answers(db, theirs)
     ]
     if not names:  # of no row at all, their sum is unknown, and our count is 0
