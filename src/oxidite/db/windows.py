@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import AnyExpr, Call, Condition, Expr, Order
+from oxidite.db.expressions import AnyExpr, Call, Condition, Expr, Order, Shape
 from oxidite.db.kinds import Kind
 
 __all__ = ["Aggregate", "Exprs", "Frame", "Orders", "Over", "Window", "window"]
@@ -38,14 +38,14 @@ class Over(Expr[O, R]):
         self.order_by: tuple[Order, ...] = order_by
         self.unit: Literal["rows", "range_"] = unit
         self.frame: Frame | None = frame
-        self.kind = call.kind
+        self.kind: Kind = call.kind
         values = [*call.values]
         for expr in partition_by:
             values += expr.values
         for order in order_by:
             values += order.values
-        self.values = tuple(values)
-        self.shape = (
+        self.values: tuple[object, ...] = tuple(values)
+        self.shape: Shape = (
             "over",
             call.shape,
             tuple([each.shape for each in partition_by]),

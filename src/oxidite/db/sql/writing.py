@@ -33,7 +33,7 @@ class ExpressionWriter:
         self.dialect = dialect
         self.kinds: list[Kind] = []
         self.binds: dict[str, int] = {}
-        self.depth = 0
+        self.depth: int = 0
         """In how many SELECTs what is being written stands."""
         self._scopes: list[dict[TableKey, Any]] = [{}]
 
