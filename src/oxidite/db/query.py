@@ -366,7 +366,9 @@ class Select(Subselect[T], Generic[T]):
                 'of its parts before, or of it as a table: query.subquery("name").query().'
             )
         statement = replace(self.statement, **changes)
-        if statement.group or statement.order or statement.distinct_on:
+        if statement.columns is not None and (
+            statement.group or statement.order or statement.distinct_on
+        ):
             statement = placed(statement)
         return Select(statement)
 

@@ -7,10 +7,12 @@ import pytest
 from oxidite.db import (
     Col,
     Database,
+    DeleteStatement,
     Model,
     QueryError,
     Select,
     SoftDeletes,
+    UpdateStatement,
     alias,
     col,
     exists,
@@ -180,6 +182,21 @@ class TestSubqueries:
         assert [w.name for w in await Writer.where(~with_story).all()] == ["Cat"]
         good = exists(Story.where(by_id, Story.score > 6).order_by(Story.id))
         assert [w.name for w in await Writer.where(good).all()] == ["Ben"]
+
+    async def test_conditions_of_a_change_have_queries_too(self, rows: Database) -> None:
+        table = Writer.__table__
+        without_story = ~exists(Story.where(by_id))
+
+        done = await rows.run(DeleteStatement(table=table, where=(without_story,)))
+        assert done.rowcount == 1
+        best = Story.where(by_id).select(fn.max(Story.title)).scalar()
+        has_good = Writer.id.in_(Story.where(Story.score > 6).select(Story.writer_id))
+        changed = UpdateStatement(
+            table=table, columns=("name",), exprs=(best,), where=(has_good, Writer.id > 1)
+        )
+        assert (await rows.run(changed)).rowcount == 1
+        found = await Writer.order_by(Writer.id).select(Writer.name).all()
+        assert found == [("Ann",), ("Two",)]
 
     async def test_exists_of_the_same_table_by_an_alias(self, rows: Database) -> None:
         staff = alias(Writer, "staff")

@@ -33,6 +33,7 @@ from oxidite.db import (
     fn,
     some,
 )
+from oxidite.db.compiler import compile_statement
 from oxidite.db.saving import insert_many
 
 
@@ -432,6 +433,9 @@ async def check_rows(db: Database, where: Any, order: Any, cut: Any) -> None:
 
     found = await answers(db, theirs)
 
+    # Each value that is bound has a place in the SQL.
+    kinds = compile_statement(query.statement, db.dialect).kinds
+    assert len(kinds) == len(query.statement.values())
     assert [(item.id,) for item in await query.all()] == found
     assert await query.count() == len(found)
     assert await query.exists() is bool(found)
