@@ -111,7 +111,7 @@ class _Writer(ExpressionWriter):
             query.where,
             query.table,
             query.source,
-            "with" if _is_full(query) else query.deleted,
+            "with" if query.derived is not None or _is_full(query) else query.deleted,
         )
         if query.group:
             made = made.group_by(*map(self.expr, query.group))
