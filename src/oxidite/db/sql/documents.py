@@ -194,7 +194,8 @@ DOCUMENTS: Mapping[str, Form | Forms] = {
     "json_at": {
         "postgresql": _at,
         "sqlite": lambda document, path: document.op("->", precedence=10)(path),
-        "mysql": _extract,
+        # As text: a comparison would take the quotes off what is still JSON.
+        "mysql": lambda document, path: sa.cast(_extract(document, path), sa.CHAR),
     },
     "json_text": {"postgresql": _postgresql_text, "sqlite": _sqlite_text, "mysql": _mysql_text},
     "json_int": {
