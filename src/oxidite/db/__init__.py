@@ -97,8 +97,10 @@ from oxidite.db.explaining import (
     BoundSQL,
 )
 from oxidite.db.expressions import (
+    Call,
     Condition,
     Expr,
+    IsDataclass,
     IsJson,
     Order,
     Selectable,
@@ -181,6 +183,7 @@ from oxidite.db.pruning import (
 from oxidite.db.query import (
     Derived,
     Select,
+    Selected,
 )
 from oxidite.db.raw import (
     CoreStatement,
@@ -286,7 +289,9 @@ from oxidite.db.watching import (
 )
 from oxidite.db.windows import (
     Aggregate,
+    Exprs,
     Frame,
+    Orders,
     Window,
 )
 
@@ -301,6 +306,7 @@ __all__ = [
     "Batch",
     "BelongsTo",
     "BoundSQL",
+    "Call",
     "Cast",
     "Change",
     "Check",
@@ -337,6 +343,7 @@ __all__ = [
     "Driver",
     "Event",
     "Expr",
+    "Exprs",
     "ForeignKeys",
     "Frame",
     "Handle",
@@ -351,6 +358,7 @@ __all__ = [
     "InsertArrays",
     "InsertStatement",
     "InvalidCursorError",
+    "IsDataclass",
     "IsJson",
     "Isolation",
     "Join",
@@ -381,6 +389,7 @@ __all__ = [
     "One",
     "OptionValue",
     "Order",
+    "Orders",
     "OtherTenantError",
     "Outbox",
     "OutboxStats",
@@ -416,6 +425,7 @@ __all__ = [
     "Select",
     "SelectStatement",
     "Selectable",
+    "Selected",
     "SetOperator",
     "Shape",
     "SoftDeletes",

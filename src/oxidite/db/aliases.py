@@ -26,8 +26,8 @@ class Alias:
 
     def __init__(self, model: Any, table: Table) -> None:
         self._model = model
-        self.__table__ = table
-        self.__name__ = model.__name__
+        self.__table__: Table = table
+        self.__name__: str = model.__name__
 
     def __getattr__(self, name: str) -> Any:
         column = self.__table__.by_name.get(name)

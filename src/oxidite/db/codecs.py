@@ -66,7 +66,7 @@ def reader(kind: Kind, dialect: DialectName) -> Codec | None:
         case "array" if dialect != "postgresql":
             return _json_reader(kind.type)
         case "list" if dialect != "postgresql" and kind.element is not None:
-            return _list_reader(kind.element, dialect)
+            return _list_reader(kind.element)
         case "list" | "array":
             one = None if kind.element is None else reader(kind.element, dialect)
             if one is None:
@@ -120,13 +120,13 @@ def _hex(value: bytes | UUID) -> str:
     return value.hex if isinstance(value, UUID) else value.hex()
 
 
-def _list_reader(element: Kind, dialect: DialectName) -> Codec:
+def _list_reader(element: Kind) -> Codec:
     """Return what reads a list that the database put together as JSON."""
-    read = msgspec.json.Decoder().decode
+    read = msgspec.json.Decoder(float_hook=Decimal if element.name == "decimal" else None).decode
     first: Codec | None = bytes.fromhex if element.name in HEXED else None
     if element.name == "json":
         first = _json_text  # it is a document within the document
-    second = reader(element, dialect)
+    second = reader(element, "sqlite")  # as JSON, values are written as they are there
 
     def one(value: Any) -> Any:
         if value is None:

@@ -31,7 +31,7 @@ from oxidite.db.selects import (
 )
 from oxidite.db.sql.related import part_of_each
 from oxidite.db.sql.statements import write_statement
-from oxidite.db.sql.types import Element, number
+from oxidite.db.sql.types import Element
 from oxidite.db.sql.writing import ExpressionWriter
 from oxidite.db.statements import Statement
 from oxidite.db.table import Table
@@ -122,7 +122,7 @@ class _Writer(ExpressionWriter):
             query.where,
             query.table,
             query.source,
-            "with" if _is_full(query) else query.deleted,
+            "with" if query.derived is not None or _is_full(query) else query.deleted,
         )
         if query.group:
             made = made.group_by(*map(self.expr, query.group))
@@ -229,10 +229,11 @@ class _Writer(ExpressionWriter):
         operator: SetOperator = query.compound[0].operator
         parts = [self.part(part.statement) for part in query.compound]
         made = _COMPOUNDS[operator](first, *parts)
+        names = [name for name, _ in outputs(query)]
         orders = [
-            made
+            part
             for each in query.order
-            for made in self.directed(number(_place_of(each, query) + 1), each)
+            for part in self.directed(sa.column(names[_place_of(each, query)]), each)
         ]
         return made.order_by(*orders) if orders else made
 

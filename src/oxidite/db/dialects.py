@@ -71,6 +71,12 @@ class Dialect:
     """Whether an aggregate has a FILTER; if not, it is written as a CASE."""
     ordered_aggregates: bool = False
     """Whether text and lists can be put together in an order."""
+    window_defaults: bool = False
+    """Whether lag() and lead() take what stands in for a row that is not there."""
+    json_from_end: bool = False
+    """Whether a place in a JSON list may be counted from its end."""
+    orders_nulls: bool = True
+    """Whether NULLS FIRST and NULLS LAST are known."""
     exact_decimals: bool = True
     """Whether it computes with Decimals without losing digits."""
     placeholders: Placeholders = "qmark"
@@ -107,6 +113,8 @@ SQLITE = Dialect(
     expression_indexes=True,
     full_join=True,
     aggregate_filter=True,
+    window_defaults=True,
+    json_from_end=True,
     exact_decimals=False,
 )
 POSTGRESQL = Dialect(
@@ -130,6 +138,8 @@ POSTGRESQL = Dialect(
     full_join=True,
     distinct_on=True,
     aggregate_filter=True,
+    window_defaults=True,
+    json_from_end=True,
     ordered_aggregates=True,
     placeholders="numeric",
     unnests=True,

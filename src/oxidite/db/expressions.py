@@ -25,6 +25,7 @@ __all__ = [
     "Call",
     "Condition",
     "Expr",
+    "IsDataclass",
     "IsJson",
     "Order",
     "Selectable",
@@ -43,12 +44,14 @@ T_co = TypeVar("T_co", covariant=True)
 N = TypeVar("N", int, float, Decimal)
 
 
-class _IsDataclass(Protocol):
+class IsDataclass(Protocol):
+    """A dataclass."""
+
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-J = TypeVar("J", bound="Struct | Mapping[str, Any] | _IsDataclass")
-IsJson: TypeAlias = Struct | Mapping[str, Any] | list[Any] | tuple[Any, ...] | _IsDataclass
+J = TypeVar("J", bound="Struct | Mapping[str, Any] | IsDataclass")
+IsJson: TypeAlias = Struct | Mapping[str, Any] | list[Any] | tuple[Any, ...] | IsDataclass
 """What a column that is JSON may hold."""
 
 Shape: TypeAlias = tuple[object, ...]

@@ -25,7 +25,7 @@ from oxidite.db.kinds import (
     nullable,
 )
 from oxidite.db.table import check_name
-from oxidite.db.windows import Aggregate, Window, window
+from oxidite.db.windows import Aggregate, Orders, Window, window
 
 __all__ = [
     "DatePart",
@@ -148,11 +148,8 @@ def max(expr: Expr[O, Any]) -> Aggregate[O, O | None]:
     return Aggregate("max", (expr,), expr.kind)
 
 
-_Orders: TypeAlias = Order | AnyExpr | Sequence[Order | AnyExpr]
-
-
 def string_agg(
-    expr: Expr[str, Any], separator: str = ", ", *, order_by: _Orders = ()
+    expr: Expr[str, Any], separator: str = ", ", *, order_by: Orders = ()
 ) -> Aggregate[str, str | None]:
     """The texts put together, without those that are ``None``; ``None`` if there are none.
 
@@ -162,13 +159,13 @@ def string_agg(
     return Aggregate("string_agg", (expr, Value(separator, TEXT), *exprs), TEXT, directions)
 
 
-def array_agg(expr: Expr[O, R], *, order_by: _Orders = ()) -> Aggregate[list[O], list[R] | None]:
+def array_agg(expr: Expr[O, R], *, order_by: Orders = ()) -> Aggregate[list[O], list[R] | None]:
     """The values as a list; ``None`` or an empty list if there are none."""
     exprs, directions = _ordered(order_by)
     return Aggregate("array_agg", (expr, *exprs), expr.kind.list_of(), directions)
 
 
-def _ordered(order_by: _Orders) -> tuple[tuple[AnyExpr, ...], tuple[bool, ...]]:
+def _ordered(order_by: Orders) -> tuple[tuple[AnyExpr, ...], tuple[bool, ...]]:
     given = [order_by] if isinstance(order_by, Order | Expr) else order_by
     orders = [each if isinstance(each, Order) else each.asc() for each in given]
     if any(each.nulls_first is not None for each in orders):

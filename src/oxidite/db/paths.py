@@ -34,7 +34,7 @@ class JsonPath(Call[Any, Any]):
         super().__init__("json_at", self._args(), JSON)
 
     def __getitem__(self, part: str | int) -> JsonPath:
-        """Go on, by the key of an object or the place in a list; -1 is the last one."""
+        """Go on, by the key of an object or the place in a list; -1 is the last one, where that is known."""
         return JsonPath(self.document, (*self.parts, _checked(part)))
 
     def _equal(self, other: Any) -> Condition:

@@ -38,7 +38,7 @@ from oxidite.db.selects import (
 )
 from oxidite.db.subqueries import scalar
 
-__all__ = ["Derived", "Select"]
+__all__ = ["Derived", "Select", "Selected"]
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
@@ -51,7 +51,7 @@ C = TypeVar("C")
 D = TypeVar("D")
 E = TypeVar("E")
 F = TypeVar("F")
-_Item: TypeAlias = type[Any] | Selectable[Any]
+Selected: TypeAlias = type[Any] | Selectable[Any]
 
 
 class Select(Subselect[T], QueryActions[T]):
@@ -261,15 +261,15 @@ class Select(Subselect[T], QueryActions[T]):
     @overload
     def select(
         self,
-        a: _Item,
-        b: _Item,
-        c: _Item,
-        d: _Item,
-        e: _Item,
-        f: _Item,
-        g: _Item,
+        a: Selected,
+        b: Selected,
+        c: Selected,
+        d: Selected,
+        e: Selected,
+        f: Selected,
+        g: Selected,
         /,
-        *more: _Item,
+        *more: Selected,
     ) -> Select[tuple[Any, ...]]: ...
     def select(self, *items: Any) -> Select[Any]:
         """Ask for these instead of the whole row: each row becomes a tuple.
@@ -468,7 +468,9 @@ class Select(Subselect[T], QueryActions[T]):
                 'of its parts before, or of it as a table: query.subquery("name").query().'
             )
         statement = replace(self.statement, **changes)
-        if statement.group or statement.order or statement.distinct_on:
+        if statement.columns is not None and (
+            statement.group or statement.order or statement.distinct_on
+        ):
             statement = placed(statement)
         return Select(statement)
 

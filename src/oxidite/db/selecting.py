@@ -232,10 +232,11 @@ def _places(columns: tuple[AnyExpr, ...] | None, exprs: tuple[AnyExpr, ...]) -> 
     made: list[AnyExpr] = []
     for each in exprs:
         expr = each.expr if isinstance(each, Output) else each
-        if expr.values and columns is not None:
-            for place, column in enumerate(columns):
-                if column is expr:
-                    expr = Output(expr, place)
-                    break
+        place = 0
+        for column in columns or () if expr.values else ():
+            if column is expr:
+                expr = Output(expr, place)
+                break
+            place += len(column.names) if isinstance(column, RowOf) else 1
         made.append(expr)
     return tuple(made)

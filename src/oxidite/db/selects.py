@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from oxidite.db.columns import TableKey
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import AnyExpr, Condition, Expr, Order
-from oxidite.db.kinds import JSON
+from oxidite.db.expressions import AnyExpr, Condition, Expr, Order, Shape
+from oxidite.db.kinds import JSON, Kind
 from oxidite.db.table import Table
 
 __all__ = [
@@ -260,9 +260,9 @@ class RowOf(Expr[Any, Any]):
         self.table: Table = table
         self.source: TableKey = source or table.key
         self.names: tuple[str, ...] = names or tuple([each.column_name for each in table.columns])
-        self.kind = JSON
-        self.shape = ("row", table.key, source and source.label, names)
-        self.values = ()
+        self.kind: Kind = JSON
+        self.shape: Shape = ("row", table.key, source and source.label, names)
+        self.values: tuple[object, ...] = ()
 
 
 class Output(Expr[Any, Any]):
@@ -273,9 +273,9 @@ class Output(Expr[Any, Any]):
     def __init__(self, expr: AnyExpr, place: int) -> None:
         self.expr: AnyExpr = expr
         self.place: int = place
-        self.kind = expr.kind
-        self.shape = ("output", place)
-        self.values = ()
+        self.kind: Kind = expr.kind
+        self.shape: Shape = ("output", place)
+        self.values: tuple[object, ...] = ()
 
 
 class DerivedColumn(Expr[Any, Any]):
@@ -286,9 +286,9 @@ class DerivedColumn(Expr[Any, Any]):
     def __init__(self, table: TableKey, column_name: str, of: AnyExpr) -> None:
         self.table: TableKey = table
         self.column_name: str = column_name
-        self.kind = of.kind
-        self.shape = ("of", table.label, column_name)
-        self.values = ()
+        self.kind: Kind = of.kind
+        self.shape: Shape = ("of", table.label, column_name)
+        self.values: tuple[object, ...] = ()
 
     def __repr__(self) -> str:
         return f"<column {self.table.label}.{self.column_name}>"

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from oxidite.db.expressions import AnyExpr, Condition, Expr
-from oxidite.db.kinds import BOOLEAN
+from oxidite.db.expressions import AnyExpr, Condition, Expr, Shape
+from oxidite.db.kinds import BOOLEAN, Kind
 from oxidite.db.selects import SelectStatement, check_one_column
 
 __all__ = ["HasStatement", "Subquery", "exists", "scalar"]
@@ -29,9 +29,9 @@ class Subquery(Expr[Any, Any]):
 
     def __init__(self, statement: SelectStatement, of: AnyExpr | None) -> None:
         self.statement: SelectStatement = statement
-        self.kind = BOOLEAN if of is None else of.kind
-        self.shape = ("select", statement.key())
-        self.values = tuple(statement.values())
+        self.kind: Kind = BOOLEAN if of is None else of.kind
+        self.shape: Shape = ("select", statement.key())
+        self.values: tuple[object, ...] = tuple(statement.values())
 
 
 def exists(query: HasStatement | SelectStatement) -> Condition:

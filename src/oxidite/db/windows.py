@@ -6,18 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import AnyExpr, Call, Condition, Expr, Order
+from oxidite.db.expressions import AnyExpr, Call, Condition, Expr, Order, Shape
 from oxidite.db.kinds import Kind
 
-__all__ = ["Aggregate", "Frame", "Over", "Window"]
+__all__ = ["Aggregate", "Exprs", "Frame", "Orders", "Over", "Window", "window"]
 
 O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
 R = TypeVar("R")
 
 Frame: TypeAlias = tuple[int | None, int | None]
 """From which row to which, counted from this one: ``(-2, 0)``; ``None`` is the first or the last."""
-_Exprs: TypeAlias = AnyExpr | Sequence[AnyExpr]
-_Orders: TypeAlias = Order | AnyExpr | Sequence[Order | AnyExpr]
+Exprs: TypeAlias = AnyExpr | Sequence[AnyExpr]
+Orders: TypeAlias = Order | AnyExpr | Sequence[Order | AnyExpr]
 
 
 class Over(Expr[O, R]):
@@ -38,14 +38,14 @@ class Over(Expr[O, R]):
         self.order_by: tuple[Order, ...] = order_by
         self.unit: Literal["rows", "range_"] = unit
         self.frame: Frame | None = frame
-        self.kind = call.kind
+        self.kind: Kind = call.kind
         values = [*call.values]
         for expr in partition_by:
             values += expr.values
         for order in order_by:
             values += order.values
-        self.values = tuple(values)
-        self.shape = (
+        self.values: tuple[object, ...] = tuple(values)
+        self.shape: Shape = (
             "over",
             call.shape,
             tuple([each.shape for each in partition_by]),
@@ -66,8 +66,8 @@ class Window(Generic[O, R]):
     def over(
         self,
         *,
-        partition_by: _Exprs = (),
-        order_by: _Orders = (),
+        partition_by: Exprs = (),
+        order_by: Orders = (),
         rows: Frame | None = None,
         range: Frame | None = None,
     ) -> Expr[O, R]:
@@ -98,8 +98,8 @@ class Aggregate(Call[O, R]):
     def over(
         self,
         *,
-        partition_by: _Exprs = (),
-        order_by: _Orders = (),
+        partition_by: Exprs = (),
+        order_by: Orders = (),
         rows: Frame | None = None,
         range: Frame | None = None,
     ) -> Expr[O, R]:
@@ -117,8 +117,8 @@ def window(name: str, args: Iterable[AnyExpr], kind: Kind) -> Window[Any, Any]:
 
 def _over(
     call: Call[O, R],
-    partition_by: _Exprs,
-    order_by: _Orders,
+    partition_by: Exprs,
+    order_by: Orders,
     rows: Frame | None,
     range: Frame | None,
 ) -> Over[O, R]:

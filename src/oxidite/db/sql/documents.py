@@ -140,7 +140,8 @@ def _mysql_numbers(document: Element, path: Element) -> Element:
 
 
 def _mysql_plain(document: Element, path: Element) -> Element:
-    return sa.func.json_unquote(_extract(document, path))
+    # As text of the connection: it would have a collation of its own, and could not be compared.
+    return sa.cast(sa.func.json_unquote(_extract(document, path)), sa.CHAR)
 
 
 def _mysql_text(document: Element, path: Element) -> Element:
@@ -193,7 +194,8 @@ DOCUMENTS: Mapping[str, Form | Forms] = {
     "json_at": {
         "postgresql": _at,
         "sqlite": lambda document, path: document.op("->", precedence=10)(path),
-        "mysql": _extract,
+        # As text: a comparison would take the quotes off what is still JSON.
+        "mysql": lambda document, path: sa.cast(_extract(document, path), sa.CHAR),
     },
     "json_text": {"postgresql": _postgresql_text, "sqlite": _sqlite_text, "mysql": _mysql_text},
     "json_int": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,7 +35,7 @@ class ExpressionWriter:
         self.dialect = dialect
         self.kinds: list[Kind] = []
         self.binds: dict[str, int] = {}
-        self.depth = 0
+        self.depth: int = 0
         """In how many SELECTs what is being written stands."""
         self.excluded: Any = None
         """The row that an upsert was to insert, in what it does instead."""
@@ -162,10 +162,19 @@ class ExpressionWriter:
 
     def orders(self, orders: Iterable[Order]) -> list[Element]:
         """Write by what to order."""
-        return [made for each in orders for made in self.directed(self.expr(each.expr), each)]
+        return [
+            part
+            for each in orders
+            for part in self.directed(
+                sa.column(f"c{each.expr.place}")
+                if isinstance(each.expr, Output)
+                else self.expr(each.expr),
+                each,
+            )
+        ]
 
     def directed(self, expr: Element, order: Order) -> Sequence[Element]:
-        """Write in which direction to order."""
+        """Write in which direction to order by an expression."""
         made = expr.desc() if order.descending else expr.asc()
         if order.nulls_first is None:
             return (made,)
@@ -289,15 +298,33 @@ class ExpressionWriter:
                 joined = sa.func.group_concat(value.op("SEPARATOR")(sa.literal_column("'\x1f'")))
                 return sa.func.replace(joined, unit, rest[0])
             case _:
-                return sa.func.json_arrayagg(value)
+                element = call.args[0].kind.name
+                return sa.func.json_arrayagg(sa.func.hex(value) if element in HEXED else value)
 
     def over(self, over: Over[Any, Any]) -> Element:
         """Write a function over a window of rows."""
         made: Any = self.expr(over.call)
         partition = [self.typed(each) for each in over.partition_by]
-        order = self.orders(over.order_by)
-        frame: dict[str, Any] = {} if over.frame is None else {over.unit: over.frame}
-        return sa.over(made, partition_by=partition or None, order_by=order or None, **frame)
+        window: dict[str, Any] = {
+            "partition_by": partition or None,
+            "order_by": self.orders(over.order_by) or None,
+        }
+        if over.frame is not None:
+            window[over.unit] = over.frame
+        if over.call.name in ("lag", "lead") and len(over.call.args) > 1:
+            return self.beside(made, over.call, window)
+        return sa.over(made, **window)
+
+    def beside(self, made: Any, call: Call[Any, Any], window: Mapping[str, Any]) -> Element:
+        """Write the value of the row before or after, with what stands in where there is none."""
+        if self.dialect.window_defaults:
+            return sa.over(made, **window)
+        value, default = made.clauses.clauses[0], made.clauses.clauses[-1]
+        form = form_of(call.name, self.dialect)
+        there = sa.over(form(call.options, number(1)), **window)
+        return sa.case(
+            (there.is_(None), default), else_=sa.over(form(call.options, value), **window)
+        )
 
     def _check_decimals(self, call: Call[Any, Any]) -> None:
         if self.dialect.exact_decimals or call.name not in _COMPUTED:
