@@ -151,6 +151,7 @@ NAMES: dict[str, list[str]] = {
         "QueryError",
         "RawOwner",
         "RawQuery",
+        "Returning",
         "RowNotFoundError",
         "RowReader",
         "Rows",

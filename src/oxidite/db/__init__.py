@@ -23,7 +23,7 @@ from oxidite.db.columns import (
     col,
 )
 from oxidite.db.database import Database, HasTable
-from oxidite.db.dialects import Dialect, DialectName, Placeholders
+from oxidite.db.dialects import Dialect, DialectName, Placeholders, Returning
 from oxidite.db.errors import (
     CheckError,
     ConflictingTransactionsError,
@@ -114,6 +114,7 @@ __all__ = [
     "QueryError",
     "RawOwner",
     "RawQuery",
+    "Returning",
     "RowNotFoundError",
     "RowReader",
     "Rows",

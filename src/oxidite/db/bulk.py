@@ -19,12 +19,13 @@ from typing import Any, TypeAlias, TypeVar
 from msgspec import UNSET
 
 from oxidite.db.arrays import InsertArrays, fit_arrays
+from oxidite.db.checking import check_all
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Call
 from oxidite.db.kinds import INTEGER
-from oxidite.db.packing import BoundRow, check_all, pack_all
+from oxidite.db.packing import BoundRow, pack_all
 from oxidite.db.running import connection_of, run_many
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import InsertStatement, SelectStatement
@@ -146,7 +147,7 @@ async def _write(
         async with database.transaction():
             await run_many(database, database.plans.get(one).sql, rows)
         return []
-    if returning is not None and not dialect.inserts_return:
+    if returning is not None and "insert" not in dialect.returning:
         return await _write_singly(database, table, names, rows)
     keys: list[Any] = []
     async with whole(database, len(rows) > 1):

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from oxidite.clock import now
 from oxidite.db.arrays import DeleteArrays, UpdateArrays, fit_arrays
 from oxidite.db.bulk import MOST_ARRAYS, objects_of, table_of, whole
+from oxidite.db.checking import check_all
 from oxidite.db.codecs import binder, reader
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
@@ -16,7 +17,7 @@ from oxidite.db.dialects import DialectName
 from oxidite.db.errors import RowNotFoundError, StaleRowError
 from oxidite.db.expressions import Condition, Value
 from oxidite.db.kinds import RAW
-from oxidite.db.packing import BoundRow, check_all, pack_all
+from oxidite.db.packing import BoundRow, pack_all
 from oxidite.db.running import run_many, run_sql
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import DeleteStatement, UpdateStatement

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["POSTGRESQL", "SQLITE", "Dialect", "DialectName", "Placeholders"]
+__all__ = ["POSTGRESQL", "SQLITE", "Dialect", "DialectName", "Placeholders", "Returning"]
 
 DialectName: TypeAlias = Literal["sqlite", "postgresql"]
-Placeholders: TypeAlias = Literal["numeric", "qmark", "format"]
+Returning: TypeAlias = Literal["insert", "update", "delete"]
+"""A statement that may return the rows it changed."""
+Placeholders: TypeAlias = Literal["numeric", "qmark"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,20 +21,16 @@ class Dialect:
     product: str
     locks_rows: bool
     """Whether single rows are locked (FOR UPDATE); if not, a transaction that writes is alone."""
-    placeholders: Placeholders = "format"
-    """How a parameter is written: ``$1``, ``?`` or ``%s``."""
-    inserts_return: bool = False
-    """Whether an INSERT tells what the database has made (RETURNING)."""
-    updates_return: bool = False
-    """Whether an UPDATE tells which rows it changed (RETURNING)."""
-    deletes_return: bool = False
-    """Whether a DELETE tells which rows it deleted (RETURNING)."""
+    returning: frozenset[Returning]
+    """Which statements can return the rows they changed."""
+    conflict_columns: bool
+    """Whether an upsert is told which unique columns it is about; if not, every unique index counts."""
+    placeholders: Placeholders = "qmark"
+    """How a parameter is written: ``$1`` or ``?``."""
     unnests: bool = False
     """Whether rows can be given as one array for each column, so that any number has one plan."""
     copies: bool = False
     """Whether there is a way of its own for very many rows (COPY)."""
-    names_conflict: bool = False
-    """Whether an upsert says which columns may be taken (ON CONFLICT); if not, any unique ones."""
     tells_inserted: bool = False
     """Whether an upsert can tell a row that it inserted from one that it changed."""
     analyzes: bool = False
@@ -43,23 +41,18 @@ SQLITE = Dialect(
     name="sqlite",
     product="SQLite",
     locks_rows=False,
-    placeholders="qmark",
-    inserts_return=True,
-    updates_return=True,
-    deletes_return=True,
-    names_conflict=True,
+    returning=frozenset(("insert", "update", "delete")),
+    conflict_columns=True,
 )
 POSTGRESQL = Dialect(
     name="postgresql",
     product="PostgreSQL",
     locks_rows=True,
+    returning=frozenset(("insert", "update", "delete")),
+    conflict_columns=True,
     placeholders="numeric",
-    inserts_return=True,
-    updates_return=True,
-    deletes_return=True,
     unnests=True,
     copies=True,
-    names_conflict=True,
     tells_inserted=True,
     analyzes=True,
 )

@@ -9,7 +9,7 @@ from oxidite.clock import now
 from oxidite.db.assignments import Assigned, assigned, noted
 from oxidite.db.columns import Assignment
 from oxidite.db.database import database_of
-from oxidite.db.dialects import Dialect
+from oxidite.db.dialects import Dialect, Returning
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Value
 from oxidite.db.statements import Deleted, DeleteStatement, SelectStatement, UpdateStatement
@@ -56,7 +56,7 @@ async def force_delete_rows(query: SelectStatement, *, returning: bool) -> Touch
     table = query.table
     database = database_of(table)
     if returning:
-        _check_returns(database.dialect, "DELETE", returns=database.dialect.deletes_return)
+        _check_returns(database.dialect, "delete")
     statement = DeleteStatement(
         table=table,
         where=query.where,
@@ -89,7 +89,7 @@ async def _update(
     table = query.table
     database = database_of(table)
     if returning:
-        _check_returns(database.dialect, "UPDATE", returns=database.dialect.updates_return)
+        _check_returns(database.dialect, "update")
     found = noted(table, found)
     statement = UpdateStatement(
         table=table,
@@ -109,10 +109,10 @@ def _all_columns(table: Table) -> tuple[str, ...]:
     return tuple(column.name for column in table.columns)
 
 
-def _check_returns(dialect: Dialect, word: str, *, returns: bool) -> None:
-    if not returns:
+def _check_returns(dialect: Dialect, statement: Returning) -> None:
+    if statement not in dialect.returning:
         raise QueryError(
-            f"{dialect.product} does not tell which rows an {word} touched: read them before, in a "
+            f"{dialect.product} does not return the rows of {statement}(). Read them before, in the same "
             "transaction, with for_update()."
         )
 

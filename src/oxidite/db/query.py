@@ -6,11 +6,11 @@ from typing import Any, TypeVar, overload
 
 from msgspec.structs import replace
 
+from oxidite.db.actions import QueryActions
 from oxidite.db.database import database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Call, Condition, Expr, Order
 from oxidite.db.kinds import INTEGER
-from oxidite.db.selecting import QueryActions
 from oxidite.db.statements import Lock, SelectStatement
 
 __all__ = ["Select"]

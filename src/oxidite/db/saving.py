@@ -196,7 +196,7 @@ async def increment(one: Any, column: AnyColumn, by: Any) -> Any:
     update = UpdateStatement(
         table=table, columns=names, exprs=tuple(found.values()), where=where, deleted="with"
     )
-    if database.dialect.updates_return:
+    if "update" in database.dialect.returning:
         rows = await database.fetch(replace(update, returning=names))
     else:
         async with database.transaction():

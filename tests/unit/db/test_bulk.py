@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -368,3 +369,44 @@ async def test_an_object_that_nobody_checked_is_refused(db: Database) -> None:
     assert [(each.pointer, each.code) for each in caught.value.errors] == [
         ("/1/created_at", "type")
     ]
+
+
+async def test_keys_that_only_the_last_insert_tells(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if db.dialect.name != "sqlite":
+        pytest.skip("it tells no key without RETURNING")
+    await db.push(Bird)
+    less = replace(db.dialect, returning=frozenset(), locks_rows=True)
+    monkeypatch.setattr(type(db.driver), "dialect", less)
+    made = await Bird.create_many(some(40))
+
+    found = {bird.id: bird.name for bird in await Bird.query().all()}
+    assert [found[bird.id] for bird in made] == [bird.name for bird in made]
+
+
+HOSTILE = 'x\'); DROP TABLE "odd"; -- :id $1 ? %s \\'
+
+
+class Odd(Model, table='odd"; DROP TABLE birds; --'):
+    id: Col[int] = col(pk=True, init=False, name='i"d')
+    word: Col[str] = col(unique=True, name="from; DELETE")
+    rank: Col[int] = col(default=0, name="select")
+
+
+async def test_names_and_values_never_become_sql(db: Database) -> None:
+    await db.push(Odd, Bird)
+    await Bird.create(name="stays")
+    odd = await Odd.create_many([Odd(word=f"{HOSTILE}{n}") for n in range(40)])
+    await Odd.load_many([Odd(word=f"{HOSTILE}{n}") for n in range(40, 80)])
+    odd[0].word = f"{HOSTILE}!"
+    await Odd.update_many(odd)
+    await Odd.delete_many(odd[1:3])
+    done = await Odd.upsert(Odd(word=f"{HOSTILE}!", rank=3), on=[Odd.word])
+    assert done.updated[0].id == odd[0].id
+    assert await Odd.where(Odd.word == f"{HOSTILE}!").update(rank=Odd.rank + 1) == 1
+    assert await done.updated[0].increment(Odd.rank, 1) == 5
+    assert await Odd.where(Odd.word.in_([HOSTILE, f"{HOSTILE}79"])).delete() == 1
+    assert [one.word async for one in Odd.where(Odd.rank == 5).stream()] == [f"{HOSTILE}!"]
+    assert await Odd.count() == 77
+    assert await Bird.count() == 1
