@@ -236,12 +236,13 @@ def _changes(
     """Return what is to become of the columns of a row that is there."""
     if update is None:
         names = {column.name for column in conflict}
-        # What the constructor takes is what somebody meant to say; `created_at` stays.
+        # What the constructor takes is what somebody meant to say; `created_at` stays. Where that is the
+        # key alone, it becomes what it is, so that the row is told.
         update = [
             column
             for column in table.columns
             if column.declared.init and not column.rules.get("pk") and column.name not in names
-        ]
+        ] or conflict
     made: list[Assignment] = []
     for each in update:
         if isinstance(each, Column):

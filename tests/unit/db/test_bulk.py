@@ -320,6 +320,12 @@ class TestUpdateMany:
 
         assert sorted(ring.number for ring in await Ring.query().all()) == [0, 2, 99]
 
+    async def test_two_objects_of_one_row_are_refused(self) -> None:
+        birds = await Bird.create_many(some(2))
+        same = await Bird.get(birds[0].id)
+        with pytest.raises(QueryError, match="at 0 and 2 are of one row of birds"):
+            await Bird.update_many([*birds, same])
+
     async def test_one_without_a_row_is_refused(self) -> None:
         with pytest.raises(QueryError, match="at 0 has no row"):
             await Bird.update_many([Bird(name="new")])
@@ -359,6 +365,14 @@ class TestDeleteMany:
         assert await Nest.delete_many(nests, force=True) == 3
         assert await Nest.query().with_deleted().count() == 0
 
+    async def test_what_could_not_be_deleted_is_not(self) -> None:
+        nests = await Nest.create_many([Nest() for _ in range(3)])
+        await Nest.where(Nest.id == nests[2].id).update(eggs=1)
+        with pytest.raises(StaleRowError):
+            await Nest.delete_many(nests)
+        assert await Nest.count() == 3
+        assert {nest.deleted_at for nest in nests} == {None}
+
 
 async def test_an_object_that_nobody_checked_is_refused(db: Database) -> None:
     await db.push(Nest)
@@ -371,11 +385,10 @@ async def test_an_object_that_nobody_checked_is_refused(db: Database) -> None:
     ]
 
 
+@pytest.mark.parametrize("db", ["memory", "file"], indirect=True)
 async def test_keys_that_only_the_last_insert_tells(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if db.dialect.name != "sqlite":
-        pytest.skip("it tells no key without RETURNING")
     await db.push(Bird)
     less = replace(db.dialect, returning=frozenset(), locks_rows=True)
     monkeypatch.setattr(type(db.driver), "dialect", less)

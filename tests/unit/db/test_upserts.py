@@ -47,6 +47,11 @@ class Seat(Model, table="seats", indexes=[index("row", "number", unique=True)]):
     colors: Col[list[str]] = col(array=True, default_factory=list)
 
 
+class Label(Model, table="labels"):
+    id: Col[int] = col(pk=True, init=False)
+    word: Col[str] = col(unique=True)
+
+
 class Country(Model, table="countries"):
     code: Col[str] = col(pk=True)
     name: Col[str]
@@ -54,7 +59,7 @@ class Country(Model, table="countries"):
 
 @pytest.fixture(autouse=True)
 async def tables(db: Database) -> None:
-    await db.push(Page, Item, Seat, Country)
+    await db.push(Page, Item, Seat, Label, Country)
 
 
 class TestUpsert:
@@ -129,6 +134,15 @@ class TestUpsert:
         )
         assert [c.code for c in done.updated] == ["no"]
         assert (await Country.get("no")).name == "Norway"
+
+    async def test_a_row_that_is_all_key_is_told_too(self) -> None:
+        first = Label(word="tea")
+        await Label.upsert(first, on=[Label.word])
+        second = Label(word="tea")
+        done = await Label.upsert([second, Label(word="milk")], on=[Label.word])
+        assert done.updated == [first]
+        assert second.id == first.id
+        assert await Label.count() == 2
 
     async def test_times_versions_and_deleted_rows(self) -> None:
         first = await Item.create(name="tea", price=Decimal("1.50"))
