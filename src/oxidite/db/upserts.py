@@ -11,7 +11,16 @@ from msgspec.structs import replace
 
 from oxidite.db.arrays import InsertArrays, fit_arrays
 from oxidite.db.assignments import Assigned, assigned, noted
-from oxidite.db.bulk import MOST_ARRAYS, arrays_of, objects_of, parts, shorter, table_of, whole
+from oxidite.db.bulk import (
+    MOST_ARRAYS,
+    arrays_of,
+    objects_of,
+    parts,
+    shorter,
+    table_of,
+    whole,
+    written,
+)
 from oxidite.db.checking import check_all
 from oxidite.db.columns import Assignment, Column
 from oxidite.db.database import Database, database_of
@@ -187,7 +196,7 @@ def _statements(
     found: list[InsertArrays | InsertStatement] = []
     for some, without in ((keyed, None), (keyless, key)):
         rows = pack_all(table, some, dialect.name)
-        columns = [column for column in table.columns if column is not without]
+        columns = written(table, without)
         common: dict[str, Any] = {
             "table": table,
             "columns": tuple(column.name for column in columns),
@@ -199,13 +208,13 @@ def _statements(
         }
         if dialect.unnests and fit_arrays(columns):
             for start in range(0, len(rows), MOST_ARRAYS):
-                arrays = arrays_of(table, rows[start : start + MOST_ARRAYS], without)
+                arrays = arrays_of(table, rows[start : start + MOST_ARRAYS], columns)
                 found.append(InsertArrays(arrays=arrays, **common))
         else:
             most = min(_MOST_ROWS, max(1, _MOST_VALUES // len(columns)))
             found += [
                 InsertStatement(rows=part, is_bound=True, **common)
-                for part in parts(shorter(table, rows, without), most)
+                for part in parts(shorter(table, rows, columns), most)
             ]
     return found
 
