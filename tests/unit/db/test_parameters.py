@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,8 @@ from oxidite.db.dialects import POSTGRESQL, SQLITE, Dialect
 from oxidite.db.errors import QueryError
 from oxidite.db.parameters import parse_sql
 
-OTHER: Dialect = replace(SQLITE, name="other", product="Other")  # type: ignore[arg-type]
+_ANOTHER: Any = "other"
+OTHER: Dialect = replace(SQLITE, name=_ANOTHER, product="Other")
 
 
 @pytest.mark.parametrize(
