@@ -38,6 +38,9 @@ def bind_value(name: str, value: object, dialect: Dialect) -> object:
 
 
 def _list(name: str, values: list[Any], dialect: Dialect) -> object:
+    if dialect.name != "sqlite" and not dialect.unnests:
+        bind = binder(_kind(next(iter(values), "")).list_of(), dialect.name)
+        return values if bind is None else bind(values)
     bound = [bind_value(name, value, dialect) for value in values]
     if dialect.unnests:
         return bound

@@ -14,17 +14,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 from msgspec import UNSET
 
 from oxidite.db.arrays import InsertArrays, fit_arrays
+from oxidite.db.checking import check_all
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Call
 from oxidite.db.kinds import INTEGER
-from oxidite.db.packing import BoundRow, check_all, pack_all
+from oxidite.db.packing import BoundRow, pack_all
 from oxidite.db.running import connection_of, run_many
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import InsertStatement, SelectStatement
@@ -40,6 +42,7 @@ __all__ = [
     "shorter",
     "table_of",
     "whole",
+    "written",
 ]
 
 AnyColumn: TypeAlias = Column[Any, Any]
@@ -136,11 +139,11 @@ async def _write(
 ) -> list[Any]:
     """Insert bound rows, all or none, ``without`` a column; returns the keys, in order, if asked for."""
     dialect = database.dialect
-    columns = [column for column in table.columns if column is not without]
+    columns = written(table, without)
     names = tuple(column.name for column in columns)
     if dialect.unnests and names and fit_arrays(columns):
-        return await _write_arrays(database, table, names, rows, without, returning)
-    rows = shorter(table, rows, without)
+        return await _write_arrays(database, table, columns, rows, returning)
+    rows = shorter(table, rows, columns)
     if returning is None and not dialect.locks_rows and len(rows) > _FEW:
         one = InsertStatement(table=table, columns=names, rows=rows[:1], is_bound=True)
         async with database.transaction():
@@ -165,41 +168,46 @@ async def _write(
     return keys
 
 
+def written(table: Table, without: AnyColumn | None) -> list[AnyColumn]:
+    """Return the columns that an INSERT writes: all but the one that the database makes."""
+    return [column for column in table.columns if column is not without]
+
+
 def shorter(
-    table: Table, rows: Sequence[BoundRow], without: AnyColumn | None
+    table: Table, rows: Sequence[BoundRow], columns: Sequence[AnyColumn]
 ) -> Sequence[BoundRow]:
-    """Return rows without a column."""
-    if without is None:
+    """Return rows with the values of some columns only."""
+    if len(columns) == len(table.columns):
         return rows
-    place = table.places[without.name]
-    return [row[:place] + row[place + 1 :] for row in rows]
+    places = [table.places[column.name] for column in columns]
+    if len(places) < 2:  # then there is no tuple to be picked
+        return [tuple([row[place] for place in places]) for row in rows]
+    return list(map(itemgetter(*places), rows))
 
 
 def arrays_of(
-    table: Table, rows: Sequence[BoundRow], without: AnyColumn | None
+    table: Table, rows: Sequence[BoundRow], columns: Sequence[AnyColumn]
 ) -> list[tuple[object, ...]]:
-    """Return the columns of rows, one array each, without one of them."""
-    arrays: list[tuple[object, ...]] = list(zip(*rows, strict=True))
-    if without is not None:
-        del arrays[table.places[without.name]]
-    return arrays
+    """Return some columns of rows, one array each."""
+    arrays = list(zip(*rows, strict=True))
+    return [arrays[table.places[column.name]] for column in columns]
 
 
 async def _write_arrays(
     database: Database,
     table: Table,
-    names: tuple[str, ...],
+    columns: Sequence[AnyColumn],
     rows: Sequence[BoundRow],
-    without: AnyColumn | None,
     returning: AnyColumn | None,
 ) -> list[Any]:
+    names = tuple(column.name for column in columns)
     keys: list[Any] = []
     async with whole(database, len(rows) > MOST_ARRAYS):
         for start in range(0, len(rows), MOST_ARRAYS):
             statement = InsertArrays(
                 table=table,
                 columns=names,
-                arrays=arrays_of(table, rows[start : start + MOST_ARRAYS], without),
+                arrays=arrays_of(table, rows[start : start + MOST_ARRAYS], columns),
                 returning=() if returning is None else (returning.name,),
             )
             if returning is None:
@@ -268,12 +276,16 @@ async def _load(database: Database, table: Table, many: Sequence[Any]) -> None:
 async def _load_rows(
     database: Database, table: Table, rows: Sequence[BoundRow], without: AnyColumn | None
 ) -> None:
-    columns = [column.column_name for column in table.columns if column is not without]
+    columns = written(table, without)
     if not database.dialect.copies or not columns:
         await _write(database, table, rows, without=without)
         return
     async with connection_of(database, write=True) as connection:
-        await connection.copy(table.name, columns, shorter(table, rows, without))
+        await connection.copy(
+            table.name,
+            [column.column_name for column in columns],
+            shorter(table, rows, columns),
+        )
 
 
 async def _chunks(objects: Iterable[M] | AsyncIterable[M], size: int) -> AsyncIterator[Sequence[M]]:

@@ -9,14 +9,15 @@ from typing import Any, TypeAlias, TypeVar
 from oxidite.clock import now
 from oxidite.db.arrays import DeleteArrays, UpdateArrays, fit_arrays
 from oxidite.db.bulk import MOST_ARRAYS, objects_of, table_of, whole
+from oxidite.db.checking import check_all
 from oxidite.db.codecs import binder, reader
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
 from oxidite.db.dialects import DialectName
-from oxidite.db.errors import RowNotFoundError, StaleRowError
+from oxidite.db.errors import QueryError, RowNotFoundError, StaleRowError
 from oxidite.db.expressions import Condition, Value
 from oxidite.db.kinds import RAW
-from oxidite.db.packing import BoundRow, check_all, pack_all
+from oxidite.db.packing import BoundRow, pack_all
 from oxidite.db.running import run_many, run_sql
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import DeleteStatement, UpdateStatement
@@ -38,9 +39,11 @@ async def update_many(model: type[M], objects: Iterable[M]) -> int:
         ConstraintError: the database refused a row.
         StaleRowError: somebody else has saved one since (models with a ``Version``).
         RowNotFoundError: a row is gone.
+        QueryError: two objects are of one row, or one has none.
     """
     many = objects_of(model, objects, saved=True)
     table = table_of(model)
+    _check_rows(table, many)
     database = database_of(table)
     dialect = database.dialect.name
     check_all(table, many, columns=lambda one: _other_values(table, one, dialect))
@@ -61,6 +64,20 @@ async def update_many(model: type[M], objects: Iterable[M]) -> int:
             setattr(one, table.version.name, new[table.places[table.version.name]])
         keep_row(one, new)
     return len(changed)
+
+
+def _check_rows(table: Table, many: Sequence[Any]) -> None:
+    """Refuse two objects of one row: which of them is to be written?"""
+    places = [table.places[column.name] for column in table.pk]
+    seen: dict[tuple[object, ...], int] = {}
+    for place, one in enumerate(many):
+        row = row_of(one)
+        first = seen.setdefault(tuple([row[each] for each in places]), place)
+        if first != place:
+            raise QueryError(
+                f"The objects at {first} and {place} are of one row of {table.name}: which one is to be "
+                "written?"
+            )
 
 
 def _other_values(table: Table, one: Any, dialect: DialectName) -> list[AnyColumn]:
@@ -193,9 +210,7 @@ async def delete_many(model: type[M], objects: Iterable[M], *, force: bool = Fal
     many = objects_of(model, objects, saved=True)
     table = table_of(model)
     if table.soft_deletes is not None and not force:
-        for one in many:
-            setattr(one, table.soft_deletes.name, now())
-        return await update_many(model, many)
+        return await _mark(model, many, table.soft_deletes.name)
     if not many:
         return 0
     database = database_of(table)
@@ -206,3 +221,17 @@ async def delete_many(model: type[M], objects: Iterable[M], *, force: bool = Fal
     for one in many:
         forget_row(one)
     return count
+
+
+async def _mark(model: type[M], many: Sequence[M], name: str) -> int:
+    """Note in objects, and in their rows, that they are deleted; in none of them if it fails."""
+    before = [getattr(one, name) for one in many]
+    moment = now()
+    for one in many:
+        setattr(one, name, moment)
+    try:
+        return await update_many(model, many)
+    except BaseException:
+        for one, value in zip(many, before, strict=True):
+            setattr(one, name, value)
+        raise

@@ -75,8 +75,6 @@ class Dialect:
     """Whether lag() and lead() take what stands in for a row that is not there."""
     json_from_end: bool = False
     """Whether a place in a JSON list may be counted from its end."""
-    orders_nulls: bool = True
-    """Whether NULLS FIRST and NULLS LAST are known."""
     exact_decimals: bool = True
     """Whether it computes with Decimals without losing digits."""
     placeholders: Placeholders = "qmark"

@@ -112,7 +112,7 @@ def _all_columns(table: Table) -> tuple[str, ...]:
 def _check_returns(dialect: Dialect, statement: Returning) -> None:
     if statement not in dialect.returning:
         raise QueryError(
-            f"{dialect.product} does not tell which rows an {statement.upper()} touched: read them before, in a "
+            f"{dialect.product} does not return the rows of {statement}(). Read them before, in the same "
             "transaction, with for_update()."
         )
 

@@ -45,8 +45,8 @@ _POSTGRESQL = r"""
 _SQLITE = r"""
     (?P<bracket> \[[^\]]*\] | `[^`]*` )
   |"""
-_MYSQL = r"""
-    (?P<escaped> '(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" | `[^`]*` )
+_OTHERS = r"""
+    (?P<backticks> `[^`]*` )
   | (?P<hash> \#[^\n]* )
   |"""
 _FLAGS = re.VERBOSE | re.DOTALL
@@ -54,7 +54,7 @@ _TOKENS = {
     "postgresql": re.compile(_POSTGRESQL + _COMMON, _FLAGS),
     "sqlite": re.compile(_SQLITE + _COMMON, _FLAGS),
 }
-_OTHER_TOKENS = re.compile(_MYSQL + _COMMON, _FLAGS)
+_OTHER_TOKENS = re.compile(_OTHERS + _COMMON, _FLAGS)
 _NESTED = re.compile(r"/\*|\*/")
 _IN = re.compile(r"(?:(?P<is_not>\bNOT)\s+)?\bIN\s*$", re.IGNORECASE)
 _READS = frozenset(("select", "with", "values", "explain", "pragma", "show", "table"))
@@ -171,7 +171,7 @@ class _Parser:
         return ParsedSQL("".join(self._parts), tuple(self._names), frozenset(self._lists), writes)
 
     def _placeholder(self, name: str) -> str:
-        if self._dialect.placeholders != "numeric":
+        if self._dialect.placeholders == "qmark":
             self._names.append(name)
             return "?"
         # One number for each name, so that the database knows one type of it.
@@ -180,13 +180,10 @@ class _Parser:
         return f"${self._names.index(name) + 1}"
 
     def _list(self, name: str, *, is_not: bool) -> str:
-        match self._dialect.name:
-            case "postgresql":
-                return f"{'<> ALL' if is_not else '= ANY'}({self._placeholder(name)})"
-            case "sqlite":
-                word = "NOT IN" if is_not else "IN"
-                rows = f"SELECT value FROM json_each({self._placeholder(name)})"  # noqa: S608 - is "?"
-                return f"{word} ({rows})"
-            case _:
-                # The driver writes the list with its parentheses.
-                return f"{'NOT IN' if is_not else 'IN'} {self._placeholder(name)}"
+        word = "NOT IN" if is_not else "IN"
+        mark = self._placeholder(name)
+        if self._dialect.unnests:
+            return f"{'<> ALL' if is_not else '= ANY'}({mark})"
+        if self._dialect.name == "sqlite":
+            return f"{word} (SELECT value FROM json_each({mark}))"  # noqa: S608 - it is "?"
+        return f"{word} {mark}"  # the driver writes the parentheses

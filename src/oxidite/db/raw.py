@@ -13,7 +13,7 @@ from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
 from oxidite.db.parameters import check_names, parse_sql
 from oxidite.db.rows import RowReader, row_reader
 from oxidite.db.running import fetch_named, run_sql, stream_rows
-from oxidite.db.transaction import Owner
+from oxidite.db.transaction import Owner, current_transaction
 
 __all__ = ["CoreStatement", "RawOwner", "RawQuery", "bound_sql"]
 
@@ -100,6 +100,11 @@ class RawQuery(Generic[T]):
 
     async def stream(self, *, chunk: int = 1000) -> AsyncGenerator[T, None]:
         """Yield the rows, ``chunk`` of them in memory at a time, as ``Select.stream`` does."""
+        if self.writes and current_transaction(self.owner) is None:
+            raise QueryError(
+                "This SQL may change something, and a stream has a transaction that only reads. Open one "
+                "around it, or read all() at once."
+            )
         if chunk < 1:
             raise QueryError(f"Rows are read by one or more at a time, not by {chunk}.")
         async with aclosing(stream_rows(self.owner, self.sql, self.values, chunk)) as parts:

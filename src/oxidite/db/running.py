@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
 from typing import Any
 
 from oxidite.db.base import Connection, Done
@@ -65,13 +64,13 @@ async def stream_rows(
     """
     transaction = current_transaction(owner)
     if transaction is not None:
-        parts = transaction.connection.stream(sql, values, size)
-        while True:
-            async with transaction.statement():
-                part = await anext(parts, None)
-            if part is None:
-                return
-            yield part
+        async with _closed(transaction.connection.stream(sql, values, size)) as parts:
+            while True:
+                async with transaction.statement():
+                    part = await anext(parts, None)
+                if part is None:
+                    return
+                yield part
     if owner.driver.has_one_connection:
         # Kept for the length of a stream, it would be kept from the statements inside the loop.
         rows = await fetch_named(owner, sql, values, write=False)
@@ -81,15 +80,22 @@ async def stream_rows(
     async with (
         owner.driver.connection(write=False) as connection,
         _reading(connection),
-        aclosing(_generator(connection.stream(sql, values, size))) as own,
+        _closed(connection.stream(sql, values, size)) as own,
     ):
         async for part in own:
             yield part
 
 
-async def _generator(parts: AsyncIterator[Sequence[Any]]) -> AsyncGenerator[Sequence[Any], None]:
-    async for part in parts:
-        yield part
+@contextlib.asynccontextmanager
+async def _closed(
+    parts: AsyncIterator[Sequence[Any]],
+) -> AsyncIterator[AsyncIterator[Sequence[Any]]]:
+    """Close a stream at its end: a generator that is only let go closes its cursor some time later."""
+    try:
+        yield parts
+    finally:
+        if isinstance(parts, AsyncGenerator):
+            await parts.aclose()
 
 
 @contextlib.asynccontextmanager

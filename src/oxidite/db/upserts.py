@@ -7,17 +7,28 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from oxidite.db.arrays import InsertArrays, fit_arrays
 from oxidite.db.assignments import Assigned, assigned, noted
-from oxidite.db.bulk import MOST_ARRAYS, arrays_of, objects_of, parts, shorter, table_of, whole
+from oxidite.db.bulk import (
+    MOST_ARRAYS,
+    arrays_of,
+    objects_of,
+    parts,
+    shorter,
+    table_of,
+    whole,
+    written,
+)
+from oxidite.db.checking import check_all
 from oxidite.db.columns import Assignment, Column
 from oxidite.db.database import Database, database_of
 from oxidite.db.errors import ConflictingTransactionsError, QueryError
 from oxidite.db.expressions import Call, Expr
-from oxidite.db.packing import BoundRow, check_all, pack_all
+from oxidite.db.packing import pack_all
 from oxidite.db.state import keep_row
-from oxidite.db.statements import InsertStatement, SelectStatement
+from oxidite.db.statements import Deleted, InsertStatement, Lock, SelectStatement
 from oxidite.db.table import Table
 from oxidite.db.unique_keys import check_keys, check_other_keys, conflict_columns
 
@@ -71,11 +82,11 @@ async def upsert(
         return result
     database = database_of(table)
     dialect = database.dialect
-    if "insert" not in dialect.returning:
-        raise QueryError(f"{dialect.product} does not tell what became of the rows of an upsert.")
     if not dialect.conflict_columns:
         check_other_keys(table, conflict, dialect)
-    if dialect.tells_inserted or not changes:
+    if "insert" not in dialect.returning or not dialect.conflict_columns:
+        fates = await _insert_and_read(database, table, many, conflict, changes)
+    elif dialect.tells_inserted or not changes:
         fates = await _insert(database, table, many, conflict, changes)
     else:
         # Whoever writes here is alone, so what was not inserted now is there, and stays.
@@ -108,57 +119,104 @@ async def _insert(
     changes: Assigned,
 ) -> Fates:
     """Insert objects or do what is to be done instead; returns what became of those that were touched."""
-    key = next((column for column in table.columns if column.is_generated), None)
-    places = {
-        tuple([getattr(one, column.name) for column in conflict]): place
-        for place, one in reversed([*enumerate(many)])  # the first one of those alike is inserted
-    }
+    places = _first_places(many, conflict)
     by_name = [table.places[column.name] for column in conflict]
-    keyless = [one for one in many if key is not None and getattr(one, key.name) is UNSET]
-    keyed = [one for one in many if key is None or getattr(one, key.name) is not UNSET]
+    tells = database.dialect.tells_inserted
+    statements = _statements(database, table, many, conflict, changes, returns=True)
     fates: Fates = {}
-    async with whole(database, bool(keyless) and bool(keyed)):
-        for some, without in ((keyed, None), (keyless, key)):
-            rows = pack_all(table, some, database.dialect.name)
-            for row, is_new in await _write(database, table, rows, without, conflict, changes):
+    async with whole(database, len(statements) > 1):
+        for statement in statements:
+            for found in await database.fetch(statement):
+                row, is_new = (found[:-1], found[-1]) if tells else (found, not changes)
                 place = places.get(tuple([row[place] for place in by_name]))
                 if place is not None:
                     fates[place] = (row, is_new)
     return fates
 
 
-async def _write(
+async def _insert_and_read(
     database: Database,
     table: Table,
-    rows: Sequence[BoundRow],
-    without: AnyColumn | None,
+    many: Sequence[Any],
     conflict: Sequence[AnyColumn],
     changes: Assigned,
-) -> list[tuple[Any, bool]]:
-    """Run the statements of an upsert; returns the rows they touched, and which of them are new."""
-    columns = [column for column in table.columns if column is not without]
+) -> Fates:
+    """Do it where the statement does not tell what it did: look before, with a lock, and after."""
+    places = _first_places(many, conflict)
+    # By the column that tells most of them apart; the others are compared here.
+    which = max(range(len(conflict)), key=lambda each: len({key[each] for key in places}))
+    query = SelectStatement(
+        table=table,
+        source=table.key,
+        where=(conflict[which].in_([key[which] for key in places]),),
+        deleted=_deleted(table, conflict),
+    )
+    async with database.transaction():
+        before = _first_places(await database.fetch(replace(query, lock=Lock())), conflict)
+        for statement in _statements(database, table, many, conflict, changes, returns=False):
+            await database.run(statement)
+        after = await database.fetch(query)
+    fates: Fates = {}
+    for key, found in _first_places(after, conflict).items():
+        if key in places and (changes or key not in before):
+            row = tuple([getattr(after[found], column.name) for column in table.columns])
+            fates[places[key]] = (row, key not in before)
+    return fates
+
+
+def _first_places(
+    many: Sequence[Any], columns: Sequence[AnyColumn]
+) -> dict[tuple[object, ...], int]:
+    """Return where the first object of each key is: of those alike it is the one that is inserted."""
+    places: dict[tuple[object, ...], int] = {}
+    for place, one in enumerate(many):
+        places.setdefault(tuple([getattr(one, column.name) for column in columns]), place)
+    return places
+
+
+def _deleted(table: Table, conflict: Sequence[AnyColumn]) -> Deleted:
+    """Tell which rows are in the way: those that seem to be deleted have their primary key still."""
+    return "with" if {c.name for c in conflict} == {c.name for c in table.pk} else "without"
+
+
+def _statements(
+    database: Database,
+    table: Table,
+    many: Sequence[Any],
+    conflict: Sequence[AnyColumn],
+    changes: Assigned,
+    *,
+    returns: bool,
+) -> list[InsertArrays | InsertStatement]:
+    """Return the statements of an upsert: of the objects whose key is known, and of the others."""
     dialect = database.dialect
-    common: dict[str, Any] = {
-        "table": table,
-        "columns": tuple(column.name for column in columns),
-        "conflict": tuple(column.name for column in conflict),
-        "update": tuple(changes),
-        "exprs": tuple(changes.values()),
-        "returning": tuple(column.name for column in table.columns),
-        "tells": dialect.tells_inserted,
-    }
-    found: list[Any] = []
-    if dialect.unnests and fit_arrays(columns):
-        for start in range(0, len(rows), MOST_ARRAYS):
-            arrays = arrays_of(table, rows[start : start + MOST_ARRAYS], without)
-            found += await database.fetch(InsertArrays(arrays=arrays, **common))
-    else:
-        rows = shorter(table, rows, without)
-        for part in parts(rows, min(_MOST_ROWS, max(1, _MOST_VALUES // len(columns)))):
-            found += await database.fetch(InsertStatement(rows=part, is_bound=True, **common))
-    if not dialect.tells_inserted:
-        return [(row, not changes) for row in found]
-    return [(row[:-1], row[-1]) for row in found]
+    key = next((column for column in table.columns if column.is_generated), None)
+    keyless = [one for one in many if key is not None and getattr(one, key.name) is UNSET]
+    keyed = [one for one in many if key is None or getattr(one, key.name) is not UNSET]
+    found: list[InsertArrays | InsertStatement] = []
+    for some, without in ((keyed, None), (keyless, key)):
+        rows = pack_all(table, some, dialect.name)
+        columns = written(table, without)
+        common: dict[str, Any] = {
+            "table": table,
+            "columns": tuple(column.name for column in columns),
+            "conflict": tuple(column.name for column in conflict),
+            "update": tuple(changes),
+            "exprs": tuple(changes.values()),
+            "returning": tuple(column.name for column in table.columns) if returns else (),
+            "tells": returns and dialect.tells_inserted,
+        }
+        if dialect.unnests and fit_arrays(columns):
+            for start in range(0, len(rows), MOST_ARRAYS):
+                arrays = arrays_of(table, rows[start : start + MOST_ARRAYS], columns)
+                found.append(InsertArrays(arrays=arrays, **common))
+        else:
+            most = min(_MOST_ROWS, max(1, _MOST_VALUES // len(columns)))
+            found += [
+                InsertStatement(rows=part, is_bound=True, **common)
+                for part in parts(shorter(table, rows, columns), most)
+            ]
+    return found
 
 
 def _tell(
@@ -187,12 +245,13 @@ def _changes(
     """Return what is to become of the columns of a row that is there."""
     if update is None:
         names = {column.name for column in conflict}
-        # What the constructor takes is what somebody meant to say; `created_at` stays.
+        # What the constructor takes is what somebody meant to say; `created_at` stays. Where that is the
+        # key alone, it becomes what it is, so that the row is told.
         update = [
             column
             for column in table.columns
             if column.declared.init and not column.rules.get("pk") and column.name not in names
-        ]
+        ] or conflict
     made: list[Assignment] = []
     for each in update:
         if isinstance(each, Column):
@@ -214,12 +273,11 @@ async def get_or_create(model: type[M], one: M, on: Sequence[Expr[Any, Any]]) ->
     objects_of(model, [one])
     conflict = conflict_columns(table, on)
     database = database_of(table)
-    is_key = len(conflict) == len(table.pk) and all(c.rules.get("pk") for c in conflict)
     query = SelectStatement(
         table=table,
         source=table.key,
         where=tuple(column == getattr(one, column.name) for column in conflict),
-        deleted="with" if is_key else "without",
+        deleted=_deleted(table, conflict),
     )
     for _ in range(_TRIES):
         found: list[M] = await database.fetch(query)

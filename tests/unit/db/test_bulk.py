@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -319,6 +320,12 @@ class TestUpdateMany:
 
         assert sorted(ring.number for ring in await Ring.query().all()) == [0, 2, 99]
 
+    async def test_two_objects_of_one_row_are_refused(self) -> None:
+        birds = await Bird.create_many(some(2))
+        same = await Bird.get(birds[0].id)
+        with pytest.raises(QueryError, match="at 0 and 2 are of one row of birds"):
+            await Bird.update_many([*birds, same])
+
     async def test_one_without_a_row_is_refused(self) -> None:
         with pytest.raises(QueryError, match="at 0 has no row"):
             await Bird.update_many([Bird(name="new")])
@@ -358,6 +365,14 @@ class TestDeleteMany:
         assert await Nest.delete_many(nests, force=True) == 3
         assert await Nest.query().with_deleted().count() == 0
 
+    async def test_what_could_not_be_deleted_is_not(self) -> None:
+        nests = await Nest.create_many([Nest() for _ in range(3)])
+        await Nest.where(Nest.id == nests[2].id).update(eggs=1)
+        with pytest.raises(StaleRowError):
+            await Nest.delete_many(nests)
+        assert await Nest.count() == 3
+        assert {nest.deleted_at for nest in nests} == {None}
+
 
 async def test_an_object_that_nobody_checked_is_refused(db: Database) -> None:
     await db.push(Nest)
@@ -368,3 +383,43 @@ async def test_an_object_that_nobody_checked_is_refused(db: Database) -> None:
     assert [(each.pointer, each.code) for each in caught.value.errors] == [
         ("/1/created_at", "type")
     ]
+
+
+@pytest.mark.parametrize("db", ["memory", "file"], indirect=True)
+async def test_keys_that_only_the_last_insert_tells(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await db.push(Bird)
+    less = replace(db.dialect, returning=frozenset(), locks_rows=True)
+    monkeypatch.setattr(type(db.driver), "dialect", less)
+    made = await Bird.create_many(some(40))
+
+    found = {bird.id: bird.name for bird in await Bird.query().all()}
+    assert [found[bird.id] for bird in made] == [bird.name for bird in made]
+
+
+HOSTILE = 'x\'); DROP TABLE "odd"; -- :id $1 ? %s \\'
+
+
+class Odd(Model, table='odd"; DROP TABLE birds; --'):
+    id: Col[int] = col(pk=True, init=False, name='i"d')
+    word: Col[str] = col(unique=True, name="from; DELETE")
+    rank: Col[int] = col(default=0, name="select")
+
+
+async def test_names_and_values_never_become_sql(db: Database) -> None:
+    await db.push(Odd, Bird)
+    await Bird.create(name="stays")
+    odd = await Odd.create_many([Odd(word=f"{HOSTILE}{n}") for n in range(40)])
+    await Odd.load_many([Odd(word=f"{HOSTILE}{n}") for n in range(40, 80)])
+    odd[0].word = f"{HOSTILE}!"
+    await Odd.update_many(odd)
+    await Odd.delete_many(odd[1:3])
+    done = await Odd.upsert(Odd(word=f"{HOSTILE}!", rank=3), on=[Odd.word])
+    assert done.updated[0].id == odd[0].id
+    assert await Odd.where(Odd.word == f"{HOSTILE}!").update(rank=Odd.rank + 1) == 1
+    assert await done.updated[0].increment(Odd.rank, 1) == 5
+    assert await Odd.where(Odd.word.in_([HOSTILE, f"{HOSTILE}79"])).delete() == 1
+    assert [one.word async for one in Odd.where(Odd.rank == 5).stream()] == [f"{HOSTILE}!"]
+    assert await Odd.count() == 77
+    assert await Bird.count() == 1

@@ -167,6 +167,14 @@ class TestRows:
         with pytest.raises(QueryError, match="not by 0"):
             await anext(query.stream(chunk=0))
 
+    async def test_a_stream_only_reads(self, db: Database) -> None:
+        change = db.sql("UPDATE shops SET rank = 0 WHERE rank > 2 RETURNING rank")
+        with pytest.raises(QueryError, match="may change something"):
+            await anext(change.stream())
+        async with db.transaction():
+            assert [row async for row in change.stream()] == [(0,), (0,)]
+        assert await Shop.where(Shop.rank == 0).count() == 3
+
     @pytest.mark.parametrize(
         ("sql", "type_", "message"),
         [

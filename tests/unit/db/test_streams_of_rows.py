@@ -159,9 +159,13 @@ class TestChunk:
 ROWS = 200_000
 
 
+# A database in memory has all its rows there.
+@pytest.mark.parametrize(
+    "db",
+    ["file", pytest.param("postgresql", marks=pytest.mark.service("postgres"))],
+    indirect=True,
+)
 async def test_very_many_rows_need_little_memory(db: Database) -> None:
-    if db.driver.has_one_connection:
-        pytest.skip("a database in memory has all its rows there")
     await db.push(Fact)
     numbers = (
         "generate_series(1, 200000) AS n"

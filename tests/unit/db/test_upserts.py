@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -46,6 +47,11 @@ class Seat(Model, table="seats", indexes=[index("row", "number", unique=True)]):
     colors: Col[list[str]] = col(array=True, default_factory=list)
 
 
+class Label(Model, table="labels"):
+    id: Col[int] = col(pk=True, init=False)
+    word: Col[str] = col(unique=True)
+
+
 class Country(Model, table="countries"):
     code: Col[str] = col(pk=True)
     name: Col[str]
@@ -53,7 +59,7 @@ class Country(Model, table="countries"):
 
 @pytest.fixture(autouse=True)
 async def tables(db: Database) -> None:
-    await db.push(Page, Item, Seat, Country)
+    await db.push(Page, Item, Seat, Label, Country)
 
 
 class TestUpsert:
@@ -128,6 +134,15 @@ class TestUpsert:
         )
         assert [c.code for c in done.updated] == ["no"]
         assert (await Country.get("no")).name == "Norway"
+
+    async def test_a_row_that_is_all_key_is_told_too(self) -> None:
+        first = Label(word="tea")
+        await Label.upsert(first, on=[Label.word])
+        second = Label(word="tea")
+        done = await Label.upsert([second, Label(word="milk")], on=[Label.word])
+        assert done.updated == [first]
+        assert second.id == first.id
+        assert await Label.count() == 2
 
     async def test_times_versions_and_deleted_rows(self) -> None:
         first = await Item.create(name="tea", price=Decimal("1.50"))
@@ -217,3 +232,44 @@ async def test_update_or_create() -> None:
         Page(path="/", title="b", visits=7), on=[Page.path], update=[Page.title]
     )
     assert (other, other.title, other.visits, is_new) == (one, "b", 1, False)
+
+
+@pytest.fixture
+def plain(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the database seem to be one that returns no rows of what it changes."""
+    less = replace(
+        db.dialect, returning=frozenset(), tells_inserted=False, unnests=False, copies=False
+    )
+    monkeypatch.setattr(type(db.driver), "dialect", less)
+    db.plans.dialect = less
+
+
+@pytest.mark.usefixtures("plain")
+class TestWithoutReturning:
+    async def test_what_became_of_the_rows_is_read(self) -> None:
+        await Page.create(path="/0", title="old", visits=7)
+        pages = [Page(path=f"/{n}", title="new") for n in range(3)]
+        done = await Page.upsert(pages, on=[Page.path], update=[Page.title])
+        assert (done.updated, done.inserted) == ([pages[0]], pages[1:])
+        assert [(page.title, page.visits) for page in pages] == [("new", 7), ("new", 1), ("new", 1)]
+        assert pages[2] == await Page.where(Page.path == "/2").one()
+
+        again = [Page(path=path) for path in ("/0", "/9", "/9")]
+        done = await Page.upsert(again, on=[Page.path], update=[])
+        assert (done.inserted, done.skipped) == ([again[1]], [again[0], again[2]])
+        _, is_new = await Page.get_or_create(Page(path="/9"), on=[Page.path])
+        assert not is_new
+
+    async def test_a_key_of_several_columns(self) -> None:
+        await Seat.upsert([Seat(row="A", number=n) for n in range(3)], on=[Seat.row, Seat.number])
+        done = await Seat.upsert(
+            [Seat(row=row, number=2, guest="Ann") for row in "AB"], on=[Seat.row, Seat.number]
+        )
+        assert ([s.row for s in done.updated], [s.row for s in done.inserted]) == (["A"], ["B"])
+        assert await Seat.where(Seat.guest == "Ann").count() == 2
+
+    async def test_increment_reads_again(self) -> None:
+        page = await Page.create(path="/")
+        assert await page.increment(Page.visits, 3) == 4
+        with pytest.raises(QueryError, match=r"does not return the rows of update\(\)"):
+            await Page.query().update(title="x", returning=True)

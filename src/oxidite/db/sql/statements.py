@@ -104,9 +104,9 @@ def _upsert(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -
     """Say what is to become of a row that is there already."""
     if insert.update is None:
         return made
-    table, by_name = insert.table, insert.table.by_name
     if not writer.dialect.conflict_columns:
-        return _upsert_of_mysql(writer, made, insert)
+        return _on_duplicate_key(writer, made, insert)
+    table, by_name = insert.table, insert.table.by_name
     conflict = [by_name[name].column_name for name in insert.conflict]
     target: dict[str, Any] = {"index_elements": conflict or None}
     soft = table.soft_deletes
@@ -116,23 +116,23 @@ def _upsert(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -
     if not insert.update:
         return made.on_conflict_do_nothing(**target)
     writer.excluded = made.excluded
-    values = {
-        by_name[name].column_name: writer.expr(expr)
-        for name, expr in zip(insert.update, insert.exprs, strict=True)
-    }
-    return made.on_conflict_do_update(**target, set_=values)
+    return made.on_conflict_do_update(**target, set_=dict(_changes(writer, insert)))
 
 
-def _upsert_of_mysql(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -> Any:
-    by_name = insert.table.by_name
-    writer.excluded = made.inserted
-    values = [
-        (by_name[name].column_name, writer.expr(expr))
+def _on_duplicate_key(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -> Any:
+    if insert.update:
+        writer.excluded = made.inserted
+        return made.on_duplicate_key_update(_changes(writer, insert))
+    # A column is set to what it is: IGNORE would hide other errors.
+    key = writer.table(insert.table.key, insert.table).c[insert.table.columns[0].column_name]
+    return made.on_duplicate_key_update([(key.name, key)])
+
+
+def _changes(writer: Writer, insert: InsertStatement | InsertArrays) -> list[tuple[str, Any]]:
+    return [
+        (insert.table.by_name[name].column_name, writer.expr(expr))
         for name, expr in zip(insert.update or (), insert.exprs, strict=True)
     ]
-    # Without anything to update, a column is set to what it is: IGNORE would hide other errors.
-    key = writer.table(insert.table.key, insert.table).c[insert.table.columns[0].column_name]
-    return made.on_duplicate_key_update(values or [(key.name, key)])
 
 
 def _update(writer: Writer, update: UpdateStatement) -> Any:
