@@ -140,12 +140,13 @@ class Definition:
         Raises:
             ModelError: there are several, and nothing says which one a row refers to.
         """
-        if len(self.targets) > 1 and self.declared.kind is None:
+        first, *others = self.targets
+        if others and self.declared.kind is None:
             raise ModelError(
                 f"{self.where}: it leads to several models, so a column has to say to which one: "
                 "rel(fk='subject_id', kind='subject_type')."
             )
-        return self.targets[0]
+        return first
 
     @property
     def link(self) -> Link:
