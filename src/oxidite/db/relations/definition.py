@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from gc import is_tracked
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias, get_args
+
+from msgspec import UNSET
 
 from oxidite.db.columns import Column, TableKey
 from oxidite.db.correlated import Hop
@@ -17,6 +20,7 @@ from oxidite.db.table import AnyColumn, Table
 __all__ = [
     "DeclaredRelation",
     "Definition",
+    "Found",
     "Keys",
     "Link",
     "RelationKind",
@@ -90,6 +94,15 @@ class Link:
         return len(self.first.pairs) > 1
 
 
+class Found:
+    """What is loaded, on its way into the field of an object."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value: Any = value
+
+
 class Definition:
     """A relation of one class."""
 
@@ -100,7 +113,7 @@ class Definition:
         type_: RelationType,
         declared: DeclaredRelation,
         read: Callable[[Any], Any],
-        write: Callable[[Any, Any], None],
+        put: Callable[[Any, Any], None],
     ) -> None:
         self.owner: Any = owner
         self.name: str = name
@@ -109,7 +122,8 @@ class Definition:
         self.declared: DeclaredRelation = declared
         self.read: Callable[[Any], Any] = read
         """Return what is loaded of it in an object, UNSET if nothing is."""
-        self.write: Callable[[Any, Any], None] = write
+        self.put: Callable[[Any, Any], None] = put
+        """Write it into the field, and nothing else."""
         self.parts: dict[str, Definition] = {}
         """Where a column says which model is meant: by the table, the relation to that model alone."""
         targets, may_be_none = _plain(type_.args[0])
@@ -117,6 +131,17 @@ class Definition:
         """Where it leads to: models, or names of those that come later."""
         self.may_be_none: bool = may_be_none
         self._link: Link | None = None
+
+    def write(self, one: Any, value: Any) -> None:
+        """Let ``value`` be what is loaded of it in an object; UNSET is nothing.
+
+        An object of plain values alone is not known to the garbage collector, and what it leads to may
+        lead back to it. msgspec makes it known when such a value is set as an attribute.
+        """
+        if value is None or value is UNSET or is_tracked(one):
+            self.put(one, value)
+        else:
+            setattr(one, self.name, Found(value))
 
     @property
     def where(self) -> str:

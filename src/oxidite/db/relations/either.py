@@ -40,7 +40,7 @@ def parts_of(definition: Definition) -> dict[str, Definition]:
                 type_,
                 definition.declared,
                 definition.read,
-                definition.write,
+                definition.put,
             )
     return definition.parts
 

@@ -20,6 +20,7 @@ from oxidite.db.relations.advice import advice
 from oxidite.db.relations.definition import (
     DeclaredRelation,
     Definition,
+    Found,
     RelationKind,
     RelationType,
     foreign_names,
@@ -100,7 +101,7 @@ def install_relations(made: Any, declared: Declarations) -> None:
     for base in reversed(made.__mro__[1:]):
         for name, inherited in vars(base).get("__relations__", {}).items():
             definitions[name] = Definition(
-                made, name, inherited.type, inherited.declared, inherited.read, inherited.write
+                made, name, inherited.type, inherited.declared, inherited.read, inherited.put
             )
     for name, (type_, told) in declared.items():
         slot = vars(made)[name]
@@ -160,6 +161,9 @@ class _Accessor:
         return self.handle(self.definition, one)
 
     def __set__(self, one: Any, value: Any) -> None:
+        if type(value) is Found:
+            self.definition.put(one, value.value)
+            return
         if self.definition.kind != "belongs_to":
             raise RelationError(
                 f"{self.definition.short} cannot be assigned: the key is in the other rows. Use the "
