@@ -55,6 +55,17 @@ class Membership(Model, table="typed_memberships"):
     role: Col[str] = col(default="member")
 
 
+class Film(Model, table="typed_films"):
+    id: Col[int] = col(pk=True, init=False)
+
+
+class Remark(Model, table="typed_remarks"):
+    id: Col[int] = col(pk=True, init=False)
+    subject_id: Col[int]
+    subject_type: Col[str]
+    subject: BelongsTo[Post | Film] = rel(fk="subject_id", kind="subject_type")
+
+
 async def valid() -> None:
     user, post = await User.get(1), await Post.get(1)
     assert_type(User.posts, ToMany[User, Post])
@@ -74,6 +85,9 @@ async def valid() -> None:
     assert_type(await user.posts.where(Post.score > 1).all(), list[Post])
     assert_type(await user.posts.create(score=1), Post)
     assert_type(await user.groups.attach(Group(), role="x"), list[Membership])
+
+    assert_type(await (await Remark.get(1)).subject, Post | Film)
+    Remark.query().with_(Remark.subject)
 
     query = User.query().with_(User.posts.where(Post.score > 1).limit(3).with_(Post.author))
     assert_type(query, Select[User])

@@ -28,6 +28,13 @@ class Hop:
     """A column of the table before, and the column of this one that is equal to it."""
     mark: AnyColumn | None = None
     """The column that says when a row was deleted, where rows only seem to be."""
+    fixed: tuple[tuple[AnyColumn, str], ...] = ()
+    """Columns of this table that have one value in all the rows that are meant."""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What holds for the rows that are meant, wherever they are reached from."""
+        return tuple(column == value for column, value in self.fixed)
 
 
 class Correlated(Expr[int, int]):
@@ -49,5 +56,9 @@ class Correlated(Expr[int, int]):
             tuple([each.shape for each in conditions]),
         )
         self.values: tuple[object, ...] = tuple(
-            [value for each in conditions for value in each.values]
+            [
+                value
+                for each in (*[fixed for hop in hops for fixed in hop.conditions], *conditions)
+                for value in each.values
+            ]
         )

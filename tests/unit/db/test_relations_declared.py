@@ -181,7 +181,7 @@ def test_a_column_that_is_not_there_is_told() -> None:
     ):
         Owner.unclear.any()
     with pytest.raises(
-        ModelError, match=r"Owner has no relation 'nothing'. It has: things, unclear"
+        ModelError, match=r"Owner has no relation 'nothing' to one model. It has: things, unclear"
     ):
         Owner.by_way.any()
     with pytest.raises(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 
 import pytest
 from tests.unit.db.related import (
@@ -20,10 +21,16 @@ from tests.unit.db.related import (
 )
 
 from oxidite.db import (
+    BelongsTo,
+    Col,
     Database,
+    HasMany,
+    Model,
     NotLoadedError,
     RelationError,
     RowNotFoundError,
+    col,
+    rel,
 )
 from oxidite.testing import assert_queries
 
@@ -290,6 +297,26 @@ async def test_peers_keep_nobody_alive(db: Database) -> None:
     with assert_queries(1):
         assert (await one.author).name == "Ada"
     assert one._peers.alive() == [one]
+
+
+async def test_objects_that_lead_to_each_other_are_collected(db: Database) -> None:
+    class Tree(Model, table="r_trees"):
+        id: Col[int] = col(pk=True, init=False)
+        leaves: HasMany[Leaf] = rel()
+
+    class Leaf(Model, table="r_leaves"):
+        id: Col[int] = col(pk=True, init=False)
+        tree_id: Col[int] = col(references=Tree.id)
+        tree: BelongsTo[Tree] = rel()
+
+    await db.push(Tree, Leaf)
+    await (await Tree.create()).leaves.create()
+    tree = (await Tree.with_(Tree.leaves).all())[0]
+    tree.leaves.value[0].tree = tree
+    found = weakref.ref(tree)
+    del tree
+    gc.collect()
+    assert found() is None
 
 
 async def test_what_is_not_saved_has_nothing(db: Database) -> None:

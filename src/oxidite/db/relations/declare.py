@@ -104,6 +104,7 @@ def rel(
     *,
     fk: ForeignKeys | None = None,
     other: ForeignKeys | None = None,
+    kind: str | None = None,
     through: str | None = None,
     source: str | None = None,
     on_soft_delete: Literal["cascade"] | None = None,
@@ -114,7 +115,8 @@ def rel(
 
     ``fk`` are the columns that refer: of this class for a ``BelongsTo``, of the other one for a
     ``HasOne`` or ``HasMany``, of the pivot to this one for a ``ManyToMany``, whose columns to the far
-    end are ``other``. ``through`` is a relation of this class, and ``source`` the one that goes on from
+    end are ``other``. ``kind`` is a column beside ``fk`` that holds the name of the table referred to,
+    where rows may refer to those of several. ``through`` is a relation of this class, and ``source`` the one that goes on from
     there: all the comments on the posts of a user. With ``on_soft_delete="cascade"`` what belongs to
     an object is marked as deleted with it, and restored with it. With ``touch`` a ``BelongsTo`` notes
     in the other row's ``updated_at`` that this one was saved.
@@ -122,6 +124,7 @@ def rel(
     return DeclaredRelation(
         fk=_keys(fk),
         other=_keys(other),
+        kind=kind,
         through=through,
         source=source,
         on_soft_delete=on_soft_delete,

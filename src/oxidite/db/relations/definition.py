@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from gc import is_tracked
 from operator import attrgetter
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
+
+from msgspec import UNSET
 
 from oxidite.db.columns import Column, TableKey
 from oxidite.db.correlated import Hop
@@ -17,6 +20,7 @@ from oxidite.db.table import AnyColumn, Table
 __all__ = [
     "DeclaredRelation",
     "Definition",
+    "Found",
     "ForeignKeys",
     "Link",
     "RelationKind",
@@ -43,6 +47,7 @@ class DeclaredRelation:
 
     fk: tuple[str, ...] = ()
     other: tuple[str, ...] = ()
+    kind: str | None = None
     through: str | None = None
     source: str | None = None
     on_soft_delete: Literal["cascade"] | None = None
@@ -89,6 +94,15 @@ class Link:
         return len(self.first.pairs) > 1
 
 
+class Found:
+    """What is loaded, on its way into the field of an object."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value: Any = value
+
+
 class Definition:
     """A relation of one class."""
 
@@ -99,7 +113,7 @@ class Definition:
         type_: RelationType,
         declared: DeclaredRelation,
         read: Callable[[Any], Any],
-        write: Callable[[Any, Any], None],
+        put: Callable[[Any, Any], None],
     ) -> None:
         self.owner: Any = owner
         self.name: str = name
@@ -108,11 +122,26 @@ class Definition:
         self.declared: DeclaredRelation = declared
         self.read: Callable[[Any], Any] = read
         """Return what is loaded of it in an object, UNSET if nothing is."""
-        self.write: Callable[[Any, Any], None] = write
-        target, may_be_none = _plain(type_.args[0])
-        self.target: Any = target
+        self.put: Callable[[Any, Any], None] = put
+        """Write it into the field, and nothing else."""
+        self.parts: dict[str, Definition] = {}
+        """Where a column says which model is meant: by the table, the relation to that model alone."""
+        targets, may_be_none = _plain(type_.args[0])
+        self.targets: tuple[Any, ...] = targets
+        """Where it leads to: models, or names of those that come later."""
         self.may_be_none: bool = may_be_none
         self._link: Link | None = None
+
+    def write(self, one: Any, value: Any) -> None:
+        """Let ``value`` be what is loaded of it in an object; UNSET is nothing.
+
+        An object of plain values alone is not known to the garbage collector, and what it leads to may
+        lead back to it. msgspec makes it known when such a value is set as an attribute.
+        """
+        if value is None or value is UNSET or is_tracked(one):
+            self.put(one, value)
+        else:
+            setattr(one, self.name, Found(value))
 
     @property
     def where(self) -> str:
@@ -130,6 +159,21 @@ class Definition:
         return self.kind in ("has_many", "many_to_many")
 
     @property
+    def target(self) -> Any:
+        """The model that it leads to, or its name.
+
+        Raises:
+            ModelError: there are several, and nothing says which one a row refers to.
+        """
+        first, *others = self.targets
+        if others and self.declared.kind is None:
+            raise ModelError(
+                f"{self.where}: it leads to several models, so a column has to say to which one: "
+                "rel(fk='subject_id', kind='subject_type')."
+            )
+        return first
+
+    @property
     def link(self) -> Link:
         """The way to the other model.
 
@@ -140,10 +184,15 @@ class Definition:
             self._link = _link(self)
         return self._link
 
+    @property
+    def is_either(self) -> bool:
+        """Whether a column says to which of several models it leads."""
+        return self.kind == "belongs_to" and self.declared.kind is not None
+
     def model(self, named: Any) -> Any:
         """Return a model that the declaration names."""
-        if isinstance(named, Later):
-            named = find_model(named.name, self.owner, self.where)
+        if isinstance(named, str):
+            named = find_model(named, self.owner, self.where)
         if not isinstance(getattr(named, "__table__", None), Table):
             raise ModelError(f"{self.where}: {named!r} is no model with a table.")
         return named
@@ -152,10 +201,11 @@ class Definition:
         return f"<relation {self.short}>"
 
 
-def _plain(annotation: Any) -> tuple[Any, bool]:
+def _plain(annotation: Any) -> tuple[tuple[Any, ...], bool]:
     if isinstance(annotation, Later):
-        return annotation, annotation.may_be_none
-    return nullable(annotation)
+        return annotation.options, annotation.may_be_none
+    found, may_be_none = nullable(annotation)
+    return get_args(found) or (found,), may_be_none
 
 
 def _link(definition: Definition) -> Link:
@@ -172,7 +222,7 @@ def _belongs_to(definition: Definition) -> Link:
     target = definition.model(definition.target)
     columns = [definition.owner.__table__.by_name[name] for name in foreign_names(definition)]
     pairs = zip(columns, _referred(definition, columns, target.__table__), strict=True)
-    return _made(definition, target, [(target.__table__, tuple(pairs))])
+    return _made(definition, target, [(target.__table__, tuple(pairs), ())])
 
 
 def foreign_names(definition: Definition) -> list[str]:
@@ -185,7 +235,7 @@ def foreign_names(definition: Definition) -> list[str]:
     fk = definition.declared.fk or (f"{definition.name}_id",)
     if definition.declared.fk or fk[0] in mine.by_name:
         return [each.name for each in _columns(definition, mine, fk)]
-    if isinstance(definition.target, Later):
+    if isinstance(definition.targets[0], str):
         raise ModelError(
             f"{definition.where}: there is no column {fk[0]!r}. Say which: rel(fk='…')."
         )
@@ -201,11 +251,19 @@ def _has(definition: Definition) -> Link:
         _columns(definition, theirs, fk) if fk else _referring(definition, theirs, definition.owner)
     )
     mine = _referred(definition, columns, definition.owner.__table__)
-    return _made(definition, target, [(theirs, tuple(zip(mine, columns, strict=True)))])
+    kind = definition.declared.kind
+    fixed: tuple[tuple[AnyColumn, str], ...] = ()
+    if kind is not None:
+        (column,) = _columns(definition, theirs, (kind,))
+        fixed = ((column, definition.owner.__table__.name),)
+    return _made(definition, target, [(theirs, tuple(zip(mine, columns, strict=True)), fixed)])
 
 
 def _many_to_many(definition: Definition) -> Link:
-    target, pivot = definition.model(definition.target), definition.model(definition.type.args[1])
+    target, pivot = (
+        definition.model(definition.target),
+        definition.model(_plain(definition.type.args[1])[0][0]),
+    )
     between: Table = pivot.__table__
     declared = definition.declared
     is_loop = target is definition.owner
@@ -226,9 +284,9 @@ def _many_to_many(definition: Definition) -> Link:
     )
     mine = _referred(definition, near, definition.owner.__table__)
     theirs = _referred(definition, far, target.__table__)
-    steps = [
-        (between, tuple(zip(mine, near, strict=True))),
-        (target.__table__, tuple(zip(far, theirs, strict=True))),
+    steps: _Steps = [
+        (between, tuple(zip(mine, near, strict=True)), ()),
+        (target.__table__, tuple(zip(far, theirs, strict=True)), ()),
     ]
     return _made(definition, target, steps, pivot=pivot)
 
@@ -244,31 +302,33 @@ def _through(definition: Definition) -> Link:
             f"{definition.where}: {second.short} leads to {second.link.target.__name__}, not to "
             f"{target.__name__}. Say which relation of {middle.__name__} is meant: rel(source='…')."
         )
-    steps = [(hop.table, hop.pairs) for hop in (*first.link.hops, *second.link.hops)]
+    hops = (*first.link.hops, *second.link.hops)
+    steps = [(hop.table, hop.pairs, hop.fixed) for hop in hops]
     return _made(definition, target, steps)
 
 
 def _relation_of(definition: Definition, model: Any, name: str) -> Definition:
     found: Definition | None = model.__table__.relations.get(name)
-    if found is None:
+    if found is None or found.is_either:
         known = ", ".join(model.__table__.relations) or "none"
         raise ModelError(
-            f"{definition.where}: {model.__name__} has no relation {name!r}. It has: {known}. "
+            f"{definition.where}: {model.__name__} has no relation {name!r} to one model. It has: {known}. "
             "through= is a relation of this class, source= one of the class that it leads to."
         )
     return found
 
 
-_Steps: TypeAlias = list[tuple[Table, tuple[tuple[AnyColumn, AnyColumn], ...]]]
+_Pairs: TypeAlias = tuple[tuple[AnyColumn, AnyColumn], ...]
+_Steps: TypeAlias = list[tuple[Table, _Pairs, tuple[tuple[AnyColumn, str], ...]]]
 
 
 def _made(definition: Definition, target: Any, steps: _Steps, *, pivot: Any = None) -> Link:
     """Make the hops; a table that comes again later on the way gets another name the first time."""
     hops: list[Hop] = []
     renamed: dict[str, AnyColumn] = {}
-    for place, (table, pairs) in enumerate(steps):
+    for place, (table, pairs, fixed) in enumerate(steps):
         key, mark = table.key, table.soft_deletes
-        comes_again = any(later.key is key for later, _ in steps[place + 1 :])
+        comes_again = any(later[0].key is key for later in steps[place + 1 :])
         before, renamed = renamed, {}
         if comes_again:
             key = TableKey(table.name, f"{table.name}_{place + 1}")
@@ -282,6 +342,7 @@ def _made(definition: Definition, target: Any, steps: _Steps, *, pivot: Any = No
                     for outer, own in pairs
                 ),
                 mark if mark is None else renamed.get(mark.name, mark),
+                tuple((renamed.get(each.name, each), value) for each, value in fixed),
             )
         )
     return Link(target=target, hops=tuple(hops), many=definition.many, pivot=pivot)

@@ -15,7 +15,7 @@ from oxidite.db.relations.loading import Wanted, key_of, load, load_lazily, stat
 from oxidite.db.relations.whole import whole
 from oxidite.db.table import AnyColumn
 
-__all__ = ["Handle", "Many", "One", "OwnedOne"]
+__all__ = ["Handle", "Many", "One", "OwnedOne", "assign"]
 
 T = TypeVar("T")
 
@@ -249,11 +249,33 @@ def foreign_values(handle: Handle[Any]) -> dict[str, Any]:
             f"This {type(handle.owner).__name__} has no key by which {handle.definition.short} could "
             "belong to it."
         )
-    values = key if handle.definition.link.is_composite else (key,)
-    return {column.name: value for column, value in zip(columns, values, strict=True)}
+    link = handle.definition.link
+    values = key if link.is_composite else (key,)
+    found = {column.name: value for column, value in zip(columns, values, strict=True)}
+    return found | {column.name: value for column, value in link.first.fixed}
 
 
 def _check(definition: Definition, one: Any) -> None:
     target = definition.link.target
     if not isinstance(one, target):
         raise RelationError(f"{definition.short} leads to {target.__name__}, and {one!r} is none.")
+
+
+def assign(definition: Definition, one: Any, value: Any) -> None:
+    """Let an object refer to another one, or to none."""
+    link = definition.link
+    pairs = link.hops[0].pairs
+    if value is None and definition.may_be_none:
+        keys: list[Any] = [None] * len(pairs)
+    elif isinstance(value, link.target):
+        keys = [getattr(value, remote.name) for _, remote in pairs]
+    else:
+        raise RelationError(f"{definition.short} is a {link.target.__name__}, not {value!r}.")
+    if UNSET in keys:
+        raise RelationError(
+            f"This {link.target.__name__} is not saved yet, so {definition.short} cannot refer to it: "
+            "save it first."
+        )
+    for (local, _), key in zip(pairs, keys, strict=True):
+        setattr(one, local.name, key)
+    definition.write(one, value)

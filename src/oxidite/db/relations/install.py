@@ -20,14 +20,16 @@ from oxidite.db.relations.advice import advice
 from oxidite.db.relations.definition import (
     DeclaredRelation,
     Definition,
+    Found,
     RelationKind,
     RelationType,
     foreign_names,
 )
-from oxidite.db.relations.handles import Handle, Many, One, OwnedOne
+from oxidite.db.relations.either import Either, EitherOne, assign_either, either_names
+from oxidite.db.relations.handles import Handle, Many, One, OwnedOne, assign
 from oxidite.db.relations.linked import Linked
 from oxidite.db.relations.loading import Wanted
-from oxidite.db.relations.naming import Later, candidates, evaluate, find_model, register
+from oxidite.db.relations.naming import evaluate, find_model, register
 from oxidite.db.relations.relation import Relation, ToMany, ToOne
 from oxidite.db.repeats import advisers
 
@@ -99,7 +101,7 @@ def install_relations(made: Any, declared: Declarations) -> None:
     for base in reversed(made.__mro__[1:]):
         for name, inherited in vars(base).get("__relations__", {}).items():
             definitions[name] = Definition(
-                made, name, inherited.type, inherited.declared, inherited.read, inherited.write
+                made, name, inherited.type, inherited.declared, inherited.read, inherited.put
             )
     for name, (type_, told) in declared.items():
         slot = vars(made)[name]
@@ -134,7 +136,8 @@ def _replace(made: Any, name: str, found: object) -> None:
 
 def _relation_of(model: Any, *, name: str) -> Relation[Any, Any]:
     definition: Definition = model.__relations__[name]
-    return _RELATIONS[definition.kind](Wanted(definition=definition))
+    made = Either if definition.is_either else _RELATIONS[definition.kind]
+    return made(Wanted(definition=definition))
 
 
 def forget_relations(one: Any) -> None:
@@ -150,18 +153,26 @@ class _Accessor:
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
-        self.handle: type[Handle[Any]] = _HANDLES[definition.kind]
+        self.handle: type[Handle[Any]] = (
+            EitherOne if definition.is_either else _HANDLES[definition.kind]
+        )
 
     def __get__(self, one: Any, owner: type) -> Handle[Any]:
         return self.handle(self.definition, one)
 
     def __set__(self, one: Any, value: Any) -> None:
+        if type(value) is Found:
+            self.definition.put(one, value.value)
+            return
         if self.definition.kind != "belongs_to":
             raise RelationError(
                 f"{self.definition.short} cannot be assigned: the key is in the other rows. Use the "
                 "methods of it, such as add(), create() or remove()."
             )
-        _assign(self.definition, one, value)
+        if self.definition.is_either:
+            assign_either(self.definition, one, value)
+        else:
+            assign(self.definition, one, value)
 
 
 _HANDLES: dict[RelationKind, type[Handle[Any]]] = {
@@ -176,25 +187,6 @@ _RELATIONS: dict[RelationKind, type[Relation[Any, Any]]] = {
     "has_many": ToMany,
     "many_to_many": ToMany,
 }
-
-
-def _assign(definition: Definition, one: Any, value: Any) -> None:
-    link = definition.link
-    pairs = link.hops[0].pairs
-    if value is None and definition.may_be_none:
-        keys: list[Any] = [None] * len(pairs)
-    elif isinstance(value, link.target):
-        keys = [getattr(value, remote.name) for _, remote in pairs]
-    else:
-        raise RelationError(f"{definition.short} is a {link.target.__name__}, not {value!r}.")
-    if UNSET in keys:
-        raise RelationError(
-            f"This {link.target.__name__} is not saved yet, so {definition.short} cannot refer to it: "
-            "save it first."
-        )
-    for (local, _), key in zip(pairs, keys, strict=True):
-        setattr(one, local.name, key)
-    definition.write(one, value)
 
 
 class _Key(property):
@@ -215,7 +207,7 @@ class _Key(property):
 def _watch(definition: Definition) -> None:
     """See to it that what is loaded is forgotten when the key changes."""
     owner = definition.owner
-    for name in foreign_names(definition):
+    for name in either_names(definition) if definition.is_either else foreign_names(definition):
         key = vars(owner).get(name)
         if not isinstance(key, _Key):
             found = next(vars(each)[name] for each in owner.__mro__ if name in vars(each))
@@ -231,23 +223,28 @@ _unknown: dict[str, list[ref[Definition]]] = {}
 
 def _annotate(made: Any, definitions: Mapping[str, Definition]) -> None:
     for definition in definitions.values():
-        target = definition.target
-        if isinstance(target, Later):
-            _unknown.setdefault(target.name.rpartition(".")[2], []).append(ref(definition))
-        else:
-            _describe(definition, target)
-    waiting = [one for each in _unknown.get(made.__name__, ()) if (one := each()) is not None]
-    for definition in waiting:
-        if candidates(definition.target.name):
-            try:
-                found = find_model(definition.target.name, definition.owner, definition.where)
-            except ModelError:
-                continue  # two of that name: the first query says so
-            _describe(definition, found)
+        for target in definition.targets:
+            if isinstance(target, str):
+                _unknown.setdefault(target.rpartition(".")[2], []).append(ref(definition))
+        _describe(definition)
+    for each in _unknown.get(made.__name__, ()):
+        waiting = each()
+        if waiting is not None:
+            _describe(waiting)
 
 
-def _describe(definition: Definition, target: Any) -> None:
-    type_: Any = list[target] if definition.many else target
+def _describe(definition: Definition) -> None:
+    """Say what the field holds, if all the models that it may lead to are there."""
+    try:
+        targets = [
+            find_model(each, definition.owner, definition.where) if isinstance(each, str) else each
+            for each in definition.targets
+        ]
+    except ModelError:
+        return  # not yet, or two have the name: the first query says so
+    type_: Any = Union[tuple(targets)]  # noqa: UP007 - at run time
+    if definition.many:
+        type_ = list[type_]
     if definition.may_be_none:
         type_ = Union[type_, None]  # noqa: UP007 - at run time
     owner = definition.owner

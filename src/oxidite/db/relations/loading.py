@@ -79,12 +79,13 @@ def statement(wanted: Wanted, key_conditions: tuple[Condition, ...]) -> SelectSt
         for before, hop in reversed(list(pairwise(hops)))
     ]
     marks = [hop.mark for hop in hops[:-1] if hop.mark is not None]
+    fixed = [each for hop in hops for each in hop.conditions]
     hidden = [each.is_null() for each in marks if wanted.deleted == "without"]
     return SelectStatement(
         table=hops[-1].table,
         source=hops[-1].key,
         joins=tuple(joins),
-        where=(*key_conditions, *hidden, *wanted.conditions),
+        where=(*key_conditions, *fixed, *hidden, *wanted.conditions),
         order=wanted.order,
         deleted=wanted.deleted,
         loads=wanted.loads,
@@ -181,8 +182,12 @@ def _keyed(link: Link, rows: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
     return zip(map(link.remote_key, rows), rows, strict=True)
 
 
-async def load_lazily(definition: Definition, one: Any) -> None:
+async def load_lazily(
+    definition: Definition, one: Any, fits: Callable[[Any], bool] = lambda _: True
+) -> None:
     """Load a relation that an object was asked for, as its query or the database says.
+
+    ``fits`` tells for which other objects of the query it can be loaded, too.
 
     Raises:
         NotLoadedError: that is not to be.
@@ -209,7 +214,7 @@ async def load_lazily(definition: Definition, one: Any) -> None:
         return
     event = peers.pending[token] = asyncio.Event()
     try:
-        rows = _those_without(definition, one, peers.alive())
+        rows = _those_without(definition, one, filter(fits, peers.alive()))
         await _fill(wanted, rows, peers.lazy, lambda each: definition.read(each) is UNSET)
     finally:
         del peers.pending[token]

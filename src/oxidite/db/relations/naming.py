@@ -6,7 +6,7 @@ import builtins
 import re
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from oxidite.db.errors import ModelError
 
@@ -17,24 +17,36 @@ _models: dict[str, list[weakref.ReferenceType[Any]]] = {}
 
 
 class Later:
-    """A name that nothing is called yet: ``User``, ``models.User``, ``User | None``."""
+    """A name that nothing is called yet: ``User``, ``models.User``, ``User | None``, ``Post | Film``."""
 
-    def __init__(self, name: str, *, may_be_none: bool = False) -> None:
-        self.name: str = name
+    def __init__(self, *options: Any, may_be_none: bool = False) -> None:
+        self.options: tuple[Any, ...] = options
+        """Names, and classes that are there already."""
         self.may_be_none: bool = may_be_none
 
-    def __or__(self, other: object) -> Later:
-        return Later(self.name, may_be_none=self.may_be_none or other is None)
+    def __or__(self, other: Any) -> Later:
+        return self._joined(self.options, other)
 
-    __ror__ = __or__
+    def __ror__(self, other: Any) -> Later:
+        return self._joined((), other, self.options)
+
+    def _joined(self, before: tuple[Any, ...], other: Any, after: tuple[Any, ...] = ()) -> Later:
+        if other is None:
+            return Later(*before, *after, may_be_none=True)
+        options = other.options if isinstance(other, Later) else get_args(other) or (other,)
+        may_be_none = (
+            self.may_be_none or getattr(other, "may_be_none", False) or type(None) in options
+        )
+        options = tuple(each for each in options if each is not type(None))
+        return Later(*before, *options, *after, may_be_none=may_be_none)
 
     def __getattr__(self, name: str) -> Later:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Later(f"{self.name}.{name}")
+        return Later(f"{self.options[0]}.{name}")
 
     def __repr__(self) -> str:
-        return f"{self.name!r}"
+        return " | ".join(map(str, self.options))
 
 
 class _Names(dict[str, Any]):

@@ -76,6 +76,7 @@ def related_rows(writer: SelectWriter, rows: Correlated) -> Any:
                 for other, (_, own) in zip(before, hop.pairs, strict=True)
             ]
             conditions += writer.scope(hop.table, hop.key, rows.deleted)
+            conditions += [writer.expr(each) for each in hop.conditions]
         conditions += [writer.expr(each) for each in rows.conditions]
     return (
         sa.select(sa.literal_column("1"))
