@@ -89,45 +89,31 @@ class ModelType(_StructType):
             raise ModelError(
                 f'{where} says nothing of its table: class {name}(..., table="..."), or abstract=True.'
             )
-        columns = declared_columns(namespace, bases, locals_, where)
+        declared = declared_columns(namespace, bases, locals_, where)
         key = TableKey(table or "")
-        made_columns = {
-            each: made_column(key, each, annotation, declared, where)
-            for each, (annotation, declared) in columns.items()
+        own_columns = {
+            each: made_column(key, each, annotation, told, where)
+            for each, (annotation, told) in declared.items()
         }
-        indexes_of = {
-            column.index.name: each
-            for each, column in made_columns.items()
-            if isinstance(column, EncryptedColumn) and column.index is not None
-        }
-        made_columns |= {name: made_columns[each].index for name, each in indexes_of.items()}  # type: ignore[attr-defined]  # they have one, see above
-        inherited = {
-            each: column.of(key)
-            for base in bases
-            for each, column in getattr(base, "__columns__", {}).items()
-        }
-        hidden = {
-            each: column.declared
-            for each, column in (inherited | made_columns).items()
-            if column.is_hidden and column.kind.name != "blind index"
-        }
+        blind = _blind_indexes(own_columns)
+        columns = _inherited_columns(bases, key) | own_columns
+        hidden = _hidden_of(columns, bases, where)
         own = type.__new__(
             type,
             f"{name}Type",
             (mcls,),
-            {each: property(partial(_column_of, name=each)) for each in made_columns}
+            {each: property(partial(_column_of, name=each)) for each in own_columns}
             | ({"__call__": construct} if hidden else {}),
         )
-        for each, (annotation, declared) in columns.items():
-            place_column(namespace, each, annotation, declared, is_hidden=each in hidden)
-        for each, of in indexes_of.items():
-            namespace[each] = BlindIndex(of)
+        for each, (annotation, told) in declared.items():
+            place_column(namespace, each, annotation, told, is_hidden=each in hidden)
+        namespace |= {each: BlindIndex(of) for each, of in blind.items()}
         if hidden:
             namespace.setdefault("__reduce__", reduce)
         made: Any = super().__new__(
             own, name, bases, namespace, kw_only=True, eq=False, weakref=True, **options
         )
-        _describe(made, bases, namespace, {**inherited, **made_columns}, hidden)
+        _describe(made, bases, namespace, columns, hidden)
         own_options = {
             "indexes": indexes,
             "checks": checks,
@@ -151,6 +137,46 @@ class ModelType(_StructType):
         Out = property(partial(input_struct, what="Out"))
 
 
+def _inherited_columns(bases: tuple[type, ...], key: TableKey) -> dict[str, Column[Any, Any]]:
+    return {
+        each: column.of(key)
+        for base in bases
+        for each, column in getattr(base, "__columns__", {}).items()
+    }
+
+
+def _blind_indexes(columns: dict[str, Column[Any, Any]]) -> dict[str, str]:
+    """Add the blind indexes of columns to them; return their names and of what they are."""
+    found: dict[str, str] = {}
+    for name, column in list(columns.items()):
+        if isinstance(column, EncryptedColumn) and column.index is not None:
+            columns[column.index.name] = column.index
+            found[column.index.name] = name
+    return found
+
+
+def _hidden_of(
+    columns: Mapping[str, Column[Any, Any]], bases: tuple[type, ...], where: str
+) -> dict[str, Declared]:
+    """Return the hidden columns that have a value of their own.
+
+    Raises:
+        ModelError: a base shows one of them: it is a field of its struct, and so of this one.
+    """
+    found = {
+        name: column.declared
+        for name, column in columns.items()
+        if column.is_hidden and column.kind.name != "blind index"
+    }
+    shown = {name for base in bases for name in getattr(base, "__struct_fields__", ())}
+    for name in found:
+        if name in shown:
+            raise ModelError(
+                f"{where}: {name} cannot be hidden, as a class that it inherits from shows it."
+            )
+    return found
+
+
 def _inherited_options(bases: tuple[type, ...], own: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model says of its table, and what its bases say where it says nothing."""
     found: dict[str, Any] = {}
@@ -158,7 +184,7 @@ def _inherited_options(bases: tuple[type, ...], own: Mapping[str, Any]) -> dict[
         for name, value in said.items():
             if name in ("indexes", "checks"):
                 known = found.setdefault(name, [])
-                known += [each for each in value if each not in known]
+                known += [each for each in value if not any(each is one for one in known)]
             elif value is not None:
                 found[name] = value
     return found
@@ -224,8 +250,8 @@ class Model(State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
     ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``checks`` the
     rules over several that the database keeps, ``database`` the name of another database than the
     default one. One that is ``abstract`` has no table and hands its columns on, and all of these.
-    ``scope`` makes the condition that every query has. Rows are kept for ``prune_after`` the moment in the column
-    ``prune_by``; ``prune`` deletes those that are older.
+    ``scope`` makes the condition that every query has. Rows are kept for ``prune_after``, counted from
+    the moment in the column ``prune_by`` (``created_at``); ``prune`` deletes those that are older.
     """
 
     if TYPE_CHECKING:
