@@ -28,8 +28,16 @@ from msgspec import UNSET, Struct
 
 from oxidite.db import lifecycle, saving
 from oxidite.db.columns import Column, Declared, TableKey, col
-from oxidite.db.declaration import RESERVED, declared_columns, made_column, place_column
-from oxidite.db.encrypted import EncryptedColumn
+from oxidite.db.declaration import (
+    RESERVED,
+    blind_indexes,
+    declared_columns,
+    hidden_columns,
+    inherited_columns,
+    inherited_options,
+    made_column,
+    place_column,
+)
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.hidden import BlindIndex, construct, maker, reduce
@@ -95,9 +103,9 @@ class ModelType(_StructType):
             each: made_column(key, each, annotation, told, where)
             for each, (annotation, told) in declared.items()
         }
-        blind = _blind_indexes(own_columns)
-        columns = _inherited_columns(bases, key) | own_columns
-        hidden = _hidden_of(columns, bases, where)
+        blind = blind_indexes(own_columns)
+        columns = inherited_columns(bases, key) | own_columns
+        hidden = hidden_columns(columns, bases, where)
         own = type.__new__(
             type,
             f"{name}Type",
@@ -122,10 +130,10 @@ class ModelType(_StructType):
             "prune_after": prune_after,
             "prune_by": prune_by,
         }
-        inherited_options = _inherited_options(bases, own_options)
-        type.__setattr__(made, "__options__", inherited_options)
+        said = inherited_options(bases, own_options)
+        type.__setattr__(made, "__options__", said)
         if table is not None:
-            type.__setattr__(made, "__table__", _table(made, key, inherited_options))
+            type.__setattr__(made, "__table__", _table(made, key, said))
         found: ModelType = made
         return found
 
@@ -135,59 +143,6 @@ class ModelType(_StructType):
         Create = property(partial(input_struct, what="Create"))
         Patch = property(partial(input_struct, what="Patch"))
         Out = property(partial(input_struct, what="Out"))
-
-
-def _inherited_columns(bases: tuple[type, ...], key: TableKey) -> dict[str, Column[Any, Any]]:
-    return {
-        each: column.of(key)
-        for base in bases
-        for each, column in getattr(base, "__columns__", {}).items()
-    }
-
-
-def _blind_indexes(columns: dict[str, Column[Any, Any]]) -> dict[str, str]:
-    """Add the blind indexes of columns to them; return their names and of what they are."""
-    found: dict[str, str] = {}
-    for name, column in list(columns.items()):
-        if isinstance(column, EncryptedColumn) and column.index is not None:
-            columns[column.index.name] = column.index
-            found[column.index.name] = name
-    return found
-
-
-def _hidden_of(
-    columns: Mapping[str, Column[Any, Any]], bases: tuple[type, ...], where: str
-) -> dict[str, Declared]:
-    """Return the hidden columns that have a value of their own.
-
-    Raises:
-        ModelError: a base shows one of them: it is a field of its struct, and so of this one.
-    """
-    found = {
-        name: column.declared
-        for name, column in columns.items()
-        if column.is_hidden and column.kind.name != "blind index"
-    }
-    shown = {name for base in bases for name in getattr(base, "__struct_fields__", ())}
-    for name in found:
-        if name in shown:
-            raise ModelError(
-                f"{where}: {name} cannot be hidden, as a class that it inherits from shows it."
-            )
-    return found
-
-
-def _inherited_options(bases: tuple[type, ...], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a model says of its table, and what its bases say where it says nothing."""
-    found: dict[str, Any] = {}
-    for said in (*(getattr(base, "__options__", {}) for base in reversed(bases)), own):
-        for name, value in said.items():
-            if name in ("indexes", "checks"):
-                known = found.setdefault(name, [])
-                known += [each for each in value if not any(each is one for one in known)]
-            elif value is not None:
-                found[name] = value
-    return found
 
 
 def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
