@@ -20,7 +20,16 @@ from oxidite.db.keys import Keys
 from oxidite.db.kinds import kind_of, nullable
 from oxidite.db.relations.definition import DeclaredRelation
 
-__all__ = ["RESERVED", "declared_columns", "made_column", "place_column"]
+__all__ = [
+    "RESERVED",
+    "blind_indexes",
+    "declared_columns",
+    "hidden_columns",
+    "inherited_columns",
+    "inherited_options",
+    "made_column",
+    "place_column",
+]
 
 RESERVED: set[str] = set()
 """Names of what every model has: no column is called so."""
@@ -163,3 +172,60 @@ def place_column(
         namespace[name] = declared.default
     else:
         namespace.pop(name, None)
+
+
+# What is inherited, and what follows from a column.
+
+
+def inherited_columns(bases: tuple[type, ...], key: TableKey) -> dict[str, Column[Any, Any]]:
+    """Return the columns of the models that one inherits from, as those of its own table."""
+    return {
+        each: column.of(key)
+        for base in bases
+        for each, column in getattr(base, "__columns__", {}).items()
+    }
+
+
+def blind_indexes(columns: dict[str, Column[Any, Any]]) -> dict[str, str]:
+    """Add the blind indexes of columns to them; return their names and of what they are."""
+    found: dict[str, str] = {}
+    for name, column in list(columns.items()):
+        if isinstance(column, EncryptedColumn) and column.index is not None:
+            columns[column.index.name] = column.index
+            found[column.index.name] = name
+    return found
+
+
+def hidden_columns(
+    columns: Mapping[str, Column[Any, Any]], bases: tuple[type, ...], where: str
+) -> dict[str, Declared]:
+    """Return the hidden columns that have a value of their own.
+
+    Raises:
+        ModelError: a base shows one of them: it is a field of its struct, and so of this one.
+    """
+    found = {
+        name: column.declared
+        for name, column in columns.items()
+        if column.is_hidden and column.kind.name != "blind index"
+    }
+    shown = {name for base in bases for name in getattr(base, "__struct_fields__", ())}
+    for name in found:
+        if name in shown:
+            raise ModelError(
+                f"{where}: {name} cannot be hidden, as a class that it inherits from shows it."
+            )
+    return found
+
+
+def inherited_options(bases: tuple[type, ...], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model says of its table, and what its bases say where it says nothing."""
+    found: dict[str, Any] = {}
+    for said in (*(getattr(base, "__options__", {}) for base in reversed(bases)), own):
+        for name, value in said.items():
+            if name in ("indexes", "checks"):
+                known = found.setdefault(name, [])
+                known += [each for each in value if not any(each is one for one in known)]
+            elif value is not None:
+                found[name] = value
+    return found

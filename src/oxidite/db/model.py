@@ -29,8 +29,16 @@ from msgspec import UNSET, Struct
 from oxidite.db import lifecycle, saving
 from oxidite.db.columns import Column, Declared, TableKey, col
 from oxidite.db.database import database_of
-from oxidite.db.declaration import RESERVED, declared_columns, made_column, place_column
-from oxidite.db.encrypted import EncryptedColumn
+from oxidite.db.declaration import (
+    RESERVED,
+    blind_indexes,
+    declared_columns,
+    hidden_columns,
+    inherited_columns,
+    inherited_options,
+    made_column,
+    place_column,
+)
 from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions import Condition, Expr, Order
 from oxidite.db.hidden import BlindIndex, construct, maker, reduce
@@ -99,45 +107,31 @@ class ModelType(_StructType):
             raise ModelError(
                 f'{where} says nothing of its table: class {name}(..., table="..."), or abstract=True.'
             )
-        columns = declared_columns(namespace, bases, locals_, where)
+        declared = declared_columns(namespace, bases, locals_, where)
         key = TableKey(table or "")
-        made_columns = {
-            each: made_column(key, each, annotation, declared, where)
-            for each, (annotation, declared) in columns.items()
+        own_columns = {
+            each: made_column(key, each, annotation, told, where)
+            for each, (annotation, told) in declared.items()
         }
-        indexes_of = {
-            column.index.name: each
-            for each, column in made_columns.items()
-            if isinstance(column, EncryptedColumn) and column.index is not None
-        }
-        made_columns |= {name: made_columns[each].index for name, each in indexes_of.items()}  # type: ignore[attr-defined]  # they have one, see above
-        inherited = {
-            each: column.of(key)
-            for base in bases
-            for each, column in getattr(base, "__columns__", {}).items()
-        }
-        hidden = {
-            each: column.declared
-            for each, column in (inherited | made_columns).items()
-            if column.is_hidden and column.kind.name != "blind index"
-        }
+        blind = blind_indexes(own_columns)
+        columns = inherited_columns(bases, key) | own_columns
+        hidden = hidden_columns(columns, bases, where)
         own = type.__new__(
             type,
             f"{name}Type",
             (mcls,),
-            {each: property(partial(_column_of, name=each)) for each in made_columns}
+            {each: property(partial(_column_of, name=each)) for each in own_columns}
             | ({"__call__": construct} if hidden else {}),
         )
-        for each, (annotation, declared) in columns.items():
-            place_column(namespace, each, annotation, declared, is_hidden=each in hidden)
-        for each, of in indexes_of.items():
-            namespace[each] = BlindIndex(of)
+        for each, (annotation, told) in declared.items():
+            place_column(namespace, each, annotation, told, is_hidden=each in hidden)
+        namespace |= {each: BlindIndex(of) for each, of in blind.items()}
         if hidden:
             namespace.setdefault("__reduce__", reduce)
         made: Any = super().__new__(
             own, name, bases, namespace, kw_only=True, eq=False, weakref=True, **options
         )
-        _describe(made, bases, namespace, {**inherited, **made_columns}, hidden)
+        _describe(made, bases, namespace, columns, hidden)
         own_options = {
             "indexes": indexes,
             "checks": checks,
@@ -146,10 +140,10 @@ class ModelType(_StructType):
             "prune_after": prune_after,
             "prune_by": prune_by,
         }
-        inherited_options = _inherited_options(bases, own_options)
-        type.__setattr__(made, "__options__", inherited_options)
+        said = inherited_options(bases, own_options)
+        type.__setattr__(made, "__options__", said)
         if table is not None:
-            type.__setattr__(made, "__table__", _table(made, key, inherited_options))
+            type.__setattr__(made, "__table__", _table(made, key, said))
         install_relations(made, related)
         found: ModelType = made
         return found
@@ -160,19 +154,6 @@ class ModelType(_StructType):
         Create = property(partial(input_struct, what="Create"))
         Patch = property(partial(input_struct, what="Patch"))
         Out = property(partial(input_struct, what="Out"))
-
-
-def _inherited_options(bases: tuple[type, ...], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a model says of its table, and what its bases say where it says nothing."""
-    found: dict[str, Any] = {}
-    for said in (*(getattr(base, "__options__", {}) for base in reversed(bases)), own):
-        for name, value in said.items():
-            if name in ("indexes", "checks"):
-                known = found.setdefault(name, [])
-                known += [each for each in value if each not in known]
-            elif value is not None:
-                found[name] = value
-    return found
 
 
 def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
@@ -235,8 +216,8 @@ class Model(ModelWrites, State, Lifecycle, _Struct, metaclass=ModelType, abstrac
     ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``checks`` the
     rules over several that the database keeps, ``database`` the name of another database than the
     default one. One that is ``abstract`` has no table and hands its columns on, and all of these.
-    ``scope`` makes the condition that every query has. Rows are kept for ``prune_after`` the moment in the column
-    ``prune_by``; ``prune`` deletes those that are older.
+    ``scope`` makes the condition that every query has. Rows are kept for ``prune_after``, counted from
+    the moment in the column ``prune_by`` (``created_at``); ``prune`` deletes those that are older.
     """
 
     if TYPE_CHECKING:

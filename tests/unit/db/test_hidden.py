@@ -278,6 +278,28 @@ def test_a_secret_of_what_no_column_holds_is_refused() -> None:
             what: Col[Secret[object]]
 
 
+def test_what_a_base_shows_is_not_hidden_below() -> None:
+    class Open(Model, abstract=True):
+        id: Col[int] = col(pk=True, init=False)
+        pin: Col[str]
+
+    with pytest.raises(ModelError, match="pin cannot be hidden"):
+
+        class Closed(Open, table="closed"):
+            pin: Col[str] = col(hidden=True)
+
+
+def test_what_a_base_hides_may_be_shown_below() -> None:
+    class Closed(Model, abstract=True):
+        id: Col[int] = col(pk=True, init=False)
+        pin: Col[str] = col(hidden=True)
+
+    class Open(Closed, table="opened"):
+        pin: Col[str]
+
+    assert msgspec.json.encode(Open(pin="1")) == b'{"pin":"1"}'
+
+
 async def test_no_traceback_has_them(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     class Named(Model, table="named"):
         id: Col[int] = col(pk=True, init=False)

@@ -20,8 +20,8 @@ from oxidite.db.table import AnyColumn, Table
 __all__ = [
     "DeclaredRelation",
     "Definition",
-    "Found",
     "ForeignKeys",
+    "Found",
     "Link",
     "RelationKind",
     "RelationType",
