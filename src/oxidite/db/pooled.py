@@ -53,9 +53,9 @@ class Kept(Generic[C]):
     __slots__ = ("connection", "is_reported", "rested", "since", "task", "until")
 
     def __init__(self, connection: C, until: float) -> None:
-        self.connection = connection
-        self.until = until
-        self.rested = perf()
-        self.since = 0.0
+        self.connection: C = connection
+        self.until: float = until
+        self.rested: float = perf()
+        self.since: float = 0.0
         self.task: asyncio.Task[object] | None = None
-        self.is_reported = False
+        self.is_reported: bool = False
