@@ -7,6 +7,7 @@ sees what an open transaction has done.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any
@@ -69,7 +70,7 @@ async def _opened_apart(connection: Connection) -> Any:
 
     Nothing is missed there: MariaDB commits each change of the schema at once.
     """
-    import aiomysql  # type: ignore[import-untyped,unused-ignore]  # it has no types
+    aiomysql: Any = importlib.import_module("aiomysql")  # it has no types
 
     wire: Any = connection._wire  # type: ignore[attr-defined]  # noqa: SLF001 - that of the driver
     name = await connection.fetch("SELECT DATABASE()", ())

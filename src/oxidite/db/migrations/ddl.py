@@ -186,6 +186,11 @@ class Writer:
         for each in sorted(old):
             if new.get(each) != old[each]:
                 statements += self._drop_constraint(name, each, kinds[each])
+                if kinds[each] == "foreignkey" and str(self.dialect.name) == "mariadb":
+                    # It made an index for the key, if there was none, which would stay.
+                    statements.append(
+                        f"DROP INDEX IF EXISTS {self.quoted(each)} ON {self.quoted(name)}"
+                    )
         return statements
 
     def _drop_constraint(self, table: str, name: str, kind: str) -> list[str]:

@@ -48,6 +48,8 @@ async def add_users(db: Database, count: int) -> None:
 async def test_a_failing_statement_leaves_the_schema_as_it_was(
     db: Database, tmp_path: Path
 ) -> None:
+    if not db.dialect.transactional_ddl:
+        pytest.skip("nothing is done as a whole there")
     broken = (
         "broken",
         """op.add_column("users", column("age", "integer", nullable=True))
@@ -287,8 +289,9 @@ async def test_keys_of_text_and_of_bytes_are_gone_through(db: Database, tmp_path
         table = f"things_{type_}"
         made = (
             f"things_{type_}",
-            f"""op.create_table("{table}", column("id", "{type_}", primary_key=True), column("n", "integer"))
+            f"""op.create_table("{table}", column("id", "{type_}", primary_key=True{", max_length=40" * (type_ == "text")}), column("n", "integer"))
             op.execute("INSERT INTO {table} VALUES ('{"a" * 16}', 1), ('{"b" * 16}', 1)", only="sqlite")
+            op.execute("INSERT INTO {table} VALUES ('{"a" * 16}', 1), ('{"b" * 16}', 1)", only="mariadb")
             op.execute("INSERT INTO {table} VALUES ('{"a" * 32}', 1), ('{"b" * 32}', 1)", only="postgresql")
             op.backfill("{table}", {{"n": "n + 1"}}, batch=1, pause=0)""",
             "pass",
@@ -388,6 +391,8 @@ async def test_killed_in_the_middle_it_goes_on_the_next_time(
 async def test_killed_in_a_transaction_it_is_as_if_it_had_not_begun(
     db: Database, server_url: str, tmp_path: Path
 ) -> None:
+    if not db.dialect.transactional_ddl:
+        pytest.skip("nothing is done as a whole there")
     slow = "(SELECT count(*) FROM generate_series(1, 100000000))"
     if db.dialect.name == "sqlite":
         slow = (
@@ -506,7 +511,8 @@ async def test_rows_that_would_refer_to_nothing_stop_it(db: Database, tmp_path: 
     await migrator.up(to="0001")
     await add_users(db, 1)
 
-    with pytest.raises(MigrationFailedError, match=r"refer to nothing|violates foreign key"):
+    with pytest.raises(MigrationFailedError, match=r"refer to nothing|foreign key constraint"):
         await migrator.up()
 
-    assert await migrator.drift() == []
+    if db.dialect.transactional_ddl:
+        assert await migrator.drift() == []
