@@ -141,7 +141,6 @@ NAMES: dict[str, list[str]] = {
         "Isolation",
         "Join",
         "JsonPath",
-        "JsonScalar",
         "Kind",
         "Lock",
         "ManyRowsError",

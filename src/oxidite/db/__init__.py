@@ -51,7 +51,7 @@ from oxidite.db.functions import DatePart, TruncatedTo
 from oxidite.db.kinds import Kind
 from oxidite.db.mixins import SoftDeletes, Timestamps, Version
 from oxidite.db.model import Model
-from oxidite.db.paths import JsonPath, JsonScalar
+from oxidite.db.paths import JsonPath
 from oxidite.db.plan import Plan, Plans, Rows
 from oxidite.db.query import Derived, Select, Selected
 from oxidite.db.selects import DerivedColumn, DerivedTable, Part, SetOperator
@@ -110,7 +110,6 @@ __all__ = [
     "Isolation",
     "Join",
     "JsonPath",
-    "JsonScalar",
     "Kind",
     "Lock",
     "ManyRowsError",
