@@ -168,7 +168,6 @@ NAMES: dict[str, list[str]] = {
         "Isolation",
         "Join",
         "JsonPath",
-        "JsonScalar",
         "Keys",
         "Kind",
         "Later",

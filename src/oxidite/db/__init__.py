@@ -162,7 +162,6 @@ from oxidite.db.pagination import (
 )
 from oxidite.db.paths import (
     JsonPath,
-    JsonScalar,
 )
 from oxidite.db.peers import (
     Counted,
@@ -363,7 +362,6 @@ __all__ = [
     "Isolation",
     "Join",
     "JsonPath",
-    "JsonScalar",
     "Keys",
     "Kind",
     "Later",

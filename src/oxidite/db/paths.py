@@ -5,18 +5,13 @@ The keys and places of a path are bound as one value, so any path has one plan, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import AnyExpr, Call, Condition, Expr, Value
 from oxidite.db.kinds import BOOLEAN, FLOAT, INTEGER, JSON, PATH, TEXT
 
-__all__ = ["JsonPath", "JsonScalar", "json_path"]
-
-R = TypeVar("R")
-
-JsonScalar: TypeAlias = str | int | float | bool
-"""What a part of a document may be compared with."""
+__all__ = ["JsonPath", "json_path"]
 
 
 class JsonPath(Call[Any, Any]):

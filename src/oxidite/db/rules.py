@@ -139,6 +139,8 @@ def _revealed(check: Check) -> Check:
 
 def is_storable(value: object) -> bool:
     """Tell whether a value of a column's type is one that a column can hold."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
     unfit = _UNFIT.get(type(value))
     return unfit is None or unfit(value) is None
 
