@@ -30,7 +30,7 @@ from oxidite.db.packing import pack_all
 from oxidite.db.state import keep_row
 from oxidite.db.statements import Deleted, InsertStatement, Lock, SelectStatement
 from oxidite.db.table import Table
-from oxidite.db.unique_keys import check_keys, check_other_keys, conflict_columns
+from oxidite.db.unique_keys import check_keys, conflict_columns
 
 __all__ = ["Upserted", "excluded", "get_or_create", "update_or_create", "upsert"]
 
@@ -82,9 +82,7 @@ async def upsert(
         return result
     database = database_of(table)
     dialect = database.dialect
-    if not dialect.conflict_columns:
-        check_other_keys(table, conflict, dialect)
-    if "insert" not in dialect.returning or not dialect.conflict_columns:
+    if "insert" not in dialect.returning:
         fates = await _insert_and_read(database, table, many, conflict, changes)
     elif dialect.tells_inserted or not changes:
         fates = await _insert(database, table, many, conflict, changes)
@@ -129,7 +127,8 @@ async def _insert(
             for found in await database.fetch(statement):
                 row, is_new = (found[:-1], found[-1]) if tells else (found, not changes)
                 place = places.get(tuple([row[place] for place in by_name]))
-                if place is not None:
+                # MariaDB tells of those too that were left alone.
+                if place is not None and (is_new or changes):
                     fates[place] = (row, is_new)
     return fates
 

@@ -19,11 +19,13 @@ from oxidite.db import (
     Database,
     DatabaseError,
     InsertStatement,
+    LockTimeoutError,
     MissingReferenceError,
     Model,
     NotNullError,
     OverlapError,
     QueryError,
+    ReadOnlyError,
     TransactionError,
     UniqueError,
     col,
@@ -285,7 +287,7 @@ class TestTransactions:
             await other.begin(isolation=None, read_only=False)
             await one.fetch(sql, ())
             assert await other.fetch(f"{sql} SKIP LOCKED", ()) == []
-            with pytest.raises(ConflictingTransactionsError):
+            with pytest.raises(LockTimeoutError):
                 await other.fetch(f"{sql} NOWAIT", ())
             await other.rollback()
             await one.rollback()
@@ -293,7 +295,7 @@ class TestTransactions:
     async def test_isolation_and_read_only(self, db: Database) -> None:
         async with db.transaction(isolation="serializable"):
             await Account.create(owner="a")
-        with pytest.raises(TransactionError, match="read_only"):
+        with pytest.raises(ReadOnlyError, match="read_only"):
             async with db.transaction(read_only=True):
                 await Account.create(owner="b")
         assert await Account.count() == 1

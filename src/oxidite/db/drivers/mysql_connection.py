@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 from pymysql.err import MySQLError
 
 from oxidite.db.base import Connection, Done, Isolation
-from oxidite.db.dialects import ONLY
-from oxidite.db.drivers.mysql_errors import LOST, TAKEN, UNDONE, index_of, table_of, typed
+from oxidite.db.dialects import ANOTHER_KEY, ONLY
+from oxidite.db.drivers.mysql_errors import LOST, TAKEN, UNDONE, another_key, index_of, table_of, typed
 from oxidite.db.drivers.mysql_wire import Wire
 from oxidite.db.errors import (
     ConflictingTransactionsError,
@@ -31,6 +31,7 @@ _VALUES = re.compile(
 )
 _BATCH = 1_000_000
 """Bytes of rows that go into one statement."""
+_MANY_ROWS = 1242
 _END = 5.0
 """Seconds that ending a statement from outside may take."""
 
@@ -273,6 +274,8 @@ class MySQLConnection(Connection):
             self.is_broken = True
             return DatabaseError(f"{self._product}: {exc}")
         self._undone = self._inside and number in UNDONE
+        if number == _MANY_ROWS and ANOTHER_KEY in sql:
+            return another_key()
         columns = await self._columns(message, sql) if number in TAKEN else ()
         return typed(number, message, self._product, columns=columns)
 
