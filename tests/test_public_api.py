@@ -192,7 +192,6 @@ NAMES: dict[str, list[str]] = {
         "Planned",
         "Progress",
         "QuestionError",
-        "SQL",
         "Schema",
         "Standing",
         "TableSpec",
