@@ -209,6 +209,8 @@ _VARCHAR = 16_383
 def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
     kind = column.kind.stored
     size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
+    if column.kind.name == "encrypted":
+        return mysql.LONGBLOB()  # a rule is about what is inside
     match kind.name:
         case "text":
             return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
@@ -387,7 +389,9 @@ def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> 
     parts = [_part(made, table, each, dialect) for each in index.on]
     if not dialect.expression_indexes:
         parts = [
-            part if isinstance(part, sa.Column) else _computed(made, table, index, place, part, dialect)
+            part
+            if isinstance(part, sa.Column)
+            else _computed(made, table, index, place, part, dialect)
             for place, part in enumerate(parts)
         ]
     where: Any = None if index.where is None else _sql(table, index.where, dialect)

@@ -29,6 +29,7 @@ from oxidite.db import (
     TransactionError,
     UniqueError,
     col,
+    excluded,
     index,
 )
 from oxidite.db.drivers.mysql import MySQLDriver
@@ -103,7 +104,7 @@ class TestErrors:
         assert told == [
             ("uq_accounts_owner_name", ["/owner", "/name"]),
             ("fk_entries_account_id", ["/account_id"]),
-            ("fk_entries_account_id", ["/id"]),
+            ("fk_entries_account_id", [""]),  # it is about the row, not a field
             (None, ["/owner"]),
             (None, ["/owner"]),
             ("ck_accounts_cents_ge", [""]),
@@ -197,6 +198,7 @@ class TestUpserts:
                 rows=[["ann", "", cents], ["bob", "", cents]],
                 conflict=("owner", "name"),
                 update=update,
+                exprs=tuple([excluded(Account.cents) for _ in update]),
                 returning=("owner", "cents"),
             )
 
