@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from pymysql.err import MySQLError
 
+from oxidite.clock import sleep
 from oxidite.db.base import Connection, Done, Isolation
 from oxidite.db.dialects import ANOTHER_KEY, ONLY
 from oxidite.db.drivers.mysql_errors import (
@@ -254,7 +255,7 @@ class MySQLConnection(Connection):
         for _ in range(_TURNS):
             if self._stream is None:
                 break
-            await asyncio.sleep(0)
+            await sleep(0)
         async with self._resting:
             pass
 
