@@ -180,7 +180,7 @@ class TestDelete:
             await Tape.query().only_deleted().delete()
         with pytest.raises(QueryError, match="no SoftDeletes"):
             await Song.query().restore()
-        with pytest.raises(DatabaseError, match="no SoftDeletes"):
+        with pytest.raises(QueryError, match="no SoftDeletes"):
             await songs[0].restore()
 
     async def test_an_object_is_brought_back(self, tapes: list[Tape]) -> None:

@@ -161,7 +161,7 @@ ROWS = 200_000
 
 # A database in memory has all its rows there.
 @pytest.mark.parametrize(
-    "db",
+    "url",
     ["file", pytest.param("postgresql", marks=pytest.mark.service("postgres"))],
     indirect=True,
 )
