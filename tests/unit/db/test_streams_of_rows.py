@@ -161,7 +161,7 @@ ROWS = 200_000
 
 # A database in memory has all its rows there.
 @pytest.mark.parametrize(
-    "url",
+    "db",
     ["file", pytest.param("postgresql", marks=pytest.mark.service("postgres"))],
     indirect=True,
 )
