@@ -19,6 +19,33 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+_KINDS = frozenset(("memory", "file", "postgresql", "mariadb"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what makes no sense with a kind of database, and the long form of tests.
+
+    It is not skipped: in CI a skipped test is one that should have run.
+    """
+    left = [each for each in items if _is_of_others(each) or _is_long(each, config)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [each for each in items if each not in set(left)]
+
+
+def _is_of_others(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("only_on")
+    if marker is None or not isinstance(item, pytest.Function):
+        return False
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    kinds = {each for each in parameters if isinstance(each, str)} & _KINDS
+    return bool(kinds) and not kinds & set(marker.args)
+
+
+def _is_long(item: pytest.Item, config: pytest.Config) -> bool:
+    return item.get_closest_marker("long") is not None and config.getoption("markexpr") != "slow"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let no test be skipped in CI, and make what was captured printable.

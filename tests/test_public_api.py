@@ -305,7 +305,6 @@ NAMES: dict[str, list[str]] = {
         "Planned",
         "Progress",
         "QuestionError",
-        "SQL",
         "Schema",
         "Standing",
         "TableSpec",

@@ -76,7 +76,9 @@ class StructCodec(Generic[T]):
             return DecodeError(f"{exc}.")
         try:
             value = decode()
-        except (ValueError, RecursionError):
-            # A number no Python type can hold, or text after the part that did not fit.
-            value = msgspec.UNSET
+        except msgspec.ValidationError:
+            value = msgspec.UNSET  # a number that no Python type can hold
+        except (ValueError, RecursionError) as other:
+            # What did not fit came before the place where it is malformed.
+            return self._failure(other, decode)
         return MismatchError(explain(value, self._type, strict=True, error=exc))

@@ -607,12 +607,8 @@ class TestOracle:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 class TestOracleAtLength:
-    @pytest.fixture(autouse=True)
-    def patience(self, request: pytest.FixtureRequest) -> None:
-        if request.config.getoption("markexpr") != "slow":
-            pytest.skip("the long form is for make test-slow")
-
     @examples(1500)
     @ROWS
     async def test_rows(self, full: Database, **spec: Any) -> None:

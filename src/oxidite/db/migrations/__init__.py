@@ -30,11 +30,9 @@ from oxidite.db.migrations.operations import Fill, Operation, Schema
 from oxidite.db.migrations.runner import Progress
 from oxidite.db.migrations.specs import NOW, Bound, ColumnSpec, IndexSpec, TableSpec, column, index
 from oxidite.db.migrations.tracking import Applied
-from oxidite.db.table import SQL
 
 __all__ = [
     "NOW",
-    "SQL",
     "Applied",
     "Bound",
     "ColumnSpec",

@@ -329,7 +329,7 @@ class Writer:
         if self.is_sqlite:
             if operation.using is None and self._is_written_alike(spec.name, old, new):
                 return []
-            value = operation.using or converted(was.type, spec.type, here)
+            value = operation.using or converted(was.type_name, spec.type_name, here)
             value = value if fill is None else f"COALESCE({value}, {fill})"
             return self._rebuild(before, after, table, values={spec.name: value})
         statements = self._gone(table, old, new)

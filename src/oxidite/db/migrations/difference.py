@@ -128,7 +128,7 @@ class _Work:
             table = self.schema[name]
             added = [each for each in new.columns if table.find(each.name) is None]
             names = [each.name for each in added]
-            likely = [each.name for each in added if each.type == old.type]
+            likely = [each.name for each in added if each.type_name == old.type_name]
             chosen = self._renamed("column", f"{name}.{old.name}", old.name, names, likely)
             if chosen is not None:
                 self.do(RenameColumn(name, old.name, chosen))
@@ -222,7 +222,7 @@ class _Work:
                 f"{key} may not be empty and has no default, so the rows that are there need a value: "
                 f"--fill {key}=VALUE. Or let it be empty: Col[… | None]."
             )
-        return self.answers.ask.fill(key, column.type)
+        return self.answers.ask.fill(key, column.type_name)
 
     # Indexes.
 
@@ -262,6 +262,6 @@ def _beside(one: str, other: str) -> bool:
 
 def _alike(one: TableSpec, other: TableSpec) -> bool:
     """Whether most of the columns of two tables are the same."""
-    old = {(each.name, each.type) for each in one.columns}
-    new = {(each.name, each.type) for each in other.columns}
+    old = {(each.name, each.type_name) for each in one.columns}
+    new = {(each.name, each.type_name) for each in other.columns}
     return len(old & new) * 2 >= max(len(old), len(new))

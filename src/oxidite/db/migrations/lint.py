@@ -169,7 +169,7 @@ class _Look:
             yield self._found(
                 "type-rewrites",
                 "error",
-                f"{table}.{new.name} becomes {new.type}: PostgreSQL writes the whole table anew, and "
+                f"{table}.{new.name} becomes {new.type_name}: PostgreSQL writes the whole table anew, and "
                 "nobody reads or writes it meanwhile.",
                 "Add a second column of the new type, write both, fill it with op.backfill(…), read "
                 "from it, and drop the old one in a later release.",
@@ -186,7 +186,7 @@ class _Look:
             )
         if self._is_postgresql and new.references and new.references != old.references:
             yield self._reference(table, new)
-        gone = set(old.values) - set(new.values) if new.type == "enum" else set()
+        gone = set(old.values) - set(new.values) if new.type_name == "enum" else set()
         if gone:
             yield self._found(
                 "enum-value-gone",
@@ -281,11 +281,14 @@ class _Look:
 
 
 def _is_rewritten(old: ColumnSpec, new: ColumnSpec) -> bool:
-    if old.type == new.type == "text" or {old.type, new.type} <= {"text", "enum"}:
+    if old.type_name == new.type_name == "text" or {old.type_name, new.type_name} <= {
+        "text",
+        "enum",
+    }:
         # Only a shorter one has to be looked at; a longer one, or none, is a note in the catalogue.
         return new.max_length is not None and (
             old.max_length is None or new.max_length < old.max_length
         )
-    if old.type == new.type == "decimal":
+    if old.type_name == new.type_name == "decimal":
         return (old.precision, old.scale) != (new.precision, new.scale)
-    return old.type != new.type
+    return old.type_name != new.type_name

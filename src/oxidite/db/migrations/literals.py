@@ -18,21 +18,25 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
     """Return a value of a column as SQL."""
     if value is None:
         return "NULL"
-    if value == NOW and column.type == "datetime":
+    if value == NOW and column.type_name == "datetime":
         return _NOW.get(dialect.name, "CURRENT_TIMESTAMP(6)")
-    if column.type == "interval" and isinstance(value, int | float):
+    if column.type_name == "interval" and isinstance(value, int | float):
         is_postgresql = dialect.name == "postgresql"
         return f"'{value} seconds'" if is_postgresql else str(round(value * 1_000_000))
     if isinstance(value, bool):
         return str(value).lower() if dialect.name == "postgresql" else str(int(value))
-    if isinstance(value, int | float) and column.type in ("integer", "float", "boolean"):
+    if isinstance(value, int | float) and column.type_name in ("integer", "float", "boolean"):
         return repr(value)
-    if isinstance(value, int | float) and column.type == "decimal" and dialect.name != "sqlite":
+    if (
+        isinstance(value, int | float)
+        and column.type_name == "decimal"
+        and dialect.name != "sqlite"
+    ):
         return repr(value)
-    if column.type in ("bytes", "uuid"):
+    if column.type_name in ("bytes", "uuid"):
         return _binary(str(value), column, dialect)
     text = str(value)
-    if column.type == "array" and dialect.name == "postgresql":
+    if column.type_name == "array" and dialect.name == "postgresql":
         text = _array(text)
     # A backslash is one everywhere: the driver of MariaDB says so to its server.
     text = text.replace("'", "''")
@@ -46,7 +50,7 @@ def _array(text: str) -> str:
 
 
 def _binary(value: str, column: ColumnSpec, dialect: Dialect) -> str:
-    is_uuid = column.type == "uuid"
+    is_uuid = column.type_name == "uuid"
     try:
         written = UUID(value).hex if is_uuid else value.encode().hex()
     except ValueError:

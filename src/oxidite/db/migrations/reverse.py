@@ -91,4 +91,4 @@ def nothing(column: ColumnSpec) -> Fill:
     """Return the value that stands for none, of a column that may not be empty."""
     if column.nullable:
         return None
-    return column.values[0] if column.values else _NOTHING.get(column.type)
+    return column.values[0] if column.values else _NOTHING.get(column.type_name)

@@ -64,7 +64,7 @@ class ColumnSpec:
     """A column."""
 
     name: str
-    type: str
+    type_name: str
     """The name of its kind: integer, text, boolean, float, decimal, bytes, uuid, datetime, date, time,
     interval, json, enum, array."""
     nullable: bool = False
@@ -86,9 +86,9 @@ class ColumnSpec:
     comment: str | None = None
 
     def __post_init__(self) -> None:
-        if self.type not in _KINDS and self.type not in _OTHER_KINDS:
+        if self.type_name not in _KINDS and self.type_name not in _OTHER_KINDS:
             raise ModelError(
-                f"The column {self.name!r} is of the type {self.type!r}. There is: "
+                f"The column {self.name!r} is of the type {self.type_name!r}. There is: "
                 f"{', '.join((*_KINDS, *_OTHER_KINDS))}."
             )
         unknown = set(self.check) - set(_CHECKS)
@@ -101,7 +101,7 @@ class ColumnSpec:
     @property
     def kind(self) -> Kind:
         """The kind of its values."""
-        match self.type:
+        match self.type_name:
             case "json":
                 return Kind("json", object)
             case "enum":
@@ -109,7 +109,7 @@ class ColumnSpec:
             case "array":
                 return Kind("array", list, _KINDS.get(self.element or "text", TEXT))
             case _:
-                return _KINDS[self.type]
+                return _KINDS[self.type_name]
 
     def column(self, table: TableKey) -> Column[Any, Any]:
         """Return it as a column of a model."""
@@ -125,7 +125,7 @@ class ColumnSpec:
         return Column(table, self.name, self.kind, declared, nullable=self.nullable)
 
     def __repr__(self) -> str:
-        words = [code(self.name), code(self.type)]
+        words = [code(self.name), code(self.type_name)]
         words += [
             f"{name}={code(value)}"
             for name, value in ((each, getattr(self, each)) for each in _SHOWN)
@@ -143,7 +143,7 @@ class ColumnSpec:
             values = options_of(kind)
         return cls(
             name=column.column_name,
-            type=kind.name,
+            type_name=kind.name,
             nullable=column.nullable,
             primary_key=rules.get("pk", False),
             generated=column.is_generated,
@@ -248,7 +248,7 @@ def column(
     """
     return ColumnSpec(
         name=name,
-        type=type,
+        type_name=type,
         nullable=nullable,
         primary_key=primary_key,
         generated=generated,

@@ -27,7 +27,7 @@ from oxidite.db.migrations.specs import NOW, code
 __all__ = ["describe", "file_text", "write_migration"]
 
 _WIDTH = 100
-_NAMES = ("NOW", "SQL", "Migration", "Ops", "column", "index")
+_NAMES = ("NOW", "Migration", "Ops", "column", "index")
 
 
 def write_migration(history: History, change: Change, message: str | None) -> Path:
@@ -57,10 +57,11 @@ def file_text(change: Change, message: str, number: str, after: str | None) -> s
     """Return the text of the file of a migration."""
     forth, back = _calls(change.forth), _calls(change.back)
     used = [name for name in _NAMES if name in ("Migration", "Ops") or _uses(forth + back, name)]
+    sql = "from oxidite.db import SQL\n" if _uses(forth + back, "SQL") else ""
     title = message.strip().rstrip(".").replace("\\", "/").replace('"', "'")
     return f'''"""{title[:1].upper()}{title[1:]}."""
 
-from oxidite.db.migrations import {", ".join(used)}
+{sql}from oxidite.db.migrations import {", ".join(used)}
 
 migration = Migration(id="{number}", after={code(after)})
 
@@ -143,13 +144,13 @@ def describe(operation: Operation) -> str:
         case RenameTable(name, new):
             return f"~ table {name} is {new}"
         case AddColumn(table, column, _):
-            return f"+ column {table}.{column.name} ({column.type})"
+            return f"+ column {table}.{column.name} ({column.type_name})"
         case DropColumn(table, name):
             return f"- column {table}.{name}"
         case RenameColumn(table, name, new):
             return f"~ column {table}.{name} is {new}"
         case ChangeColumn(table, column, _, _):
-            return f"~ column {table}.{column.name} ({column.type})"
+            return f"~ column {table}.{column.name} ({column.type_name})"
         case _:
             return _describe_index(operation)
 

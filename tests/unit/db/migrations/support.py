@@ -25,7 +25,7 @@ def add_migration(
         back = f"\n\n@migration.down\ndef down(op: Ops) -> None:\n{_body(down)}"
     file = folder / f"{number:04}_{name}.py"
     file.write_text(
-        "from oxidite.db.migrations import NOW, SQL, Migration, Ops, column, index\n\n"
+        "from oxidite.db import SQL\nfrom oxidite.db.migrations import NOW, Migration, Ops, column, index\n\n"
         f'migration = Migration(id="{number:04}", after={before}{options})\n\n\n'
         f"@migration.up\ndef up(op: Ops) -> None:\n{_body(up)}{back}"
     )

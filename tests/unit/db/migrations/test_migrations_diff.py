@@ -15,10 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oxidite.db import Col, Database, Model, ModelError, SoftDeletes, Timestamps, col, index
+from oxidite.db import (
+    SQL,
+    Col,
+    Database,
+    Model,
+    ModelError,
+    SoftDeletes,
+    Timestamps,
+    col,
+    index,
+)
 from oxidite.db.migrations import (
     NOW,
-    SQL,
     ColumnSpec,
     Fill,
     History,
