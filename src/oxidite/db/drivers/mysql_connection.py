@@ -255,7 +255,7 @@ class MySQLConnection(Connection):
         for _ in range(_TURNS):
             if self._stream is None:
                 break
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
         async with self._resting:
             pass
 
