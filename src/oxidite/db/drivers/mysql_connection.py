@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 from pymysql.err import MySQLError
 
-from oxidite.clock import sleep
 from oxidite.db.base import Connection, Done, Isolation
 from oxidite.db.dialects import ANOTHER_KEY, ONLY
 from oxidite.db.drivers.mysql_errors import (
@@ -71,13 +70,14 @@ class MySQLConnection(Connection):
         self._was_cut = False
         self._is_broken = False
 
+    # The server closes it while nobody looks, so it is found out when somebody asks.
     @property
     def is_broken(self) -> bool:
         """Whether it must not be used again: a statement did not finish, or the server has closed it."""
         return self._is_broken or self._wire.is_gone
 
     @is_broken.setter
-    def is_broken(self, value: bool) -> None:
+    def is_broken(self, value: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._is_broken = value
 
     async def ping(self) -> None:
@@ -191,7 +191,7 @@ class MySQLConnection(Connection):
                 with contextlib.suppress(MySQLError):
                     await self._wire.query(b"DO 0")  # if the end came too late, this takes the blow
         except Exception:  # noqa: BLE001 - whatever it was, the connection is of no use any more
-            self.is_broken = True
+            self._is_broken = True
 
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
         """Begin a transaction."""
@@ -255,7 +255,7 @@ class MySQLConnection(Connection):
         for _ in range(_TURNS):
             if self._stream is None:
                 break
-            await sleep(0)
+            await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
         async with self._resting:
             pass
 
@@ -285,7 +285,7 @@ class MySQLConnection(Connection):
         except MySQLError as exc:
             failed.append(exc)
         except BaseException as exc:
-            self.is_broken = True
+            self._is_broken = True
             self._was_cut = isinstance(exc, asyncio.CancelledError | GeneratorExit)
             raise
 
@@ -295,10 +295,10 @@ class MySQLConnection(Connection):
     async def _error(self, exc: MySQLError, sql: str) -> OxiditeError:
         number, message = (*exc.args, "")[:2] if len(exc.args) > 1 else (2013, str(exc))
         if self._wire.closed or number in LOST:
-            self.is_broken = True
+            self._is_broken = True
             return BackendUnavailableError(f"{self._product}: {message}")
         if not isinstance(number, int):
-            self.is_broken = True
+            self._is_broken = True
             return DatabaseError(f"{self._product}: {exc}")
         self._undone = self._inside and number in UNDONE
         if number == _MANY_ROWS and ANOTHER_KEY in sql:

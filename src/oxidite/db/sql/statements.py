@@ -116,7 +116,10 @@ def _upsert(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -
     if not insert.update:
         return made.on_conflict_do_nothing(**target)
     writer.excluded = made.excluded
-    return made.on_conflict_do_update(**target, set_=dict(_changes(writer, insert)))
+    changes = dict(_changes(writer, insert))
+    conditions = [writer.expr(each) for each in insert.where]
+    where = sa.and_(*conditions) if conditions else None
+    return made.on_conflict_do_update(**target, set_=changes, where=where)
 
 
 def _on_duplicate_key(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -> Any:
@@ -234,13 +237,19 @@ def _update_arrays(writer: Writer, update: UpdateArrays) -> Any:
             for place, name in enumerate(update.columns, start=len(update.match))
         }
     )
-    return made.where(*_matches(table, given, update.table, update.match))
+    return made.where(
+        *_matches(table, given, update.table, update.match),
+        *(writer.expr(each) for each in update.where),
+    )
 
 
 def _delete_arrays(writer: Writer, delete: DeleteArrays) -> Any:
     table = writer.table(delete.table.key, delete.table)
     given = _given(writer, delete.table, delete.match)
-    return sa.delete(table).where(*_matches(table, given, delete.table, delete.match))
+    return sa.delete(table).where(
+        *_matches(table, given, delete.table, delete.match),
+        *(writer.expr(each) for each in delete.where),
+    )
 
 
 def _matches(table: Any, given: Any, of: Table, names: Sequence[str]) -> list[Any]:
