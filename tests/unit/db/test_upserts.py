@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -239,7 +240,7 @@ async def test_update_or_create() -> None:
 def plain(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the database seem to be one that returns no rows of what it changes."""
     # PostgreSQL tells the key of a new row in no other way.
-    returning = frozenset({"insert"} if db.dialect.name == "postgresql" else ())
+    returning: frozenset[Any] = frozenset({"insert"} if db.dialect.name == "postgresql" else ())
     less = replace(
         db.dialect, returning=returning, tells_inserted=False, unnests=False, copies=False
     )
