@@ -146,18 +146,20 @@ class Table:
             QueryError: the name is no identifier.
         """
         if name not in self._aliases:
-            check_name(name)
-            key = TableKey(self.key.name, name)
-            columns = {column.name: column.of(key) for column in self.columns}
-            deletes, version = self.soft_deletes, self.version
-            self._aliases[name] = replace(
-                self,
-                key=key,
-                columns=tuple(columns.values()),
-                soft_deletes=None if deletes is None else columns[deletes.name],
-                version=None if version is None else columns[version.name],
-            )
+            self._aliases[name] = self.under(TableKey(self.key.name, check_name(name)))
         return self._aliases[name]
+
+    def under(self, key: TableKey) -> Table:
+        """Return it as what ``key`` stands for; made once for each key, as its columns are new ones."""
+        columns = {column.name: column.of(key) for column in self.columns}
+        deletes, version = self.soft_deletes, self.version
+        return replace(
+            self,
+            key=key,
+            columns=tuple(columns.values()),
+            soft_deletes=None if deletes is None else columns[deletes.name],
+            version=None if version is None else columns[version.name],
+        )
 
     def __repr__(self) -> str:
         return f"<table {self.key.label}>"
@@ -166,7 +168,13 @@ class Table:
         """Return the condition of the scope, marked as such, if there is one."""
         if self.scope is None:
             return ()
-        return (Condition("scope", (self.scope(self.model),)),)
+        model = self.model
+        if self.key.alias is not None:
+            from oxidite.db.aliases import Alias
+
+            model = Alias(model, self)
+        # Marked with what it keeps rows of, so that it counts for that table alone.
+        return (Condition("scope", (self.scope(model),), (self.key,)),)
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
