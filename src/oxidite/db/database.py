@@ -25,7 +25,7 @@ from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.options import DatabaseOptions, OptionValue, database_options, with_options
-from oxidite.db.peers import follow
+from oxidite.db.peers import follow_if_asked
 from oxidite.db.plan import Plan, Plans
 from oxidite.db.raw import CoreStatement, RawQuery, bound_sql
 from oxidite.db.repeats import watch_repeats
@@ -189,12 +189,8 @@ class Database:
         plan = self.plans.get(statement)
         rows = await self._rows(plan, statement.values(), write=_writes(statement))
         found = plan.read(rows)
-        if (
-            isinstance(statement, SelectStatement)
-            and statement.columns is None
-            and (statement.loads or statement.table.relations)
-        ):
-            await follow(statement, found)
+        if isinstance(statement, SelectStatement):
+            await follow_if_asked(statement, found)
         return found
 
     async def run(self, statement: Statement) -> Done:
