@@ -20,6 +20,7 @@ from oxidite.config import environment
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.batch import Batch
 from oxidite.db.coalesce import Loads, fits, is_plain
+from oxidite.db.concealing import conceal, unbound
 from oxidite.db.cursors import own_signers
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
@@ -196,9 +197,14 @@ class Database:
     async def run(self, statement: Statement) -> Done:
         """Run a statement that has no rows."""
         plan = self.plans.get(statement)
-        values = plan.bind(statement.values())
-        async with self.connection(write=True) as connection:
-            return await self._watch.run(connection.run, plan.sql, values)
+        values = _bound(plan, statement.values())
+        try:
+            async with self.connection(write=True) as connection:
+                return await self._watch.run(connection.run, plan.sql, values)
+        except Exception as exc:
+            if plan.hides:
+                conceal(exc)
+            raise
 
     async def get(self, statement: SelectStatement, key: object) -> Any:
         """Return the row of a table with one primary key, ``None`` if there is none.
@@ -216,7 +222,7 @@ class Database:
         return found[0] if found else None
 
     async def _rows(self, plan: Plan, values: list[object], *, write: bool) -> Sequence[Any]:
-        bound = plan.bind(values)
+        bound = _bound(plan, values)
         try:
             async with self.connection(write=write) as connection:
                 return await self._watch.run(connection.fetch, plan.sql, bound)
@@ -224,6 +230,10 @@ class Database:
             # What only reads can be read again: where it is written, if this was a replica.
             if write or self.driver.route() is None or current_transaction(self) is not None:
                 raise
+        except Exception as exc:
+            if plan.hides:
+                conceal(exc)
+            raise
         async with self.connection(write=True) as connection:
             return await self._watch.run(connection.fetch, plan.sql, bound)
 
@@ -318,6 +328,15 @@ class Database:
             yield self
         finally:
             _using.set(before)
+
+
+def _bound(plan: Plan, values: list[object]) -> list[object]:
+    try:
+        return plan.bind(values)
+    except Exception:
+        if not plan.hides:
+            raise
+    raise unbound()
 
 
 def _writes(statement: Statement) -> bool:

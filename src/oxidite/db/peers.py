@@ -11,7 +11,16 @@ from oxidite.db.expressions import Expr
 from oxidite.db.state import State
 from oxidite.db.statements import SelectStatement
 
-__all__ = ["Counted", "Lazy", "Load", "Peers", "follow", "follow_if_asked", "forget_peers", "peers_of"]
+__all__ = [
+    "Counted",
+    "Lazy",
+    "Load",
+    "Peers",
+    "follow",
+    "follow_if_asked",
+    "forget_peers",
+    "peers_of",
+]
 
 M = TypeVar("M")
 
