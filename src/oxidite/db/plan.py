@@ -20,7 +20,7 @@ from oxidite.db.selects import RowOf, SelectStatement
 from oxidite.db.statements import Statement
 from oxidite.db.table import Table
 from oxidite.db.walking import inner_tables
-from oxidite.db.watch import watchers
+from oxidite.db.watch import tell, watchers
 
 __all__ = ["Plan", "Plans", "Rows"]
 
@@ -77,7 +77,14 @@ class Plans:
         self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
 
     def get(self, statement: Statement) -> Plan:
-        """Return the plan of a statement, made now if its shape is new."""
+        """Return the plan of a statement that is about to run, made now if its shape is new."""
+        plan = self.find(statement)
+        if watchers:
+            tell(statement, plan.sql)
+        return plan
+
+    def find(self, statement: Statement) -> Plan:
+        """Return the plan of a statement that may never run."""
         key = statement.key()
         plan = self._plans.get(key)
         if plan is None:
@@ -86,9 +93,6 @@ class Plans:
                 self._plans.popitem(last=False)
         else:
             self._plans.move_to_end(key)
-        if watchers:
-            for watcher in tuple(watchers):
-                watcher(statement, plan.sql)
         return plan
 
     def __len__(self) -> int:
