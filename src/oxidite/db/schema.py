@@ -44,11 +44,7 @@ _NAMES = {
 
 
 def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
-    """Describe tables as they are in one kind of database.
-
-    Raises:
-        ModelError: a table refers to one that is not among them.
-    """
+    """Describe tables as they are in one kind of database."""
     found = sa.MetaData(naming_convention=_NAMES)
     for table in tables:
         made = sa.Table(
@@ -64,9 +60,15 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
 
 
 def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
-    """Return the SQL that creates tables, where they are not there, each after those it refers to."""
+    """Return the SQL that creates tables, where they are not there, each after those it refers to.
+
+    Raises:
+        ModelError: a table refers to one that is not among them.
+    """
     theirs = DIALECTS[dialect.name]
     sql: list[str] = []
+    tables = list(tables)
+    _check_references(tables)
     for table in metadata(tables, dialect).sorted_tables:
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
         create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
@@ -87,6 +89,26 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
                 if each.comment is not None
             ]
     return sql
+
+
+def _check_references(tables: Sequence[Table]) -> None:
+    known = {table.name: {column.column_name for column in table.columns} for table in tables}
+    for table in tables:
+        for column in table.columns:
+            reference = column.rules.get("references")
+            if reference is None:
+                continue
+            name, _, target = _target(column, reference).rpartition(".")
+            if name not in known:
+                raise ModelError(
+                    f"{column!r} refers to the table {name!r}, which is not among those that are to be "
+                    "created. Give all of them at once: db.push(User, Post)."
+                )
+            if target not in known[name]:
+                raise ModelError(
+                    f"{column!r} refers to {name}.{target}, and {name} has no such column. It has: "
+                    f"{', '.join(known[name])}."
+                )
 
 
 def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
@@ -151,24 +173,28 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),
-        nullable=column.nullable,
+        # MariaDB takes no NOT NULL where it computes.
+        nullable=column.nullable or ("computed" in rules and dialect.name == "mariadb"),
         autoincrement=column.is_generated,
         comment=rules.get("comment"),
     )
 
 
-def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.ForeignKey:
+def _target(column: AnyColumn, reference: Expr[Any, Any] | str) -> str:
+    """Return the table and the column that a column refers to, with a point between them."""
     if isinstance(reference, Column):
-        target = f"{reference.table.name}.{reference.column_name}"
-    elif isinstance(reference, str) and "." in reference:
-        target = reference
-    else:
-        raise ModelError(
-            f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
-        )
+        return f"{reference.table.name}.{reference.column_name}"
+    if isinstance(reference, str) and "." in reference:
+        return reference
+    raise ModelError(
+        f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
+    )
+
+
+def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.ForeignKey:
     on_update = column.rules.get("on_key_update")
     return sa.ForeignKey(
-        target,
+        _target(column, reference),
         ondelete=column.rules.get("on_delete", "restrict").upper(),
         onupdate=None if on_update is None else on_update.upper(),
     )
@@ -208,6 +234,8 @@ _VARCHAR = 16_383
 def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
     kind = column.kind.stored
     size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
+    if column.kind.name == "encrypted":
+        return mysql.LONGBLOB()  # a rule is about what is inside
     match kind.name:
         case "text":
             return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
@@ -384,6 +412,13 @@ def _text(written: Any) -> str:
 
 def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
     parts = [_part(made, table, each, dialect) for each in index.on]
+    if not dialect.expression_indexes:
+        parts = [
+            part
+            if isinstance(part, sa.Column)
+            else _computed(made, table, index, place, part, dialect)
+            for place, part in enumerate(parts)
+        ]
     where: Any = None if index.where is None else _sql(table, index.where, dialect)
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
@@ -405,12 +440,52 @@ def _is_long(part: Any) -> bool:
     return isinstance(part, sa.Column) and isinstance(part.type, mysql.LONGTEXT | mysql.LONGBLOB)
 
 
+def _computed(
+    made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
+) -> sa.Column[Any]:
+    """Add a column of an expression, where an index can be over columns only."""
+    on = index.on[place]
+    caseless = table.by_name.get(on) if isinstance(on, str) else on
+    rule: Any = on
+    if isinstance(caseless, CaselessColumn):
+        type_ = made.c[caseless.column_name].type
+        type_ = sa.String(_KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
+    else:
+        if not isinstance(on, SQL | Expr) and callable(rule):
+            rule = rule(table.model)
+        name = rule.kind.stored.name if isinstance(rule, Expr) else ""
+        if name not in _MYSQL_TYPES and name != "text":
+            raise ModelError(
+                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
+                f"{index.name} it is not known what it gives. Make a computed column of it, and an index "
+                "over that: col(init=False, computed=...)."
+            )
+        type_ = sa.String(_KEY_LENGTH) if name == "text" else _MYSQL_TYPES[name]()
+    written = _written(part, dialect)
+    if not index.unique and isinstance(type_, sa.String):
+        written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
+    column: sa.Column[Any] = sa.Column(
+        f"{ONLY}{place}_{index.name}"[:64],
+        type_,
+        sa.Computed(written, persisted=False),
+        nullable=True,
+    )
+    made.append_column(column)
+    return column
+
+
+def _written(part: Any, dialect: Dialect) -> str:
+    return str(
+        part.compile(
+            dialect=DIALECTS[dialect.name],
+            compile_kwargs={"literal_binds": True, "include_table": False},
+        )
+    )
+
+
 def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
     """Add a column that is 1 where a condition holds and NULL elsewhere, where nothing is unique."""
-    condition = where.compile(
-        dialect=DIALECTS[dialect.name],
-        compile_kwargs={"literal_binds": True, "include_table": False},
-    )
+    condition = _written(where, dialect)
     column: sa.Column[Any] = sa.Column(
         f"{ONLY}{name}"[:64],
         sa.Boolean(),

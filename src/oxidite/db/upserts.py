@@ -31,7 +31,7 @@ from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import keep_row
 from oxidite.db.statements import Deleted, InsertStatement, Lock, SelectStatement
 from oxidite.db.table import Table
-from oxidite.db.unique_keys import check_keys, check_other_keys, conflict_columns
+from oxidite.db.unique_keys import check_keys, conflict_columns
 from oxidite.errors import FieldError
 
 __all__ = ["Upserted", "excluded", "get_or_create", "update_or_create", "upsert"]
@@ -83,8 +83,6 @@ async def upsert(
     if not many:
         return result
     database = database_of(table)
-    if not database.dialect.conflict_columns:
-        check_other_keys(table, conflict, database.dialect)
     # What stands in the way may be of another tenant: then nothing at all is written.
     async with whole(database, table.scope is not None):
         fates = await _write(database, table, many, conflict, changes)
@@ -114,7 +112,7 @@ async def _write(
 ) -> Fates:
     """Insert objects, or do what is to be done instead, in the way of the database."""
     dialect = database.dialect
-    if "insert" not in dialect.returning or not dialect.conflict_columns:
+    if "insert" not in dialect.returning:
         return await _insert_and_read(database, table, many, conflict, changes)
     if dialect.tells_inserted or not changes:
         return await _insert(database, table, many, conflict, changes)
@@ -154,7 +152,8 @@ async def _insert(
             for found in await database.fetch(statement):
                 row, is_new = (found[:-1], found[-1]) if tells else (found, not changes)
                 place = places.get(tuple([row[place] for place in by_name]))
-                if place is not None:
+                # MariaDB tells of those too that were left alone.
+                if place is not None and (is_new or changes):
                     fates[place] = (row, is_new)
     return fates
 
