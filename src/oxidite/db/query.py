@@ -502,6 +502,11 @@ class Select(Subselect[T], QueryActions[T]):
                 'of its parts before, or of it as a table: query.subquery("name").query().'
             )
         statement = replace(self.statement, **changes)
+        if statement.columns is not None and (statement.loads or statement.extra):
+            raise QueryError(
+                "with_() and with_count() are about objects, and select() asks for values instead: leave "
+                "one of them out. A count can be selected, User.posts.count()."
+            )
         if statement.columns is not None and (
             statement.group or statement.order or statement.distinct_on
         ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -107,7 +106,7 @@ ALL: list[Any] = [Firm, Bill, Line, Seal, Tag, Tagged, Note]
 
 
 @pytest.fixture
-async def firms(db: Database) -> AsyncIterator[dict[int, Firm]]:
+async def firms(db: Database) -> dict[int, Firm]:
     """Each tenant has a firm with one of everything; what is of tenant 2 is called theirs.
 
     All their rows refer to each other across the border, as rows do that were once written without one:
@@ -137,7 +136,7 @@ async def firms(db: Database) -> AsyncIterator[dict[int, Firm]]:
         await Line.create(text="theirs", bill_id=mine.id)
     await Note.create(text="a", firm_id=made[1].id)
     await Note.create(text="b", firm_id=made[2].id)
-    yield made
+    return made
 
 
 async def _whole() -> list[list[tuple[Any, ...]]]:
@@ -232,7 +231,7 @@ async def test_relations(firms: dict[int, Firm]) -> None:
         for firm in (
             await Firm.with_(*loads).one(),
             (await Firm.with_(*loads).page()).items[0],
-            [one async for one in Firm.with_(*loads).stream()][0],
+            await anext(Firm.with_(*loads).stream()),
         ):
             assert [each.amount for each in firm.bills.value] == [1]
             assert [each.text for each in firm.bills.value[0].lines.value] == ["mine"]
