@@ -46,11 +46,7 @@ _NAMES = {
 
 
 def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
-    """Describe tables as they are in one kind of database.
-
-    Raises:
-        ModelError: a table refers to one that is not among them.
-    """
+    """Describe tables as they are in one kind of database."""
     found = sa.MetaData(naming_convention=_NAMES)
     for table in tables:
         made = sa.Table(
@@ -66,9 +62,15 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
 
 
 def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
-    """Return the SQL that creates tables, where they are not there, each after those it refers to."""
+    """Return the SQL that creates tables, where they are not there, each after those it refers to.
+
+    Raises:
+        ModelError: a table refers to one that is not among them.
+    """
     theirs = DIALECTS[dialect.name]
     sql: list[str] = []
+    tables = list(tables)
+    _check_references(tables)
     for table in metadata(tables, dialect).sorted_tables:
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
         create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
@@ -89,6 +91,26 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
                 if each.comment is not None
             ]
     return sql
+
+
+def _check_references(tables: Sequence[Table]) -> None:
+    known = {table.name: {column.column_name for column in table.columns} for table in tables}
+    for table in tables:
+        for column in table.columns:
+            reference = column.rules.get("references")
+            if reference is None:
+                continue
+            name, _, target = _target(column, reference).rpartition(".")
+            if name not in known:
+                raise ModelError(
+                    f"{column!r} refers to the table {name!r}, which is not among those that are to be "
+                    "created. Give all of them at once: db.push(User, Post)."
+                )
+            if target not in known[name]:
+                raise ModelError(
+                    f"{column!r} refers to {name}.{target}, and {name} has no such column. It has: "
+                    f"{', '.join(known[name])}."
+                )
 
 
 def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
@@ -160,18 +182,21 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     )
 
 
-def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.ForeignKey:
+def _target(column: AnyColumn, reference: Expr[Any, Any] | str) -> str:
+    """Return the table and the column that a column refers to, with a point between them."""
     if isinstance(reference, Column):
-        target = f"{reference.table.name}.{reference.column_name}"
-    elif isinstance(reference, str) and "." in reference:
-        target = reference
-    else:
-        raise ModelError(
-            f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
-        )
+        return f"{reference.table.name}.{reference.column_name}"
+    if isinstance(reference, str) and "." in reference:
+        return reference
+    raise ModelError(
+        f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
+    )
+
+
+def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.ForeignKey:
     on_update = column.rules.get("on_key_update")
     return sa.ForeignKey(
-        target,
+        _target(column, reference),
         ondelete=column.rules.get("on_delete", "restrict").upper(),
         onupdate=None if on_update is None else on_update.upper(),
     )
