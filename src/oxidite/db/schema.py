@@ -5,6 +5,7 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -21,12 +22,13 @@ from oxidite.db.compiler import DIALECTS
 from oxidite.db.dialects import ONLY, POSTGRESQL, Dialect, DialectName
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions import Call, Expr, Value
-from oxidite.db.kinds import options_of
+from oxidite.db.kinds import options_of, stored_options, stored_value
 from oxidite.db.sql.forms import form_of
-from oxidite.db.table import SQL, Index, Indexed, Table, indexes_of
+from oxidite.db.table import SQL, Check, Index, Indexed, Table, check_reference, indexes_of
 
 __all__ = [
     "Named",
+    "check_of",
     "create_statements",
     "index_of",
     "metadata",
@@ -51,15 +53,19 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
     """
     found = sa.MetaData(naming_convention=_NAMES)
     for table in tables:
+        keys = _keys(table)
         made = sa.Table(
             table.name,
             found,
-            *(_column(each, dialect, is_key=each.name in _keys(table)) for each in table.columns),
+            *(_column(each, dialect, is_key=each.column_name in keys) for each in table.columns),
             *_checks(table, dialect),
             **_options(dialect),
         )
         for index in indexes_of(table):
             _add_index(made, table, index, dialect)
+    for each in found.tables.values():
+        for key in each.foreign_keys:
+            check_reference(found.tables, each.name, key.parent.name, key.target_fullname)
     return found
 
 
@@ -124,19 +130,32 @@ def _options(dialect: Dialect) -> dict[str, Any]:
     }
 
 
+_LOWERED = re.compile(r"lower\((\w+)\)")
+
+
 def _keys(table: Table) -> set[str]:
-    """Return the names of the columns that must fit whole into an index."""
-    unique = {
-        each.name if isinstance(each, Column) else str(each)
-        for index in table.indexes
-        if index.unique
-        for each in index.on
-    }
-    return unique | {
-        column.name
+    """Return the names of the columns that must fit whole into an index, as the database has them."""
+    found = {
+        column.column_name
         for column in table.columns
-        if column.rules.get("pk") or column.rules.get("unique") or "references" in column.rules
+        if column.rules.get("pk") or "references" in column.rules
     }
+    for index in indexes_of(table):
+        if index.unique:
+            found |= {name for each in index.on for name in _key(table, each)}
+    return found
+
+
+def _key(table: Table, on: Indexed) -> list[str]:
+    match on:
+        case SQL():
+            return _LOWERED.findall(on)
+        case str() if on in table.by_name:
+            return [table.by_name[on].column_name]
+        case Column():
+            return [on.column_name]
+        case _:
+            return []
 
 
 def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[Any]:
@@ -182,13 +201,12 @@ def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
             return sa.String(size) if size is not None and dialect != "sqlite" else sa.Text()
         case "decimal":
             return _decimal(column, dialect)
-        case "integer" if rules.get("bits", 64) < 64:
+        case "integer" if rules.get("bits", 64) < 64 and dialect != "sqlite":
             return sa.SmallInteger() if rules.get("bits") == 16 else sa.Integer()
         case "enum" if rules.get("native") and dialect != "sqlite":
             name = f"{column.table.name}_{column.column_name}"
-            made: Any = postgresql.ENUM if dialect == "postgresql" else sa.Enum
-            found: sa.types.TypeEngine[Any] = made(*options_of(kind), name=name)
-            return found
+            # Whoever creates tables creates the type as well, and says when.
+            return postgresql.ENUM(*options_of(kind), name=name, create_type=False)
         case "enum":
             return sa.String(max(map(len, options_of(kind))))
         case "array" if dialect == "postgresql" and kind.element is not None:
@@ -207,7 +225,9 @@ _VARCHAR = 16_383
 
 def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
     kind = column.kind.stored
-    size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
+    # What is encrypted is longer than what it was made of.
+    said = None if "encrypted" in column.rules else column.rules.get("max_length")
+    size = said or (_KEY_LENGTH if is_key else None)
     match kind.name:
         case "text":
             return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
@@ -280,7 +300,7 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
     for column in table.columns:
         here: sa.ColumnClause[Any] = sa.column(column.column_name)
         is_native = not dialect.is_mysql and _is_native(_type(column, dialect.name))
-        options = () if is_native else options_of(column.kind)
+        options = () if is_native else stored_options(column.kind)
         if options:
             checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
         if column.rules.get("check"):
@@ -315,8 +335,9 @@ def _bound(column: AnyColumn, bound: Any, dialect: DialectName) -> Any:
     is_length = isinstance(bound, int) and column.kind.stored.name in ("text", "bytes", "array")
     if is_length or (dialect == "sqlite" and column.kind.stored.name == "decimal"):
         return bound
-    bind = binder(column.kind, dialect)
-    found = bound if bind is None else bind(bound)
+    bind = binder(column.kind.stored, dialect)
+    stored = stored_value(column.kind, bound)
+    found = stored if bind is None else bind(stored)
     if isinstance(found, timedelta):
         return sa.text(f"INTERVAL '{found.days} days {found.seconds} s {found.microseconds} us'")
     return found
@@ -360,6 +381,11 @@ def index_of(table: Table, index: Index) -> Named:
         where = f"{table.soft_deletes.column_name} IS NULL"
     on = tuple(_named_part(table, each) for each in index.on)
     return Named(str(index.name), on, index.unique, where, index.using)
+
+
+def check_of(table: Table, check: Check) -> str:
+    """Return a check as a migration says it: as SQL."""
+    return _text(_sql(table, check.rule, POSTGRESQL))
 
 
 def _named_part(table: Table, on: Indexed) -> str | SQL:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ __all__ = [
     "Table",
     "check",
     "check_name",
+    "check_reference",
     "index",
     "indexes_of",
 ]
@@ -183,6 +184,20 @@ def check_name(name: str) -> str:
             "digit first."
         )
     return name
+
+
+def check_reference(tables: Container[str], table: str, column: str, references: str) -> None:
+    """See to it that a column refers, as ``table.column``, to one of ``tables``.
+
+    Raises:
+        ModelError: it does not.
+    """
+    target = references.partition(".")[0]
+    if target not in tables:
+        raise ModelError(
+            f"{table}.{column} refers to {target}, which is not among the tables. Is its model "
+            "imported, and given as well?"
+        )
 
 
 def indexes_of(table: Table) -> Iterator[Index]:

@@ -17,14 +17,17 @@ from sqlalchemy.schema import AddConstraint, CreateColumn
 
 from oxidite.db.compiler import DIALECTS
 from oxidite.db.dialects import Dialect
+from oxidite.db.migrations.enum_types import natives, with_types
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.literals import converted, literal
 from oxidite.db.migrations.operations import (
     AddColumn,
     Backfill,
     ChangeColumn,
+    CreateCheck,
     CreateIndex,
     CreateTable,
+    DropCheck,
     DropColumn,
     DropIndex,
     DropTable,
@@ -106,8 +109,12 @@ class Writer:
             case DropIndex():
                 statements = self._drop_index(operation, before, after)
                 transactional = not (operation.concurrently and self._concurrently)
+            case CreateCheck() | DropCheck():
+                statements = self._checks(operation.table, before, after)
             case _:
                 statements = self._write(operation, before, after)
+                if self.is_postgresql:
+                    statements = self._with_types(operation, statements, before, after)
         if not statements:
             return []
         if not isinstance(operation, Execute) and not transactional:
@@ -142,6 +149,26 @@ class Writer:
                 return self._rename_index(operation, before, after)
             case _:
                 raise MigrationError(f"{type(operation).__name__} is no operation.")
+
+    def _with_types(
+        self, operation: Operation, statements: Sequence[str], before: Schema, after: Schema
+    ) -> list[str]:
+        """Return statements with what makes and drops the types of enums that they are about."""
+        renamed: dict[tuple[str, str], tuple[str, str]] = {}
+        if isinstance(operation, RenameColumn):
+            table = operation.table
+            renamed[table, operation.name] = (table, operation.new)
+        elif isinstance(operation, RenameTable):
+            for column in before[operation.name].columns:
+                renamed[operation.name, column.name] = (operation.new, column.name)
+        old, new = (natives(self.tables(each).values()) for each in (before, after))
+        return with_types(statements, old, new, renamed, self.quoted)
+
+    def _checks(self, table: str, before: Schema, after: Schema) -> list[str]:
+        if self.is_sqlite:
+            return self._rebuild(before, after, table)
+        old, new = self.tables(before)[table], self.tables(after)[table]
+        return [*self._gone(table, old, new), *self._new(old, new)]
 
     # What all of them use.
 
@@ -245,7 +272,8 @@ class Writer:
         fill = operation.fill
         value = None if fill is None else literal(fill, operation.column, self.dialect)
         if self.is_sqlite:
-            if value is None and operation.column.nullable and not self._new(old, new):
+            is_simple = operation.column.nullable and operation.column.computed is None
+            if value is None and is_simple and not self._new(old, new):
                 return self.sql(lambda op: op.impl.add_column(table, added))
             values = {name: value if value is not None else "NULL"}
             return self._rebuild(before, after, table, values=values)

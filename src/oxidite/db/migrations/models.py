@@ -16,7 +16,7 @@ from oxidite.db.errors import ModelError
 from oxidite.db.migrations.operations import Fill, Schema
 from oxidite.db.migrations.specs import NOW, TableSpec
 from oxidite.db.model import Model
-from oxidite.db.table import Table
+from oxidite.db.table import Table, check_reference
 from oxidite.encoding import encode_json
 
 __all__ = ["fills_of", "renames_of", "schema_of", "tables_of"]
@@ -53,8 +53,17 @@ def _name(model: type) -> str:
 
 
 def schema_of(tables: Iterable[Table]) -> Schema:
-    """Return the schema that models ask for."""
-    return {table.name: TableSpec.of(table) for table in tables}
+    """Return the schema that models ask for.
+
+    Raises:
+        ModelError: a table refers to one that is not among them, or has two indexes of one name.
+    """
+    found = {table.name: TableSpec.of(table) for table in tables}
+    for table in found.values():
+        for column in table.columns:
+            if column.references is not None:
+                check_reference(found, table.name, column.name, column.references)
+    return found
 
 
 def renames_of(tables: Iterable[Table], schema: Schema) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -52,6 +52,8 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.shadow import verify
 from oxidite.db.migrations.writing import describe, write_migration
+
+from .support import answers, same, tried
 
 
 class Mood(enum.Enum):
@@ -108,53 +110,8 @@ def table(name: str, *parts: ColumnSpec | IndexSpec) -> dict[str, TableSpec]:
     }
 
 
-def answers(
-    renames: Mapping[str, str] | None = None, fills: Mapping[str, Fill] | None = None
-) -> Answers:
-    return Answers(renames=renames or {}, fills=fills or {}, no_renames=True)
-
-
 def kinds(change: Change) -> list[type[Operation]]:
     return [type(each) for each in change.forth]
-
-
-async def tried(
-    db: Database, folder: Path, old: Schema, new: Schema, said: Answers
-) -> Sequence[Operation]:
-    """Write the history of ``old``, then the difference; try, apply and undo it; return what it does."""
-    first = difference({}, old, answers())
-    await verify(db, History(folder), first, old)
-    write_migration(History.load(folder), first, "first")
-    history = History.load(folder)
-    assert same(history.schema(), old)
-    change = difference(history.schema(), new, said)
-    await verify(db, history, change, new)
-    write_migration(history, change, "second")
-    history = History.load(folder)
-    assert same(history.schema(), new)
-    assert tuple(history.entries[1].migration.forth()) == change.forth
-    assert tuple(history.entries[1].migration.back()) == change.back
-    migrator = Migrator(db, history)
-    await migrator.up()
-    assert await migrator.drift() == []
-    await migrator.down(to="0")
-    return change.forth
-
-
-def same(one: Schema, other: Schema) -> bool:
-    """Whether two schemas are the same, but for the order of columns and indexes."""
-
-    def ordered(schema: Schema) -> dict[str, TableSpec]:
-        return {
-            name: replace(
-                each,
-                columns=tuple(sorted(each.columns, key=lambda one: one.name)),
-                indexes=tuple(sorted(each.indexes, key=lambda one: one.name)),
-            )
-            for name, each in schema.items()
-        }
-
-    return ordered(one) == ordered(other)
 
 
 def everything(db: Database) -> TableSpec:
