@@ -170,7 +170,8 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),
-        nullable=column.nullable,
+        # MariaDB takes no NOT NULL of what it computes.
+        nullable=column.nullable or ("computed" in rules and dialect.name == "mariadb"),
         autoincrement=column.is_generated,
         comment=rules.get("comment"),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from tests.unit.db.conftest import KINDS, database_url
@@ -21,6 +21,7 @@ from oxidite.db import (
     Database,
     Keys,
     Model,
+    ModelError,
     SoftDeletes,
     check,
     col,
@@ -482,7 +483,7 @@ async def test_a_table_that_is_referred_to_has_to_be_given(db: Database) -> None
 
 
 def test_two_checks_of_one_name_are_refused() -> None:
-    class Thing(Model, checks=[check("a > 1", name="a"), check("a < 9", name="a")]):
+    class Thing(Model, table="things", checks=[check("a > 1", name="a"), check("a < 9", name="a")]):
         id: Col[int] = col(pk=True, init=False)
         a: Col[int]
 
