@@ -316,7 +316,7 @@ def _left(steps: Sequence[Step], position: int, row: Applied) -> str:
     return f"These stay done, as the database cannot undo them:\n\n{listed}\n\n{again}"
 
 
-def _text(exc: DatabaseError) -> str:
+def _text(exc: OxiditeError) -> str:
     # What a refused row says to a user of the application says little to whoever migrates.
     return str(exc.__cause__) if isinstance(exc, ConstraintError) else exc.message
 

@@ -101,6 +101,22 @@ CASES: dict[str, tuple[str, str, str]] = {
         "warning rename-in-use",
         "warning rename-in-use",
     ),
+    "a check": ("""op.create_check("few", "users", "age < 9")""", "warning check-scans", ""),
+    "a computed column": (
+        """op.add_column("users", column("x", "integer", computed="age * 2"))""",
+        "error computed-rewrites",
+        "",
+    ),
+    "an integer of another size": (
+        """op.change_column("users", column("age", "integer", nullable=True, bits=32))""",
+        "error type-rewrites",
+        "",
+    ),
+    "a type of its own": (
+        """op.change_column("users", column("kind", "enum", values=("a", "b"), native=True))""",
+        "error type-rewrites",
+        "",
+    ),
     "a table": ("""op.drop_table("posts")""", "error used-by-a-model", "error used-by-a-model"),
     "a table renamed": (
         """op.rename_table("posts", "articles")
