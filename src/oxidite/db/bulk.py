@@ -28,6 +28,7 @@ from oxidite.db.expressions import Call
 from oxidite.db.kinds import INTEGER
 from oxidite.db.packing import BoundRow, pack_all
 from oxidite.db.running import connection_of, run_many
+from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import InsertStatement, SelectStatement
 from oxidite.db.table import Table
@@ -117,7 +118,13 @@ async def _insert_counted(
         async with database.transaction():
             largest: Call[int, int | None] = Call("max", (key,), INTEGER)
             found = await database.fetch(
-                SelectStatement(table=table, source=table.key, columns=(largest,), deleted="with")
+                SelectStatement(
+                    table=table,
+                    source=table.key,
+                    columns=(largest,),
+                    where=(UNSCOPED,),
+                    deleted="with",
+                )
             )
             for number, one in enumerate(many, start=(found[0][0] or 0) + 1):
                 setattr(one, key.name, number)
@@ -169,8 +176,8 @@ async def _write(
 
 
 def written(table: Table, without: AnyColumn | None) -> list[AnyColumn]:
-    """Return the columns that an INSERT writes: all but the one that the database makes."""
-    return [column for column in table.columns if column is not without]
+    """Return the columns that an INSERT writes: all but those that the database makes."""
+    return [column for column in table.columns if column is not without and not column.is_computed]
 
 
 def shorter(

@@ -170,7 +170,7 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),
-        # MariaDB takes no NOT NULL of what it computes.
+        # MariaDB takes no NOT NULL where it computes.
         nullable=column.nullable or ("computed" in rules and dialect.name == "mariadb"),
         autoincrement=column.is_generated,
         comment=rules.get("comment"),
@@ -226,9 +226,9 @@ _VARCHAR = 16_383
 
 def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
     kind = column.kind.stored
-    # What is encrypted is longer than what it was made of.
-    said = None if "encrypted" in column.rules else column.rules.get("max_length")
-    size = said or (_KEY_LENGTH if is_key else None)
+    size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
+    if column.kind.name == "encrypted":
+        return mysql.LONGBLOB()  # a rule is about what is inside
     match kind.name:
         case "text":
             return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
@@ -368,28 +368,35 @@ class Named(NamedTuple):
     using: str | None
 
 
-def index_of(table: Table, index: Index) -> Named:
-    """Return an index as a migration says it.
+def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
+    """Return an index as a migration says it that is written for one kind of database.
 
     Raises:
         ModelError: it is on something that is no column.
     """
     where = None
     if index.where is not None:
-        where = _text(_sql(table, index.where, POSTGRESQL))
+        words = words_of(dialect)
+        where = _written(_sql(table, index.where, words), words)
     elif table.soft_deletes is not None and index.unique:
         # What seems to be deleted takes no name away.
         where = f"{table.soft_deletes.column_name} IS NULL"
-    on = tuple(_named_part(table, each) for each in index.on)
+    on = tuple(_named_part(table, each, dialect) for each in index.on)
     return Named(str(index.name), on, index.unique, where, index.using)
 
 
-def check_of(table: Table, check: Check) -> str:
+def words_of(dialect: Dialect) -> Dialect:
+    """Return whose SQL a migration is written in: PostgreSQL's is that of SQLite too, but not MariaDB's."""
+    return dialect if dialect.is_mysql else POSTGRESQL
+
+
+def check_of(table: Table, check: Check, dialect: Dialect) -> str:
     """Return a check as a migration says it: as SQL."""
-    return _text(_sql(table, check.rule, POSTGRESQL))
+    words = words_of(dialect)
+    return _written(_sql(table, check.rule, words), words)
 
 
-def _named_part(table: Table, on: Indexed) -> str | SQL:
+def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
     if isinstance(on, SQL):
         return on
     column = table.by_name.get(on) if isinstance(on, str) else on
@@ -397,20 +404,22 @@ def _named_part(table: Table, on: Indexed) -> str | SQL:
         return SQL(f"lower({column.column_name})")
     if isinstance(column, Column):
         return column.column_name
-    return SQL(_text(_sql(table, on, POSTGRESQL)))
-
-
-def _text(written: Any) -> str:
-    return str(
-        written.compile(
-            dialect=DIALECTS["postgresql"],
-            compile_kwargs={"literal_binds": True, "include_table": False},
-        )
-    )
+    expr: Any = on if isinstance(on, Expr) or not callable(on) else on(table.model)
+    words = words_of(dialect)
+    # In parentheses, if it is no call of a function: so it stands in an index.
+    text = _written(_sql(table, expr, words).self_group(), words)
+    return SQL(text, type=None if _LOWERED.fullmatch(text) else expr.kind.stored.name)
 
 
 def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
     parts = [_part(made, table, each, dialect) for each in index.on]
+    if not dialect.expression_indexes:
+        parts = [
+            part
+            if isinstance(part, sa.Column)
+            else _computed(made, table, index, place, part, dialect)
+            for place, part in enumerate(parts)
+        ]
     where: Any = None if index.where is None else _sql(table, index.where, dialect)
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
@@ -432,12 +441,49 @@ def _is_long(part: Any) -> bool:
     return isinstance(part, sa.Column) and isinstance(part.type, mysql.LONGTEXT | mysql.LONGBLOB)
 
 
+def _computed(
+    made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
+) -> sa.Column[Any]:
+    """Add a column of an expression, where an index can be over columns only."""
+    on = _named_part(table, index.on[place], dialect)
+    lowered = _LOWERED.fullmatch(on)
+    if lowered is not None and lowered.group(1) in made.c:
+        type_ = made.c[lowered.group(1)].type
+        type_ = sa.String(_KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
+    else:
+        name = on.type if isinstance(on, SQL) else None
+        if name is None or (name not in _MYSQL_TYPES and name != "text"):
+            raise ModelError(
+                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
+                f'{index.name} it is not known what it gives. Say so, SQL(..., type="integer"), or make a '
+                "computed column of it, and an index over that: col(init=False, computed=...)."
+            )
+        type_ = sa.String(_KEY_LENGTH) if name == "text" else _MYSQL_TYPES[name]()
+    written = _written(part, dialect)
+    if not index.unique and isinstance(type_, sa.String):
+        written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
+    column: sa.Column[Any] = sa.Column(
+        f"{ONLY}{place}_{index.name}"[:64],
+        type_,
+        sa.Computed(written, persisted=False),
+        nullable=True,
+    )
+    made.append_column(column)
+    return column
+
+
+def _written(part: Any, dialect: Dialect) -> str:
+    return str(
+        part.compile(
+            dialect=DIALECTS[dialect.name],
+            compile_kwargs={"literal_binds": True, "include_table": False},
+        )
+    )
+
+
 def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
     """Add a column that is 1 where a condition holds and NULL elsewhere, where nothing is unique."""
-    condition = where.compile(
-        dialect=DIALECTS[dialect.name],
-        compile_kwargs={"literal_binds": True, "include_table": False},
-    )
+    condition = _written(where, dialect)
     column: sa.Column[Any] = sa.Column(
         f"{ONLY}{name}"[:64],
         sa.Boolean(),

@@ -199,7 +199,8 @@ def code(value: object) -> str:
     """Return a value as it stands in a file."""
     match value:
         case SQL():
-            return f"SQL({code(str(value))})"
+            typed = "" if value.type is None else f", type={code(value.type)}"
+            return f"SQL({code(str(value))}{typed})"
         case str():
             # JSON's text is Python's, with double quotes.
             return json.dumps(value, ensure_ascii=False)

@@ -39,7 +39,6 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.rebuild import Live, Rebuild, unknown
-from oxidite.db.migrations.specs import IndexSpec
 from oxidite.db.schema import metadata
 
 __all__ = ["Step", "Writer"]
@@ -128,8 +127,6 @@ class Writer:
     def _write(self, operation: Operation, before: Schema, after: Schema) -> list[str]:
         match operation:
             case CreateTable():
-                for each in operation.table.indexes:
-                    self._check_index(operation.table.name, each)
                 made = self.tables(after)[operation.table.name]
                 return self.sql(lambda op: op.impl.create_table(made))
             case DropTable():
@@ -408,7 +405,6 @@ class Writer:
     # Indexes.
 
     def _create_index(self, operation: CreateIndex, before: Schema, after: Schema) -> list[str]:
-        self._check_index(operation.table, operation.index)
         made = self._index(after, operation.table, operation.index.name)
         if operation.concurrently and self._concurrently:
             made.dialect_options["postgresql"]["concurrently"] = True
@@ -420,13 +416,6 @@ class Writer:
             *self.sql(lambda op: [op.impl.add_column(operation.table, each) for each in extra]),
             *self.sql(lambda op: op.impl.create_index(made)),
         ]
-
-    def _check_index(self, table: str, index: IndexSpec) -> None:
-        if len(index.columns) < len(index.on) and not self.dialect.expression_indexes:
-            raise MigrationError(
-                f"{self.dialect.product} has no indexes over expressions, and {index.name} of {table} is "
-                "one. Keep the value in a column of its own, and make the index over that."
-            )
 
     def _drop_index(self, operation: DropIndex, before: Schema, after: Schema) -> list[str]:
         gone = self._index(before, operation.table, operation.name)

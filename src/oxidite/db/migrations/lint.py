@@ -247,6 +247,17 @@ class _Look:
     def _gone(
         self, operation: DropColumn | DropTable | RenameColumn | RenameTable
     ) -> Iterator[Finding]:
+        if isinstance(operation, DropColumn) and self._is_made_again(operation):
+            was = self._schema[operation.table].find(operation.name)
+            if was is not None and was.computed is None:
+                yield self._found(
+                    "values-gone",
+                    "error",
+                    f"{operation.table}.{operation.name} is dropped and made anew: the values in it are "
+                    "gone.",
+                    "Keep them, if they matter, in a column of another name.",
+                )
+            return
         is_drop = isinstance(operation, DropColumn | DropTable)
         if isinstance(operation, DropColumn | RenameColumn):
             what = f"{operation.table}.{operation.name}"
@@ -273,6 +284,14 @@ class _Look:
             if is_drop
             else "Add the new one beside it, write both, op.backfill(…), read the new one, and drop the "
             "old one in a later release.",
+        )
+
+    def _is_made_again(self, operation: DropColumn) -> bool:
+        """Whether a column comes back in the same migration: what is computed is not changed in place."""
+        return any(
+            isinstance(each, AddColumn)
+            and (each.table, each.column.name) == (operation.table, operation.name)
+            for each in self._entry.migration.forth()
         )
 
     # SQL.

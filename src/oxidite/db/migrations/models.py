@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import UNSET
 
 from oxidite.db.columns import Column
+from oxidite.db.dialects import Dialect
 from oxidite.db.errors import ModelError
 from oxidite.db.migrations.operations import Fill, Schema
 from oxidite.db.migrations.specs import NOW, TableSpec
@@ -52,13 +53,13 @@ def _name(model: type) -> str:
     return f"{model.__module__}.{model.__qualname__}"
 
 
-def schema_of(tables: Iterable[Table]) -> Schema:
-    """Return the schema that models ask for.
+def schema_of(tables: Iterable[Table], dialect: Dialect) -> Schema:
+    """Return the schema that models ask for, its expressions in the SQL of a kind of database.
 
     Raises:
         ModelError: a table refers to one that is not among them, or has two indexes of one name.
     """
-    found = {table.name: TableSpec.of(table) for table in tables}
+    found = {table.name: TableSpec.of(table, dialect) for table in tables}
     for table in found.values():
         for column in table.columns:
             if column.references is not None:

@@ -262,7 +262,7 @@ class RenameColumn:
 
     def _part(self, on: str | SQL) -> str | SQL:
         if isinstance(on, SQL):
-            return SQL(self._text(on))
+            return SQL(self._text(on), type=on.type)
         return self.new if on == self.name else on
 
 

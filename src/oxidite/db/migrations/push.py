@@ -49,7 +49,8 @@ async def push_tables(database: Database, tables: Sequence[Table]) -> Pushed:
     Raises:
         MigrationFailedError: the database refused; on MariaDB what was made before stays.
     """
-    wanted, dialect = schema_of(tables), database.dialect
+    dialect = database.dialect
+    wanted = schema_of(tables, dialect)
     async with session(database, MigrationLock(wait=30), lock_timeout=5) as connection:
         there = await _there(connection, dialect, wanted)
         operations = _operations(there, wanted, fills_of(tables))

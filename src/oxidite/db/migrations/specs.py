@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from oxidite.db.columns import TableKey
+from oxidite.db.dialects import Dialect
 from oxidite.db.errors import ModelError
 from oxidite.db.migrations.column_specs import NOW, Bound, ColumnSpec, code, column
 from oxidite.db.table import SQL, Check, Index, Table, indexes_of
@@ -146,16 +147,18 @@ class TableSpec:
         )
 
     @classmethod
-    def of(cls, table: Table) -> TableSpec:
-        """Return what a model says of its table."""
+    def of(cls, table: Table, dialect: Dialect) -> TableSpec:
+        """Return what a model says of its table, its expressions in the SQL of a kind of database."""
         # Imported here: it imports SQLAlchemy, and a migration file does not need it.
         from oxidite.db.schema import check_of, index_of
 
-        _check_names(
-            table,
-            [index_of(table, each).name for each in indexes_of(table)],
-            [each.name for each in table.checks],
-        )
+        names = [each.name for each in table.checks]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ModelError(
+                f"{table!r}: two checks are called {twice!r}. Give one of them another name: "
+                "check(..., name=...)."
+            )
         return cls(
             name=table.name,
             columns=tuple(map(ColumnSpec.of, table.columns)),
@@ -167,22 +170,13 @@ class TableSpec:
                     where=made.where,
                     using=made.using,
                 )
-                for made in (index_of(table, each) for each in indexes_of(table))
+                for made in (index_of(table, each, dialect) for each in indexes_of(table))
             ),
             checks=tuple(
-                CheckSpec(name=each.name, sql=check_of(table, each)) for each in table.checks
+                CheckSpec(name=each.name, sql=check_of(table, each, dialect))
+                for each in table.checks
             ),
         )
-
-
-def _check_names(table: Table, indexes: list[str], checks: list[str]) -> None:
-    for what, names in (("index", indexes), ("check", checks)):
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ModelError(
-                f"{table!r}: two {what}{'es' if what == 'index' else 's'} are named {twice!r}. Give one "
-                f"of them another name: {what}(…, name=…)."
-            )
 
 
 def _keep(made: Any, _row: Any) -> Any:

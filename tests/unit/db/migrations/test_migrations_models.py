@@ -28,6 +28,7 @@ from oxidite.db import (
     index,
     ulid,
 )
+from oxidite.db.dialects import POSTGRESQL
 from oxidite.db.migrations import (
     ColumnSpec,
     IndexSpec,
@@ -146,7 +147,9 @@ class Indexed(
     table="indexed",
     indexes=[
         index(lambda one: one.name.lower(), name="ix_lower"),
-        index(SQL("upper(name)"), name="ix_upper"),
+        index(SQL("upper(name)", type="text"), name="ix_upper"),
+        index(lambda one: one.name.length(), "email", name="ix_length"),
+        index(lambda one: one.id + 1, name="ix_next"),
     ],
 ):
     id: Col[int] = col(pk=True, init=False)
@@ -160,14 +163,12 @@ class Tagged(Model, table="tagged", indexes=[index("tags", using="gin", name="ix
     sizes: Col[list[Size]] = col(array=True)
 
 
-EVERYWHERE = (Owner, Wrapped, Numbered, Moody, Computed, Ruled, Owned, Gone)
+EVERYWHERE = (Owner, Wrapped, Numbered, Moody, Computed, Ruled, Owned, Gone, Indexed)
 
 
 def tables_for(db: Database) -> list[Table]:
     """Return the tables of the models that a database can have."""
     found: list[Table] = [each.__table__ for each in EVERYWHERE]
-    if db.dialect.expression_indexes:
-        found.append(Indexed.__table__)
     if db.dialect.arrays:
         found.append(Tagged.__table__)
     return found
@@ -229,7 +230,7 @@ async def test_what_is_pushed_is_what_a_history_makes(kind: str, tmp_path: Path)
     for way in ("push", "push_tables", "history"):
         async with database_url(kind, tmp_path) as url, Database.from_url(url) as db:
             tables = tables_for(db)
-            schema = schema_of(tables)
+            schema = schema_of(tables, db.dialect)
             if way == "push":
                 await db.push(*[each.model for each in tables])
             elif way == "push_tables":
@@ -258,7 +259,7 @@ def one(name: str, *columns: ColumnSpec, checks: tuple[tuple[str, str], ...] = (
     return {name: TableSpec(name=name, columns=(key, *columns), checks=made)}
 
 
-def with_index(schema: Schema, on: str, where: str) -> Schema:
+def with_index(schema: Schema, on: str | SQL, where: str | None) -> Schema:
     made = IndexSpec(name="uq_some", on=(on,), unique=True, where=where)
     return {name: replace(each, indexes=(made,)) for name, each in schema.items()}
 
@@ -324,6 +325,16 @@ CHANGES: dict[str, tuple[Schema, Schema, dict[str, str]]] = {
     "an index of some rows goes with a column": (
         with_index(one("t", INT, column("b", "integer")), "b", "a > 1"),
         with_index(one("t", column("b", "integer")), "b", "b > 1"),
+        {},
+    ),
+    "an index over an expression goes with a renamed column": (
+        with_index(one("t", INT), SQL("(a * 2)", type="integer"), None),
+        with_index(one("t", replace(INT, name="c")), SQL("(c * 2)", type="integer"), None),
+        {"t.a": "c"},
+    ),
+    "an index over an expression is another one": (
+        with_index(one("t", INT), SQL("(a * 2)", type="integer"), None),
+        with_index(one("t", INT), SQL("(a * 3)", type="integer"), None),
         {},
     ),
     "a column is computed no more": (
@@ -479,7 +490,7 @@ async def test_a_table_that_is_referred_to_has_to_be_given(db: Database) -> None
     with pytest.raises(ModelError, match=message):
         await push_tables(db, [Lost.__table__])
     with pytest.raises(ModelError, match=message):
-        schema_of([Lost.__table__])
+        schema_of([Lost.__table__], POSTGRESQL)
 
 
 def test_two_checks_of_one_name_are_refused() -> None:
@@ -487,8 +498,8 @@ def test_two_checks_of_one_name_are_refused() -> None:
         id: Col[int] = col(pk=True, init=False)
         a: Col[int]
 
-    with pytest.raises(ModelError, match="two checks are named 'a'"):
-        TableSpec.of(Thing.__table__)
+    with pytest.raises(ModelError, match="two checks are called 'a'"):
+        TableSpec.of(Thing.__table__, POSTGRESQL)
 
 
 def test_a_bound_that_is_no_such_value_is_refused() -> None:
