@@ -150,6 +150,7 @@ NAMES: dict[str, list[str]] = {
         "Event",
         "Expr",
         "Exprs",
+        "ForeignKeys",
         "Frame",
         "Handle",
         "HasMany",

@@ -44,7 +44,7 @@ class Book(Model, table="typed_books"):
     author_id: Col[int] = col(references=Author.id)
     price: Col[Decimal] = col(default=Decimal(0))
     weight: Col[float | None] = col(default=None)
-    out: Col[datetime | None] = col(default=None)
+    lent: Col[datetime | None] = col(default=None)
     day: Col[date] = col(default=date.min)
 
 
@@ -80,7 +80,7 @@ async def functions() -> None:
         tuple[int | None, Decimal | None, Decimal | None, float | None],
     )
     assert_type(
-        await Book.query().select(fn.max(Book.out), fn.min(Book.title)).one(),
+        await Book.query().select(fn.max(Book.lent), fn.min(Book.title)).one(),
         tuple[datetime | None, str | None],
     )
     assert_type(

@@ -11,11 +11,13 @@ from oxidite.db.expressions import Selectable
 from oxidite.db.selects import RowOf
 from oxidite.db.table import Table
 
-__all__ = ["alias", "optional", "table_of"]
+__all__ = ["Alias", "alias", "optional", "table_of"]
 
 M = TypeVar("M")
 
-_QUERIES = frozenset(("query", "where", "order_by", "get", "get_or_none", "all", "count"))
+_QUERIES = frozenset(
+    ("query", "unscoped", "where", "order_by", "get", "get_or_none", "all", "count")
+)
 """What of a model can be asked of its alias, too."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from oxidite.db.columns import Column
-from oxidite.db.expressions import Expr
+from oxidite.db.expressions import Condition, Expr
 from oxidite.db.table import Table
 
 __all__ = ["DeleteArrays", "InsertArrays", "UpdateArrays", "fit_arrays"]
@@ -53,6 +53,7 @@ class InsertArrays(Struct, frozen=True, eq=False, kw_only=True):
     conflict: tuple[str, ...] = ()
     update: tuple[str, ...] | None = None
     exprs: tuple[Expr[Any, Any], ...] = ()
+    where: tuple[Condition, ...] = ()
     returning: tuple[str, ...] = ()
     tells: bool = False
 
@@ -65,6 +66,7 @@ class InsertArrays(Struct, frozen=True, eq=False, kw_only=True):
             self.conflict,
             self.update,
             tuple([each.shape for each in self.exprs]),
+            tuple([each.shape for each in self.where]),
             self.returning,
             self.tells,
         )
@@ -72,39 +74,46 @@ class InsertArrays(Struct, frozen=True, eq=False, kw_only=True):
     def values(self) -> list[object]:
         """Return what is bound."""
         values: list[object] = [*self.arrays]
-        for expr in self.exprs:
+        for expr in (*self.exprs, *self.where):
             values += expr.values
         return values
 
 
 class UpdateArrays(Struct, frozen=True, eq=False, kw_only=True):
-    """An UPDATE of the rows whose ``match`` columns are as given; the arrays are theirs, then the others'."""
+    """An UPDATE of the rows whose ``match`` columns are as given; the arrays are theirs, then the others'.
+
+    ``where`` has to hold for them, too.
+    """
 
     table: Table
     match: tuple[str, ...]
     columns: tuple[str, ...]
     arrays: Sequence[Sequence[object]]
+    where: tuple[Condition, ...] = ()
 
     def key(self) -> Hashable:
         """Return what decides the SQL."""
-        return ("update arrays", self.table.key, self.match, self.columns)
+        where = tuple([each.shape for each in self.where])
+        return ("update arrays", self.table.key, self.match, self.columns, where)
 
     def values(self) -> list[object]:
         """Return what is bound."""
-        return [*self.arrays]
+        return [*self.arrays, *(value for each in self.where for value in each.values)]
 
 
 class DeleteArrays(Struct, frozen=True, eq=False, kw_only=True):
-    """A DELETE of the rows whose ``match`` columns are as given."""
+    """A DELETE of the rows whose ``match`` columns are as given, and for which ``where`` holds."""
 
     table: Table
     match: tuple[str, ...]
     arrays: Sequence[Sequence[object]]
+    where: tuple[Condition, ...] = ()
 
     def key(self) -> Hashable:
         """Return what decides the SQL."""
-        return ("delete arrays", self.table.key, self.match)
+        where = tuple([each.shape for each in self.where])
+        return ("delete arrays", self.table.key, self.match, where)
 
     def values(self) -> list[object]:
         """Return what is bound."""
-        return [*self.arrays]
+        return [*self.arrays, *(value for each in self.where for value in each.values)]

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 from oxidite.db.columns import Assignment, Column
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import Expr, Value
+from oxidite.db.expressions import Call, Expr, Value
 from oxidite.db.rules import check_values
+from oxidite.db.scopes import check_assigned
 from oxidite.db.table import Table
 
 __all__ = ["Assigned", "assigned", "noted"]
@@ -51,7 +52,29 @@ def assigned(
         found[name] = value
     plain = [table.by_name[name] for name, value in found.items() if not isinstance(value, Expr)]
     check_values(plain, found)
-    return {name: _expr(table.by_name[name], value) for name, value in found.items()}
+    made = {name: _expr(table.by_name[name], value) for name, value in found.items()}
+    check_assigned(made, table)
+    return made | _indexes(table, made)
+
+
+def _indexes(table: Table, found: Assigned) -> Assigned:
+    """Return what becomes of the blind indexes of encrypted columns."""
+    made: Assigned = {}
+    for name, expr in found.items():
+        column = table.by_name[name]
+        if not column.rules.get("encrypted"):
+            continue
+        is_excluded = isinstance(expr, Call) and expr.name == "excluded"
+        if not isinstance(expr, Value) and not is_excluded:
+            raise QueryError(
+                f"{column!r} is encrypted, so the database cannot compute it: give it a value."
+            )
+        index: Column[Any, Any] | None = getattr(column, "index", None)
+        if index is not None and isinstance(expr, Value):
+            made[index.name] = Value(expr.value, index.kind)
+        elif index is not None:
+            made[index.name] = Call("excluded", (index,), index.kind)
+    return made
 
 
 def _expr(column: Column[Any, Any], value: object) -> Expr[Any, Any]:

@@ -28,6 +28,7 @@ from oxidite.db.expressions import Call
 from oxidite.db.kinds import INTEGER
 from oxidite.db.packing import BoundRow, pack_all, pack_columns
 from oxidite.db.running import connection_of, run_many
+from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import exhaust, forget_row, keep_row
 from oxidite.db.statements import InsertStatement, SelectStatement
 from oxidite.db.table import Table
@@ -105,8 +106,10 @@ async def _insert_keyless(
     kept: list[BoundRow]
     if dialect.unnests and columns and fit_arrays(columns):
         # PERF: no row is made before it can be kept; every tuple is work for the garbage collector.
-        arrays: list[Any] = pack_columns(table, many, dialect.name, key)
-        keys = await _write_arrays(database, table, columns, arrays, key)
+        others = [column for column in table.columns if column is not key]
+        arrays: list[Any] = pack_columns(others, many, dialect.name)
+        given = [each for each, c in zip(arrays, others, strict=True) if not c.is_computed]
+        keys = await _write_arrays(database, table, columns, given, key)
         kept = list(zip(*arrays[:place], keys, *arrays[place:], strict=True))
     else:
         rows = pack_all(table, many, dialect.name)
@@ -125,7 +128,13 @@ async def _insert_counted(
         async with database.transaction():
             largest: Call[int, int | None] = Call("max", (key,), INTEGER)
             found = await database.fetch(
-                SelectStatement(table=table, source=table.key, columns=(largest,), deleted="with")
+                SelectStatement(
+                    table=table,
+                    source=table.key,
+                    columns=(largest,),
+                    where=(UNSCOPED,),
+                    deleted="with",
+                )
             )
             exhaust(map(setattr, many, repeat(key.name), count((found[0][0] or 0) + 1)))
             await _insert(database, table, many)
@@ -177,8 +186,8 @@ async def _write(
 
 
 def written(table: Table, without: AnyColumn | None) -> list[AnyColumn]:
-    """Return the columns that an INSERT writes: all but the one that the database makes."""
-    return [column for column in table.columns if column is not without]
+    """Return the columns that an INSERT writes: all but those that the database makes."""
+    return [column for column in table.columns if column is not without and not column.is_computed]
 
 
 def shorter(

@@ -10,7 +10,7 @@ from oxidite.clock import now
 from oxidite.db.arrays import DeleteArrays, UpdateArrays, fit_arrays
 from oxidite.db.bulk import MOST_ARRAYS, objects_of, table_of, whole
 from oxidite.db.checking import check_all
-from oxidite.db.codecs import binder, reader
+from oxidite.db.codecs import binder, made_differ, reader
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
 from oxidite.db.dialects import DialectName
@@ -19,6 +19,7 @@ from oxidite.db.expressions import Condition, Value
 from oxidite.db.kinds import RAW
 from oxidite.db.packing import BoundRow, pack_all
 from oxidite.db.running import run_many, run_sql
+from oxidite.db.scopes import check_scope
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import DeleteStatement, UpdateStatement
 from oxidite.db.table import Table
@@ -85,6 +86,8 @@ def _other_values(table: Table, one: Any, dialect: DialectName) -> list[AnyColum
     kept = row_of(one)
     found: list[AnyColumn] = []
     for column, raw in zip(table.columns, kept, strict=True):
+        if column.is_computed:
+            continue
         read = reader(column.kind, dialect)
         if getattr(one, column.name) != (raw if read is None or raw is None else read(raw)):
             found.append(column)
@@ -96,13 +99,11 @@ def _changed(table: Table, one: Any, row: BoundRow, dialect: DialectName) -> lis
     names: list[str] = []
     for place, column in enumerate(table.columns):
         new, old = row[place], kept[place]
-        if new is old or new == old:
+        if column.is_computed or new is old or new == old:
             continue
-        if column.kind.name in ("json", "array") and new is not None and old is not None:
-            # The database may write the same value in another way.
-            read = reader(column.kind, dialect)
-            if getattr(one, column.name) == (old if read is None else read(old)):
-                continue
+        # The same value may be written in more than one way.
+        if not made_differ(column.kind, dialect)(getattr(one, column.name), old):
+            continue
         names.append(column.name)
     return names
 
@@ -162,15 +163,20 @@ async def _run_each(
 ) -> int:
     """Change the columns of the row that each of ``values`` begins with the key of; ``None`` deletes it."""
     names = tuple(column.name for column in match)
+    scope = table.scoped()
     if database.dialect.unnests and fit_arrays([*match, *(columns or ())]):
         touched = 0
         for start in range(0, len(values), MOST_ARRAYS):
             arrays = list(zip(*values[start : start + MOST_ARRAYS], strict=True))
             statement = (
-                DeleteArrays(table=table, match=names, arrays=arrays)
+                DeleteArrays(table=table, match=names, arrays=arrays, where=scope)
                 if columns is None
                 else UpdateArrays(
-                    table=table, match=names, columns=tuple(c.name for c in columns), arrays=arrays
+                    table=table,
+                    match=names,
+                    columns=tuple(c.name for c in columns),
+                    arrays=arrays,
+                    where=scope,
                 )
             )
             touched += (await database.run(statement)).rowcount
@@ -179,7 +185,8 @@ async def _run_each(
     plan = database.plans.get(one)
     split = len(match)
     # The values of an UPDATE come before those of its conditions.
-    bound = [plan.bind([*each[split:], *each[:split]]) for each in values]
+    seen = [value for each in scope for value in each.values]
+    bound = [plan.bind([*each[split:], *each[:split], *seen]) for each in values]
     if database.dialect.unnests:  # its driver does not count what many have touched
         return sum([(await run_sql(database, plan.sql, each)).rowcount for each in bound])
     async with database.transaction():
@@ -190,7 +197,7 @@ def _single(
     table: Table, match: Sequence[AnyColumn], columns: Sequence[AnyColumn] | None
 ) -> UpdateStatement | DeleteStatement:
     raw: Value[Any, Any] = Value(None, RAW)
-    where = tuple(Condition("eq", (column, raw)) for column in match)
+    where = (*(Condition("eq", (column, raw)) for column in match), *table.scoped())
     if columns is None:
         return DeleteStatement(table=table, where=where, deleted="with")
     return UpdateStatement(
@@ -209,6 +216,8 @@ async def delete_many(model: type[M], objects: Iterable[M], *, force: bool = Fal
     """
     many = objects_of(model, objects, saved=True)
     table = table_of(model)
+    for one in many:
+        check_scope(one, table)
     if table.soft_deletes is not None and not force:
         return await _mark(model, many, table.soft_deletes.name)
     if not many:

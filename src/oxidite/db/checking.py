@@ -18,11 +18,12 @@ from uuid import UUID
 from msgspec import UNSET
 
 from oxidite.db.columns import Column
-from oxidite.db.rules import check_values
+from oxidite.db.rules import check_object
+from oxidite.db.scopes import check_scope
 from oxidite.db.table import Table
 from oxidite.errors import FieldError, ValidationError
 
-__all__ = ["check_all"]
+__all__ = ["check_all", "is_made"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
@@ -34,23 +35,27 @@ def check_all(
     columns: Callable[[Any], Iterable[AnyColumn]] | None = None,
     start: int = 0,
 ) -> None:
-    """Check objects, all of them before one is written; what the database makes may be missing.
+    """Check objects, and what their class says of them, all before one is written.
+
+    What the database makes may be missing.
 
     ``columns`` gives those of an object that matter, all of them if it is not there. Objects are
     counted from ``start``.
 
     Raises:
         ValidationError: some values are wrong; the pointer begins with the place of the object.
+        OtherTenantError: an object belongs to another tenant than the current one.
     """
     errors: list[FieldError] = []
-    for place in _checker(table)(many):
+    if table.scope is not None:
+        for one in many:
+            check_scope(one, table)
+    unsure = _checker(table)(many)
+    for place in range(len(many)) if table.model.__validators__ else unsure:
         one = many[place]
         which = table.columns if columns is None else columns(one)
         try:
-            check_values(
-                [c for c in which if not (c.is_generated and getattr(one, c.name) is UNSET)],
-                {column.name: getattr(one, column.name) for column in table.columns},
-            )
+            check_object(one, [column for column in which if not is_made(column, one)])
         except ValidationError as exc:
             errors += [
                 FieldError(
@@ -62,12 +67,19 @@ def check_all(
         raise ValidationError(errors)
 
 
+def is_made(column: AnyColumn, one: object) -> bool:
+    """Tell whether the database makes the value."""
+    return column.is_computed or (column.is_generated and getattr(one, column.name) is UNSET)
+
+
 @lru_cache(maxsize=1000)
 def _checker(table: Table) -> Callable[[Sequence[Any]], list[int]]:
     """Return what gives the places of the objects that are not surely right."""
     names: dict[str, Any] = {"UNSET": UNSET, "is_text": _is_text}
     lines = ["def check(many):", " unsure = []", " for place, o in enumerate(many):"]
     for place, column in enumerate(table.columns):
+        if column.is_computed:
+            continue
         lines.append(f"  v = o.{column.name}")
         lines.append(f"  if not ({_test(column, place, names)}): unsure.append(place); continue")
     lines.append(" return unsure")

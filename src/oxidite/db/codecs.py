@@ -48,7 +48,9 @@ def binder(kind: Kind, dialect: DialectName) -> Codec | None:
         case "list" | "array":
             return _list_binder(kind, dialect)
         case "path":
-            return _path_parts if dialect == "postgresql" else _path_text
+            if dialect == "postgresql":
+                return _path_parts
+            return _path_text if dialect == "sqlite" else _path_from_start
         case _:
             return _BIND.get((kind.name, dialect))
 
@@ -151,6 +153,12 @@ def _path_text(parts: tuple[str | int, ...]) -> str:
             for part in parts
         ]
     )
+
+
+def _path_from_start(parts: tuple[str | int, ...]) -> str:
+    if any(isinstance(part, int) and part < 0 for part in parts):
+        raise QueryError("MariaDB and MySQL do not count the places of a JSON list from the end.")
+    return _path_text(parts)
 
 
 def _path_parts(parts: tuple[str | int, ...]) -> list[str]:
@@ -290,6 +298,7 @@ _READ: dict[tuple[str, DialectName], Codec] = {
         for each in _MYSQL
         for kind, read in (
             ("boolean", bool),
+            ("whole", int),
             ("uuid", _uuid),
             ("datetime", lambda value: value.replace(tzinfo=UTC)),
             ("interval", _interval),

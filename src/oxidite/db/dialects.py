@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 __all__ = [
+    "ANOTHER_KEY",
     "MARIADB",
     "MYSQL",
     "ONLY",
@@ -21,8 +22,10 @@ DialectName: TypeAlias = Literal["sqlite", "postgresql", "mariadb", "mysql"]
 Placeholders: TypeAlias = Literal["numeric", "qmark"]
 Returning: TypeAlias = Literal["insert", "update", "delete"]
 """A statement that may return the rows it changed."""
+ANOTHER_KEY = "(SELECT 1 UNION ALL SELECT 2)"
+"""What an upsert runs into where another unique key is in the way than the one it is about: an error."""
 ONLY = "__only_"
-"""How the columns begin that stand for the condition of a partial index, where there are none."""
+"""How the columns begin that stand for what an index cannot be over itself: a condition, an expression."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Dialect:
     interleaves: bool
     """Whether a connection runs other statements while rows are streamed over it."""
     conflict_columns: bool
-    """Whether an upsert is told which unique columns it is about; if not, every unique index counts."""
+    """Whether an upsert is told which unique columns it is about; if not, all are in its way."""
     arrays: bool
     """Whether there are columns of arrays; if not, they are JSON."""
     decimal_zeros: bool
@@ -54,7 +57,7 @@ class Dialect:
     infinity: bool
     """Whether a float may be infinite."""
     expression_indexes: bool
-    """Whether an index may be over expressions."""
+    """Whether an index may be over expressions; if not, it has a column of its own for each."""
 
     @property
     def is_mysql(self) -> bool:
@@ -160,6 +163,7 @@ MARIADB = Dialect(
     decimal_zeros=False,
     infinity=False,
     expression_indexes=False,
+    tells_inserted=True,
 )
 MYSQL = Dialect(
     name="mysql",

@@ -39,6 +39,8 @@ async def explain(query: SelectStatement, *, analyze: bool) -> str:
         steps = await fetch_rows(database, f"EXPLAIN QUERY PLAN {sql}", values, write=False)
         return _tree(steps)
     words = "EXPLAIN (ANALYZE, BUFFERS)" if analyze else "EXPLAIN"
+    if dialect.is_mysql:
+        words = "EXPLAIN FORMAT=JSON"  # its table has columns whose names are not in the rows
     rows = await fetch_rows(database, f"{words} {sql}", values, write=query.lock is not None)
     return "\n".join("\t".join(map(str, row)) for row in rows)
 

@@ -27,10 +27,10 @@ def pack_all(table: Table, many: Sequence[Any], dialect: DialectName) -> list[Bo
 
 
 def pack_columns(
-    table: Table, many: Sequence[Any], dialect: DialectName, without: AnyColumn
+    columns: Sequence[AnyColumn], many: Sequence[Any], dialect: DialectName
 ) -> list[list[object]]:
-    """Return the same by columns, all but one: a list for each."""
-    return _column_packer(table, dialect, without)(many)
+    """Return the same by columns, a list for each."""
+    return _column_packer(tuple(columns), dialect)(many)
 
 
 @lru_cache(maxsize=1000)
@@ -44,9 +44,8 @@ def _packer(table: Table, dialect: DialectName) -> Callable[[Sequence[Any]], lis
 
 @lru_cache(maxsize=1000)
 def _column_packer(
-    table: Table, dialect: DialectName, without: AnyColumn
+    columns: tuple[AnyColumn, ...], dialect: DialectName
 ) -> Callable[[Sequence[Any]], list[list[object]]]:
-    columns = [column for column in table.columns if column is not without]
     values, names = _values(columns, dialect)
     lists = ", ".join(f"[{value} for o in many]" for value in values)
     exec(f"pack = lambda many: [{lists}]", names)  # noqa: S102 - as above

@@ -16,6 +16,7 @@ from oxidite.db.keyset import Keyset, whole_order
 from oxidite.db.kinds import INTEGER
 from oxidite.db.pagination import CursorPage, Page
 from oxidite.db.peers import Counted, Lazy, Load
+from oxidite.db.scopes import UNSCOPED
 from oxidite.db.selecting import (
     compound,
     counting,
@@ -37,6 +38,7 @@ from oxidite.db.selects import (
     SetOperator,
 )
 from oxidite.db.subqueries import scalar
+from oxidite.db.table import Table
 
 __all__ = ["Derived", "Select", "Selected"]
 
@@ -136,32 +138,52 @@ class Select(Subselect[T], QueryActions[T]):
     # Other tables.
 
     def join(
-        self, other: HasTable | Derived[Any], *, on: Condition, with_deleted: bool = False
+        self,
+        other: HasTable | Derived[Any],
+        *,
+        on: Condition,
+        with_deleted: bool = False,
+        unscoped: bool = False,
     ) -> Select[T]:
         """Join the rows of another model, an alias or a named query for which ``on`` holds.
 
-        Rows that seem to be deleted are not joined, unless ``with_deleted``. What is read is still what
-        was read before: say ``select(Post, User)`` for both.
+        Rows that seem to be deleted are not joined, unless ``with_deleted``, nor those that the model's
+        ``scope`` leaves out, unless ``unscoped``. What is read is still what was read before: say
+        ``select(Post, User)`` for both.
         """
-        return self._join(other, on, deleted="with" if with_deleted else "without")
+        return self._join(other, on, deleted=_seen(with_deleted), unscoped=unscoped)
 
     def left_join(
-        self, other: HasTable | Derived[Any], *, on: Condition, with_deleted: bool = False
+        self,
+        other: HasTable | Derived[Any],
+        *,
+        on: Condition,
+        with_deleted: bool = False,
+        unscoped: bool = False,
     ) -> Select[T]:
         """Join as ``join`` does, and keep the rows for which there is none, with ``None`` there."""
-        return self._join(other, on, outer=True, deleted="with" if with_deleted else "without")
+        return self._join(other, on, outer=True, deleted=_seen(with_deleted), unscoped=unscoped)
 
     def full_join(
-        self, other: HasTable | Derived[Any], *, on: Condition, with_deleted: bool = False
+        self,
+        other: HasTable | Derived[Any],
+        *,
+        on: Condition,
+        with_deleted: bool = False,
+        unscoped: bool = False,
     ) -> Select[T]:
         """Join and keep the rows of both sides for which there is none on the other."""
-        return self._join(other, on, full=True, deleted="with" if with_deleted else "without")
+        return self._join(other, on, full=True, deleted=_seen(with_deleted), unscoped=unscoped)
 
     def cross_join(
-        self, other: HasTable | Derived[Any], *, with_deleted: bool = False
+        self,
+        other: HasTable | Derived[Any],
+        *,
+        with_deleted: bool = False,
+        unscoped: bool = False,
     ) -> Select[T]:
         """Join each row with each row of another model."""
-        return self._join(other, every(()), deleted="with" if with_deleted else "without")
+        return self._join(other, every(()), deleted=_seen(with_deleted), unscoped=unscoped)
 
     def _join(
         self,
@@ -171,10 +193,18 @@ class Select(Subselect[T], QueryActions[T]):
         outer: bool = False,
         full: bool = False,
         deleted: Deleted,
+        unscoped: bool,
     ) -> Select[T]:
         if not isinstance(on, Condition):
             raise QueryError(_no_condition(on, "join(on=...)"))
         table = other.table if isinstance(other, Derived) else table_of(other)
+        if isinstance(table, Table) and table.scope is not None:
+            on = every([on, *((UNSCOPED,) if unscoped else table.scoped())])
+            if full and not unscoped:
+                raise QueryError(_no_full_join(table))
+        mine = self.statement
+        if full and mine.table.scope and not mine.derived and UNSCOPED not in mine.where:
+            raise QueryError(_no_full_join(mine.table))
         join = Join(table, table.key, on, outer, full, deleted)
         return self._with(joins=(*self.statement.joins, join))
 
@@ -493,6 +523,18 @@ def _has_keys(statement: SelectStatement) -> bool:
         or statement.compound
         or statement.derived
     )
+
+
+def _no_full_join(table: Table) -> str:
+    return (
+        f"A full join keeps the rows of both sides that its condition leaves out, so it has no place for "
+        f"the scope of {table.name}: join the rows in it as a table, "
+        f'{table.model.__name__}.query().subquery("name"), or say unscoped.'
+    )
+
+
+def _seen(with_deleted: bool) -> Deleted:
+    return "with" if with_deleted else "without"
 
 
 _ROWS: Call[int, int] = Call("rows", (), INTEGER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeAlias, get_args, get_origin, get_type_hints, is_typeddict
@@ -180,6 +181,9 @@ def _codec(hint: Any, dialect: Dialect) -> Codec | None:
     read = reader(kind, dialect.name)
     if read is None or kind.name == "enum":
         return None  # msgspec finds the member of an enum
+    if kind.name == "datetime" and dialect.is_mysql:
+        # Its times are UTC and do not say so.
+        return lambda value: read(value) if type(value) is datetime else value
     # What an expression has made may be of the type already.
     return lambda value: value if isinstance(value, type_) else read(value)  # type: ignore[arg-type]  # a class
 

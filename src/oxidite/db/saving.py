@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from oxidite.clock import now
 from oxidite.db.assignments import assigned, noted
+from oxidite.db.checking import is_made
 from oxidite.db.codecs import binder, made_differ, reader
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
@@ -57,8 +57,8 @@ async def insert_many(many: Sequence[Any]) -> None:
     table: Table = type(many[0]).__table__
     database = database_of(table)
     for one in many:
-        check_object(one, [c for c in table.columns if not _is_made(c, one)])
-    asked = next((c for c in table.pk if _is_made(c, many[0])), None)
+        check_object(one, [c for c in table.columns if not is_made(c, one)])
+    asked = next((c for c in table.pk if is_made(c, many[0])), None)
     given = [c for c in table.columns if c is not asked and not c.is_computed]
     step = max(1, _MOST_VALUES // max(1, len(given)))
     for start in range(0, len(many), step):
@@ -261,11 +261,6 @@ def _gone(table: Table, one: object) -> DatabaseError:
     return RowNotFoundError(f"The row of this {type(one).__name__} is not there any more.")
 
 
-def _is_made(column: AnyColumn, one: object) -> bool:
-    """Tell whether the database makes the value."""
-    return column.is_computed or (column.is_generated and getattr(one, column.name) is UNSET)
-
-
 def _key_conditions(table: Table, row: Any, dialect: Dialect) -> tuple[Condition, ...]:
     keys = [column == _read(table, column, row, dialect) for column in table.pk]
     return (*keys, *table.scoped())
@@ -278,6 +273,5 @@ def _read(table: Table, column: AnyColumn, row: Any, dialect: Dialect) -> Any:
 
 
 def _bound_row(table: Table, one: object, dialect: Dialect) -> BoundRow:
-    return pack_all(table, [one], dialect.name)[
-        0
-    ]  # a computed value is not known before it is read
+    (row,) = pack_all(table, [one], dialect.name)
+    return row

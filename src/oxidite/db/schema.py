@@ -151,7 +151,8 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),
-        nullable=column.nullable,
+        # MariaDB takes no NOT NULL where it computes.
+        nullable=column.nullable or ("computed" in rules and dialect.name == "mariadb"),
         autoincrement=column.is_generated,
         comment=rules.get("comment"),
     )
@@ -208,6 +209,8 @@ _VARCHAR = 16_383
 def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
     kind = column.kind.stored
     size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
+    if column.kind.name == "encrypted":
+        return mysql.LONGBLOB()  # a rule is about what is inside
     match kind.name:
         case "text":
             return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
@@ -384,6 +387,13 @@ def _text(written: Any) -> str:
 
 def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
     parts = [_part(made, table, each, dialect) for each in index.on]
+    if not dialect.expression_indexes:
+        parts = [
+            part
+            if isinstance(part, sa.Column)
+            else _computed(made, table, index, place, part, dialect)
+            for place, part in enumerate(parts)
+        ]
     where: Any = None if index.where is None else _sql(table, index.where, dialect)
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
@@ -405,12 +415,52 @@ def _is_long(part: Any) -> bool:
     return isinstance(part, sa.Column) and isinstance(part.type, mysql.LONGTEXT | mysql.LONGBLOB)
 
 
+def _computed(
+    made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
+) -> sa.Column[Any]:
+    """Add a column of an expression, where an index can be over columns only."""
+    on = index.on[place]
+    caseless = table.by_name.get(on) if isinstance(on, str) else on
+    rule: Any = on
+    if isinstance(caseless, CaselessColumn):
+        type_ = made.c[caseless.column_name].type
+        type_ = sa.String(_KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
+    else:
+        if not isinstance(on, SQL | Expr) and callable(rule):
+            rule = rule(table.model)
+        name = rule.kind.stored.name if isinstance(rule, Expr) else ""
+        if name not in _MYSQL_TYPES and name != "text":
+            raise ModelError(
+                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
+                f"{index.name} it is not known what it gives. Make a computed column of it, and an index "
+                "over that: col(init=False, computed=...)."
+            )
+        type_ = sa.String(_KEY_LENGTH) if name == "text" else _MYSQL_TYPES[name]()
+    written = _written(part, dialect)
+    if not index.unique and isinstance(type_, sa.String):
+        written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
+    column: sa.Column[Any] = sa.Column(
+        f"{ONLY}{place}_{index.name}"[:64],
+        type_,
+        sa.Computed(written, persisted=False),
+        nullable=True,
+    )
+    made.append_column(column)
+    return column
+
+
+def _written(part: Any, dialect: Dialect) -> str:
+    return str(
+        part.compile(
+            dialect=DIALECTS[dialect.name],
+            compile_kwargs={"literal_binds": True, "include_table": False},
+        )
+    )
+
+
 def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
     """Add a column that is 1 where a condition holds and NULL elsewhere, where nothing is unique."""
-    condition = where.compile(
-        dialect=DIALECTS[dialect.name],
-        compile_kwargs={"literal_binds": True, "include_table": False},
-    )
+    condition = _written(where, dialect)
     column: sa.Column[Any] = sa.Column(
         f"{ONLY}{name}"[:64],
         sa.Boolean(),

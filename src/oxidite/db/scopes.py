@@ -8,19 +8,22 @@ statement, so it costs nothing when the statement runs.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
-from oxidite.db.arrays import DeleteArrays, InsertArrays, UpdateArrays
+from oxidite.db.arrays import InsertArrays
 from oxidite.db.columns import Column, TableKey
+from oxidite.db.correlated import Correlated
 from oxidite.db.errors import MissingTenantError, OtherTenantError, QueryError
-from oxidite.db.expressions import Call, Condition, Expr
-from oxidite.db.selects import DerivedTable, SelectStatement
+from oxidite.db.expressions import Call, Condition, Expr, Value
+from oxidite.db.selects import DerivedTable, Output, SelectStatement
 from oxidite.db.statements import InsertStatement, Statement
+from oxidite.db.subqueries import Subquery
 from oxidite.db.table import Table
+from oxidite.db.windows import Over
 
-__all__ = ["UNSCOPED", "Tenancy", "TenantScope", "check_scope", "check_scopes"]
+__all__ = ["UNSCOPED", "Tenancy", "TenantScope", "check_assigned", "check_scope", "check_scopes"]
 
 T = TypeVar("T")
 
@@ -29,37 +32,57 @@ UNSCOPED: Condition = Condition("unscoped", ())
 
 
 def check_scopes(statement: Statement) -> None:
-    """Refuse a statement that leaves out the scope of one of its tables.
+    """Refuse a statement that leaves out the scope of one of its tables, at whatever depth.
 
     Raises:
         QueryError: it does.
     """
-    if isinstance(statement, InsertStatement | InsertArrays | UpdateArrays | DeleteArrays):
-        return  # of objects, each of which was looked at (``check_scope``)
-    conditions = list(statement.where)
-    tables = [(statement.table, statement.table.key)]
-    if isinstance(statement, SelectStatement):
-        tables = [(statement.table, statement.source)]
-        if statement.derived is not None:
-            tables = []
-        for derived in derived_tables(statement):
-            for each in (derived.statement, derived.step):
-                if each is not None:
-                    check_scopes(each)
-        for part in statement.compound:
-            check_scopes(part.statement)
-        tables += [
-            (join.table, join.key)
-            for join in statement.joins
-            if not isinstance(join.table, DerivedTable)
-        ]
-        conditions += [join.on for join in statement.joins]
-    for table, key in tables:
-        if table.scope is not None and not any(_is_scope(each, key) for each in _walk(conditions)):
-            raise QueryError(
-                f"A statement leaves out the scope of {table.name}. Begin with the model's query(), or "
-                "with unscoped() where all rows are meant."
-            )
+    for expr in inner_exprs(statement):
+        if isinstance(expr, Subquery):
+            check_scopes(expr.statement)
+        elif isinstance(expr, Correlated):
+            for hop in expr.hops:
+                _check(hop.table, hop.key, expr.conditions)
+    match statement:
+        case SelectStatement():
+            _check_select(statement)
+        case InsertStatement() | InsertArrays():
+            # What is inserted are objects, each of which was looked at (``check_scope``); a row that is
+            # there already may be anybody's.
+            if statement.update:
+                _check(statement.table, statement.table.key, statement.where)
+        case _:
+            _check(statement.table, statement.table.key, statement.where)
+
+
+def _check_select(statement: SelectStatement) -> None:
+    for derived in derived_tables(statement):
+        for each in (derived.statement, derived.step):
+            if each is not None:
+                check_scopes(each)
+    for part in statement.compound:
+        check_scopes(part.statement)
+    if statement.derived is None:
+        _check(statement.table, statement.source, statement.where)
+    for join in statement.joins:
+        if not isinstance(join.table, DerivedTable):
+            # Of a full join rows are kept for which its condition does not hold.
+            _check(join.table, join.key, () if join.full else (join.on,), statement.where)
+
+
+def _check(
+    table: Table, key: TableKey, own: Sequence[Condition], others: Sequence[Condition] = ()
+) -> None:
+    """Look for the scope of a table in what holds for it alone, and in what holds for all."""
+    if table.scope is None:
+        return
+    if any(each.name == "unscoped" or _is_scope(each, key) for each in _walk(own)):
+        return
+    if not any(_is_scope(each, key) for each in _walk(others)):
+        raise QueryError(
+            f"A statement leaves out the scope of {table.name}. Begin with the model's query(), or "
+            "with unscoped() where all rows are meant."
+        )
 
 
 def derived_tables(statement: SelectStatement) -> Iterator[DerivedTable]:
@@ -69,6 +92,43 @@ def derived_tables(statement: SelectStatement) -> Iterator[DerivedTable]:
     for join in statement.joins:
         if isinstance(join.table, DerivedTable):
             yield join.table
+
+
+def inner_exprs(statement: Statement) -> Iterator[Expr[Any, Any]]:
+    """Yield all the expressions of a statement, those inside of others too, but not of its queries."""
+    if isinstance(statement, SelectStatement):
+        found = [
+            *(statement.columns or ()),
+            *statement.extra,
+            *(join.on for join in statement.joins),
+            *statement.where,
+            *statement.group,
+            *statement.having,
+            *statement.distinct_on,
+            *(each.expr for each in statement.order),
+            *statement.per,
+        ]
+    else:
+        found = [*getattr(statement, "exprs", ()), *statement.where]
+    for each in found:
+        yield from _inside(each)
+
+
+def _inside(expr: Expr[Any, Any]) -> Iterator[Expr[Any, Any]]:
+    yield expr
+    match expr:
+        case Call():
+            inner: Sequence[Expr[Any, Any]] = expr.args
+        case Over():
+            inner = (expr.call, *expr.partition_by, *(each.expr for each in expr.order_by))
+        case Output():
+            inner = (expr.expr,)
+        case Correlated():
+            inner = expr.conditions
+        case _:
+            inner = ()
+    for each in inner:
+        yield from _inside(each)
 
 
 def _walk(exprs: Iterable[Expr[Any, Any]]) -> Iterator[Call[Any, Any]]:
@@ -81,14 +141,7 @@ def _walk(exprs: Iterable[Expr[Any, Any]]) -> Iterator[Call[Any, Any]]:
 
 
 def _is_scope(call: Call[Any, Any], key: TableKey) -> bool:
-    return call.name == "unscoped" or (call.name == "scope" and key in set(_keys(call)))
-
-
-def _keys(expr: Expr[Any, Any]) -> Iterator[TableKey]:
-    if isinstance(expr, Column):
-        yield expr.table
-    for each in getattr(expr, "args", ()):
-        yield from _keys(each)
+    return call.name == "scope" and call.options == (key,)
 
 
 class Tenancy(Generic[T]):
@@ -159,6 +212,26 @@ class TenantScope(Generic[T]):
             raise OtherTenantError(
                 f"This {type(one).__name__} belongs to another tenant than the current one."
             )
+
+    def check_assigned(self, found: Mapping[str, Expr[Any, Any]]) -> None:
+        """Refuse to give a row to another tenant.
+
+        Raises:
+            OtherTenantError: what its column is to become is another tenant, or an expression.
+            MissingTenantError: there is no tenant at the moment.
+        """
+        to = found.get(self.column)
+        if to is None or (isinstance(to, Call) and to.name == "excluded"):
+            return  # an object that an upsert has was looked at
+        if not isinstance(to, Value) or to.value != self.tenancy.current():
+            raise OtherTenantError(f"A change of {self.column} would give rows to another tenant.")
+
+
+def check_assigned(found: Mapping[str, Expr[Any, Any]], table: Table) -> None:
+    """Have the scope of a table judge what columns of its rows are to become."""
+    check = getattr(table.scope, "check_assigned", None)
+    if check is not None:
+        check(found)
 
 
 def check_scope(one: Any, table: Table) -> None:

@@ -33,7 +33,8 @@ class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):
     """An INSERT of one row, or of many with the same columns.
 
     ``update`` makes it an upsert: which columns become what (``exprs``), when a row with the same
-    ``conflict`` columns is there; without any, that row is left alone. ``returning`` are columns to be
+    ``conflict`` columns is there and ``where`` holds for it; without any, that row is left alone.
+    ``returning`` are columns to be
     read back, and ``tells`` one more that tells whether the row is new. The values of ``is_bound`` rows
     are as the driver takes them already.
     """
@@ -44,6 +45,7 @@ class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):
     conflict: tuple[str, ...] = ()
     update: tuple[str, ...] | None = None
     exprs: tuple[AnyExpr, ...] = ()
+    where: tuple[Condition, ...] = ()
     returning: tuple[str, ...] = ()
     tells: bool = False
     is_bound: bool = False
@@ -58,6 +60,7 @@ class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):
             self.conflict,
             self.update,
             tuple([each.shape for each in self.exprs]),
+            tuple([each.shape for each in self.where]),
             self.returning,
             self.tells,
             self.is_bound,
@@ -66,7 +69,7 @@ class InsertStatement(Struct, frozen=True, eq=False, kw_only=True):
     def values(self) -> list[object]:
         """Return what is bound."""
         values = [value for row in self.rows for value in row]
-        for expr in self.exprs:
+        for expr in (*self.exprs, *self.where):
             values += expr.values
         return values
 

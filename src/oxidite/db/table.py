@@ -61,9 +61,10 @@ def index(
     """Declare an index in ``class User(Model, indexes=[index("age", "name")])``.
 
     It is on columns, by name, or on expressions of them, made by a function of the model:
-    ``index(lambda user: user.name.lower())``; one that is on an expression has a ``name``. ``unique``
-    over several columns means all of them together. ``where`` makes it partial: a condition as SQL or
-    as a function of the model. ``using`` is the database's own method, such as ``gin``.
+    ``index(lambda user: user.name.lower())``. Without a ``name`` it is called after what it is on; two
+    that would be called the same need one. ``unique`` over several columns means all of them together.
+    ``where`` makes it partial: a condition as SQL or as a function of the model. ``using`` is the
+    database's own method, such as ``gin``.
     """
     return Index(on, unique, where, name, using)
 
@@ -145,18 +146,20 @@ class Table:
             QueryError: the name is no identifier.
         """
         if name not in self._aliases:
-            check_name(name)
-            key = TableKey(self.key.name, name)
-            columns = {column.name: column.of(key) for column in self.columns}
-            deletes, version = self.soft_deletes, self.version
-            self._aliases[name] = replace(
-                self,
-                key=key,
-                columns=tuple(columns.values()),
-                soft_deletes=None if deletes is None else columns[deletes.name],
-                version=None if version is None else columns[version.name],
-            )
+            self._aliases[name] = self.under(TableKey(self.key.name, check_name(name)))
         return self._aliases[name]
+
+    def under(self, key: TableKey) -> Table:
+        """Return it as what ``key`` stands for; made once for each key, as its columns are new ones."""
+        columns = {column.name: column.of(key) for column in self.columns}
+        deletes, version = self.soft_deletes, self.version
+        return replace(
+            self,
+            key=key,
+            columns=tuple(columns.values()),
+            soft_deletes=None if deletes is None else columns[deletes.name],
+            version=None if version is None else columns[version.name],
+        )
 
     def __repr__(self) -> str:
         return f"<table {self.key.label}>"
@@ -165,7 +168,13 @@ class Table:
         """Return the condition of the scope, marked as such, if there is one."""
         if self.scope is None:
             return ()
-        return (Condition("scope", (self.scope(self.model),)),)
+        model = self.model
+        if self.key.alias is not None:
+            from oxidite.db.aliases import Alias
+
+            model = Alias(model, self)
+        # Marked with what it keeps rows of, so that it counts for that table alone.
+        return (Condition("scope", (self.scope(model),), (self.key,)),)
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
@@ -186,14 +195,30 @@ def check_name(name: str) -> str:
 
 
 def indexes_of(table: Table) -> Iterator[Index]:
-    """Yield the indexes of a table, those of single columns first, each with its name."""
+    """Yield the indexes of a table, those of single columns first, each with its name.
+
+    Raises:
+        ModelError: one is on what is no column, or two have the same name.
+    """
+    names: set[str | None] = set()
+    for each in _indexes(table):
+        named = _named(table, each)
+        if named.name in names:
+            raise ModelError(
+                f"{table!r}: two indexes are called {named.name!r}. Give one of them another name: "
+                'index(..., name="...").'
+            )
+        names.add(named.name)
+        yield named
+
+
+def _indexes(table: Table) -> Iterator[Index]:
     for column in table.columns:
         # An encrypted column has its index on the blind one beside it.
         is_indexed = column.rules.get("unique") or column.rules.get("index")
         if is_indexed and "encrypted" not in column.rules:
-            yield _named(table, Index((column.name,), unique=bool(column.rules.get("unique"))))
-    for each in table.indexes:
-        yield _named(table, each)
+            yield Index((column.name,), unique=bool(column.rules.get("unique")))
+    yield from table.indexes
 
 
 def _named(table: Table, index: Index) -> Index:

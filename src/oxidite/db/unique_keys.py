@@ -8,12 +8,11 @@ from typing import Any, TypeAlias
 from msgspec import UNSET
 
 from oxidite.db.columns import Column
-from oxidite.db.dialects import Dialect
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Expr
 from oxidite.db.table import Table
 
-__all__ = ["check_keys", "check_other_keys", "conflict_columns"]
+__all__ = ["check_keys", "conflict_columns"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
@@ -46,17 +45,6 @@ def _unique_keys(table: Table) -> list[frozenset[str]]:
         if index.unique and index.where is None and all(isinstance(each, str) for each in names):
             keys.append(frozenset(map(str, names)))
     return keys
-
-
-def check_other_keys(table: Table, conflict: Sequence[AnyColumn], dialect: Dialect) -> None:
-    wanted = frozenset(column.name for column in conflict)
-    generated = frozenset(column.name for column in table.columns if column.is_generated)
-    others = [key for key in _unique_keys(table) if key not in (wanted, generated)]
-    if others:
-        raise QueryError(
-            f"{dialect.product} takes any unique key of {table.name} for the one that is meant, and it "
-            f"has others: {'; '.join(', '.join(sorted(key)) for key in others)}."
-        )
 
 
 def check_keys(

@@ -24,13 +24,15 @@ from oxidite.db.bulk import (
 from oxidite.db.checking import check_all
 from oxidite.db.columns import Assignment, Column
 from oxidite.db.database import Database, database_of
-from oxidite.db.errors import ConflictingTransactionsError, QueryError
-from oxidite.db.expressions import Call, Expr
+from oxidite.db.errors import ConflictingTransactionsError, QueryError, UniqueError
+from oxidite.db.expressions import Call, Condition, Expr
 from oxidite.db.packing import pack_all
+from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import keep_row
 from oxidite.db.statements import Deleted, InsertStatement, Lock, SelectStatement
 from oxidite.db.table import Table
-from oxidite.db.unique_keys import check_keys, check_other_keys, conflict_columns
+from oxidite.db.unique_keys import check_keys, conflict_columns
+from oxidite.errors import FieldError
 
 __all__ = ["Upserted", "excluded", "get_or_create", "update_or_create", "upsert"]
 
@@ -81,24 +83,45 @@ async def upsert(
     if not many:
         return result
     database = database_of(table)
-    dialect = database.dialect
-    if not dialect.conflict_columns:
-        check_other_keys(table, conflict, dialect)
-    if "insert" not in dialect.returning or not dialect.conflict_columns:
-        fates = await _insert_and_read(database, table, many, conflict, changes)
-    elif dialect.tells_inserted or not changes:
-        fates = await _insert(database, table, many, conflict, changes)
-    else:
-        # Whoever writes here is alone, so what was not inserted now is there, and stays.
-        async with database.transaction():
-            fates = await _insert(database, table, many, conflict, {})
-            left = [place for place in range(len(many)) if place not in fates]
-            again = await _insert(
-                database, table, [many[place] for place in left], conflict, changes
-            )
-        fates |= {left[place]: (row, False) for place, (row, _) in again.items()}
+    # What stands in the way may be of another tenant: then nothing at all is written.
+    async with whole(database, table.scope is not None):
+        fates = await _write(database, table, many, conflict, changes)
+        if table.scope is not None and changes:
+            _check_seen(many, conflict, fates)
     _tell(database, table, many, fates, result)
     return result
+
+
+def _check_seen(many: Sequence[Any], conflict: Sequence[AnyColumn], fates: Fates) -> None:
+    """Refuse objects in whose way there are rows that are not seen."""
+    hidden = set(_first_places(many, conflict).values()) - fates.keys()
+    if hidden:
+        raise UniqueError([_taken(conflict, place) for place in sorted(hidden)])
+
+
+def _taken(conflict: Sequence[AnyColumn], place: int) -> FieldError:
+    return FieldError("body", "is taken", pointer=f"/{place}/{conflict[0].name}", code="unique")
+
+
+async def _write(
+    database: Database,
+    table: Table,
+    many: Sequence[Any],
+    conflict: Sequence[AnyColumn],
+    changes: Assigned,
+) -> Fates:
+    """Insert objects, or do what is to be done instead, in the way of the database."""
+    dialect = database.dialect
+    if "insert" not in dialect.returning:
+        return await _insert_and_read(database, table, many, conflict, changes)
+    if dialect.tells_inserted or not changes:
+        return await _insert(database, table, many, conflict, changes)
+    # Whoever writes here is alone, so what was not inserted now is there, and stays.
+    async with database.transaction():
+        fates = await _insert(database, table, many, conflict, {})
+        left = [place for place in range(len(many)) if place not in fates]
+        again = await _insert(database, table, [many[place] for place in left], conflict, changes)
+    return fates | {left[place]: (row, False) for place, (row, _) in again.items()}
 
 
 def _iterable(objects: Any) -> Iterable[Any]:
@@ -129,7 +152,8 @@ async def _insert(
             for found in await database.fetch(statement):
                 row, is_new = (found[:-1], found[-1]) if tells else (found, not changes)
                 place = places.get(tuple([row[place] for place in by_name]))
-                if place is not None:
+                # MariaDB tells of those too that were left alone.
+                if place is not None and (is_new or changes):
                     fates[place] = (row, is_new)
     return fates
 
@@ -148,10 +172,20 @@ async def _insert_and_read(
     query = SelectStatement(
         table=table,
         source=table.key,
-        where=(conflict[which].in_([key[which] for key in places]),),
+        where=(conflict[which].in_([key[which] for key in places]), *table.scoped()),
         deleted=_deleted(table, conflict),
     )
     async with database.transaction():
+        if table.scope is not None and changes:
+            # It would change rows that are not seen, and cannot be told not to.
+            every_row = replace(query, where=(query.where[0], UNSCOPED), lock=Lock())
+            there = _first_places(await database.fetch(every_row), conflict).keys()
+            seen = _first_places(await database.fetch(query), conflict).keys()
+            _check_seen(
+                many,
+                conflict,
+                {places[key]: (None, False) for key in places if key in seen or key not in there},
+            )
         before = _first_places(await database.fetch(replace(query, lock=Lock())), conflict)
         for statement in _statements(database, table, many, conflict, changes, returns=False):
             await database.run(statement)
@@ -192,6 +226,9 @@ def _statements(
     dialect = database.dialect
     key = next((column for column in table.columns if column.is_generated), None)
     keyless = [one for one in many if key is not None and getattr(one, key.name) is UNSET]
+    where: tuple[Condition, ...] = ()
+    if changes:
+        where = table.scoped() if dialect.conflict_columns else (UNSCOPED,)  # looked at before
     keyed = [one for one in many if key is None or getattr(one, key.name) is not UNSET]
     found: list[InsertArrays | InsertStatement] = []
     for some, without in ((keyed, None), (keyless, key)):
@@ -200,9 +237,10 @@ def _statements(
         common: dict[str, Any] = {
             "table": table,
             "columns": tuple(column.name for column in columns),
-            "conflict": tuple(column.name for column in conflict),
+            "conflict": tuple(_indexed(column).name for column in conflict),
             "update": tuple(changes),
             "exprs": tuple(changes.values()),
+            "where": where,
             "returning": tuple(column.name for column in table.columns) if returns else (),
             "tells": returns and dialect.tells_inserted,
         }
@@ -217,6 +255,12 @@ def _statements(
                 for part in parts(shorter(table, rows, columns), most)
             ]
     return found
+
+
+def _indexed(column: AnyColumn) -> AnyColumn:
+    """Return the column that an index is on: of an encrypted one, the blind one beside it."""
+    index: AnyColumn | None = getattr(column, "index", None)
+    return index or column
 
 
 def _tell(
@@ -276,7 +320,10 @@ async def get_or_create(model: type[M], one: M, on: Sequence[Expr[Any, Any]]) ->
     query = SelectStatement(
         table=table,
         source=table.key,
-        where=tuple(column == getattr(one, column.name) for column in conflict),
+        where=(
+            *(column == getattr(one, column.name) for column in conflict),
+            *table.scoped(),
+        ),
         deleted=_deleted(table, conflict),
     )
     for _ in range(_TRIES):
@@ -287,6 +334,8 @@ async def get_or_create(model: type[M], one: M, on: Sequence[Expr[Any, Any]]) ->
         if result.inserted:
             return one, True
         # Somebody made it in between: it is there now, unless it is gone again.
+    if table.scope is not None:
+        raise UniqueError([_taken(conflict, 0)])  # it is there, and not to be seen
     raise ConflictingTransactionsError(
         f"A row of {table.name} is in the way that this transaction does not see. Try again."
     )

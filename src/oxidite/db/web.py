@@ -162,7 +162,7 @@ class BoundRow:
         statement = SelectStatement(
             table=self._table,
             source=self._table.key,
-            where=tuple(column == value for column, value in wanted),
+            where=(*(column == value for column, value in wanted), *self._table.scoped()),
             limit=1,
             deleted=self._options.deleted,
         )

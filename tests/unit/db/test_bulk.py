@@ -169,7 +169,7 @@ class TestCreateMany:
             await Bird.create_many(some(count, start))
             start += count
 
-        assert len(db.plans) - before <= (1 if db.dialect.unnests else 7)
+        assert len(db.plans) - before <= (1 if db.dialect.unnests else 9)
 
     async def test_a_size_is_not_cut_off_without_a_word(self, db: Database) -> None:
         class Plate(Model, table="plates"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
@@ -31,6 +32,7 @@ from oxidite.db import (
     UniqueError,
     UpdateStatement,
     col,
+    excluded,
 )
 from oxidite.db.expressions import Value
 from oxidite.db.kinds import INTEGER
@@ -54,6 +56,7 @@ class Part(Model, SoftDeletes, table="parts"):
     id: Col[int] = col(pk=True, init=False)
     name: Col[str] = col(unique=True, max_length=100)
     thing_id: Col[int | None] = col(references=Thing.id, default=None)
+    other_id: Col[int | None] = col(references=Thing.id, default=None)
 
 
 @contextlib.asynccontextmanager
@@ -172,6 +175,7 @@ async def conflicts(db: Database) -> str:
         rows=[["b", "x", 1, ""]],
         conflict=("name",),
         update=("number",),
+        exprs=(excluded(Thing.number),),
     )
     try:
         await db.run(statement)
@@ -276,8 +280,10 @@ async def digits(db: Database) -> str:
 
 async def infinite(db: Database) -> str:
     """Infinite floats"""
+    # Models refuse it everywhere.
+    insert = db.sql("INSERT INTO things (name, text, \"real\") VALUES ('a', '', :r)", r=math.inf)
     try:
-        await Thing.create(name="a", real=float("inf"))
+        await insert.run()
     except QueryError:
         return "no"
     return "yes"
@@ -294,7 +300,7 @@ async def overflowing(db: Database) -> str:
 
 
 async def referring(db: Database) -> str:
-    """The error of a reference to nothing names the field"""
+    """The error of a reference to nothing names the field, where there are several"""
     try:
         await Part.create(name="a", thing_id=999)
     except MissingReferenceError as exc:

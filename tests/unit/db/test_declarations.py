@@ -120,7 +120,7 @@ def test_what_is_written_for_it() -> None:
         "CONSTRAINT ck_described_size_ge CHECK (size >= 0)",
         "uq_described_name ON described (lower(name)) WHERE deleted_at IS NULL",
         "uq_described_name_mood ON described (lower(name), mood) WHERE deleted_at IS NULL",
-        "by_seven ON described ((size % 7))",
+        "by_seven ON described ((size % nullif(CAST(7 AS BIGINT), 0)))",
         "large ON described USING btree (size) WHERE size > 100",
         "ix_described_size ON described (size)",
         "COMMENT ON COLUMN described.mood IS 'How it''s felt.'",

@@ -19,14 +19,17 @@ from oxidite.db import (
     Database,
     DatabaseError,
     InsertStatement,
+    LockTimeoutError,
     MissingReferenceError,
     Model,
     NotNullError,
     OverlapError,
     QueryError,
+    ReadOnlyError,
     TransactionError,
     UniqueError,
     col,
+    excluded,
     index,
 )
 from oxidite.db.drivers.mysql import MySQLDriver
@@ -101,7 +104,7 @@ class TestErrors:
         assert told == [
             ("uq_accounts_owner_name", ["/owner", "/name"]),
             ("fk_entries_account_id", ["/account_id"]),
-            ("fk_entries_account_id", ["/id"]),
+            ("fk_entries_account_id", [""]),  # it is about the row, not a field
             (None, ["/owner"]),
             (None, ["/owner"]),
             ("ck_accounts_cents_ge", [""]),
@@ -195,6 +198,7 @@ class TestUpserts:
                 rows=[["ann", "", cents], ["bob", "", cents]],
                 conflict=("owner", "name"),
                 update=update,
+                exprs=tuple([excluded(Account.cents) for _ in update]),
                 returning=("owner", "cents"),
             )
 
@@ -285,7 +289,7 @@ class TestTransactions:
             await other.begin(isolation=None, read_only=False)
             await one.fetch(sql, ())
             assert await other.fetch(f"{sql} SKIP LOCKED", ()) == []
-            with pytest.raises(ConflictingTransactionsError):
+            with pytest.raises(LockTimeoutError):
                 await other.fetch(f"{sql} NOWAIT", ())
             await other.rollback()
             await one.rollback()
@@ -293,7 +297,7 @@ class TestTransactions:
     async def test_isolation_and_read_only(self, db: Database) -> None:
         async with db.transaction(isolation="serializable"):
             await Account.create(owner="a")
-        with pytest.raises(TransactionError, match="read_only"):
+        with pytest.raises(ReadOnlyError, match="read_only"):
             async with db.transaction(read_only=True):
                 await Account.create(owner="b")
         assert await Account.count() == 1

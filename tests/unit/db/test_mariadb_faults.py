@@ -273,10 +273,10 @@ class TestTLS:
     ("url", "message"),
     [
         ("mysql://root@localhost", "names no database"),
-        ("mysql://root@localhost/app?charset=latin1", "unknown option charset"),
+        ("mysql://root@localhost/app?charset=latin1", "option .charset., which nobody knows"),
         ("mysql://root@localhost/app?sslmode=maybe", "sslmode=maybe is none of"),
         ("mysql://root@localhost/app?sslrootcert=/nowhere.pem", "cannot be read"),
-        ("mysql://root@localhost/app?pool_size=0", "pool_size=0 is no positive number"),
+        ("mysql://root@localhost/app?pool_size=0", "pool_size=0: a pool has one"),
         ("mysql://root@localhost/app?pool_timeout=soon", "pool_timeout=soon"),
         ("mysql://root@localhost:99999/app", "Port out of range"),
     ],

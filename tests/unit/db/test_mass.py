@@ -69,7 +69,11 @@ class TestUpdate:
         assert await Song.query().update(Song.rating.to(None), plays=1) == 5
         assert await plays() == [1] * 5
 
-    async def test_the_changed_rows_come_back(self) -> None:
+    async def test_the_changed_rows_come_back(self, db: Database) -> None:
+        if "update" not in db.dialect.returning:
+            with pytest.raises(QueryError, match=r"does not return the rows of update\(\)"):
+                await Song.query().update(plays=1, returning=True)
+            return
         found = await Song.where(Song.plays >= 3).update(
             Song.title.to(Song.title + "!"), returning=True
         )
@@ -157,12 +161,16 @@ class TestDelete:
             await Song.query().limit(1).delete()
         assert await Song.count() == 5
 
-    async def test_rows_that_only_seem_to_be(self, tapes: list[Tape]) -> None:
+    async def test_rows_that_only_seem_to_be(self, db: Database, tapes: list[Tape]) -> None:
         assert await Tape.where(Tape.plays > 0).delete() == 2
         assert await Tape.query().delete() == 1
         assert await Tape.count() == 0
-        found = await Tape.query().only_deleted().where(Tape.plays > 0).restore(returning=True)
-        assert sorted(tape.label for tape in found) == ["tape1", "tape2"]
+        deleted = Tape.query().only_deleted().where(Tape.plays > 0)
+        if "update" in db.dialect.returning:
+            found = await deleted.restore(returning=True)
+            assert sorted(tape.label for tape in found) == ["tape1", "tape2"]
+        else:
+            assert await deleted.restore() == 2
         assert await Tape.where(Tape.plays == 0).restore() == 1
         assert await Tape.count() == 3
         assert {tape.version for tape in await Tape.query().all()} == {3}
@@ -180,7 +188,7 @@ class TestDelete:
             await Tape.query().only_deleted().delete()
         with pytest.raises(QueryError, match="no SoftDeletes"):
             await Song.query().restore()
-        with pytest.raises(DatabaseError, match="no SoftDeletes"):
+        with pytest.raises(QueryError, match="no SoftDeletes"):
             await songs[0].restore()
 
     async def test_an_object_is_brought_back(self, tapes: list[Tape]) -> None:

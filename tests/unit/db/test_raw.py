@@ -88,7 +88,7 @@ class TestRows:
         assert isinstance(found[0], Named)
 
     async def test_every_kind_of_value(self, db: Database, shops: list[Shop]) -> None:
-        query = db.sql("SELECT * FROM shops WHERE key = :key", key=shops[2].key)
+        query = db.sql('SELECT * FROM shops WHERE "key" = :key', key=shops[2].key)
         found = await query.into(Whole).one()
         same = shops[2]
         assert (found.id, found.title, found.key) == (same.id, "shop2", same.key)
@@ -138,8 +138,8 @@ class TestRows:
         assert await update.run() == 2
         found = (
             await db.sql(
-                "INSERT INTO shops (name, rank, key, price, level, extra, is_open, created_at, updated_at)"
-                " SELECT :name, rank, key, price, level, extra, is_open, created_at, updated_at FROM shops"
+                'INSERT INTO shops (name, rank, "key", price, level, extra, is_open, created_at, updated_at)'
+                ' SELECT :name, rank, "key", price, level, extra, is_open, created_at, updated_at FROM shops'
                 " WHERE rank = 2 RETURNING id, name",
                 name="new",
             )
@@ -168,12 +168,12 @@ class TestRows:
             await anext(query.stream(chunk=0))
 
     async def test_a_stream_only_reads(self, db: Database) -> None:
-        change = db.sql("UPDATE shops SET rank = 0 WHERE rank > 2 RETURNING rank")
+        change = db.sql("DELETE FROM shops WHERE rank > 2 RETURNING rank")
         with pytest.raises(QueryError, match="may change something"):
             await anext(change.stream())
         async with db.transaction():
-            assert [row async for row in change.stream()] == [(0,), (0,)]
-        assert await Shop.where(Shop.rank == 0).count() == 3
+            assert sorted([row async for row in change.stream()]) == [(3,), (4,)]
+        assert await Shop.count() == 3
 
     @pytest.mark.parametrize(
         ("sql", "type_", "message"),
@@ -212,6 +212,10 @@ class TestValues:
 
     async def test_arrays(self, db: Database, shops: list[Shop]) -> None:
         keys = [shops[1].key, shops[2].key]
+        if db.dialect.is_mysql:
+            inside = db.sql('SELECT rank FROM shops WHERE "key" IN :keys ORDER BY rank', keys=keys)
+            assert await inside.into(int).all() == [1, 2]
+            return
         if not db.dialect.unnests:
             with pytest.raises(QueryError, match=":keys: SQLite takes a list as JSON"):
                 db.sql("SELECT rank FROM shops WHERE key IN :keys", keys=keys)

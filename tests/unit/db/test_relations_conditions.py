@@ -122,5 +122,5 @@ async def test_mistakes(db: Database) -> None:
         User.with_(User.name)  # type: ignore[arg-type]
     with pytest.raises(QueryError, match=r"leave out limit\(\) and offset\(\)"):
         User.posts.limit(3).any()
-    with pytest.raises(QueryError, match=r"r_comments\.text.* is in no table of the query"):
+    with pytest.raises(QueryError, match="that does not read r_comments"):
         await Category.where(Category.children.any(Comment.text == "x")).all()

@@ -243,14 +243,14 @@ async def test_a_connection_that_is_gone_is_told(db: Database) -> None:
 
 
 @pytest.fixture(params=["file", pytest.param("postgresql", marks=pytest.mark.service("postgres"))])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "file":
         yield f"sqlite:///{tmp_path / 'app.db'}"
         return
     yield POSTGRES
 
 
-def test_a_worker_has_a_database_of_its_own(url: str) -> None:
+def test_a_worker_has_a_database_of_its_own(server: str) -> None:
     async def use(made: str) -> int:
         async with Database.from_url(made) as db:
             await db.push(Tag)
@@ -258,15 +258,18 @@ def test_a_worker_has_a_database_of_its_own(url: str) -> None:
             return await Tag.count()
 
     try:
-        with worker_database(url, worker="oxw1") as one, worker_database(url, worker="oxw2") as two:
+        with (
+            worker_database(server, worker="oxw1") as one,
+            worker_database(server, worker="oxw2") as two,
+        ):
             assert one != two
             assert asyncio.run(use(one)) == 1
             assert asyncio.run(use(two)) == 1
             # What a killed run left behind is dropped.
-            with worker_database(url, worker="oxw2") as again:
+            with worker_database(server, worker="oxw2") as again:
                 assert again == two
                 assert asyncio.run(use(again)) == 1
-        with worker_database(url, worker="oxw1") as one:
+        with worker_database(server, worker="oxw1") as one:
             assert asyncio.run(use(one)) == 1
     except OSError as exc:
         pytest.skip(f"no PostgreSQL: {exc}")

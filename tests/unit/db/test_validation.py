@@ -298,12 +298,25 @@ def test_an_index_on_nothing_is_refused() -> None:
     class Odd(Model, table="odd", indexes=[index("nope")]):
         id: Col[int] = col(pk=True, init=False)
 
-    class Nameless(Model, table="nameless", indexes=[index(lambda one: one.id + 1)]):
+    with pytest.raises(ModelError, match="an index is on 'nope', which is none of its columns"):
+        list(indexes_of(Odd.__table__))
+
+
+def test_indexes_are_called_after_what_they_are_on_and_never_the_same() -> None:
+    from oxidite.db.table import indexes_of
+
+    class One(Model, table="ones", indexes=[index(lambda one: one.id + 1), index("id")]):
         id: Col[int] = col(pk=True, init=False)
 
-    for model in (Odd, Nameless):
-        with pytest.raises(ModelError, match="an index is on"):
-            list(indexes_of(model.__table__))
+    assert [each.name for each in indexes_of(One.__table__)] == ["ix_ones_add_id", "ix_ones_id"]
+
+    later, latest = index(lambda one: one.id + 1), index(lambda one: one.id + 2)
+
+    class Two(Model, table="twos", indexes=[later, latest]):
+        id: Col[int] = col(pk=True, init=False)
+
+    with pytest.raises(ModelError, match="two indexes are called 'ix_twos_add_id'"):
+        list(indexes_of(Two.__table__))
 
 
 class Bounded(Model, table="bounded"):

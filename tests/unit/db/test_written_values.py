@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from oxidite.db import Col, Database, Model, col
+from oxidite.db.database import database_of
 from oxidite.errors import ValidationError
 
 
@@ -102,7 +103,11 @@ async def update(grains: list[Grain]) -> None:
     await Grain.create_many([Grain(id=grain.id) for grain in grains])
     for grain in grains:
         values = {name: getattr(grain, name) for name in KINDS}
-        (found,) = await Grain.where(Grain.id == grain.id).update(returning=True, **values)
+        rows = Grain.where(Grain.id == grain.id)
+        if database_of(Grain.__table__).dialect.is_mysql:
+            assert await rows.update(**values) == 1
+            continue
+        (found,) = await rows.update(returning=True, **values)
         _same(found, values)
 
 
@@ -139,6 +144,11 @@ async def test_every_value_comes_back(
 
     draw()
     for rows in drawn:
+        for row in rows if db.dialect.is_mysql else ():
+            if row["exact"] is not None:
+                # It has 30 digits after the point.
+                with localcontext(prec=100):
+                    row["exact"] = row["exact"].quantize(Decimal("1e-30"))
         grains = [Grain(**row) for row in rows]
         await way(grains)
         found = {grain.id: grain for grain in await Grain.query().all()}

@@ -212,6 +212,7 @@ class MySQLDriver(Driver):
             f"sql_mode = '{modes}'",
             "time_zone = '+00:00'",
             "group_concat_max_len = 1073741824",
+            "@ox_there = ''",  # what an upsert notes is read back: see sql/statements.py
         ]
         if "innodb_snapshot_isolation" in self._about:
             # "repeatable read" then refuses to overwrite what others have changed, as elsewhere.

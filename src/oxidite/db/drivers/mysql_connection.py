@@ -11,8 +11,16 @@ from typing import Any, NoReturn
 from pymysql.err import MySQLError
 
 from oxidite.db.base import Connection, Done, Isolation
-from oxidite.db.dialects import ONLY
-from oxidite.db.drivers.mysql_errors import LOST, TAKEN, UNDONE, index_of, table_of, typed
+from oxidite.db.dialects import ANOTHER_KEY, ONLY
+from oxidite.db.drivers.mysql_errors import (
+    LOST,
+    TAKEN,
+    UNDONE,
+    another_key,
+    index_of,
+    table_of,
+    typed,
+)
 from oxidite.db.drivers.mysql_wire import Wire
 from oxidite.db.errors import (
     ConflictingTransactionsError,
@@ -31,6 +39,9 @@ _VALUES = re.compile(
 )
 _BATCH = 1_000_000
 """Bytes of rows that go into one statement."""
+_MANY_ROWS = 1242
+_TURNS = 5
+"""Turns of the event loop after which a generator that nobody holds is being closed."""
 _END = 5.0
 """Seconds that ending a statement from outside may take."""
 
@@ -55,16 +66,18 @@ class MySQLConnection(Connection):
         self._inside = False
         self._undone = False
         self._stream: Any = None
+        self._resting = asyncio.Lock()
         self._was_cut = False
         self._is_broken = False
 
+    # The server closes it while nobody looks, so it is found out when somebody asks.
     @property
     def is_broken(self) -> bool:
         """Whether it must not be used again: a statement did not finish, or the server has closed it."""
         return self._is_broken or self._wire.is_gone
 
     @is_broken.setter
-    def is_broken(self, value: bool) -> None:
+    def is_broken(self, value: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._is_broken = value
 
     async def ping(self) -> None:
@@ -161,6 +174,10 @@ class MySQLConnection(Connection):
 
     async def rest(self) -> None:
         """End the stream that was left before its end, if there is one; the transaction goes on."""
+        async with self._resting:
+            await self._rest()
+
+    async def _rest(self) -> None:
         result, self._stream = self._stream, None
         if result is None or self.is_broken or not result.unbuffered_active:
             return
@@ -174,7 +191,7 @@ class MySQLConnection(Connection):
                 with contextlib.suppress(MySQLError):
                     await self._wire.query(b"DO 0")  # if the end came too late, this takes the blow
         except Exception:  # noqa: BLE001 - whatever it was, the connection is of no use any more
-            self.is_broken = True
+            self._is_broken = True
 
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
         """Begin a transaction."""
@@ -215,6 +232,8 @@ class MySQLConnection(Connection):
         return await self._send(text, sql, unbuffered=unbuffered)
 
     async def _send(self, text: bytes, sql: str, *, unbuffered: bool = False) -> Any:
+        if self._stream is not None or self._resting.locked():
+            await self._left()
         self._check(len(text))
         was_inside = self._inside
         if sql in ("COMMIT", "ROLLBACK"):
@@ -230,6 +249,15 @@ class MySQLConnection(Connection):
                 "transaction around it has ended. Change the schema outside of transactions."
             )
         return self._wire.result
+
+    async def _left(self) -> None:
+        """Let a stream come to its end whose loop was left just now: it is closed some turns later."""
+        for _ in range(_TURNS):
+            if self._stream is None:
+                break
+            await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, no time
+        async with self._resting:
+            pass
 
     def _check(self, size: int) -> None:
         if self._undone:
@@ -257,7 +285,7 @@ class MySQLConnection(Connection):
         except MySQLError as exc:
             failed.append(exc)
         except BaseException as exc:
-            self.is_broken = True
+            self._is_broken = True
             self._was_cut = isinstance(exc, asyncio.CancelledError | GeneratorExit)
             raise
 
@@ -267,12 +295,14 @@ class MySQLConnection(Connection):
     async def _error(self, exc: MySQLError, sql: str) -> OxiditeError:
         number, message = (*exc.args, "")[:2] if len(exc.args) > 1 else (2013, str(exc))
         if self._wire.closed or number in LOST:
-            self.is_broken = True
+            self._is_broken = True
             return BackendUnavailableError(f"{self._product}: {message}")
         if not isinstance(number, int):
-            self.is_broken = True
+            self._is_broken = True
             return DatabaseError(f"{self._product}: {exc}")
         self._undone = self._inside and number in UNDONE
+        if number == _MANY_ROWS and ANOTHER_KEY in sql:
+            return another_key()
         columns = await self._columns(message, sql) if number in TAKEN else ()
         return typed(number, message, self._product, columns=columns)
 

@@ -10,15 +10,17 @@ from oxidite.db.errors import (
     ConflictingTransactionsError,
     ConstraintError,
     DatabaseError,
+    DiskFullError,
+    LockTimeoutError,
     MissingReferenceError,
     NotNullError,
     QueryError,
-    TransactionError,
+    ReadOnlyError,
     UniqueError,
 )
-from oxidite.errors import BackendUnavailableError, FieldError, OxiditeError
+from oxidite.errors import BackendTimeoutError, BackendUnavailableError, FieldError, OxiditeError
 
-__all__ = ["LOST", "TAKEN", "UNDONE", "index_of", "table_of", "typed"]
+__all__ = ["LOST", "TAKEN", "UNDONE", "another_key", "index_of", "table_of", "typed"]
 
 TAKEN = frozenset((1062, 1586))
 """A unique index has the value already."""
@@ -29,7 +31,10 @@ LOST = frozenset(
 )
 """The connection is no more."""
 _REFUSED = frozenset((1040, 1044, 1045, 1049, 1129, 1130, 1203, 1226, 1698, 2002, 2003, 2059))
-_CONFLICTS = UNDONE | {1205, 3572}
+_LOCKED = frozenset((1205, 3572))
+_READ_ONLY = frozenset((1290, 1792, 1836))
+_FULL = frozenset((1021, 1114))
+_SLOW = frozenset((1969, 3024))
 _UNFIT = frozenset((1153, 1264, 1265, 1292, 1365, 1366, 1367, 1406, 1411, 1690, 1918, 3140, 3141))
 _CONSTRAINTS: dict[int, tuple[type[ConstraintError], str]] = {
     **dict.fromkeys(TAKEN, (UniqueError, "is taken")),
@@ -54,15 +59,30 @@ def typed(number: int, message: str, product: str, *, columns: Sequence[str] = (
     """Return our error; ``columns`` are those of the unique index, where that is what it is about."""
     if number in _CONSTRAINTS:
         return _constraint(number, message, columns)
-    if number in _CONFLICTS:
+    if number in UNDONE:
         return ConflictingTransactionsError()
+    if number in _LOCKED:
+        return LockTimeoutError()
     if number in LOST or number in _REFUSED:
         return BackendUnavailableError(f"{product}: {message}")
     if number in _UNFIT:
         return QueryError(f"A value does not fit: {message}")
-    if number == 1792:
-        return TransactionError(f"{product}: {message} It was begun with read_only=True.")
+    if number in _FULL:
+        return DiskFullError()
+    if number in _SLOW:
+        return BackendTimeoutError(f"{product} ended the statement: {message}")
+    if number in _READ_ONLY:
+        return ReadOnlyError(
+            f"{product} takes no changes here: {message} Is this a replica, or a transaction with "
+            "read_only=?"
+        )
     return DatabaseError(f"{product}: {message}")
+
+
+def another_key() -> UniqueError:
+    """Return the error of an upsert that another unique key stands in the way of; it is not told which."""
+    text = "another unique key than the one of the upsert is taken"
+    return UniqueError([FieldError("body", text, pointer="", code=UniqueError.code)])
 
 
 def _constraint(number: int, message: str, columns: Sequence[str]) -> ConstraintError:

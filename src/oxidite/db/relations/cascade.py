@@ -111,7 +111,9 @@ async def _touch(definitions: Sequence[Definition], one: Any) -> None:
         )
         if len(where) == len(link.first.pairs):
             await database_of(table).run(
-                UpdateStatement(table=table, columns=names, exprs=exprs, where=where)
+                UpdateStatement(
+                    table=table, columns=names, exprs=exprs, where=(*where, *table.scoped())
+                )
             )
 
 
@@ -129,7 +131,7 @@ async def _mark(
             + ("has none." if mark is None else "is reached in another way.")
         )
     ((_, column),) = link.first.pairs
-    where: tuple[Condition, ...] = (column.in_(keys),)
+    where: tuple[Condition, ...] = (column.in_(keys), *table.scoped())
     if not is_deleted:
         where = (*where, mark == moment)
     nested = _cascades(table)

@@ -327,21 +327,21 @@ def _made(definition: Definition, target: Any, steps: _Steps, *, pivot: Any = No
     hops: list[Hop] = []
     renamed: dict[str, AnyColumn] = {}
     for place, (table, pairs, fixed) in enumerate(steps):
-        key, mark = table.key, table.soft_deletes
-        comes_again = any(later[0].key is key for later in steps[place + 1 :])
+        comes_again = any(later[0].key is table.key for later in steps[place + 1 :])
         before, renamed = renamed, {}
+        here = table
         if comes_again:
-            key = TableKey(table.name, f"{table.name}_{place + 1}")
-            renamed = {each.name: each.of(key) for each in table.columns}
+            here = table.under(TableKey(table.name, f"{table.name}_{place + 1}"))
+            renamed = {each.name: each for each in here.columns}
         hops.append(
             Hop(
-                table,
-                key,
+                here,
+                here.key,
                 tuple(
                     (before.get(outer.name, outer), renamed.get(own.name, own))
                     for outer, own in pairs
                 ),
-                mark if mark is None else renamed.get(mark.name, mark),
+                here.soft_deletes,
                 tuple((renamed.get(each.name, each), value) for each, value in fixed),
             )
         )

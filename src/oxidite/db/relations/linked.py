@@ -51,7 +51,8 @@ class Linked(Many[T], Generic[T, P]):
     def pivots(self) -> Select[P]:
         """The rows of the pivot model that link to this object, as a query."""
         table = self.definition.link.first.table
-        return Select(SelectStatement(table=table, source=table.key, where=self._key_conditions()))
+        where = (*self._key_conditions(), *table.scoped())
+        return Select(SelectStatement(table=table, source=table.key, where=where))
 
     async def create(self, **values: Any) -> T:
         """Make one, its row and a link to it; the link has no data of its own."""
@@ -193,7 +194,7 @@ class Linked(Many[T], Generic[T, P]):
 
     async def _unlink(self, conditions: tuple[Condition, ...]) -> int:
         table = self.definition.link.first.table
-        where = (*self._key_conditions(), *conditions)
+        where = (*self._key_conditions(), *table.scoped(), *conditions)
         mark = table.soft_deletes
         database = database_of(table)
         done = await database.run(

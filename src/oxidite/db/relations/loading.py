@@ -13,11 +13,13 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from oxidite.db.callers import caller
+from oxidite.db.correlated import Hop
 from oxidite.db.database import database_of
 from oxidite.db.errors import NotLoadedError, RelationError
 from oxidite.db.expressions import Condition, Order, every
 from oxidite.db.peers import Lazy, Load, peers_of
 from oxidite.db.relations.definition import Definition, Link
+from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import State
 from oxidite.db.statements import Deleted, Join, SelectStatement
 from oxidite.db.transaction import current_transaction
@@ -39,6 +41,7 @@ class Wanted(Struct, frozen=True, eq=False, kw_only=True):
     limit: int | None = None
     offset: int | None = None
     deleted: Deleted = "without"
+    unscoped: bool = False
     loads: tuple[Load[Any], ...] = ()
 
 
@@ -75,7 +78,7 @@ def statement(wanted: Wanted, key_conditions: tuple[Condition, ...]) -> SelectSt
         Join(
             before.table,
             before.key,
-            every([outer == own for outer, own in hop.pairs]),
+            every([*(outer == own for outer, own in hop.pairs), *_scope(wanted, before)]),
         )
         for before, hop in reversed(list(pairwise(hops)))
     ]
@@ -86,11 +89,15 @@ def statement(wanted: Wanted, key_conditions: tuple[Condition, ...]) -> SelectSt
         table=hops[-1].table,
         source=hops[-1].key,
         joins=tuple(joins),
-        where=(*key_conditions, *fixed, *hidden, *wanted.conditions),
+        where=(*key_conditions, *_scope(wanted, hops[-1]), *fixed, *hidden, *wanted.conditions),
         order=wanted.order,
         deleted=wanted.deleted,
         loads=wanted.loads,
     )
+
+
+def _scope(wanted: Wanted, hop: Hop) -> tuple[Condition, ...]:
+    return (UNSCOPED,) if wanted.unscoped else hop.table.scoped()
 
 
 async def load(wanted: Wanted, rows: Sequence[Any], lazy: Lazy | None) -> None:

@@ -14,6 +14,7 @@ from oxidite.db.kinds import INTEGER
 from oxidite.db.peers import Counted, Lazy, Load
 from oxidite.db.relations.definition import Definition
 from oxidite.db.relations.loading import Wanted, load
+from oxidite.db.scopes import UNSCOPED
 
 __all__ = ["Relation", "ToMany", "ToOne"]
 
@@ -55,6 +56,10 @@ class Relation(Load[M], Generic[M, T]):
         """See the rows that seem to be deleted, too."""
         return self._but(deleted="with")
 
+    def unscoped(self) -> Self:
+        """See all the rows that it leads to, whatever the ``scope`` of a model on the way says."""
+        return self._but(unscoped=True)
+
     async def load(self, rows: Sequence[M], lazy: Lazy | None = None) -> None:
         """Load it into objects, with one statement for all of them; ``.with_`` does so by itself."""
         if rows:
@@ -70,9 +75,13 @@ class Relation(Load[M], Generic[M, T]):
                 f"A condition over {self.definition.short} cannot be about a part of it: leave out "
                 "limit() and offset()."
             )
-        return Correlated(
-            wanted.definition.link.hops, wanted.conditions + conditions, wanted.deleted
+        hops = wanted.definition.link.hops
+        scopes = (
+            (UNSCOPED,)
+            if wanted.unscoped
+            else tuple([each for hop in hops for each in hop.table.scoped()])
         )
+        return Correlated(hops, scopes + wanted.conditions + conditions, wanted.deleted)
 
     def _any(self, conditions: tuple[Condition, ...]) -> Condition:
         return Condition("any_related", (self._rows(conditions),))

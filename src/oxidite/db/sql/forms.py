@@ -103,7 +103,7 @@ _FORMS: Mapping[str, Form | Forms] = {
     "and": lambda *each: sa.and_(sa.true(), *each),
     "or": lambda *each: sa.or_(sa.false(), *each),
     "not": sa.not_,
-    "scope": lambda a: a,
+    "scope": lambda _, holds: holds,
     "unscoped": sa.true,
     "exists": lambda select: select.exists(),
     "in_rows": lambda a, select: a.in_(select),

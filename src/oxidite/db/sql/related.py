@@ -37,8 +37,8 @@ class SelectWriter(Protocol):
         """Write a SELECT inside of another one, with tables of its own."""
         ...
 
-    def nest(self, key: TableKey, table: Any) -> None:
-        """Let columns of ``key`` mean those of ``table``, in the SELECT that is being written."""
+    def nest(self, key: TableKey, source: Any) -> None:
+        """Let columns of ``key`` mean those of ``source``, in the SELECT that is being written."""
         ...
 
     def expr(self, expr: Expr[Any, Any]) -> Any:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from oxidite.db.arrays import DeleteArrays, InsertArrays, UpdateArrays
 from oxidite.db.columns import TableKey
-from oxidite.db.dialects import Dialect, Returning
+from oxidite.db.dialects import ANOTHER_KEY, Dialect, Returning
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Condition, Expr
 from oxidite.db.kinds import RAW, Kind
@@ -116,16 +116,42 @@ def _upsert(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -
     if not insert.update:
         return made.on_conflict_do_nothing(**target)
     writer.excluded = made.excluded
-    return made.on_conflict_do_update(**target, set_=dict(_changes(writer, insert)))
+    changes = dict(_changes(writer, insert))
+    conditions = [writer.expr(each) for each in insert.where]
+    where = sa.and_(*conditions) if conditions else None
+    return made.on_conflict_do_update(**target, set_=changes, where=where)
 
 
 def _on_duplicate_key(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -> Any:
-    if insert.update:
-        writer.excluded = made.inserted
-        return made.on_duplicate_key_update(_changes(writer, insert))
-    # A column is set to what it is: IGNORE would hide other errors.
-    key = writer.table(insert.table.key, insert.table).c[insert.table.columns[0].column_name]
-    return made.on_duplicate_key_update([(key.name, key)])
+    table = writer.table(insert.table.key, insert.table)
+    key = table.c[insert.table.pk[0].column_name]
+    # It is set to what it is. That is how nothing is done (IGNORE would hide other errors), and where
+    # it is found out which row is in the way.
+    same: Any = key
+    if insert.tells:
+        noted = _THERE.op(":=")(_identity(insert.table, table))
+        same = sa.func.IF(noted.is_(None), key, key)
+    if insert.conflict:
+        names = [insert.table.by_name[name].column_name for name in insert.conflict]
+        meant = sa.and_(*(table.c[name].op("<=>")(made.inserted[name]) for name in names))
+        same = sa.func.IF(meant, same, sa.literal_column(ANOTHER_KEY))
+    writer.excluded = made.inserted
+    return made.on_duplicate_key_update([(key.name, same), *_changes(writer, insert)])
+
+
+_THERE: Any = sa.literal_column("@ox_there")
+
+
+def _there_of(of: Table, table: Any) -> Any:
+    """Write what was noted last, so that it is read anew for each row: alone it would be a constant."""
+    key = table.c[of.pk[0].column_name]
+    return sa.func.concat(_THERE, sa.func.left(sa.func.hex(key), sa.literal_column("0")))
+
+
+def _identity(of: Table, table: Any) -> Any:
+    """Write what only one row has, and only in one statement: NOW is when the statement began."""
+    parts = [sa.func.hex(sa.func.concat(table.c[each.column_name])) for each in of.pk]
+    return sa.func.concat_ws(sa.literal_column("','"), sa.literal_column("NOW(6)"), *parts)
 
 
 def _changes(writer: Writer, insert: InsertStatement | InsertArrays) -> list[tuple[str, Any]]:
@@ -177,8 +203,16 @@ def _returning(
     table = writer.table(statement.table.key, statement.table)
     columns = [table.c[statement.table.by_name[name].column_name] for name in statement.returning]
     if getattr(statement, "tells", False):
-        # PostgreSQL: no transaction has ever deleted, or replaced, a row that was just made.
-        columns.append(sa.literal_column("xmax = 0"))
+        columns.append(
+            sa.not_(
+                _identity(statement.table, table).op("<=>", is_comparison=True)(
+                    _there_of(statement.table, table)
+                )
+            )
+            if writer.dialect.is_mysql
+            # PostgreSQL: no transaction has ever deleted, or replaced, a row that was just made.
+            else sa.literal_column("xmax = 0")
+        )
     return made.returning(*columns)
 
 
@@ -203,13 +237,19 @@ def _update_arrays(writer: Writer, update: UpdateArrays) -> Any:
             for place, name in enumerate(update.columns, start=len(update.match))
         }
     )
-    return made.where(*_matches(table, given, update.table, update.match))
+    return made.where(
+        *_matches(table, given, update.table, update.match),
+        *(writer.expr(each) for each in update.where),
+    )
 
 
 def _delete_arrays(writer: Writer, delete: DeleteArrays) -> Any:
     table = writer.table(delete.table.key, delete.table)
     given = _given(writer, delete.table, delete.match)
-    return sa.delete(table).where(*_matches(table, given, delete.table, delete.match))
+    return sa.delete(table).where(
+        *_matches(table, given, delete.table, delete.match),
+        *(writer.expr(each) for each in delete.where),
+    )
 
 
 def _matches(table: Any, given: Any, of: Table, names: Sequence[str]) -> list[Any]:
