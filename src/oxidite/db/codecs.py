@@ -11,7 +11,7 @@ type are refused before they are bound.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -47,6 +47,8 @@ def binder(kind: Kind, dialect: DialectName) -> Codec | None:
             return _json_text
         case "list" | "array":
             return _list_binder(kind, dialect)
+        case "written":
+            return _written_array
         case "path":
             if dialect == "postgresql":
                 return _path_parts
@@ -201,7 +203,22 @@ def _moment_text(value: datetime) -> str:
     return f"{text[1:11]} {text[12:27]}"
 
 
-_encoded: Callable[[datetime], bytes] = msgspec.json.Encoder().encode
+def _written_array(values: Iterable[object]) -> str:
+    """Write an array as PostgreSQL reads it, of what is written as in JSON."""
+    return f"{{{_array_encoded(list(values)).decode()[1:-1]}}}"
+
+
+def _plain_value(value: object) -> object:
+    """Return a value of a class that is derived from a plain one as a plain one."""
+    if isinstance(value, datetime):
+        return datetime.combine(value.date(), value.timetz())
+    if isinstance(value, int):
+        return int(value)
+    raise TypeError(f"{value!r:.100} is no value of an array")
+
+
+_array_encoded: Callable[[list[object]], bytes] = msgspec.json.Encoder(enc_hook=_plain_value).encode
+_encoded: Callable[[datetime], bytes] = msgspec.json.Encoder(enc_hook=_plain_value).encode
 _WHOLE = 22
 """Characters of a moment that is a whole second."""
 

@@ -23,13 +23,15 @@ TWIN = "__is_twin__"
 """Marks a twin among the subclasses of its bases."""
 become: Callable[[Any, Any], None] = vars(object)["__class__"].__set__
 """Tell an object its class. Setting the attribute would make it known to the garbage collector."""
+_made: Any = type(Struct).__new__
 _is_slow = sys.version_info < (3, 12)
 
 
 def twin_of(table: Table) -> Any:
     """Return the twin of a table's model; ``None`` where there is no use for one, or it cannot be made."""
-    model = table.model
-    if not _is_slow or table.make is not model or _is_told(model):
+    model: Any = table.model
+    is_plain = table.make is table.model  # there are no hidden columns
+    if not _is_slow or not is_plain or _is_told(model):
         return None
     config = model.__struct_config__
     if config.dict or any(
@@ -45,7 +47,7 @@ def twin_of(table: Table) -> Any:
         TWIN: True,
     }
     try:
-        twin: Any = type(Struct).__new__(
+        twin: Any = _made(
             type(model),
             model.__name__,
             model.__bases__,

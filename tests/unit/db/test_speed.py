@@ -50,6 +50,13 @@ class Derived(Base, table="speed_derived"):
     note: Col[str] = col(default="-")
 
 
+class Edge(Model, table="speed_edges"):
+    id: Col[int] = col(pk=True, init=False)
+    at: Col[datetime]
+    number: Col[int | None]
+    truth: Col[bool | None]
+
+
 class Told(Model, table="speed_told"):
     id: Col[int] = col(pk=True, init=False)
     name: Col[str]
@@ -60,7 +67,7 @@ class Told(Model, table="speed_told"):
 
 @pytest.fixture
 async def filled(db: Database) -> None:
-    await db.push(Keeper, Pet, Derived, Told)
+    await db.push(Keeper, Pet, Derived, Told, Edge)
 
 
 @pytest.mark.usefixtures("filled")
@@ -73,7 +80,7 @@ async def test_what_is_read_is_an_object_like_any_other() -> None:
 
     assert type(read) is Pet
     assert repr(read) == repr(made)
-    assert msgspec.structs.astuple(read) == msgspec.structs.astuple(made)
+    assert msgspec.to_builtins(read) == msgspec.to_builtins(made)
     assert msgspec.json.encode(read) == msgspec.json.encode(made)
     assert gc.is_tracked(read) == gc.is_tracked(made)
     assert weakref.ref(read)() is read
@@ -141,6 +148,40 @@ def test_moments_are_written_as_text_of_one_width(moment: datetime) -> None:
     for value in (moment, moment.replace(microsecond=0)):
         plain = value.astimezone(UTC).replace(tzinfo=None)
         assert bind(value) == plain.isoformat(" ", "microseconds")
+
+
+class Moment(datetime):
+    """A moment of a library that has a class of its own."""
+
+
+def test_moments_of_a_class_of_their_own_are_bound_too() -> None:
+    bind = binder(kind_of(datetime), "sqlite")
+    assert bind is not None
+    assert bind(Moment(2026, 1, 2, 3, tzinfo=UTC)) == "2026-01-02 03:00:00.000000"
+
+
+@pytest.mark.usefixtures("filled")
+async def test_what_is_written_as_one_text_comes_back() -> None:
+    edges = [
+        datetime(1, 1, 2, tzinfo=UTC),
+        datetime(
+            1969, 12, 31, 23, 59, 59, 999999, tzinfo=timezone(timedelta(hours=-11, minutes=-30))
+        ),
+        datetime(9999, 12, 30, 23, 59, 59, 1, tzinfo=UTC),
+    ]
+    numbers = [2**63 - 1, -(2**63), None]
+    many = [Edge(at=at, number=number, truth=number is None) for at in edges for number in numbers]
+    await Edge.create_many(many)
+    read = await Edge.query().order_by(Edge.id).all()
+    assert [(e.id, e.at, e.number, e.truth) for e in read] == [
+        (e.id, e.at, e.number, e.truth) for e in many
+    ]
+    assert [each.changed() for each in many + read] == [[]] * 2 * len(many)
+    for each in read:
+        each.at, each.truth = each.at.replace(microsecond=5), None
+    assert await Edge.update_many(read) == len(read)
+    again = await Edge.query().order_by(Edge.id).all()
+    assert [(e.at, e.truth) for e in again] == [(e.at, None) for e in read]
 
 
 _FIRST = """
