@@ -5,6 +5,7 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -29,6 +30,7 @@ __all__ = [
     "Named",
     "create_statements",
     "index_of",
+    "lowered_column",
     "metadata",
 ]
 
@@ -418,24 +420,17 @@ def _is_long(part: Any) -> bool:
 def _computed(
     made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
 ) -> sa.Column[Any]:
-    """Add a column of an expression, where an index can be over columns only."""
-    on = index.on[place]
-    caseless = table.by_name.get(on) if isinstance(on, str) else on
-    rule: Any = on
-    if isinstance(caseless, CaselessColumn):
-        type_ = made.c[caseless.column_name].type
-        type_ = sa.String(_KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
-    else:
-        if not isinstance(on, SQL | Expr) and callable(rule):
-            rule = rule(table.model)
-        name = rule.kind.stored.name if isinstance(rule, Expr) else ""
-        if name not in _MYSQL_TYPES and name != "text":
-            raise ModelError(
-                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
-                f"{index.name} it is not known what it gives. Make a computed column of it, and an index "
-                "over that: col(init=False, computed=...)."
-            )
-        type_ = sa.String(_KEY_LENGTH) if name == "text" else _MYSQL_TYPES[name]()
+    """Add a column of an expression, where an index can be over columns only.
+
+    Raises:
+        ModelError: of what it is made is not known.
+    """
+    type_ = _type_of_part(made, table, index.on[place])
+    if type_ is None:
+        raise ModelError(
+            f"{dialect.product} has no indexes over expressions, and what {part} in {index.name} gives is "
+            "not known. Make a computed column of it, and the index over that."
+        )
     written = _written(part, dialect)
     if not index.unique and isinstance(type_, sa.String):
         written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
@@ -447,6 +442,33 @@ def _computed(
     )
     made.append_column(column)
     return column
+
+
+def _type_of_part(made: sa.Table, table: Table, on: Indexed) -> sa.types.TypeEngine[Any] | None:
+    """Return the type of MariaDB for what an expression of an index gives."""
+    rule: Any = on
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    name = column.column_name if isinstance(column, CaselessColumn) else None
+    if isinstance(on, SQL):
+        name = lowered_column(on)
+    elif not isinstance(on, Expr) and callable(rule):
+        rule = rule(table.model)
+    if name is not None:
+        size = getattr(made.c[name].type, "length", None) if name in made.c else None
+        return sa.String(_KEY_LENGTH if size is None else size)
+    kind = rule.kind.stored.name if isinstance(rule, Expr) else ""
+    if kind == "text":
+        return sa.String(_KEY_LENGTH)
+    return _MYSQL_TYPES[kind]() if kind in _MYSQL_TYPES else None
+
+
+def lowered_column(sql: SQL) -> str | None:
+    """Return the column of ``lower(column)``: that much of SQL is understood everywhere."""
+    found = _LOWERED.fullmatch(sql.strip())
+    return found[1] if found else None
+
+
+_LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
 
 
 def _written(part: Any, dialect: Dialect) -> str:

@@ -113,6 +113,8 @@ class Table:
     """The relations of the model, by name (``relations.Definition``)."""
     model: Any = None
     """The class whose rows are kept in it."""
+    renamed: Callable[[Any, Any], Any] | None = None
+    """Makes what the class is under another name of the table: an ``Alias``."""
     checks: Sequence[Check] = ()
     scope: Callable[[Any], Condition] | None = None
     """What makes the condition, from the model, that holds for all rows that may be seen now."""
@@ -169,10 +171,8 @@ class Table:
         if self.scope is None:
             return ()
         model = self.model
-        if self.key.alias is not None:
-            from oxidite.db.aliases import Alias
-
-            model = Alias(model, self)
+        if self.key.alias is not None and self.renamed is not None:
+            model = self.renamed(model, self)
         # Marked with what it keeps rows of, so that it counts for that table alone.
         return (Condition("scope", (self.scope(model),), (self.key,)),)
 
