@@ -34,6 +34,7 @@ __all__ = [
     "TIME",
     "UUID_",
     "WHOLE",
+    "WRITTEN",
     "Kind",
     "kind_of",
     "kind_of_type",
@@ -106,6 +107,8 @@ PATH: Kind = Kind("path", tuple)
 """The way into a JSON document: keys and places."""
 RAW: Kind = Kind("raw", object)
 """Values that are as the driver takes them already."""
+WRITTEN: Kind = Kind("written", list)
+"""Very many numbers, moments or truths, written as one text: its driver looks at each value twice."""
 
 _PLAIN: dict[object, Kind] = {
     each.type: each
