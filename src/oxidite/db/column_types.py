@@ -26,13 +26,12 @@ def type_of(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]
             return sa.String(size) if size is not None and dialect != "sqlite" else sa.Text()
         case "decimal":
             return _decimal(column, dialect)
-        case "integer" if rules.get("bits", 64) < 64:
+        case "integer" if rules.get("bits", 64) < 64 and dialect != "sqlite":
             return sa.SmallInteger() if rules.get("bits") == 16 else sa.Integer()
         case "enum" if rules.get("native") and dialect != "sqlite":
             name = f"{column.table.name}_{column.column_name}"
-            made: Any = postgresql.ENUM if dialect == "postgresql" else sa.Enum
-            found: sa.types.TypeEngine[Any] = made(*options_of(kind), name=name)
-            return found
+            # Whoever creates tables creates the type as well, and says when.
+            return postgresql.ENUM(*options_of(kind), name=name, create_type=False)
         case "enum":
             return sa.String(max(map(len, options_of(kind))))
         case "array" if dialect == "postgresql" and kind.element is not None:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from itertools import repeat
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from weakref import ReferenceType, ref
 
 from oxidite.db.expressions import Expr
-from oxidite.db.state import State
+from oxidite.db.state import State, exhaust
 from oxidite.db.statements import SelectStatement
 
-__all__ = ["Counted", "Lazy", "Load", "Peers", "follow", "forget_peers", "peers_of"]
+__all__ = [
+    "Counted",
+    "Lazy",
+    "Load",
+    "Peers",
+    "follow",
+    "follow_if_asked",
+    "forget_peers",
+    "peers_of",
+]
 
 M = TypeVar("M")
 
@@ -71,6 +81,12 @@ def forget_peers(one: object) -> None:
     _keep(one, None)
 
 
+async def follow_if_asked(statement: SelectStatement, rows: list[Any]) -> None:
+    """Do so if rows are objects, and there is anything that one may lead to."""
+    if statement.columns is None and (statement.loads or statement.table.relations):
+        await follow(statement, rows)
+
+
 async def follow(statement: SelectStatement, rows: list[Any]) -> None:
     """Introduce the objects of a query to each other, and load what it said is to be loaded."""
     if statement.pair is not None or statement.extra:
@@ -78,8 +94,6 @@ async def follow(statement: SelectStatement, rows: list[Any]) -> None:
     lazy: Lazy | None = statement.lazy
     if statement.table.relations and (len(rows) > 1 or lazy is not None):
         # PERF: a weak reference and a slot for each row, 0.2 us.
-        peers = Peers(rows, lazy)
-        for one in rows:
-            _keep(one, peers)
+        exhaust(map(_keep, rows, repeat(Peers(rows, lazy))))
     for load in statement.loads:
         await load.load(rows, lazy)
