@@ -157,10 +157,10 @@ async def _write(
             await run_many(database, database.plans.get(one).sql, rows)
         return []
     if returning is not None and "insert" not in dialect.returning:
-        return await _write_singly(database, table, names, rows)
+        return await _write_counting(database, table, names, rows)
     keys: list[Any] = []
     async with whole(database, len(rows) > 1):
-        for part in parts(rows, min(_MOST_ROWS, _MOST_VALUES // len(names)) if names else 1):
+        for part in parts(rows, _most(names)):
             statement = InsertStatement(
                 table=table,
                 columns=names,
@@ -225,19 +225,23 @@ async def _write_arrays(
     return keys
 
 
-async def _write_singly(
+async def _write_counting(
     database: Database, table: Table, names: tuple[str, ...], rows: Sequence[BoundRow]
 ) -> list[Any]:
-    """Insert row by row, where the key of the last one is all that is told."""
-    async with database.transaction():
-        return [
-            (
-                await database.run(
-                    InsertStatement(table=table, columns=names, rows=[row], is_bound=True)
-                )
-            ).last_id
-            for row in rows
-        ]
+    """Insert rows where the first key of each statement is told: InnoDB counts the others up from it."""
+    keys: list[Any] = []
+    async with whole(database, len(rows) > 1):
+        for part in parts(rows, _most(names)):
+            done = await database.run(
+                InsertStatement(table=table, columns=names, rows=part, is_bound=True)
+            )
+            keys += [(done.last_id or 0) + place * done.id_step for place in range(len(part))]
+    return keys
+
+
+def _most(names: Sequence[str]) -> int:
+    """Return how many rows go into one statement; those without any value go singly."""
+    return min(_MOST_ROWS, max(1, _MOST_VALUES // len(names))) if names else 1
 
 
 async def load_many(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from oxidite.db.codecs import Codec, binder, reader
+from oxidite.db.concealing import has_hidden
 from oxidite.db.dialects import Dialect
 from oxidite.db.expressions import AnyExpr
 from oxidite.db.kinds import BOOLEAN, Kind
@@ -18,7 +19,8 @@ from oxidite.db.scopes import check_scopes
 from oxidite.db.selects import RowOf, SelectStatement
 from oxidite.db.statements import Statement
 from oxidite.db.table import Table
-from oxidite.db.watch import watchers
+from oxidite.db.walking import inner_tables
+from oxidite.db.watch import tell, watchers
 
 __all__ = ["Plan", "Plans", "Rows"]
 
@@ -29,7 +31,7 @@ Rows: TypeAlias = Sequence[Any]  # tuples or the driver's records: both are read
 class Plan:
     """How to run the statements of one shape."""
 
-    __slots__ = ("_binders", "_codecs", "_constants", "read", "sql")
+    __slots__ = ("_binders", "_codecs", "_constants", "hides", "read", "sql")
 
     def __init__(
         self,
@@ -39,10 +41,14 @@ class Plan:
         constants: Sequence[object],
         dialect: Dialect,
         read: Callable[[Rows], list[Any]],
+        *,
+        hides: bool = False,
     ) -> None:
         self.sql: str = sql
         self.read: Callable[[Rows], list[Any]] = read
         """Makes objects or tuples of rows."""
+        self.hides: bool = hides
+        """Whether values of hidden columns may be among what is bound."""
         codecs = [
             binder(kinds[place], dialect.name) if place < len(kinds) else None for place in order
         ]
@@ -71,7 +77,14 @@ class Plans:
         self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
 
     def get(self, statement: Statement) -> Plan:
-        """Return the plan of a statement, made now if its shape is new."""
+        """Return the plan of a statement that is about to run, made now if its shape is new."""
+        plan = self.find(statement)
+        if watchers:
+            tell(statement, plan.sql)
+        return plan
+
+    def find(self, statement: Statement) -> Plan:
+        """Return the plan of a statement that may never run."""
         key = statement.key()
         plan = self._plans.get(key)
         if plan is None:
@@ -80,9 +93,6 @@ class Plans:
                 self._plans.popitem(last=False)
         else:
             self._plans.move_to_end(key)
-        if watchers:
-            for watcher in tuple(watchers):
-                watcher(statement, plan.sql)
         return plan
 
     def __len__(self) -> int:
@@ -94,7 +104,15 @@ class Plans:
         check_scopes(statement)
         made = compile_statement(statement, self.dialect)
         read = _reader(statement, self.dialect)
-        return Plan(made.sql, made.order, made.kinds, made.constants, self.dialect, read)
+        return Plan(
+            made.sql,
+            made.order,
+            made.kinds,
+            made.constants,
+            self.dialect,
+            read,
+            hides=any(map(has_hidden, inner_tables(statement))),
+        )
 
 
 def _reader(statement: Statement, dialect: Dialect) -> Callable[[Rows], list[Any]]:

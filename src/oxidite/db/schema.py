@@ -5,6 +5,7 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -29,6 +30,7 @@ __all__ = [
     "Named",
     "create_statements",
     "index_of",
+    "lowered_column",
     "metadata",
 ]
 
@@ -44,11 +46,7 @@ _NAMES = {
 
 
 def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
-    """Describe tables as they are in one kind of database.
-
-    Raises:
-        ModelError: a table refers to one that is not among them.
-    """
+    """Describe tables as they are in one kind of database."""
     found = sa.MetaData(naming_convention=_NAMES)
     for table in tables:
         made = sa.Table(
@@ -64,9 +62,15 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
 
 
 def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
-    """Return the SQL that creates tables, where they are not there, each after those it refers to."""
+    """Return the SQL that creates tables, where they are not there, each after those it refers to.
+
+    Raises:
+        ModelError: a table refers to one that is not among them.
+    """
     theirs = DIALECTS[dialect.name]
     sql: list[str] = []
+    tables = list(tables)
+    _check_references(tables)
     for table in metadata(tables, dialect).sorted_tables:
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
         create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
@@ -87,6 +91,26 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
                 if each.comment is not None
             ]
     return sql
+
+
+def _check_references(tables: Sequence[Table]) -> None:
+    known = {table.name: {column.column_name for column in table.columns} for table in tables}
+    for table in tables:
+        for column in table.columns:
+            reference = column.rules.get("references")
+            if reference is None:
+                continue
+            name, _, target = _target(column, reference).rpartition(".")
+            if name not in known:
+                raise ModelError(
+                    f"{column!r} refers to the table {name!r}, which is not among those that are to be "
+                    "created. Give all of them at once: db.push(User, Post)."
+                )
+            if target not in known[name]:
+                raise ModelError(
+                    f"{column!r} refers to {name}.{target}, and {name} has no such column. It has: "
+                    f"{', '.join(known[name])}."
+                )
 
 
 def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
@@ -158,18 +182,21 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     )
 
 
-def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.ForeignKey:
+def _target(column: AnyColumn, reference: Expr[Any, Any] | str) -> str:
+    """Return the table and the column that a column refers to, with a point between them."""
     if isinstance(reference, Column):
-        target = f"{reference.table.name}.{reference.column_name}"
-    elif isinstance(reference, str) and "." in reference:
-        target = reference
-    else:
-        raise ModelError(
-            f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
-        )
+        return f"{reference.table.name}.{reference.column_name}"
+    if isinstance(reference, str) and "." in reference:
+        return reference
+    raise ModelError(
+        f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
+    )
+
+
+def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.ForeignKey:
     on_update = column.rules.get("on_key_update")
     return sa.ForeignKey(
-        target,
+        _target(column, reference),
         ondelete=column.rules.get("on_delete", "restrict").upper(),
         onupdate=None if on_update is None else on_update.upper(),
     )
@@ -418,24 +445,17 @@ def _is_long(part: Any) -> bool:
 def _computed(
     made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
 ) -> sa.Column[Any]:
-    """Add a column of an expression, where an index can be over columns only."""
-    on = index.on[place]
-    caseless = table.by_name.get(on) if isinstance(on, str) else on
-    rule: Any = on
-    if isinstance(caseless, CaselessColumn):
-        type_ = made.c[caseless.column_name].type
-        type_ = sa.String(_KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
-    else:
-        if not isinstance(on, SQL | Expr) and callable(rule):
-            rule = rule(table.model)
-        name = rule.kind.stored.name if isinstance(rule, Expr) else ""
-        if name not in _MYSQL_TYPES and name != "text":
-            raise ModelError(
-                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
-                f"{index.name} it is not known what it gives. Make a computed column of it, and an index "
-                "over that: col(init=False, computed=...)."
-            )
-        type_ = sa.String(_KEY_LENGTH) if name == "text" else _MYSQL_TYPES[name]()
+    """Add a column of an expression, where an index can be over columns only.
+
+    Raises:
+        ModelError: of what it is made is not known.
+    """
+    type_ = _type_of_part(made, table, index.on[place])
+    if type_ is None:
+        raise ModelError(
+            f"{dialect.product} has no indexes over expressions, and what {part} in {index.name} gives is "
+            "not known. Make a computed column of it, and the index over that."
+        )
     written = _written(part, dialect)
     if not index.unique and isinstance(type_, sa.String):
         written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
@@ -447,6 +467,33 @@ def _computed(
     )
     made.append_column(column)
     return column
+
+
+def _type_of_part(made: sa.Table, table: Table, on: Indexed) -> sa.types.TypeEngine[Any] | None:
+    """Return the type of MariaDB for what an expression of an index gives."""
+    rule: Any = on
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    name = column.column_name if isinstance(column, CaselessColumn) else None
+    if isinstance(on, SQL):
+        name = lowered_column(on)
+    elif not isinstance(on, Expr) and callable(rule):
+        rule = rule(table.model)
+    if name is not None:
+        size = getattr(made.c[name].type, "length", None) if name in made.c else None
+        return sa.String(_KEY_LENGTH if size is None else size)
+    kind = rule.kind.stored.name if isinstance(rule, Expr) else ""
+    if kind == "text":
+        return sa.String(_KEY_LENGTH)
+    return _MYSQL_TYPES[kind]() if kind in _MYSQL_TYPES else None
+
+
+def lowered_column(sql: SQL) -> str | None:
+    """Return the column of ``lower(column)``: that much of SQL is understood everywhere."""
+    found = _LOWERED.fullmatch(sql.strip())
+    return found[1] if found else None
+
+
+_LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
 
 
 def _written(part: Any, dialect: Dialect) -> str:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import ParamSpec, Protocol, TypeVar
 
 from oxidite.clock import sleep
+from oxidite.concurrency import left_behind
 from oxidite.db.base import Connection, Driver, Isolation
 from oxidite.db.callers import caller
 from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
@@ -27,6 +28,7 @@ R = TypeVar("R")
 
 _logger = logging.getLogger("oxidite.db")
 _current: ContextVar[Transaction | None] = ContextVar("oxidite.db.transaction", default=None)
+left_behind.append(_current)  # whose connection background work would use at the same time
 _names = count(1)
 _PATIENCE = 5.0
 """Seconds that a statement has to end before its connection is closed under it."""

@@ -37,7 +37,8 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.rebuild import Live, Rebuild, unknown
 from oxidite.db.migrations.specs import IndexSpec
-from oxidite.db.schema import metadata
+from oxidite.db.schema import lowered_column, metadata
+from oxidite.db.table import SQL
 
 __all__ = ["Step", "Writer"]
 
@@ -278,6 +279,8 @@ class Writer:
         statements: list[str] = []
         for each in sorted(indexes, key=lambda one: str(one.name)):
             statements += self._drop(each)
+        extra = [each for each in self._extra(before, after, table) if each.name != name]
+        statements += self.sql(lambda op: [op.impl.drop_column(table, each) for each in extra])
         if self.is_sqlite and (old.c[name].primary_key or self._gone_names(old, new)):
             return statements + self._rebuild(before, after, table)
         if not self.is_sqlite:
@@ -394,10 +397,13 @@ class Writer:
         ]
 
     def _check_index(self, table: str, index: IndexSpec) -> None:
-        if len(index.columns) < len(index.on) and not self.dialect.expression_indexes:
+        others = [
+            each for each in index.on if isinstance(each, SQL) and lowered_column(each) is None
+        ]
+        if others and not self.dialect.expression_indexes:
             raise MigrationError(
                 f"{self.dialect.product} has no indexes over expressions, and {index.name} of {table} is "
-                "one. Keep the value in a column of its own, and make the index over that."
+                f"over {others[0]}. Keep the value in a column of its own, and make the index over that."
             )
 
     def _drop_index(self, operation: DropIndex, before: Schema, after: Schema) -> list[str]:

@@ -131,12 +131,16 @@ def _on_duplicate_key(writer: Writer, made: Any, insert: InsertStatement | Inser
     if insert.tells:
         noted = _THERE.op(":=")(_identity(insert.table, table))
         same = sa.func.IF(noted.is_(None), key, key)
-    if insert.conflict:
-        names = [insert.table.by_name[name].column_name for name in insert.conflict]
-        meant = sa.and_(*(table.c[name].op("<=>")(made.inserted[name]) for name in names))
-        same = sa.func.IF(meant, same, sa.literal_column(ANOTHER_KEY))
     writer.excluded = made.inserted
-    return made.on_duplicate_key_update([(key.name, same), *_changes(writer, insert)])
+    changes = _changes(writer, insert)
+    names = [insert.table.by_name[name].column_name for name in insert.conflict]
+    meant = [
+        *(table.c[name].op("<=>", is_comparison=True)(made.inserted[name]) for name in names),
+        *(writer.expr(each) for each in insert.where),
+    ]
+    if meant:
+        same = sa.func.IF(sa.and_(*meant), same, sa.literal_column(ANOTHER_KEY))
+    return made.on_duplicate_key_update([(key.name, same), *changes])
 
 
 _THERE: Any = sa.literal_column("@ox_there")
