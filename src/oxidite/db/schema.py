@@ -22,15 +22,15 @@ from oxidite.db.compiler import DIALECTS
 from oxidite.db.dialects import ONLY, POSTGRESQL, Dialect, DialectName
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions import Call, Expr, Value
-from oxidite.db.kinds import options_of
+from oxidite.db.kinds import options_of, stored_options, stored_value
 from oxidite.db.sql.forms import form_of
-from oxidite.db.table import SQL, Index, Indexed, Table, indexes_of
+from oxidite.db.table import SQL, Check, Index, Indexed, Table, check_reference, indexes_of
 
 __all__ = [
     "Named",
+    "check_of",
     "create_statements",
     "index_of",
-    "lowered_column",
     "metadata",
 ]
 
@@ -49,15 +49,19 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
     """Describe tables as they are in one kind of database."""
     found = sa.MetaData(naming_convention=_NAMES)
     for table in tables:
+        keys = _keys(table)
         made = sa.Table(
             table.name,
             found,
-            *(_column(each, dialect, is_key=each.name in _keys(table)) for each in table.columns),
+            *(_column(each, dialect, is_key=each.column_name in keys) for each in table.columns),
             *_checks(table, dialect),
             **_options(dialect),
         )
         for index in indexes_of(table):
             _add_index(made, table, index, dialect)
+    for each in found.tables.values():
+        for key in each.foreign_keys:
+            check_reference(found.tables, each.name, key.parent.name, key.target_fullname)
     return found
 
 
@@ -148,19 +152,32 @@ def _options(dialect: Dialect) -> dict[str, Any]:
     }
 
 
+_LOWERED = re.compile(r"lower\((\w+)\)")
+
+
 def _keys(table: Table) -> set[str]:
-    """Return the names of the columns that must fit whole into an index."""
-    unique = {
-        each.name if isinstance(each, Column) else str(each)
-        for index in table.indexes
-        if index.unique
-        for each in index.on
-    }
-    return unique | {
-        column.name
+    """Return the names of the columns that must fit whole into an index, as the database has them."""
+    found = {
+        column.column_name
         for column in table.columns
-        if column.rules.get("pk") or column.rules.get("unique") or "references" in column.rules
+        if column.rules.get("pk") or "references" in column.rules
     }
+    for index in indexes_of(table):
+        if index.unique:
+            found |= {name for each in index.on for name in _key(table, each)}
+    return found
+
+
+def _key(table: Table, on: Indexed) -> list[str]:
+    match on:
+        case SQL():
+            return _LOWERED.findall(on)
+        case str() if on in table.by_name:
+            return [table.by_name[on].column_name]
+        case Column():
+            return [on.column_name]
+        case _:
+            return []
 
 
 def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[Any]:
@@ -210,13 +227,12 @@ def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
             return sa.String(size) if size is not None and dialect != "sqlite" else sa.Text()
         case "decimal":
             return _decimal(column, dialect)
-        case "integer" if rules.get("bits", 64) < 64:
+        case "integer" if rules.get("bits", 64) < 64 and dialect != "sqlite":
             return sa.SmallInteger() if rules.get("bits") == 16 else sa.Integer()
         case "enum" if rules.get("native") and dialect != "sqlite":
             name = f"{column.table.name}_{column.column_name}"
-            made: Any = postgresql.ENUM if dialect == "postgresql" else sa.Enum
-            found: sa.types.TypeEngine[Any] = made(*options_of(kind), name=name)
-            return found
+            # Whoever creates tables creates the type as well, and says when.
+            return postgresql.ENUM(*options_of(kind), name=name, create_type=False)
         case "enum":
             return sa.String(max(map(len, options_of(kind))))
         case "array" if dialect == "postgresql" and kind.element is not None:
@@ -310,7 +326,7 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
     for column in table.columns:
         here: sa.ColumnClause[Any] = sa.column(column.column_name)
         is_native = not dialect.is_mysql and _is_native(_type(column, dialect.name))
-        options = () if is_native else options_of(column.kind)
+        options = () if is_native else stored_options(column.kind)
         if options:
             checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
         if column.rules.get("check"):
@@ -345,8 +361,9 @@ def _bound(column: AnyColumn, bound: Any, dialect: DialectName) -> Any:
     is_length = isinstance(bound, int) and column.kind.stored.name in ("text", "bytes", "array")
     if is_length or (dialect == "sqlite" and column.kind.stored.name == "decimal"):
         return bound
-    bind = binder(column.kind, dialect)
-    found = bound if bind is None else bind(bound)
+    bind = binder(column.kind.stored, dialect)
+    stored = stored_value(column.kind, bound)
+    found = stored if bind is None else bind(stored)
     if isinstance(found, timedelta):
         return sa.text(f"INTERVAL '{found.days} days {found.seconds} s {found.microseconds} us'")
     return found
@@ -376,23 +393,35 @@ class Named(NamedTuple):
     using: str | None
 
 
-def index_of(table: Table, index: Index) -> Named:
-    """Return an index as a migration says it.
+def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
+    """Return an index as a migration says it that is written for one kind of database.
 
     Raises:
         ModelError: it is on something that is no column.
     """
     where = None
     if index.where is not None:
-        where = _text(_sql(table, index.where, POSTGRESQL))
+        words = words_of(dialect)
+        where = _written(_sql(table, index.where, words), words)
     elif table.soft_deletes is not None and index.unique:
         # What seems to be deleted takes no name away.
         where = f"{table.soft_deletes.column_name} IS NULL"
-    on = tuple(_named_part(table, each) for each in index.on)
+    on = tuple(_named_part(table, each, dialect) for each in index.on)
     return Named(str(index.name), on, index.unique, where, index.using)
 
 
-def _named_part(table: Table, on: Indexed) -> str | SQL:
+def words_of(dialect: Dialect) -> Dialect:
+    """Return whose SQL a migration is written in: PostgreSQL's is that of SQLite too, but not MariaDB's."""
+    return dialect if dialect.is_mysql else POSTGRESQL
+
+
+def check_of(table: Table, check: Check, dialect: Dialect) -> str:
+    """Return a check as a migration says it: as SQL."""
+    words = words_of(dialect)
+    return _written(_sql(table, check.rule, words), words)
+
+
+def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
     if isinstance(on, SQL):
         return on
     column = table.by_name.get(on) if isinstance(on, str) else on
@@ -400,16 +429,11 @@ def _named_part(table: Table, on: Indexed) -> str | SQL:
         return SQL(f"lower({column.column_name})")
     if isinstance(column, Column):
         return column.column_name
-    return SQL(_text(_sql(table, on, POSTGRESQL)))
-
-
-def _text(written: Any) -> str:
-    return str(
-        written.compile(
-            dialect=DIALECTS["postgresql"],
-            compile_kwargs={"literal_binds": True, "include_table": False},
-        )
-    )
+    expr: Any = on if isinstance(on, Expr) or not callable(on) else on(table.model)
+    words = words_of(dialect)
+    # In parentheses, if it is no call of a function: so it stands in an index.
+    text = _written(_sql(table, expr, words).self_group(), words)
+    return SQL(text, type=None if _LOWERED.fullmatch(text) else expr.kind.stored.name)
 
 
 def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
@@ -445,17 +469,21 @@ def _is_long(part: Any) -> bool:
 def _computed(
     made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
 ) -> sa.Column[Any]:
-    """Add a column of an expression, where an index can be over columns only.
-
-    Raises:
-        ModelError: of what it is made is not known.
-    """
-    type_ = _type_of_part(made, table, index.on[place])
-    if type_ is None:
-        raise ModelError(
-            f"{dialect.product} has no indexes over expressions, and what {part} in {index.name} gives is "
-            "not known. Make a computed column of it, and the index over that."
-        )
+    """Add a column of an expression, where an index can be over columns only."""
+    on = _named_part(table, index.on[place], dialect)
+    lowered = _LOWERED.fullmatch(on)
+    if lowered is not None and lowered.group(1) in made.c:
+        type_ = made.c[lowered.group(1)].type
+        type_ = sa.String(_KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
+    else:
+        name = on.type if isinstance(on, SQL) else None
+        if name is None or (name not in _MYSQL_TYPES and name != "text"):
+            raise ModelError(
+                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
+                f'{index.name} it is not known what it gives. Say so, SQL(..., type="integer"), or make a '
+                "computed column of it, and an index over that: col(init=False, computed=...)."
+            )
+        type_ = sa.String(_KEY_LENGTH) if name == "text" else _MYSQL_TYPES[name]()
     written = _written(part, dialect)
     if not index.unique and isinstance(type_, sa.String):
         written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
@@ -467,33 +495,6 @@ def _computed(
     )
     made.append_column(column)
     return column
-
-
-def _type_of_part(made: sa.Table, table: Table, on: Indexed) -> sa.types.TypeEngine[Any] | None:
-    """Return the type of MariaDB for what an expression of an index gives."""
-    rule: Any = on
-    column = table.by_name.get(on) if isinstance(on, str) else on
-    name = column.column_name if isinstance(column, CaselessColumn) else None
-    if isinstance(on, SQL):
-        name = lowered_column(on)
-    elif not isinstance(on, Expr) and callable(rule):
-        rule = rule(table.model)
-    if name is not None:
-        size = getattr(made.c[name].type, "length", None) if name in made.c else None
-        return sa.String(_KEY_LENGTH if size is None else size)
-    kind = rule.kind.stored.name if isinstance(rule, Expr) else ""
-    if kind == "text":
-        return sa.String(_KEY_LENGTH)
-    return _MYSQL_TYPES[kind]() if kind in _MYSQL_TYPES else None
-
-
-def lowered_column(sql: SQL) -> str | None:
-    """Return the column of ``lower(column)``: that much of SQL is understood everywhere."""
-    found = _LOWERED.fullmatch(sql.strip())
-    return found[1] if found else None
-
-
-_LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
 
 
 def _written(part: Any, dialect: Dialect) -> str:
