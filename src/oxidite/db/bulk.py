@@ -32,6 +32,7 @@ from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import InsertStatement, SelectStatement
 from oxidite.db.table import Table
+from oxidite.db.undoing import remember
 
 __all__ = [
     "MOST_ARRAYS",
@@ -89,6 +90,7 @@ async def create_many(model: type[M], objects: Iterable[M]) -> list[M]:
 async def _insert(database: Database, table: Table, many: Sequence[Any]) -> None:
     """Make rows whose values are all known."""
     rows = pack_all(table, many, database.dialect.name)
+    remember(database, table, many)
     await _write(database, table, rows)
     for one, row in zip(many, rows, strict=True):
         keep_row(one, row)
@@ -103,6 +105,7 @@ async def _insert_keyless(
         await _insert_counted(database, table, many, key)
         return
     rows = pack_all(table, many, dialect.name)
+    remember(database, table, many)
     keys = await _write(database, table, rows, without=key, returning=key)
     place = table.places[key.name]
     for one, row, made in zip(many, rows, keys, strict=True):
@@ -126,6 +129,7 @@ async def _insert_counted(
                     deleted="with",
                 )
             )
+            remember(database, table, many)
             for number, one in enumerate(many, start=(found[0][0] or 0) + 1):
                 setattr(one, key.name, number)
             await _insert(database, table, many)
