@@ -261,7 +261,7 @@ def _statements(
 def _indexed(column: AnyColumn) -> AnyColumn:
     """Return the column that an index is on: of an encrypted one, the blind one beside it."""
     index: AnyColumn | None = getattr(column, "index", None)
-    return index or column
+    return column if index is None else index
 
 
 def _tell(
