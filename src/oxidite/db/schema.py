@@ -426,7 +426,11 @@ def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
         return sa.func.lower(made.c[column.column_name])
     if isinstance(column, Column):
         return made.c[column.column_name]
-    return _sql(table, on, dialect)
+    written = _sql(table, on, dialect)
+    if dialect.is_mysql or isinstance(written, sa.TextClause):
+        return written
+    # In parentheses, if it is no call of a function: as a migration has it.
+    return sa.text(_written(written.self_group(), dialect))
 
 
 def _sql(table: Table, rule: Any, dialect: Dialect) -> Any:

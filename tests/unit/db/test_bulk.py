@@ -385,7 +385,7 @@ async def test_an_object_that_nobody_checked_is_refused(db: Database) -> None:
     ]
 
 
-@pytest.mark.parametrize("db", ["memory", "file"], indirect=True)
+@pytest.mark.only_on("mariadb")
 async def test_keys_that_only_the_last_insert_tells(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
