@@ -153,7 +153,7 @@ def _options(dialect: Dialect) -> dict[str, Any]:
     }
 
 
-_LOWERED = re.compile(r"lower\((\w+)\)")
+_LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
 
 
 def _keys(table: Table) -> set[str]:
