@@ -105,8 +105,6 @@ async def test_many_are_written_as_one_is(db: Database, people: list[Person]) ->
 
 
 async def test_upserts(db: Database, people: list[Person]) -> None:
-    if not db.dialect.conflict_columns:
-        pytest.skip("it has other keys, which upsert refuses here")
     done = await Person.upsert(
         [_person(1, name="new", password="hunter2-new"), _person(9)], on=[Person.number]
     )
