@@ -11,18 +11,19 @@ from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql.named_types import CreateEnumType
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from oxidite.db.caseless import CaselessColumn
 from oxidite.db.codecs import binder
+from oxidite.db.column_types import KEY_LENGTH, MYSQL_TYPES, mysql_type, type_of
 from oxidite.db.columns import Column
 from oxidite.db.compiler import DIALECTS
 from oxidite.db.dialects import ONLY, POSTGRESQL, Dialect, DialectName
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions import Call, Expr, Value
-from oxidite.db.kinds import options_of, stored_options, stored_value
+from oxidite.db.kinds import stored_options, stored_value
 from oxidite.db.sql.forms import form_of
 from oxidite.db.table import SQL, Check, Index, Indexed, Table, check_reference, indexes_of
 
@@ -152,7 +153,7 @@ def _options(dialect: Dialect) -> dict[str, Any]:
     }
 
 
-_LOWERED = re.compile(r"lower\((\w+)\)")
+_LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
 
 
 def _keys(table: Table) -> set[str]:
@@ -182,7 +183,7 @@ def _key(table: Table, on: Indexed) -> list[str]:
 
 def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[Any]:
     rules = column.rules
-    type_ = _mysql_type(column, is_key=is_key) if dialect.is_mysql else _type(column, dialect.name)
+    type_ = mysql_type(column, is_key=is_key) if dialect.is_mysql else type_of(column, dialect.name)
     made: list[Any] = [column.column_name, type_]
     reference = rules.get("references")
     if reference is not None:
@@ -219,113 +220,11 @@ def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.Forei
     )
 
 
-def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
-    kind, rules = column.kind.stored, column.rules
-    match kind.name:
-        case "text":
-            size = rules.get("max_length")
-            return sa.String(size) if size is not None and dialect != "sqlite" else sa.Text()
-        case "decimal":
-            return _decimal(column, dialect)
-        case "integer" if rules.get("bits", 64) < 64 and dialect != "sqlite":
-            return sa.SmallInteger() if rules.get("bits") == 16 else sa.Integer()
-        case "enum" if rules.get("native") and dialect != "sqlite":
-            name = f"{column.table.name}_{column.column_name}"
-            # Whoever creates tables creates the type as well, and says when.
-            return postgresql.ENUM(*options_of(kind), name=name, create_type=False)
-        case "enum":
-            return sa.String(max(map(len, options_of(kind))))
-        case "array" if dialect == "postgresql" and kind.element is not None:
-            return postgresql.ARRAY(_TYPES[kind.element.stored.name, dialect]())
-        case "array":
-            return _TYPES["json", dialect]()
-        case _:
-            return _TYPES[kind.name, dialect]()
-
-
-_KEY_LENGTH = 255
-"""Characters of text, or bytes, that a key has where nothing else is said: an index has 3,072 bytes."""
-_VARCHAR = 16_383
-"""Characters that one in a row may have; what is longer is kept beside it."""
-
-
-def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
-    kind = column.kind.stored
-    size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
-    if column.kind.name == "encrypted":
-        return mysql.LONGBLOB()  # a rule is about what is inside
-    match kind.name:
-        case "text":
-            return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
-        case "bytes":
-            return mysql.LONGBLOB() if size is None or size > _VARCHAR else sa.VARBINARY(size)
-        case "decimal":
-            precision, scale = column.rules.get("precision"), column.rules.get("scale")
-            if precision is None and scale is None:
-                precision, scale = 65, 30  # the most there is
-            return mysql.DECIMAL(precision or 65, scale or 0)
-        case "enum":
-            return sa.String(max(map(len, options_of(kind))))
-        case "integer" if column.rules.get("bits", 64) < 64:
-            return sa.SmallInteger() if column.rules.get("bits") == 16 else sa.Integer()
-        case name:
-            return _MYSQL_TYPES[name]()
-
-
-def _decimal(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
-    if dialect == "sqlite":
-        return sa.Text()  # its numbers are binary
-    precision, scale = column.rules.get("precision"), column.rules.get("scale")
-    return sa.Numeric(precision, scale)
-
-
-Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
-
-_MYSQL_TYPES: dict[str, Make] = {
-    "integer": sa.BigInteger,
-    "boolean": sa.Boolean,
-    "float": sa.Double,
-    # Not MariaDB's own type, which has another order.
-    "uuid": lambda: mysql.BINARY(16),
-    "datetime": lambda: mysql.DATETIME(fsp=6),
-    "date": sa.Date,
-    "time": lambda: mysql.TIME(fsp=6),
-    "interval": sa.BigInteger,
-    "json": mysql.JSON,
-    "array": mysql.JSON,
-}
-
-_TYPES: dict[tuple[str, DialectName], Make] = {
-    **{("text", each): sa.Text for each in ("sqlite", "postgresql")},
-    ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
-    ("integer", "postgresql"): sa.BigInteger,
-    # As elements of arrays; a column of them has a size.
-    **{(each, "postgresql"): sa.Text for each in ("text", "enum")},
-    ("decimal", "postgresql"): sa.Numeric,
-    **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},
-    **{("float", each): sa.Double for each in ("sqlite", "postgresql")},
-    ("bytes", "sqlite"): sa.LargeBinary,
-    ("bytes", "postgresql"): sa.LargeBinary,
-    ("uuid", "sqlite"): lambda: sa.LargeBinary(16),
-    ("uuid", "postgresql"): postgresql.UUID,
-    ("datetime", "sqlite"): sa.Text,
-    ("datetime", "postgresql"): lambda: postgresql.TIMESTAMP(timezone=True),
-    ("date", "sqlite"): sa.Text,
-    ("date", "postgresql"): sa.Date,
-    ("time", "sqlite"): sa.Text,
-    ("time", "postgresql"): sa.Time,
-    ("interval", "sqlite"): sa.Integer,
-    ("interval", "postgresql"): sa.Interval,
-    ("json", "sqlite"): sa.Text,
-    ("json", "postgresql"): postgresql.JSONB,
-}
-
-
 def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
     checks: list[sa.CheckConstraint] = []
     for column in table.columns:
         here: sa.ColumnClause[Any] = sa.column(column.column_name)
-        is_native = not dialect.is_mysql and _is_native(_type(column, dialect.name))
+        is_native = not dialect.is_mysql and _is_native(type_of(column, dialect.name))
         options = () if is_native else stored_options(column.kind)
         if options:
             checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
@@ -451,7 +350,7 @@ def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> 
         where = made.c[table.soft_deletes.column_name].is_(None)
     options: dict[str, Any] = {}
     if dialect.is_mysql:
-        lengths = {each.name: _KEY_LENGTH for each in parts if _is_long(each)}
+        lengths = {each.name: KEY_LENGTH for each in parts if _is_long(each)}
         options = {f"{dialect.name}_length": lengths} if lengths else {}
     if where is not None and dialect.partial_indexes:
         options = {"sqlite_where": where, "postgresql_where": where}
@@ -474,16 +373,16 @@ def _computed(
     lowered = _LOWERED.fullmatch(on)
     if lowered is not None and lowered.group(1) in made.c:
         type_ = made.c[lowered.group(1)].type
-        type_ = sa.String(_KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
+        type_ = sa.String(KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
     else:
         name = on.type if isinstance(on, SQL) else None
-        if name is None or (name not in _MYSQL_TYPES and name != "text"):
+        if name is None or (name not in MYSQL_TYPES and name != "text"):
             raise ModelError(
                 f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
                 f'{index.name} it is not known what it gives. Say so, SQL(..., type="integer"), or make a '
                 "computed column of it, and an index over that: col(init=False, computed=...)."
             )
-        type_ = sa.String(_KEY_LENGTH) if name == "text" else _MYSQL_TYPES[name]()
+        type_ = sa.String(KEY_LENGTH) if name == "text" else MYSQL_TYPES[name]()
     written = _written(part, dialect)
     if not index.unique and isinstance(type_, sa.String):
         written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused

@@ -95,6 +95,12 @@ class Transaction:
         self.turns: Turns = Turns() if outer is None else outer.turns
         self.after: list[Callable[[], Awaitable[object] | object]] = []
         """What waits for the commit."""
+        self.undone: list[Callable[[], object]] = []
+        """What is to be done if it is undone."""
+
+    def on_rollback(self, function: Callable[[], object]) -> None:
+        """Call ``function`` if this, or a transaction around it, is undone; the last one first."""
+        self.undone.append(function)
 
     def on_commit(self, function: Callable[[], Awaitable[object] | object]) -> None:
         """Call ``function`` once everything is committed, the transactions around this included.
@@ -130,7 +136,9 @@ class Transaction:
         self.is_committed = True
         if self.outer is not None:
             self.outer.after += self.after
+            self.outer.undone += self.undone
             self.after = []
+        self.undone = []
 
     async def rollback(self) -> None:
         """Undo what was done, whatever state the connection is in."""
@@ -148,6 +156,9 @@ class Transaction:
             # The database ends the transaction of a connection that is closed.
             connection.is_broken = True
             _logger.exception("a transaction could not be rolled back; its connection is closed")
+        finally:
+            while self.undone:
+                self.undone.pop()()
 
     async def run_after(self) -> None:
         """Call what waited for the commit."""

@@ -118,7 +118,7 @@ async def test_counts_of_every_kind_of_query(db: Database) -> None:
     for query in (
         counted,
         counted.limit(2),
-        counted.with_(User.posts),
+        User.order_by(User.id).with_(User.posts).with_count(User.posts),
         User.query().join(Post, on=Post.author_id == User.id),
         User.query().join(Post, on=Post.author_id == User.id).distinct(),
         User.query().join(Post, on=Post.author_id == User.id).distinct().limit(1),
@@ -138,7 +138,7 @@ async def test_counts_of_every_kind_of_query(db: Database) -> None:
 
 async def test_pages_of_every_kind_of_query(db: Database) -> None:
     await blog(db)
-    counted = User.query().with_count(User.posts).with_(User.groups)
+    counted = User.with_(User.groups).with_count(User.posts)
     page = await counted.page(size=2)
     assert [(user.name, number) for user, number in page.items] == [("Ada", 3), ("Ben", 1)]
     assert (page.total, page.pages, page.next) == (3, 2, 2)

@@ -26,6 +26,7 @@ from oxidite.db import (
     SelectStatement,
     SoftDeletes,
     StaleRowError,
+    Statement,
     Tenancy,
     Timestamps,
     UniqueError,
@@ -173,7 +174,8 @@ async def test_queries(firms: dict[int, Firm]) -> None:
         assert ([one.name for one in page.items], page.total) == (["mine"], 1)
         assert await Bill.query().select(fn.sum(Bill.amount)).one() == (1,)
         assert await Bill.query().group_by(Bill.firm_id).select(fn.count()).all() == [(1,)]
-        assert await Firm.where(Firm.id.in_(Bill.query().select(Bill.firm_id))).count() == 1
+        billed = Bill.query().select(Bill.firm_id)
+        assert await Firm.where(Firm.id.in_(billed)).count() == 1
         assert await Firm.where(exists(Bill.where(Bill.firm_id == firms[2].id))).count() == 0
         united = Firm.where(Firm.name == "theirs").union(Firm.where(Firm.name == "mine"))
         assert [one.name for one in await united.all()] == ["mine"]
@@ -185,7 +187,7 @@ async def test_a_get_of_many_at_once(firms: dict[int, Firm]) -> None:
     async def name(tenant: int, key: int) -> str | None:
         with tenancy.of(tenant):
             found = await Firm.get_or_none(key)
-            return found and found.name
+            return None if found is None else found.name
 
     keys = [firms[1].id, firms[2].id]
     found = await asyncio.gather(*(name(tenant, key) for tenant in (1, 2) for key in keys))
@@ -286,7 +288,7 @@ async def test_what_forgets_a_scope_inside_is_refused(db: Database, firms: dict[
     table, note = Bill.__table__, Note.__table__
     bare = SelectStatement(table=table, source=table.key, columns=(Bill.firm_id,))
     with tenancy.of(1):
-        forgetful = [
+        forgetful: list[Statement] = [
             SelectStatement(table=note, source=note.key, where=(exists(bare),)),
             SelectStatement(table=note, source=note.key, where=(~exists(bare),)),
             SelectStatement(
@@ -335,7 +337,8 @@ async def test_objects_of_another_are_not_written(firms: dict[int, Firm]) -> Non
     before = await _whole()
     with tenancy.of(1):
         theirs.amount, line.text = 100, "changed"
-        for model, one in ((Bill, theirs), (Line, line)):
+        written: list[tuple[Any, Any]] = [(Bill, theirs), (Line, line)]
+        for model, one in written:
             for refused in (
                 one.save(),
                 one.delete(),
@@ -363,7 +366,8 @@ async def test_objects_of_another_are_not_written(firms: dict[int, Firm]) -> Non
                 await refused
         other = Line(text="x", bill_id=theirs.id)
         other.tenant_id = 2
-        for refused in (other.save(), Line.create_many([other]), Line.load_many([other])):
+        made: list[Any] = [other.save(), Line.create_many([other]), Line.load_many([other])]
+        for refused in made:
             with pytest.raises(OtherTenantError):
                 await refused
     assert await _whole() == before

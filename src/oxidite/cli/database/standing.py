@@ -163,7 +163,8 @@ def lint(
         say_findings(found)
         if not found:
             count = len(pending)
-            say(f"Nothing found in {count} migration{'s' if count != 1 else ''}.")
+            text = f"Nothing found in {count} migration{'s' if count != 1 else ''}."
+            say(text if count else "Nothing is pending.")
     return _WRONG if any(each.severity == "error" for each in found) else 0
 
 
