@@ -10,7 +10,7 @@ from oxidite.clock import now
 from oxidite.db.arrays import DeleteArrays, UpdateArrays, fit_arrays
 from oxidite.db.bulk import MOST_ARRAYS, objects_of, table_of, whole
 from oxidite.db.checking import check_all
-from oxidite.db.codecs import binder, differs, reader
+from oxidite.db.codecs import binder, made_differ, reader
 from oxidite.db.columns import Column
 from oxidite.db.database import Database, database_of
 from oxidite.db.dialects import DialectName
@@ -104,7 +104,7 @@ def _changed(table: Table, one: Any, row: BoundRow, dialect: DialectName) -> lis
         if column.is_computed or new is old or new == old:
             continue
         # The same value may be written in more than one way.
-        if not differs(column.kind, dialect, getattr(one, column.name), old):
+        if not made_differ(column.kind, dialect)(getattr(one, column.name), old):
             continue
         names.append(column.name)
     return names

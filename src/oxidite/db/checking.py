@@ -1,24 +1,18 @@
 """Objects checked before they are written, very many at once.
 
-The check is a function written out for each table, as the readers of rows in ``plan.py`` are. It is quick
-and only says which objects are surely right; ``rules.py`` decides about the others, and says what is wrong.
+All are looked at before one is written. ``judges.py`` says which are surely right; ``rules.py`` decides
+about the others, and says what is wrong.
 """
 
 from __future__ import annotations
 
-import enum
-import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from functools import lru_cache
-from typing import Any, TypeAlias, get_args, get_origin
-from uuid import UUID
+from typing import Any, TypeAlias
 
 from msgspec import UNSET
 
 from oxidite.db.columns import Column
-from oxidite.db.rules import check_object
+from oxidite.db.rules import check_object, judge_of
 from oxidite.db.scopes import check_scope
 from oxidite.db.table import Table
 from oxidite.errors import FieldError, ValidationError
@@ -50,7 +44,7 @@ def check_all(
     if table.scope is not None:
         for one in many:
             check_scope(one, table)
-    unsure = _checker(table)(many)
+    unsure = _unsure(table, many)
     for place in range(len(many)) if table.model.__validators__ else unsure:
         one = many[place]
         which = table.columns if columns is None else columns(one)
@@ -72,103 +66,19 @@ def is_made(column: AnyColumn, one: object) -> bool:
     return column.is_computed or (column.is_generated and getattr(one, column.name) is UNSET)
 
 
-@lru_cache(maxsize=1000)
-def _checker(table: Table) -> Callable[[Sequence[Any]], list[int]]:
-    """Return what gives the places of the objects that are not surely right."""
-    names: dict[str, Any] = {"UNSET": UNSET, "is_text": _is_text}
-    lines = ["def check(many):", " unsure = []", " for place, o in enumerate(many):"]
-    for place, column in enumerate(table.columns):
-        if column.is_computed:
-            continue
-        lines.append(f"  v = o.{column.name}")
-        lines.append(f"  if not ({_test(column, place, names)}): unsure.append(place); continue")
-    lines.append(" return unsure")
-    source = "\n".join(lines)
-    exec(source, names)  # noqa: S102 - as above
-    made: Callable[[Sequence[Any]], list[int]] = names["check"]
-    return made
-
-
-def _test(column: AnyColumn, place: int, names: dict[str, Any]) -> str:
-    """Write what must hold of a value, in the terms of Python; what is not known is not surely right."""
-    names[f"t{place}"] = column.kind.type
-    test = _kind_test(column, place, names)
-    rules = []
-    for rule, wanted in column.rules.items():
-        if rule in _NO_RULES:
-            continue
-        if rule not in _RULES:
-            test = "False"
-        names[f"{rule}{place}"] = re.compile(str(wanted)).search if rule == "pattern" else wanted
-        rules.append(_RULES.get(rule, "False").format(bound=f"{rule}{place}"))
-    test = " and ".join([test, *rules])
-    if column.nullable:
-        test = f"v is None or ({test})"
-    if column.is_generated:
-        test = f"v is UNSET or ({test})"
-    return test
-
-
-def _kind_test(column: AnyColumn, place: int, names: dict[str, Any]) -> str:
-    kind = column.kind
-    same_type = f"type(v) is t{place}"
-    if get_origin(kind.type) is not None:
-        if kind.name != "enum":
-            return "False"
-        names[f"t{place}"] = frozenset(get_args(kind.type))
-        return f"type(v) is str and v in t{place}"
-    if isinstance(kind.type, type) and issubclass(kind.type, enum.Enum):
-        return same_type
-    if kind.type not in _TYPES:
-        return "False"
-    return " and ".join([same_type, *_TYPES[kind.type]])
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-_TYPES: dict[object, tuple[str, ...]] = {
-    int: ("-0x8000000000000000 <= v <= 0x7fffffffffffffff",),
-    str: (r"'\0' not in v", "(v.isascii() or is_text(v))"),
-    bool: (),
-    float: ("v == v",),
-    Decimal: ("v.is_finite()",),
-    bytes: (),
-    UUID: (),
-    datetime: ("v.tzinfo is not None",),
-    date: (),
-    time: (),
-    timedelta: (),
-}
-_RULES = {
-    "ge": "v >= {bound}",
-    "gt": "v > {bound}",
-    "le": "v <= {bound}",
-    "lt": "v < {bound}",
-    "min_length": "len(v) >= {bound}",
-    "max_length": "len(v) <= {bound}",
-    "pattern": "{bound}(v)",
-}
-_NO_RULES = frozenset(
-    (
-        "check",
-        "comment",
-        "hidden",
-        "index",
-        "name",
-        "on_delete",
-        "on_update",
-        "pk",
-        "precision",
-        "references",
-        "renamed_from",
-        "scale",
-        "unique",
+def _unsure(table: Table, many: Sequence[Any]) -> list[int]:
+    """Return the places of the objects that are not right, as far as their columns tell."""
+    judge = judge_of(
+        table,
+        tuple([each for each in table.columns if not each.is_computed and not each.is_generated]),
     )
-)
-"""What is said of a column and is not about its values."""
+    found = {place for place, one in enumerate(many) if not judge(one)}
+    for column in table.columns:
+        if column.is_generated and not column.is_computed:
+            name, holds = column.name, judge_of(table, (column,))
+            found.update(
+                place
+                for place, one in enumerate(many)
+                if getattr(one, name) is not UNSET and not holds(one)
+            )
+    return sorted(found)

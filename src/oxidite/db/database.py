@@ -34,6 +34,7 @@ from oxidite.db.replicas import ReplicatedDriver, pinned
 from oxidite.db.statements import SelectStatement, Statement
 from oxidite.db.table import Table
 from oxidite.db.transaction import TransactionBlock, current_transaction
+from oxidite.db.warming import warm_up
 from oxidite.db.watching import DatabaseStats, Watch
 from oxidite.errors import BackendUnavailableError
 from oxidite.security.signing import Signers
@@ -117,6 +118,11 @@ class Database:
             self._opened += 1
             return self
         await self.driver.__aenter__()
+        try:
+            warm_up(self.driver.dialect)
+        except BaseException:
+            await self.driver.__aexit__(None, None, None)
+            raise
         self._watch.reset()
         self._opened = 1
         self._plans = Plans(self.driver.dialect)
@@ -193,6 +199,11 @@ class Database:
         if isinstance(statement, SelectStatement):
             await follow_if_asked(statement, found)
         return found
+
+    async def fetch_raw(self, statement: Statement) -> Sequence[Any]:
+        """Run a statement and return its rows as the driver has them: where nothing is to be read."""
+        plan = self.plans.get(statement)
+        return await self._rows(plan, statement.values(), write=_writes(statement))
 
     async def run(self, statement: Statement) -> Done:
         """Run a statement that has no rows."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeAlias, TypeVar, get_args, overload
 
 from oxidite.db.errors import ModelError
+from oxidite.db.making import TWIN
 
 __all__ = ["Change", "Event", "Hooks", "Lifecycle", "observe"]
 
@@ -151,5 +152,6 @@ def observe(model: Any, event: str, /) -> Callable[[Callable[..., Any]], Callabl
 def _family(model: Any) -> list[Any]:
     found = [model]
     for each in type.__subclasses__(model):
-        found += [one for one in _family(each) if one not in found]
+        if TWIN not in vars(each):
+            found += [one for one in _family(each) if one not in found]
     return found

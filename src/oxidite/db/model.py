@@ -27,6 +27,7 @@ from typing import (
 from msgspec import UNSET, Struct
 
 from oxidite.db import lifecycle, saving
+from oxidite.db.aliases import Alias
 from oxidite.db.columns import Column, Declared, TableKey, col
 from oxidite.db.database import database_of
 from oxidite.db.declaration import (
@@ -166,6 +167,7 @@ def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
         soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
         version=_marked(made, Version, "version"),
         model=made,
+        renamed=Alias,
         **options,
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from itertools import repeat
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from weakref import ReferenceType, ref
 
 from oxidite.db.expressions import Expr
-from oxidite.db.state import State
+from oxidite.db.state import State, exhaust
 from oxidite.db.statements import SelectStatement
 
 __all__ = [
@@ -93,8 +94,6 @@ async def follow(statement: SelectStatement, rows: list[Any]) -> None:
     lazy: Lazy | None = statement.lazy
     if statement.table.relations and (len(rows) > 1 or lazy is not None):
         # PERF: a weak reference and a slot for each row, 0.2 us.
-        peers = Peers(rows, lazy)
-        for one in rows:
-            _keep(one, peers)
+        exhaust(map(_keep, rows, repeat(Peers(rows, lazy))))
     for load in statement.loads:
         await load.load(rows, lazy)

@@ -11,19 +11,15 @@ from oxidite.db.actions import QueryActions
 from oxidite.db.aliases import table_of
 from oxidite.db.database import HasTable, database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
-from oxidite.db.expressions import Call, Condition, Expr, Order, Selectable, Subselect, every
-from oxidite.db.keyset import Keyset, whole_order
-from oxidite.db.kinds import INTEGER
-from oxidite.db.pagination import CursorPage, Page
+from oxidite.db.expressions import Condition, Expr, Order, Selectable, Subselect, every
+from oxidite.db.paging import QueryPages
 from oxidite.db.peers import Counted, Lazy, Load
 from oxidite.db.scopes import UNSCOPED
 from oxidite.db.selecting import (
+    changed,
     compound,
-    counting,
     derived,
     derived_columns,
-    is_plain,
-    placed,
     renamed,
     rows_of,
     stepped,
@@ -56,7 +52,7 @@ F = TypeVar("F")
 Selected: TypeAlias = type[Any] | Selectable[Any]
 
 
-class Select(Subselect[T], QueryActions[T]):
+class Select(Subselect[T], QueryActions[T], QueryPages[T]):
     """The rows for which something holds, in an order; ``T`` is what a row becomes.
 
     It does not change: each method returns another one. Nothing is asked of the database before
@@ -408,130 +404,8 @@ class Select(Subselect[T], QueryActions[T]):
         limit = self.statement.limit
         return self.limit(number if limit is None else min(limit, number))
 
-    async def count(self) -> int:
-        """Return the number of rows, as many as ``all`` would return."""
-        statement = self.statement
-        if is_plain(statement):
-            counted = replace(statement, columns=(_ROWS,), extra=(), order=())
-        else:
-            counted = counting(replace(statement, extra=()), _ROWS)
-        rows: list[tuple[int]] = await database_of(statement.table).fetch(counted)
-        return rows[0][0]
-
-    # Pages.
-
-    async def keyset(
-        self,
-        *,
-        after: str | None = None,
-        limit: int = 20,
-        max_limit: int = 100,
-        parameter: str = "after",
-    ) -> CursorPage[T]:
-        """Return the first ``limit`` rows, or those at the cursor ``after``, and the way to the others.
-
-        ``after`` is the ``next`` or the ``previous`` of another page of the same query. Rows are in the
-        query's order, then in that of the primary key. A limit beyond ``max_limit`` is cut to it, one
-        below 1 is 1. ``parameter`` is the query parameter that ``Link`` names the page with.
-
-        Raises:
-            InvalidCursorError: ``after`` is no cursor of this query (400).
-            QueryError: the query cannot be paged so: it has groups, or an order that is no column's.
-        """
-        database = database_of(self.statement.table)
-        keyset = Keyset(
-            self.statement,
-            database.dialect,
-            database.signers,
-            after=after,
-            limit=_between(limit, 1, max_limit),
-            parameter=parameter,
-        )
-        return keyset.page(await self._with(**keyset.changes()).all())
-
-    async def page(
-        self,
-        *,
-        number: int = 1,
-        size: int = 20,
-        total: bool = True,
-        max_size: int = 100,
-        parameter: str = "page",
-    ) -> Page[T]:
-        """Return page ``number`` of those with ``size`` rows each, the first one being 1.
-
-        With ``total`` all the rows are counted, with a query of its own. A number below 1 is 1; a size
-        is at least 1 and at most ``max_size``. ``parameter`` is the query parameter that ``Link`` names
-        the page with.
-
-        Pages far behind cost the database every row before them, and rows that come in between move
-        the others: where that matters, use ``keyset``.
-        """
-        size = _between(size, 1, max_size)
-        number = _between(number, 1, _LAST_ROW // size)
-        changes: dict[str, Any] = {"limit": size + 1, "offset": (number - 1) * size}
-        if _has_keys(self.statement):
-            changes["order"] = tuple(whole_order(self.statement))
-        rows = await self._with(**changes).all()
-        count = await self.count() if total else None
-        page = Page(
-            items=rows[:size],
-            number=number,
-            size=size,
-            total=count,
-            pages=None if count is None else -(-count // size),
-            next=number + 1 if len(rows) > size else None,
-            previous=number - 1 if number > 1 else None,
-        )
-        page.set_parameter(parameter)
-        return page
-
-    async def exists(self) -> bool:
-        """Return whether there is a row."""
-        statement = self.statement
-        if is_plain(statement):
-            statement = replace(statement, columns=(_ONE,), extra=(), order=(), limit=1)
-        else:
-            statement = replace(counting(replace(statement, extra=()), _ONE), limit=1)
-        return bool(await database_of(statement.table).fetch(statement))
-
     def _with(self, **changes: Any) -> Select[T]:
-        if self.statement.compound and not changes.keys() <= _OF_COMPOUND:
-            raise QueryError(
-                "A union, intersection or difference can be ordered and limited. Anything else is said "
-                'of its parts before, or of it as a table: query.subquery("name").query().'
-            )
-        statement = replace(self.statement, **changes)
-        if statement.columns is not None and (statement.loads or statement.extra):
-            raise QueryError(
-                "with_() and with_count() are about objects, and select() asks for values instead: leave "
-                "one of them out. A count can be selected, User.posts.count()."
-            )
-        if statement.columns is not None and (
-            statement.group or statement.order or statement.distinct_on
-        ):
-            statement = placed(statement)
-        return Select(statement)
-
-
-_OF_COMPOUND = frozenset(("compound", "order", "limit", "offset"))
-_LAST_ROW = 2**62
-"""An offset beyond it does not fit into what databases count rows with."""
-
-
-def _between(number: int, least: int, most: int) -> int:
-    return max(least, min(number, most))
-
-
-def _has_keys(statement: SelectStatement) -> bool:
-    """Tell whether each row of a query is a row of the table, which its primary key tells apart."""
-    return not (
-        statement.group
-        or statement.distinct
-        or statement.columns
-        or statement.compound
-        or statement.derived
-    )
+        return Select(changed(self.statement, **changes))
 
 
 def _no_full_join(table: Table) -> str:
@@ -544,10 +418,6 @@ def _no_full_join(table: Table) -> str:
 
 def _seen(with_deleted: bool) -> Deleted:
     return "with" if with_deleted else "without"
-
-
-_ROWS: Call[int, int] = Call("rows", (), INTEGER)
-_ONE: Call[int, int] = Call("one", (), INTEGER)
 
 
 class Derived(Generic[T]):

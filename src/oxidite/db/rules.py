@@ -20,7 +20,7 @@ from msgspec import UNSET
 
 from oxidite.config import Secret
 from oxidite.db.columns import Column
-from oxidite.db.judges import Judge, made_judge
+from oxidite.db.judges import Judge, is_text, made_judge
 from oxidite.db.kinds import FLOAT, Kind
 from oxidite.db.scopes import check_scope
 from oxidite.db.table import Table
@@ -28,7 +28,7 @@ from oxidite.db.validators import broken_validators
 from oxidite.encoding import encode_json
 from oxidite.errors import FieldError, ValidationError
 
-__all__ = ["RULES", "check_object", "check_values", "is_storable"]
+__all__ = ["RULES", "check_object", "check_values", "is_storable", "judge_of"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 Check: TypeAlias = Callable[[Any], str | None]
@@ -44,13 +44,8 @@ def check_object(one: Any, columns: Iterable[AnyColumn]) -> None:
     table: Table = type(one).__table__
     check_scope(one, table)
     columns = tuple(columns)
-    judge = table.judges.get(columns)
-    if judge is None:
-        if len(table.judges) >= _MOST_JUDGES:
-            table.judges.clear()  # there are many ways in which some columns of many change
-        judge = table.judges[columns] = made_judge(columns, _judge_of, tuple(RULES))
     errors: list[FieldError] = []
-    if not judge(one):
+    if not judge_of(table, columns)(one):
         errors = _errors(columns, {column.name: getattr(one, column.name) for column in columns})
     elif not type(one).__validators__:
         return
@@ -60,10 +55,20 @@ def check_object(one: Any, columns: Iterable[AnyColumn]) -> None:
         raise ValidationError(errors)
 
 
+def judge_of(table: Table, columns: tuple[AnyColumn, ...]) -> Judge:
+    """Return what tells whether these columns of an object are right, without a word of what is wrong."""
+    judge = table.judges.get(columns)
+    if judge is None:
+        if len(table.judges) >= _MOST_JUDGES:
+            table.judges.clear()  # there are many ways in which some columns of many change
+        judge = table.judges[columns] = made_judge(columns, _judge_of_one, tuple(RULES))
+    return judge
+
+
 _MOST_JUDGES = 200
 
 
-def _judge_of(column: AnyColumn) -> Judge:
+def _judge_of_one(column: AnyColumn) -> Judge:
     return lambda value: _problem(column, value) is None
 
 
@@ -249,7 +254,7 @@ _LAST = datetime(9999, 12, 31)  # noqa: DTZ001 - as above
 
 def _text_problem(value: str) -> str | None:
     # PERF: most text is ASCII, which is known without a look at it.
-    if "\0" not in value and (value.isascii() or _is_text(value)):
+    if "\0" not in value and (value.isascii() or is_text(value)):
         return None
     return "must be text without NUL or halves of characters"
 
@@ -280,14 +285,6 @@ _UNFIT: Mapping[type, Check] = {
     ),
 }
 """Why a value of the right type cannot be stored in every database."""
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _named(type_: object) -> str:

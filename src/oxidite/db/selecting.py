@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -22,6 +23,7 @@ from oxidite.db.selects import (
 from oxidite.db.table import check_name
 
 __all__ = [
+    "changed",
     "compound",
     "counting",
     "derived",
@@ -202,6 +204,31 @@ def _check_alike(width: int, statement: SelectStatement) -> None:
         )
     if statement.lock is not None:
         raise QueryError("A part of a union locks no rows: say for_update() of a query of its own.")
+
+
+def changed(statement: SelectStatement, **changes: Any) -> SelectStatement:
+    """Return a SELECT with other parts.
+
+    Raises:
+        QueryError: it is of several parts, which have to say that themselves.
+    """
+    if statement.compound and not changes.keys() <= _OF_COMPOUND:
+        raise QueryError(
+            "A union, intersection or difference can be ordered and limited. Anything else is said "
+            'of its parts before, or of it as a table: query.subquery("name").query().'
+        )
+    made = replace(statement, **changes)
+    if made.columns is not None and (made.loads or made.extra):
+        raise QueryError(
+            "with_() and with_count() are about objects, and select() asks for values instead: leave "
+            "one of them out. A count can be selected, User.posts.count()."
+        )
+    if made.columns is not None and (made.group or made.order or made.distinct_on):
+        made = placed(made)
+    return made
+
+
+_OF_COMPOUND = frozenset(("compound", "order", "limit", "offset"))
 
 
 def placed(statement: SelectStatement) -> SelectStatement:

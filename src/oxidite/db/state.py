@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["State", "forget_row", "keep_hidden", "keep_row", "row_of"]
+__all__ = ["State", "exhaust", "forget_row", "keep_hidden", "keep_row", "row_of"]
 
 
 class State:
@@ -36,3 +38,7 @@ def row_of(one: object) -> Any:
 def forget_row(one: object) -> None:
     """Take an object for one that is in no table."""
     keep_row(one, None)
+
+
+exhaust: Callable[[Iterable[object]], object] = deque[object](maxlen=0).extend
+"""Go through an iterator for what that does, and keep nothing of it."""

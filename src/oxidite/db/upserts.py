@@ -227,9 +227,7 @@ def _statements(
     dialect = database.dialect
     key = next((column for column in table.columns if column.is_generated), None)
     keyless = [one for one in many if key is not None and getattr(one, key.name) is UNSET]
-    where: tuple[Condition, ...] = ()
-    if changes:
-        where = table.scoped() if dialect.conflict_columns else (UNSCOPED,)  # looked at before
+    where: tuple[Condition, ...] = table.scoped() if changes else ()
     keyed = [one for one in many if key is None or getattr(one, key.name) is not UNSET]
     found: list[InsertArrays | InsertStatement] = []
     for some, without in ((keyed, None), (keyless, key)):

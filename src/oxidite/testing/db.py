@@ -100,7 +100,7 @@ class _SandboxDriver(Driver):
         task = asyncio.current_task()
         if task is self._holder:
             # Inside a transaction of its own: what does not go through that one, such as `push`.
-            yield _Borrowed(self._usable())
+            yield _Borrowed(self._usable(), self._dialect)
             return
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -112,7 +112,7 @@ class _SandboxDriver(Driver):
             ) from None
         self._holder = task
         try:
-            borrowed = _Borrowed(self._usable())
+            borrowed = _Borrowed(self._usable(), self._dialect)
             try:
                 yield borrowed
             finally:
@@ -148,8 +148,9 @@ _names = count(1)
 class _Borrowed(Connection):
     """The connection of a sandbox, for one statement or one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
         self._connection = connection
+        self._dialect = dialect
         self._savepoint: str | None = None
         self.is_broken: bool = connection.is_broken
 
@@ -160,6 +161,11 @@ class _Borrowed(Connection):
 
     async def run(self, sql: str, values: Sequence[object]) -> Done:
         """Run a statement that has no rows."""
+        if not self._dialect.transactional_ddl and _DDL.match(sql):
+            raise DatabaseError(
+                f"{self._dialect.product} would keep all that this test did: it commits before it changes the "
+                "schema. Make the tables before the sandbox."
+            )
         async with self._statement() as connection:
             return await connection.run(sql, values)
 
@@ -226,6 +232,9 @@ class _Borrowed(Connection):
                 await asyncio.shield(_undo(connection, name))
             raise
         await connection.run(f"RELEASE SAVEPOINT {name}", ())
+
+
+_DDL = re.compile(r"\s*(?:CREATE|ALTER|DROP|RENAME|TRUNCATE)\b", re.IGNORECASE)
 
 
 async def _save(connection: Connection) -> str:

@@ -269,6 +269,9 @@ async def test_what_a_database_could_not_keep_is_refused(
     with pytest.raises(ValidationError) as caught:
         await Kinds.create(**{name: value})
     assert [(e.pointer, e.code) for e in caught.value.errors] == [(f"/{name}", "type")]
+    with pytest.raises(ValidationError) as caught:
+        await Kinds.create_many([Kinds(), Kinds(**{name: value})])
+    assert [(e.pointer, e.code) for e in caught.value.errors] == [(f"/1/{name}", "type")]
     assert await Kinds.count() == 0
 
 

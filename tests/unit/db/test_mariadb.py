@@ -18,6 +18,7 @@ from oxidite.db import (
     Connection,
     Database,
     DatabaseError,
+    DiskFullError,
     InsertStatement,
     LockTimeoutError,
     MissingReferenceError,
@@ -33,7 +34,8 @@ from oxidite.db import (
     index,
 )
 from oxidite.db.drivers.mysql import MySQLDriver
-from oxidite.errors import BackendUnavailableError
+from oxidite.db.drivers.mysql_errors import typed
+from oxidite.errors import BackendTimeoutError, BackendUnavailableError, OxiditeError
 
 pytestmark = pytest.mark.service("mariadb")
 
@@ -70,6 +72,17 @@ async def threads(db: Database) -> int:
             "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()", ()
         )
     return int(rows[0][0])
+
+
+async def sleeping(db: Database) -> bool:
+    """Whether the server is at a statement that sleeps."""
+    async with connection(db) as found:
+        rows = await found.fetch(
+            "SELECT id FROM information_schema.processlist "
+            "WHERE db = DATABASE() AND info LIKE 'SELECT SLEEP%'",
+            (),
+        )
+    return bool(rows)
 
 
 async def until(db: Database, number: int) -> None:
@@ -186,8 +199,53 @@ class TestSessions:
         assert await Account.count() == 3000
         assert (await Account.where(Account.owner == "2").one()).cents == 8
 
+    async def test_a_statement_that_takes_too_long(self, db: Database) -> None:
+        async with connection(db) as found:
+            await found.run("SET SESSION max_statement_time = 0.05", ())
+            with pytest.raises(BackendTimeoutError, match="MariaDB ended the statement"):
+                await found.fetch(
+                    "SELECT sum(a.seq * b.seq) FROM seq_1_to_1000000 a, seq_1_to_1000 b", ()
+                )
+            await found.run("SET SESSION max_statement_time = 0", ())
+            assert await found.fetch("SELECT 1", ()) == [(1,)]
+
+    @pytest.mark.parametrize(
+        ("number", "error"),
+        [
+            (1021, DiskFullError),
+            (1114, DiskFullError),
+            (1205, LockTimeoutError),
+            (1290, ReadOnlyError),
+            (1836, ReadOnlyError),
+            (3024, BackendTimeoutError),
+            (3572, LockTimeoutError),
+        ],
+    )
+    def test_what_is_hard_to_bring_about(self, number: int, error: type[OxiditeError]) -> None:
+        assert type(typed(number, "It is so.", "MySQL")) is error
+
+    async def test_a_table_that_is_full(self, db: Database) -> None:
+        async with connection(db) as found:
+            await found.run("CREATE TABLE small (x VARBINARY(60000)) ENGINE=MEMORY", ())
+            with pytest.raises(DiskFullError):
+                await found.run_many("INSERT INTO small VALUES (?)", [[bytes(60_000)]] * 500)
+
 
 class TestUpserts:
+    async def test_many_at_once_make_each_row_once(self, db: Database) -> None:
+        async def count(names: list[str]) -> int:
+            done = await Account.upsert(
+                [Account(owner=name, cents=1) for name in names],
+                on=[Account.owner, Account.name],
+                update=[Account.cents.to(Account.cents + excluded(Account.cents))],
+            )
+            return len(done.inserted)
+
+        names = [f"owner{number}" for number in range(20)]
+        made = await asyncio.gather(*(count(names) for _ in range(10)))
+        assert sum(made) == await Account.count() == 20
+        assert {each.cents for each in await Account.all()} == {10}
+
     async def test_a_row_that_is_there_is_updated_or_left_alone(self, db: Database) -> None:
         await Account.create(owner="ann", cents=1)
 
@@ -323,7 +381,9 @@ class TestCancelling:
                 await found.fetch("SELECT SLEEP(60)", ())
 
         task = asyncio.create_task(sleep())
-        await until(db, 2)
+        async with asyncio.timeout(20):
+            while not await sleeping(db):  # noqa: ASYNC110 - another process is waited for
+                await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from oxidite.db import (
     Model,
     QueryError,
     SoftDeletes,
+    Tenancy,
     Timestamps,
     UniqueError,
     Version,
@@ -238,7 +240,7 @@ async def test_update_or_create() -> None:
 def plain(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the database seem to be one that returns no rows of what it changes."""
     # PostgreSQL tells the key of a new row in no other way.
-    returning = frozenset({"insert"} if db.dialect.name == "postgresql" else ())
+    returning: frozenset[Any] = frozenset({"insert"} if db.dialect.name == "postgresql" else ())
     less = replace(
         db.dialect, returning=returning, tells_inserted=False, unnests=False, copies=False
     )
@@ -275,3 +277,42 @@ class TestWithoutReturning:
         assert await page.increment(Page.visits, 3) == 4
         with pytest.raises(QueryError, match=r"does not return the rows of update\(\)"):
             await Page.query().update(title="x", returning=True)
+
+
+tenancy = Tenancy[int]()
+
+
+class Key(Model, table="keys_of_tenants", scope=tenancy.by("tenant")):
+    id: Col[int] = col(pk=True, init=False)
+    tenant: Col[int] = col(init=False, default_factory=tenancy.current)
+    name: Col[str] = col(unique=True, max_length=20)
+    value: Col[int] = col(default=0)
+
+
+class TestTenants:
+    """A name is unique for all tenants here, so the row in the way may be somebody else's."""
+
+    @pytest.fixture(autouse=True)
+    async def of_another(self, db: Database) -> None:
+        await db.push(Key)
+        with tenancy.of(1):
+            await Key.create(name="taken", value=1)
+
+    async def test_a_row_of_another_one_is_not_changed(self) -> None:
+        with tenancy.of(2):
+            own = await Key.create(name="own")
+            for many in ([Key(name="taken", value=2)], [Key(name=n) for n in ("new", "taken")]):
+                with pytest.raises(UniqueError):
+                    await Key.upsert(many, on=[Key.name])
+            done = await Key.upsert([Key(name="own", value=3), Key(name="new")], on=[Key.name])
+            assert [key.id for key in done.updated] == [own.id]
+            assert await Key.order_by(Key.name).select(Key.name, Key.value).all() == [
+                ("new", 0),
+                ("own", 3),
+            ]
+        with tenancy.of(1):
+            assert await Key.query().select(Key.name, Key.value).all() == [("taken", 1)]
+
+    async def test_a_row_of_another_one_is_not_got(self) -> None:
+        with tenancy.of(2), pytest.raises(UniqueError):
+            await Key.get_or_create(Key(name="taken"), on=[Key.name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
@@ -359,3 +359,35 @@ async def test_the_database_keeps_the_rules_too(
         with pytest.raises(CheckError) as caught:
             await Bounded.create(**{name: value})
         assert [(e.pointer, e.code) for e in caught.value.errors] == [(f"/{name}", code)]
+
+
+class Priced(Model, table="priced"):
+    id: Col[int] = col(pk=True, init=False)
+    price: Col[Decimal] = col(precision=4, scale=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        *(("99.99", True), ("-99.99", True), ("1.5", True), ("1.500", True), ("1E+1", True)),
+        *(("-0", True), ("100", False), ("99.999", False), ("1.005", False), ("1E-300", False)),
+        *(("1E+300", False), ("NaN", False), ("-Infinity", False)),
+    ],
+)
+def test_digits_that_have_no_place_are_refused_for_one_and_for_many(
+    text: str, *, is_right: bool
+) -> None:
+    from oxidite.db.checking import check_all
+    from oxidite.db.rules import check_object
+
+    one = Priced(price=Decimal(text))
+    many = [Priced(price=Decimal(1)), one]
+    if is_right:
+        check_object(one, [Priced.price])
+        check_all(Priced.__table__, many)
+        return
+    with pytest.raises(ValidationError):
+        check_object(one, [Priced.price])
+    with localcontext(prec=1), pytest.raises(ValidationError) as caught:
+        check_all(Priced.__table__, many)
+    assert [each.pointer for each in caught.value.errors] == ["/1/price"]

@@ -203,7 +203,7 @@ class MySQLDriver(Driver):
 
     def _session(self, dialect: Dialect) -> str:
         modes, collation = _MODES, "utf8mb4_0900_bin"
-        if dialect is MARIADB:
+        if dialect.name == "mariadb":
             # `SET a = b, b = a` swaps, as elsewhere.
             modes, collation = f"{_MODES},SIMULTANEOUS_ASSIGNMENT", "utf8mb4_nopad_bin"
         words = [

@@ -45,11 +45,10 @@ async def add_users(db: Database, count: int) -> None:
     await fetch(db, f"INSERT INTO users (name) VALUES {values}")
 
 
+@pytest.mark.only_on("memory", "file", "postgresql")
 async def test_a_failing_statement_leaves_the_schema_as_it_was(
     db: Database, tmp_path: Path
 ) -> None:
-    if not db.dialect.transactional_ddl:
-        pytest.skip("nothing is done as a whole there")
     broken = (
         "broken",
         """op.add_column("users", column("age", "integer", nullable=True))
@@ -168,11 +167,10 @@ async def test_tables_that_are_others_are_not_adopted(db: Database, tmp_path: Pa
 # Step by step.
 
 
+@pytest.mark.only_on("postgresql", "mariadb")
 async def test_a_migration_by_statements_goes_on_where_it_failed(
     db: Database, tmp_path: Path
 ) -> None:
-    if db.dialect.name == "sqlite":
-        pytest.skip("SQLite does every migration as a whole")
     folder = tmp_path / "m"
     write_history(folder, USERS)
     body = """op.add_column("users", column("age", "integer", nullable=True))
@@ -194,9 +192,8 @@ async def test_a_migration_by_statements_goes_on_where_it_failed(
     assert (await Migrator(db, History.load(folder)).status())[1].state == "applied"
 
 
+@pytest.mark.only_on("postgresql", "mariadb")
 async def test_what_is_done_may_not_change_before_the_rest_is(db: Database, tmp_path: Path) -> None:
-    if db.dialect.name == "sqlite":
-        pytest.skip("SQLite does every migration as a whole")
     folder = tmp_path / "m"
     write_history(folder, USERS)
     body = """op.add_column("users", column("{name}", "integer", nullable=True))
@@ -211,11 +208,10 @@ async def test_what_is_done_may_not_change_before_the_rest_is(db: Database, tmp_
         await Migrator(db, History.load(folder)).up()
 
 
+@pytest.mark.only_on("postgresql")
 async def test_an_index_that_could_not_be_made_concurrently_is_made_later(
     db: Database, tmp_path: Path
 ) -> None:
-    if db.dialect.name != "postgresql":
-        pytest.skip("only PostgreSQL makes indexes concurrently")
     unique = (
         "unique",
         """op.create_index("uq", "users", ["name"], unique=True, concurrently=True)""",
@@ -339,14 +335,13 @@ def server_url(db: Database, request: pytest.FixtureRequest) -> str:
     path = getattr(db.driver, "path", None)
     if path is not None:
         return f"sqlite:///{path}"
-    if db.dialect.name == "sqlite":
-        pytest.skip("what is in memory is in one process")
     dsn: str | None = getattr(db.driver, "_dsn", None)
     if dsn is None:
         return str(request.getfixturevalue("url"))
     return dsn
 
 
+@pytest.mark.only_on("file", "postgresql", "mariadb")
 async def test_of_two_at_once_one_migrates_and_the_other_waits(
     db: Database, server_url: str, tmp_path: Path
 ) -> None:
@@ -364,6 +359,7 @@ async def test_of_two_at_once_one_migrates_and_the_other_waits(
     assert await fetch(db, "SELECT min(age), max(age) FROM users") == [(2, 2)]
 
 
+@pytest.mark.only_on("file", "postgresql", "mariadb")
 async def test_killed_in_the_middle_it_goes_on_the_next_time(
     db: Database, server_url: str, tmp_path: Path
 ) -> None:
@@ -388,11 +384,10 @@ async def test_killed_in_the_middle_it_goes_on_the_next_time(
     assert await Migrator(db, history).drift() == []
 
 
+@pytest.mark.only_on("file", "postgresql")
 async def test_killed_in_a_transaction_it_is_as_if_it_had_not_begun(
     db: Database, server_url: str, tmp_path: Path
 ) -> None:
-    if not db.dialect.transactional_ddl:
-        pytest.skip("nothing is done as a whole there")
     slow = "(SELECT count(*) FROM generate_series(1, 100000000))"
     if db.dialect.name == "sqlite":
         slow = (
@@ -422,6 +417,7 @@ async def test_killed_in_a_transaction_it_is_as_if_it_had_not_begun(
     assert await fetch(db, "SELECT age FROM users") == []
 
 
+@pytest.mark.only_on("file", "postgresql", "mariadb")
 async def test_who_waits_for_too_long_is_told(
     db: Database, server_url: str, tmp_path: Path
 ) -> None:
@@ -441,9 +437,8 @@ async def test_who_waits_for_too_long_is_told(
         await asyncio.to_thread(other.communicate)
 
 
+@pytest.mark.only_on("postgresql")
 async def test_a_table_that_is_in_use_is_tried_again(db: Database, tmp_path: Path) -> None:
-    if db.dialect.name != "postgresql":
-        pytest.skip("SQLite has one writer, who waits for the other")
     history = write_history(tmp_path / "m", USERS, AGE)
     again: list[str | None] = []
     free = asyncio.Event()
@@ -475,11 +470,10 @@ async def test_a_table_that_is_in_use_is_tried_again(db: Database, tmp_path: Pat
 # What SQLite does by making a table anew.
 
 
+@pytest.mark.only_on("memory", "file")
 async def test_a_table_made_anew_keeps_what_no_history_knows_of(
     db: Database, tmp_path: Path
 ) -> None:
-    if db.dialect.name != "sqlite":
-        pytest.skip("only SQLite makes tables anew")
     migrator = Migrator(db, write_history(tmp_path / "m", USERS, AGE))
     await migrator.up(to="0001")
     await fetch(db, "ALTER TABLE users ADD COLUMN extra TEXT DEFAULT 'e'")
