@@ -145,9 +145,7 @@ async def test_what_is_wrong_is_told_with_its_place(db: Database, people: list[P
 # What leaves.
 
 
-async def test_answers_streams_and_the_document(people: list[Person]) -> None:
-    app = Oxidite(plugins=[OpenAPI()])
-
+def _add_lists(app: Oxidite) -> None:
     @app.get("/teams")
     async def teams() -> list[Team]:
         return await Team.with_(Team.people.with_(Person.team)).all()
@@ -165,6 +163,8 @@ async def test_answers_streams_and_the_document(people: list[Person]) -> None:
         team = await Team.query().one()
         return await team.people
 
+
+def _add_pairs_and_streams(app: Oxidite) -> None:
     @app.get("/pairs")
     async def pairs() -> list[tuple[Team, Person]]:
         query = Team.query().join(Person, on=Person.team_id == Team.id)
@@ -184,6 +184,11 @@ async def test_answers_streams_and_the_document(people: list[Person]) -> None:
         async for one in Person.query().stream():
             yield one
 
+
+async def test_answers_streams_and_the_document(people: list[Person]) -> None:
+    app = Oxidite(plugins=[OpenAPI()])
+    _add_lists(app)
+    _add_pairs_and_streams(app)
     async with Client(app) as client:
         for path in ("teams", "keyset", "page", "lazy", "pairs", "counted", "lines", "events"):
             answer = await client.get(f"/{path}")
