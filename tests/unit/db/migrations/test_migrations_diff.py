@@ -365,7 +365,7 @@ def test_two_indexes_of_one_name_are_refused() -> None:
         id: Col[int] = col(pk=True, init=False)
         a: Col[int] = col(index=True)
 
-    with pytest.raises(ModelError, match="two indexes are named 'ix_t_a'"):
+    with pytest.raises(ModelError, match="two indexes are called 'ix_t_a'"):
         schema_of([Thing.__table__], POSTGRESQL)
 
 
