@@ -527,7 +527,7 @@ def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
         return sa.func.lower(made.c[column.column_name])
     if isinstance(column, Column):
         return made.c[column.column_name]
-    return _sql(table, on, dialect)
+    return _sql(table, on, dialect).self_group()  # as a migration says it
 
 
 def _sql(table: Table, rule: Any, dialect: Dialect) -> Any:
