@@ -426,11 +426,7 @@ def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
         return sa.func.lower(made.c[column.column_name])
     if isinstance(column, Column):
         return made.c[column.column_name]
-    written = _sql(table, on, dialect)
-    if dialect.is_mysql or isinstance(written, sa.TextClause):
-        return written
-    # In parentheses, if it is no call of a function: as a migration has it.
-    return sa.text(_written(written.self_group(), dialect))
+    return _sql(table, on, dialect).self_group()  # as a migration says it
 
 
 def _sql(table: Table, rule: Any, dialect: Dialect) -> Any:

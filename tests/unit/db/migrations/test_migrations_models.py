@@ -149,12 +149,13 @@ class Indexed(
         index(lambda one: one.name.lower(), name="ix_lower"),
         index(SQL("upper(name)", type="text"), name="ix_upper"),
         index(lambda one: one.name.length(), "email", name="ix_length"),
-        index(lambda one: one.id + 1, name="ix_next"),
+        index(lambda one: one.size + 1, name="ix_next"),
     ],
 ):
     id: Col[int] = col(pk=True, init=False)
     name: Col[str] = col(max_length=60)
     email: Col[str] = col(unique=True, ignore_case=True)
+    size: Col[int]
 
 
 class Tagged(Model, table="tagged", indexes=[index("tags", using="gin", name="ix_tags")]):
