@@ -287,6 +287,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.db.migrations": [
         "Applied",
         "Bound",
+        "CheckSpec",
         "ColumnSpec",
         "Entry",
         "Fill",
@@ -309,6 +310,7 @@ NAMES: dict[str, list[str]] = {
         "Schema",
         "Standing",
         "TableSpec",
+        "check",
         "column",
         "index",
     ],

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar, overload
+from typing import Any, ParamSpec, Self, TypeVar, overload
 
 __all__ = ["BackgroundTasks", "ThreadPool", "call", "current_task", "finished"]
 
@@ -71,6 +71,10 @@ def _finite(function: Callable[[], T]) -> T:
         raise RuntimeError("the function raised StopIteration") from exc
 
 
+left_behind: list[contextvars.ContextVar[Any]] = []
+"""Variables that background work begins without, such as the open transaction: they become ``None``."""
+
+
 class BackgroundTasks:
     """Work that goes on after the response was sent, and is waited for at shutdown.
 
@@ -101,8 +105,11 @@ class BackgroundTasks:
                 return
 
     def spawn(self, work: Coroutine[object, object, object], *, name: str | None = None) -> None:
-        """Start ``work``, independent of whoever started it."""
-        task = asyncio.get_running_loop().create_task(_logged(work), name=name)
+        """Start ``work``, independent of whoever started it: it is in no transaction of theirs."""
+        context = contextvars.copy_context()
+        for each in left_behind:
+            context.run(each.set, None)
+        task = asyncio.get_running_loop().create_task(_logged(work), name=name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeVar, overload
 
 from oxidite.db import explaining, mass, streaming
 from oxidite.db.columns import Assignment
+from oxidite.db.concealing import in_words
 from oxidite.db.explaining import BoundSQL
 from oxidite.db.statements import SelectStatement
 
@@ -46,7 +47,8 @@ class QueryActions(Generic[T]):
             ConstraintError: the database refused them.
             QueryError: there is no such column, or the query says more than which rows it is about.
         """
-        return await mass.update_rows(self.statement, assignments, values, returning=returning)
+        with in_words(self.statement.table):
+            return await mass.update_rows(self.statement, assignments, values, returning=returning)
 
     @overload
     async def delete(self, *, returning: Literal[False] = False) -> int: ...
@@ -57,7 +59,8 @@ class QueryActions(Generic[T]):
 
         Returns how many there were, or with ``returning`` the rows.
         """
-        return await mass.delete_rows(self.statement, returning=returning)
+        with in_words(self.statement.table, deleting=True):
+            return await mass.delete_rows(self.statement, returning=returning)
 
     @overload
     async def force_delete(self, *, returning: Literal[False] = False) -> int: ...
@@ -65,7 +68,8 @@ class QueryActions(Generic[T]):
     async def force_delete(self, *, returning: Literal[True]) -> list[T]: ...
     async def force_delete(self, *, returning: bool = False) -> int | list[T]:
         """Delete the rows, with ``SoftDeletes`` too; those that seem to be deleted if they are seen."""
-        return await mass.force_delete_rows(self.statement, returning=returning)
+        with in_words(self.statement.table, deleting=True):
+            return await mass.force_delete_rows(self.statement, returning=returning)
 
     @overload
     async def restore(self, *, returning: Literal[False] = False) -> int: ...
@@ -77,7 +81,8 @@ class QueryActions(Generic[T]):
         Raises:
             UniqueError: another row has taken a unique value since.
         """
-        return await mass.restore_rows(self.statement, returning=returning)
+        with in_words(self.statement.table):
+            return await mass.restore_rows(self.statement, returning=returning)
 
     # Reading more rows than there is memory.
 

@@ -32,6 +32,7 @@ from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import exhaust, forget_row, keep_row
 from oxidite.db.statements import InsertStatement, SelectStatement
 from oxidite.db.table import Table
+from oxidite.db.undoing import remember
 
 __all__ = [
     "MOST_ARRAYS",
@@ -89,6 +90,7 @@ async def create_many(model: type[M], objects: Iterable[M]) -> list[M]:
 async def _insert(database: Database, table: Table, many: Sequence[Any]) -> None:
     """Make rows whose values are all known."""
     rows = pack_all(table, many, database.dialect.name)
+    remember(database, table, many)
     await _write(database, table, rows)
     exhaust(map(keep_row, many, rows))
 
@@ -102,6 +104,7 @@ async def _insert_keyless(
         await _insert_counted(database, table, many, key)
         return
     columns = written(table, key)
+    remember(database, table, many)
     place = table.places[key.name]
     kept: list[BoundRow]
     if dialect.unnests and columns and fit_arrays(columns):
@@ -136,6 +139,7 @@ async def _insert_counted(
                     deleted="with",
                 )
             )
+            remember(database, table, many)
             exhaust(map(setattr, many, repeat(key.name), count((found[0][0] or 0) + 1)))
             await _insert(database, table, many)
     except BaseException:

@@ -23,6 +23,7 @@ from oxidite.db.scopes import check_scope
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import DeleteStatement, UpdateStatement
 from oxidite.db.table import Table
+from oxidite.db.undoing import remember
 
 __all__ = ["delete_many", "update_many"]
 
@@ -48,6 +49,7 @@ async def update_many(model: type[M], objects: Iterable[M]) -> int:
     database = database_of(table)
     dialect = database.dialect.name
     check_all(table, many, columns=lambda one: _other_values(table, one, dialect))
+    remember(database, table, many)
     changed: list[tuple[Any, BoundRow]] = []
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for one, packed in zip(many, pack_all(table, many, dialect), strict=True):
@@ -227,6 +229,7 @@ async def delete_many(model: type[M], objects: Iterable[M], *, force: bool = Fal
     keys = [tuple(row_of(one)[place] for place in places) for one in many]
     async with whole(database, len(many) > 1):
         count = await _run_each(database, table, table.pk, None, keys)
+    remember(database, table, many)
     for one in many:
         forget_row(one)
     return count
@@ -234,6 +237,8 @@ async def delete_many(model: type[M], objects: Iterable[M], *, force: bool = Fal
 
 async def _mark(model: type[M], many: Sequence[M], name: str) -> int:
     """Note in objects, and in their rows, that they are deleted; in none of them if it fails."""
+    table = table_of(model)
+    remember(database_of(table), table, many)
     before = [getattr(one, name) for one in many]
     moment = now()
     for one in many:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Generator, Hashable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from oxidite.db.errors import PoolTimeoutError
 from oxidite.db.plan import Plan, Plans
 from oxidite.db.statements import SelectStatement
 from oxidite.db.table import Table
+from oxidite.db.watch import tell, watchers
 from oxidite.errors import BackendUnavailableError
 
 __all__ = ["Loads", "fits", "is_plain"]
@@ -69,13 +70,23 @@ def fits(column: Column[Any, Any], key: object, dialect: Dialect) -> bool:
     return kind is not None and type(key) is kind and dialect.name in _DATABASES[kind]
 
 
+class _Made(NamedTuple):
+    """How the rows of one table are read: one of them, and many."""
+
+    plans: Plans
+    for_one: SelectStatement
+    one: Plan
+    for_many: SelectStatement
+    many: Plan
+
+
 class Loads:
     """The rows of one database that are asked for just now."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
         self._loads: dict[tuple[Hashable, Hashable], _Load] = {}
-        self._made: dict[Table, tuple[Plans, Plan, Plan]] = {}
+        self._made: dict[Table, _Made] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(
@@ -105,26 +116,28 @@ class Loads:
         row = await waiter
         if row is _ALONE:
             return await self.alone(plans, statement, key)
-        return None if row is None else self._plans_of(plans, statement)[0].read([row])[0]
+        return None if row is None else self._made_of(plans, statement).one.read([row])[0]
 
     async def alone(self, plans: Plans, statement: SelectStatement, key: object) -> Any:
         """Read one row."""
-        plan = self._plans_of(plans, statement)[0]
-        found = plan.read(await self._fetch(plan, [key], write=False))
+        made = self._made_of(plans, statement)
+        if watchers:
+            tell(made.for_one, made.one.sql)
+        found = made.one.read(await self._fetch(made.one, [key], write=False))
         return found[0] if found else None
 
-    def _plans_of(self, plans: Plans, statement: SelectStatement) -> tuple[Plan, Plan]:
+    def _made_of(self, plans: Plans, statement: SelectStatement) -> _Made:
         table = statement.table
         made = self._made.get(table)
-        if made is None or made[0] is not plans:
+        if made is None or made.plans is not plans:
             column = table.pk[0]
             key = _EXAMPLES[column.kind.name]
-            made = self._made[table] = (
-                plans,
-                plans.get(replace(statement, where=(column == key,))),
-                plans.get(replace(statement, where=(column.in_([key]),))),
+            for_one = replace(statement, where=(column == key,))
+            for_many = replace(statement, where=(column.in_([key]),))
+            made = self._made[table] = _Made(
+                plans, for_one, plans.find(for_one), for_many, plans.find(for_many)
             )
-        return made[1:]
+        return made
 
     def _start(self, plans: Plans, statement: SelectStatement, load: _Load) -> None:
         # A task of its own: whoever asked first may be cancelled, and the others are not.
@@ -149,14 +162,16 @@ class Loads:
                 each.cancel()
 
     async def _read(self, plans: Plans, statement: SelectStatement, load: _Load) -> None:
-        one, many = self._plans_of(plans, statement)
+        made = self._made_of(plans, statement)
         place = statement.table.places[statement.table.pk[0].name]
         keys = list({key for key, waiter in load if not waiter.done()})
-        rows = await self._fetch(many, [keys], write=False)
+        if watchers:
+            tell(made.for_many, made.many.sql)
+        rows = await self._fetch(made.many, [keys], write=False)
         by_key = {row[place]: row for row in rows}
         for key, waiter in load:
             if not waiter.done():
-                waiter.set_result(by_key.get(one.bind([key])[0]))
+                waiter.set_result(by_key.get(made.one.bind([key])[0]))
 
 
 def _unanswered(waiters: list[asyncio.Future[Any]]) -> list[asyncio.Future[Any]]:

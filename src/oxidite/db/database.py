@@ -20,12 +20,13 @@ from oxidite.config import environment
 from oxidite.db.base import Connection, Done, Driver, Isolation
 from oxidite.db.batch import Batch
 from oxidite.db.coalesce import Loads, fits, is_plain
+from oxidite.db.concealing import conceal, unbound
 from oxidite.db.cursors import own_signers
 from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.options import DatabaseOptions, OptionValue, database_options, with_options
-from oxidite.db.peers import follow
+from oxidite.db.peers import follow_if_asked
 from oxidite.db.plan import Plan, Plans
 from oxidite.db.raw import CoreStatement, RawQuery, bound_sql
 from oxidite.db.repeats import watch_repeats
@@ -195,12 +196,8 @@ class Database:
         plan = self.plans.get(statement)
         rows = await self._rows(plan, statement.values(), write=_writes(statement))
         found = plan.read(rows)
-        if (
-            isinstance(statement, SelectStatement)
-            and statement.columns is None
-            and (statement.loads or statement.table.relations)
-        ):
-            await follow(statement, found)
+        if isinstance(statement, SelectStatement):
+            await follow_if_asked(statement, found)
         return found
 
     async def fetch_raw(self, statement: Statement) -> Sequence[Any]:
@@ -211,9 +208,14 @@ class Database:
     async def run(self, statement: Statement) -> Done:
         """Run a statement that has no rows."""
         plan = self.plans.get(statement)
-        values = plan.bind(statement.values())
-        async with self.connection(write=True) as connection:
-            return await self._watch.run(connection.run, plan.sql, values)
+        values = _bound(plan, statement.values())
+        try:
+            async with self.connection(write=True) as connection:
+                return await self._watch.run(connection.run, plan.sql, values)
+        except Exception as exc:
+            if plan.hides:
+                conceal(exc)
+            raise
 
     async def get(self, statement: SelectStatement, key: object) -> Any:
         """Return the row of a table with one primary key, ``None`` if there is none.
@@ -231,7 +233,7 @@ class Database:
         return found[0] if found else None
 
     async def _rows(self, plan: Plan, values: list[object], *, write: bool) -> Sequence[Any]:
-        bound = plan.bind(values)
+        bound = _bound(plan, values)
         try:
             async with self.connection(write=write) as connection:
                 return await self._watch.run(connection.fetch, plan.sql, bound)
@@ -239,6 +241,10 @@ class Database:
             # What only reads can be read again: where it is written, if this was a replica.
             if write or self.driver.route() is None or current_transaction(self) is not None:
                 raise
+        except Exception as exc:
+            if plan.hides:
+                conceal(exc)
+            raise
         async with self.connection(write=True) as connection:
             return await self._watch.run(connection.fetch, plan.sql, bound)
 
@@ -333,6 +339,15 @@ class Database:
             yield self
         finally:
             _using.set(before)
+
+
+def _bound(plan: Plan, values: list[object]) -> list[object]:
+    try:
+        return plan.bind(values)
+    except Exception:
+        if not plan.hides:
+            raise
+    raise unbound()
 
 
 def _writes(statement: Statement) -> bool:

@@ -22,7 +22,7 @@ class BoundSQL(NamedTuple):
 
 def sql_of(query: SelectStatement) -> BoundSQL:
     """Return the SQL of a query."""
-    plan = database_of(query.table).plans.get(query)
+    plan = database_of(query.table).plans.find(query)
     return BoundSQL(plan.sql, list(plan.bind(query.values())))
 
 

@@ -99,24 +99,24 @@ class Expr(Selectable[R], Generic[O, R]):
     def __eq__(self, other: O | R | Expr[O, Any]) -> Condition:  # type: ignore[override]  # a condition, not a truth
         if other is None:
             return Condition("is_null", (self,))
-        return Condition("eq", (self, as_expr(other, self.kind)))
+        return _compared("eq", self, other)
 
     def __ne__(self, other: O | R | Expr[O, Any]) -> Condition:  # type: ignore[override]  # as above
         if other is None:
             return Condition("not_null", (self,))
-        return Condition("ne", (self, as_expr(other, self.kind)))
+        return _compared("ne", self, other)
 
     def __lt__(self, other: O | Expr[O, Any]) -> Condition:
-        return Condition("lt", (self, as_expr(other, self.kind)))
+        return _compared("lt", self, other)
 
     def __le__(self, other: O | Expr[O, Any]) -> Condition:
-        return Condition("le", (self, as_expr(other, self.kind)))
+        return _compared("le", self, other)
 
     def __gt__(self, other: O | Expr[O, Any]) -> Condition:
-        return Condition("gt", (self, as_expr(other, self.kind)))
+        return _compared("gt", self, other)
 
     def __ge__(self, other: O | Expr[O, Any]) -> Condition:
-        return Condition("ge", (self, as_expr(other, self.kind)))
+        return _compared("ge", self, other)
 
     def is_null(self) -> Condition:
         """Whether there is no value."""
@@ -139,7 +139,7 @@ class Expr(Selectable[R], Generic[O, R]):
         """
         if isinstance(values, Subselect):
             return Condition("in_rows", (self, values.as_values()))
-        return Condition("in", (self, Value(_listed(values), self.kind.list_of())))
+        return Condition("in", (self, Value(_storable(self, _listed(values)), self.kind.list_of())))
 
     def not_in(
         self, values: Iterable[O] | Subselect[tuple[O]] | Subselect[tuple[O | None]]
@@ -150,7 +150,9 @@ class Expr(Selectable[R], Generic[O, R]):
         """
         if isinstance(values, Subselect):
             return Condition("not_in_rows", (self, values.as_values()))
-        return Condition("not_in", (self, Value(_listed(values), self.kind.list_of())))
+        return Condition(
+            "not_in", (self, Value(_storable(self, _listed(values)), self.kind.list_of()))
+        )
 
     def optional(self) -> Expr[O, R | None]:
         """It, for type checkers: it may be ``None``, as on the other side of an outer join."""
@@ -263,6 +265,39 @@ class Expr(Selectable[R], Generic[O, R]):
 
 
 AnyExpr: TypeAlias = Expr[Any, Any]
+
+
+_WHOLE = frozenset(("integer", "whole"))
+
+
+def _bits(expr: AnyExpr) -> int:
+    """Return the size of the numbers that it holds: 64 bits, unless a column says less."""
+    rules = getattr(expr, "rules", None)
+    bits: int = 64 if rules is None else rules.get("bits", 64)
+    return bits
+
+
+def _is_beyond(expr: AnyExpr, other: int) -> bool:
+    bound = 1 << (_bits(expr) - 1)
+    return not -bound <= other < bound
+
+
+def _compared(name: str, expr: AnyExpr, other: object) -> Condition:
+    """Compare with a value. A whole number beyond what the column holds is larger, or smaller, than all.
+
+    It cannot be bound. A client may give any number, and is answered as mathematics has it.
+    """
+    if type(other) is int and expr.kind.name in _WHOLE and _is_beyond(expr, other):
+        holds = name == "ne" or name in (("lt", "le") if other > 0 else ("gt", "ge"))
+        return Condition("eq" if holds else "ne", (expr, expr))  # NULL where there is none
+    return Condition(name, (expr, as_expr(other, expr.kind)))
+
+
+def _storable(expr: AnyExpr, values: list[Any]) -> list[Any]:
+    """Return values to look for, without those that no row can have."""
+    if expr.kind.name not in _WHOLE:
+        return values
+    return [each for each in values if not (type(each) is int and _is_beyond(expr, each))]
 
 
 def _listed(values: Iterable[Any]) -> list[Any]:

@@ -53,6 +53,8 @@ class Keyset:
         self._parameter = parameter
         self._start = None if after is None else self._cursor.read(after)
         self._where = statement.where
+        # With counts beside it, an object is the first of a tuple.
+        self._is_first = bool(statement.extra)
 
     @property
     def backwards(self) -> bool:
@@ -86,6 +88,8 @@ class Keyset:
         return page
 
     def _write(self, row: Any, *, backwards: bool) -> str:
+        if self._is_first:
+            row = row[0]
         values = [
             getattr(row, place) if isinstance(place, str) else row[place] for place in self._places
         ]

@@ -41,6 +41,8 @@ __all__ = [
     "kind_of_value",
     "nullable",
     "options_of",
+    "stored_options",
+    "stored_value",
 ]
 
 
@@ -239,3 +241,19 @@ def options_of(kind: Kind) -> tuple[Any, ...]:
     if isinstance(kind.type, type) and issubclass(kind.type, enum.Enum):
         return tuple(member.value for member in kind.type)
     return get_args(kind.type)
+
+
+def stored_options(kind: Kind) -> tuple[Any, ...]:
+    """Return the only values that the database may have of a kind, whatever it is made into."""
+    found = options_of(kind)
+    if found or kind.inner is None:
+        return found
+    return stored_options(kind.inner)
+
+
+def stored_value(kind: Kind, value: Any) -> Any:
+    """Return a value that a rule says, as the kind that the database sees; that of a secret is plain."""
+    if kind.inner is None:
+        return value
+    made = value if kind.to_db is None or kind.name == "secret" else kind.to_db(value)
+    return stored_value(kind.inner, made)

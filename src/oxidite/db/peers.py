@@ -12,7 +12,16 @@ from oxidite.db.expressions import Expr
 from oxidite.db.state import State, exhaust
 from oxidite.db.statements import SelectStatement
 
-__all__ = ["Counted", "Lazy", "Load", "Peers", "follow", "forget_peers", "peers_of"]
+__all__ = [
+    "Counted",
+    "Lazy",
+    "Load",
+    "Peers",
+    "follow",
+    "follow_if_asked",
+    "forget_peers",
+    "peers_of",
+]
 
 M = TypeVar("M")
 
@@ -70,6 +79,12 @@ def peers_of(one: object) -> Peers | None:
 def forget_peers(one: object) -> None:
     """Take an object for one that came alone."""
     _keep(one, None)
+
+
+async def follow_if_asked(statement: SelectStatement, rows: list[Any]) -> None:
+    """Do so if rows are objects, and there is anything that one may lead to."""
+    if statement.columns is None and (statement.loads or statement.table.relations):
+        await follow(statement, rows)
 
 
 async def follow(statement: SelectStatement, rows: list[Any]) -> None:

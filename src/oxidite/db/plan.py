@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from msgspec import UNSET
 
 from oxidite.db.codecs import INLINED, Codec, binder, inlined, reader
+from oxidite.db.concealing import has_hidden
 from oxidite.db.dialects import Dialect
 from oxidite.db.expressions import AnyExpr
 from oxidite.db.kinds import BOOLEAN, Kind
@@ -23,7 +24,8 @@ from oxidite.db.selects import RowOf, SelectStatement
 from oxidite.db.state import exhaust
 from oxidite.db.statements import Statement
 from oxidite.db.table import Table
-from oxidite.db.watch import watchers
+from oxidite.db.walking import inner_tables
+from oxidite.db.watch import tell, watchers
 
 __all__ = ["Plan", "Plans", "Rows"]
 
@@ -34,7 +36,7 @@ Rows: TypeAlias = Sequence[Any]  # tuples or the driver's records: both are read
 class Plan:
     """How to run the statements of one shape."""
 
-    __slots__ = ("_binders", "_codecs", "_constants", "read", "sql")
+    __slots__ = ("_binders", "_codecs", "_constants", "hides", "read", "sql")
 
     def __init__(
         self,
@@ -44,10 +46,14 @@ class Plan:
         constants: Sequence[object],
         dialect: Dialect,
         read: Callable[[Rows], list[Any]],
+        *,
+        hides: bool = False,
     ) -> None:
         self.sql: str = sql
         self.read: Callable[[Rows], list[Any]] = read
         """Makes objects or tuples of rows."""
+        self.hides: bool = hides
+        """Whether values of hidden columns may be among what is bound."""
         codecs = [
             binder(kinds[place], dialect.name) if place < len(kinds) else None for place in order
         ]
@@ -76,7 +82,14 @@ class Plans:
         self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
 
     def get(self, statement: Statement) -> Plan:
-        """Return the plan of a statement, made now if its shape is new."""
+        """Return the plan of a statement that is about to run, made now if its shape is new."""
+        plan = self.find(statement)
+        if watchers:
+            tell(statement, plan.sql)
+        return plan
+
+    def find(self, statement: Statement) -> Plan:
+        """Return the plan of a statement that may never run."""
         key = statement.key()
         plan = self._plans.get(key)
         if plan is None:
@@ -85,9 +98,6 @@ class Plans:
                 self._plans.popitem(last=False)
         else:
             self._plans.move_to_end(key)
-        if watchers:
-            for watcher in tuple(watchers):
-                watcher(statement, plan.sql)
         return plan
 
     def __len__(self) -> int:
@@ -100,7 +110,15 @@ class Plans:
         check_scopes(statement)
         made = compile_statement(statement, self.dialect)
         read = _reader(statement, self.dialect)
-        return Plan(made.sql, made.order, made.kinds, made.constants, self.dialect, read)
+        return Plan(
+            made.sql,
+            made.order,
+            made.kinds,
+            made.constants,
+            self.dialect,
+            read,
+            hides=any(map(has_hidden, inner_tables(statement))),
+        )
 
 
 def _reader(statement: Statement, dialect: Dialect) -> Callable[[Rows], list[Any]]:

@@ -372,7 +372,7 @@ class Select(Subselect[T], QueryActions[T], QueryPages[T]):
 
     async def first(self) -> T | None:
         """Return the first row, ``None`` if there is none."""
-        rows = await self.limit(1).all()
+        rows = await self._at_most(1).all()
         return rows[0] if rows else None
 
     async def one(self) -> T:
@@ -393,12 +393,16 @@ class Select(Subselect[T], QueryActions[T], QueryPages[T]):
         Raises:
             ManyRowsError: there are more.
         """
-        rows = await self.limit(2).all()
+        rows = await self._at_most(2).all()
         if len(rows) > 1:
             raise ManyRowsError(
                 f"More than one row of {self.statement.table.name} is like that, and one was asked for."
             )
         return rows[0] if rows else None
+
+    def _at_most(self, number: int) -> Select[T]:
+        limit = self.statement.limit
+        return self.limit(number if limit is None else min(limit, number))
 
     def _with(self, **changes: Any) -> Select[T]:
         return Select(changed(self.statement, **changes))

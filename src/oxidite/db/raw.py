@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from oxidite.db.parameters import check_names, parse_sql
 from oxidite.db.rows import RowReader, row_reader
 from oxidite.db.running import fetch_named, run_sql, stream_rows
 from oxidite.db.transaction import Owner, current_transaction
+from oxidite.db.watch import tell, watchers
 
 __all__ = ["CoreStatement", "RawOwner", "RawQuery", "bound_sql"]
 
@@ -65,12 +66,12 @@ class RawQuery(Generic[T]):
 
     async def all(self) -> list[T]:
         """Return all the rows."""
-        rows = await fetch_named(self.owner, self.sql, self.values, write=self.writes)
+        rows = await self._rows()
         return self.read(rows)
 
     async def first(self) -> T | None:
         """Return the first row, ``None`` if there is none; all are read, unless the SQL has a LIMIT."""
-        rows = await fetch_named(self.owner, self.sql, self.values, write=self.writes)
+        rows = await self._rows()
         found: list[T] = self.read(rows[:1])
         return found[0] if found else None
 
@@ -81,7 +82,7 @@ class RawQuery(Generic[T]):
             RowNotFoundError: there is none.
             ManyRowsError: there are more.
         """
-        rows = await fetch_named(self.owner, self.sql, self.values, write=self.writes)
+        rows = await self._rows()
         if not rows:
             raise RowNotFoundError("The SQL has no row, and one was asked for.")
         if len(rows) > 1:
@@ -91,12 +92,25 @@ class RawQuery(Generic[T]):
 
     async def scalar(self) -> Any:
         """Return the first column of the first row, as the driver has it; ``None`` if there is no row."""
-        rows = await fetch_named(self.owner, self.sql, self.values, write=self.writes)
+        rows = await self._rows()
         return rows[0][0] if rows else None
 
     async def run(self) -> int:
         """Run it for what it does, and return how many rows it touched."""
+        self._tell()
         return (await run_sql(self.owner, self.sql, self.values)).rowcount
+
+    def key(self) -> Hashable:
+        """Return what is the same for those that differ in their values alone."""
+        return ("sql", self.sql)
+
+    async def _rows(self) -> Sequence[Any]:
+        self._tell()
+        return await fetch_named(self.owner, self.sql, self.values, write=self.writes)
+
+    def _tell(self) -> None:
+        if watchers:
+            tell(self, self.sql)
 
     async def stream(self, *, chunk: int = 1000) -> AsyncGenerator[T, None]:
         """Yield the rows, ``chunk`` of them in memory at a time, as ``Select.stream`` does."""
@@ -107,6 +121,7 @@ class RawQuery(Generic[T]):
             )
         if chunk < 1:
             raise QueryError(f"Rows are read by one or more at a time, not by {chunk}.")
+        self._tell()
         async with aclosing(stream_rows(self.owner, self.sql, self.values, chunk)) as parts:
             async for rows in parts:
                 for one in self.read(rows):

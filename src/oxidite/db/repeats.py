@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable
 from weakref import WeakKeyDictionary
 
 from oxidite.db.callers import caller
-from oxidite.db.statements import SelectStatement, Statement
-from oxidite.db.watch import watchers
+from oxidite.db.statements import SelectStatement
+from oxidite.db.watch import Watched, watchers
 
 __all__ = ["Repeats", "advisers", "watch_repeats"]
 
@@ -39,7 +39,7 @@ class Repeats:
             WeakKeyDictionary()
         )
 
-    def __call__(self, statement: Statement, sql: str) -> None:
+    def __call__(self, statement: Watched, sql: str) -> None:
         """Count a statement that is about to run."""
         task = asyncio.current_task()
         if task is None:
@@ -61,7 +61,7 @@ class Repeats:
             )
 
 
-def _advice(statement: Statement) -> str:
+def _advice(statement: Watched) -> str:
     if not isinstance(statement, SelectStatement):
         return "Write what belongs together at once, or change the rows with one query."
     found = [advice for each in advisers if (advice := each(statement)) is not None]

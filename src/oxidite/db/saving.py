@@ -26,6 +26,7 @@ from oxidite.db.rules import check_object
 from oxidite.db.state import forget_row, keep_row, row_of
 from oxidite.db.statements import DeleteStatement, InsertStatement, SelectStatement, UpdateStatement
 from oxidite.db.table import Table
+from oxidite.db.undoing import remember
 
 __all__ = [
     "changed",
@@ -76,6 +77,7 @@ async def _insert(
     columns: Sequence[AnyColumn],
     asked: AnyColumn | None,
 ) -> None:
+    remember(database, table, many)
     returns = "insert" in database.dialect.returning
     statement = InsertStatement(
         table=table,
@@ -115,6 +117,7 @@ async def save(one: Any) -> None:
     names = changed(one)
     if not names:
         return
+    remember(database, table, [one])
     for column in table.columns:
         touch = column.rules.get("on_update")
         if touch is not None and column.name not in names:
@@ -174,6 +177,7 @@ async def delete(one: Any, *, force: bool = False) -> None:
     row = row_of(one)
     if row is None:
         raise DatabaseError(f"This {type(one).__name__} has no row to delete: it was never saved.")
+    remember(database_of(table), table, [one])
     if table.soft_deletes is not None and not force:
         setattr(one, table.soft_deletes.name, now())
         await save(one)
@@ -220,6 +224,7 @@ async def increment(one: Any, column: AnyColumn, by: Any) -> Any:
             )
     if not rows:
         raise RowNotFoundError(f"The row of this {type(one).__name__} is not there any more.")
+    remember(database, table, [one])
     kept = list(row)
     for name, value in zip(names, rows[0], strict=True):
         setattr(one, name, value)

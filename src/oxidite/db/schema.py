@@ -11,26 +11,27 @@ from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql.named_types import CreateEnumType
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from oxidite.db.caseless import CaselessColumn
 from oxidite.db.codecs import binder
+from oxidite.db.column_types import KEY_LENGTH, MYSQL_TYPES, mysql_type, type_of
 from oxidite.db.columns import Column
 from oxidite.db.compiler import DIALECTS
 from oxidite.db.dialects import ONLY, POSTGRESQL, Dialect, DialectName
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions import Call, Expr, Value
-from oxidite.db.kinds import options_of
+from oxidite.db.kinds import stored_options, stored_value
 from oxidite.db.sql.forms import form_of
-from oxidite.db.table import SQL, Index, Indexed, Table, indexes_of
+from oxidite.db.table import SQL, Check, Index, Indexed, Table, check_reference, indexes_of
 
 __all__ = [
     "Named",
+    "check_of",
     "create_statements",
     "index_of",
-    "lowered_column",
     "metadata",
 ]
 
@@ -46,29 +47,35 @@ _NAMES = {
 
 
 def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
-    """Describe tables as they are in one kind of database.
-
-    Raises:
-        ModelError: a table refers to one that is not among them.
-    """
+    """Describe tables as they are in one kind of database."""
     found = sa.MetaData(naming_convention=_NAMES)
     for table in tables:
+        keys = _keys(table)
         made = sa.Table(
             table.name,
             found,
-            *(_column(each, dialect, is_key=each.name in _keys(table)) for each in table.columns),
+            *(_column(each, dialect, is_key=each.column_name in keys) for each in table.columns),
             *_checks(table, dialect),
             **_options(dialect),
         )
         for index in indexes_of(table):
             _add_index(made, table, index, dialect)
+    for each in found.tables.values():
+        for key in each.foreign_keys:
+            check_reference(found.tables, each.name, key.parent.name, key.target_fullname)
     return found
 
 
 def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
-    """Return the SQL that creates tables, where they are not there, each after those it refers to."""
+    """Return the SQL that creates tables, where they are not there, each after those it refers to.
+
+    Raises:
+        ModelError: a table refers to one that is not among them.
+    """
     theirs = DIALECTS[dialect.name]
     sql: list[str] = []
+    tables = list(tables)
+    _check_references(tables)
     for table in metadata(tables, dialect).sorted_tables:
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
         create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
@@ -89,6 +96,26 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
                 if each.comment is not None
             ]
     return sql
+
+
+def _check_references(tables: Sequence[Table]) -> None:
+    known = {table.name: {column.column_name for column in table.columns} for table in tables}
+    for table in tables:
+        for column in table.columns:
+            reference = column.rules.get("references")
+            if reference is None:
+                continue
+            name, _, target = _target(column, reference).rpartition(".")
+            if name not in known:
+                raise ModelError(
+                    f"{column!r} refers to the table {name!r}, which is not among those that are to be "
+                    "created. Give all of them at once: db.push(User, Post)."
+                )
+            if target not in known[name]:
+                raise ModelError(
+                    f"{column!r} refers to {name}.{target}, and {name} has no such column. It has: "
+                    f"{', '.join(known[name])}."
+                )
 
 
 def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
@@ -126,24 +153,37 @@ def _options(dialect: Dialect) -> dict[str, Any]:
     }
 
 
+_LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
+
+
 def _keys(table: Table) -> set[str]:
-    """Return the names of the columns that must fit whole into an index."""
-    unique = {
-        each.name if isinstance(each, Column) else str(each)
-        for index in table.indexes
-        if index.unique
-        for each in index.on
-    }
-    return unique | {
-        column.name
+    """Return the names of the columns that must fit whole into an index, as the database has them."""
+    found = {
+        column.column_name
         for column in table.columns
-        if column.rules.get("pk") or column.rules.get("unique") or "references" in column.rules
+        if column.rules.get("pk") or "references" in column.rules
     }
+    for index in indexes_of(table):
+        if index.unique:
+            found |= {name for each in index.on for name in _key(table, each)}
+    return found
+
+
+def _key(table: Table, on: Indexed) -> list[str]:
+    match on:
+        case SQL():
+            return _LOWERED.findall(on)
+        case str() if on in table.by_name:
+            return [table.by_name[on].column_name]
+        case Column():
+            return [on.column_name]
+        case _:
+            return []
 
 
 def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[Any]:
     rules = column.rules
-    type_ = _mysql_type(column, is_key=is_key) if dialect.is_mysql else _type(column, dialect.name)
+    type_ = mysql_type(column, is_key=is_key) if dialect.is_mysql else type_of(column, dialect.name)
     made: list[Any] = [column.column_name, type_]
     reference = rules.get("references")
     if reference is not None:
@@ -160,132 +200,32 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     )
 
 
-def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.ForeignKey:
+def _target(column: AnyColumn, reference: Expr[Any, Any] | str) -> str:
+    """Return the table and the column that a column refers to, with a point between them."""
     if isinstance(reference, Column):
-        target = f"{reference.table.name}.{reference.column_name}"
-    elif isinstance(reference, str) and "." in reference:
-        target = reference
-    else:
-        raise ModelError(
-            f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
-        )
-    on_update = column.rules.get("on_key_update")
-    return sa.ForeignKey(
-        target,
-        ondelete=column.rules.get("on_delete", "restrict").upper(),
-        onupdate=None if on_update is None else on_update.upper(),
+        return f"{reference.table.name}.{reference.column_name}"
+    if isinstance(reference, str) and "." in reference:
+        return reference
+    raise ModelError(
+        f"{column!r}: references= is a column, such as User.id, or its name, such as 'users.id'."
     )
 
 
-def _type(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
-    kind, rules = column.kind.stored, column.rules
-    match kind.name:
-        case "text":
-            size = rules.get("max_length")
-            return sa.String(size) if size is not None and dialect != "sqlite" else sa.Text()
-        case "decimal":
-            return _decimal(column, dialect)
-        case "integer" if rules.get("bits", 64) < 64:
-            return sa.SmallInteger() if rules.get("bits") == 16 else sa.Integer()
-        case "enum" if rules.get("native") and dialect != "sqlite":
-            name = f"{column.table.name}_{column.column_name}"
-            made: Any = postgresql.ENUM if dialect == "postgresql" else sa.Enum
-            found: sa.types.TypeEngine[Any] = made(*options_of(kind), name=name)
-            return found
-        case "enum":
-            return sa.String(max(map(len, options_of(kind))))
-        case "array" if dialect == "postgresql" and kind.element is not None:
-            return postgresql.ARRAY(_TYPES[kind.element.stored.name, dialect]())
-        case "array":
-            return _TYPES["json", dialect]()
-        case _:
-            return _TYPES[kind.name, dialect]()
-
-
-_KEY_LENGTH = 255
-"""Characters of text, or bytes, that a key has where nothing else is said: an index has 3,072 bytes."""
-_VARCHAR = 16_383
-"""Characters that one in a row may have; what is longer is kept beside it."""
-
-
-def _mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
-    kind = column.kind.stored
-    size = column.rules.get("max_length") or (_KEY_LENGTH if is_key else None)
-    if column.kind.name == "encrypted":
-        return mysql.LONGBLOB()  # a rule is about what is inside
-    match kind.name:
-        case "text":
-            return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
-        case "bytes":
-            return mysql.LONGBLOB() if size is None or size > _VARCHAR else sa.VARBINARY(size)
-        case "decimal":
-            precision, scale = column.rules.get("precision"), column.rules.get("scale")
-            if precision is None and scale is None:
-                precision, scale = 65, 30  # the most there is
-            return mysql.DECIMAL(precision or 65, scale or 0)
-        case "enum":
-            return sa.String(max(map(len, options_of(kind))))
-        case "integer" if column.rules.get("bits", 64) < 64:
-            return sa.SmallInteger() if column.rules.get("bits") == 16 else sa.Integer()
-        case name:
-            return _MYSQL_TYPES[name]()
-
-
-def _decimal(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]:
-    if dialect == "sqlite":
-        return sa.Text()  # its numbers are binary
-    precision, scale = column.rules.get("precision"), column.rules.get("scale")
-    return sa.Numeric(precision, scale)
-
-
-Make: TypeAlias = Callable[[], sa.types.TypeEngine[Any]]
-
-_MYSQL_TYPES: dict[str, Make] = {
-    "integer": sa.BigInteger,
-    "boolean": sa.Boolean,
-    "float": sa.Double,
-    # Not MariaDB's own type, which has another order.
-    "uuid": lambda: mysql.BINARY(16),
-    "datetime": lambda: mysql.DATETIME(fsp=6),
-    "date": sa.Date,
-    "time": lambda: mysql.TIME(fsp=6),
-    "interval": sa.BigInteger,
-    "json": mysql.JSON,
-    "array": mysql.JSON,
-}
-
-_TYPES: dict[tuple[str, DialectName], Make] = {
-    **{("text", each): sa.Text for each in ("sqlite", "postgresql")},
-    ("integer", "sqlite"): sa.Integer,  # the only type that counts up by itself
-    ("integer", "postgresql"): sa.BigInteger,
-    # As elements of arrays; a column of them has a size.
-    **{(each, "postgresql"): sa.Text for each in ("text", "enum")},
-    ("decimal", "postgresql"): sa.Numeric,
-    **{("boolean", each): sa.Boolean for each in ("sqlite", "postgresql")},
-    **{("float", each): sa.Double for each in ("sqlite", "postgresql")},
-    ("bytes", "sqlite"): sa.LargeBinary,
-    ("bytes", "postgresql"): sa.LargeBinary,
-    ("uuid", "sqlite"): lambda: sa.LargeBinary(16),
-    ("uuid", "postgresql"): postgresql.UUID,
-    ("datetime", "sqlite"): sa.Text,
-    ("datetime", "postgresql"): lambda: postgresql.TIMESTAMP(timezone=True),
-    ("date", "sqlite"): sa.Text,
-    ("date", "postgresql"): sa.Date,
-    ("time", "sqlite"): sa.Text,
-    ("time", "postgresql"): sa.Time,
-    ("interval", "sqlite"): sa.Integer,
-    ("interval", "postgresql"): sa.Interval,
-    ("json", "sqlite"): sa.Text,
-    ("json", "postgresql"): postgresql.JSONB,
-}
+def _foreign_key(column: AnyColumn, reference: Expr[Any, Any] | str) -> sa.ForeignKey:
+    on_update = column.rules.get("on_key_update")
+    return sa.ForeignKey(
+        _target(column, reference),
+        ondelete=column.rules.get("on_delete", "restrict").upper(),
+        onupdate=None if on_update is None else on_update.upper(),
+    )
 
 
 def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
     checks: list[sa.CheckConstraint] = []
     for column in table.columns:
         here: sa.ColumnClause[Any] = sa.column(column.column_name)
-        is_native = not dialect.is_mysql and _is_native(_type(column, dialect.name))
-        options = () if is_native else options_of(column.kind)
+        is_native = not dialect.is_mysql and _is_native(type_of(column, dialect.name))
+        options = () if is_native else stored_options(column.kind)
         if options:
             checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
         if column.rules.get("check"):
@@ -320,8 +260,9 @@ def _bound(column: AnyColumn, bound: Any, dialect: DialectName) -> Any:
     is_length = isinstance(bound, int) and column.kind.stored.name in ("text", "bytes", "array")
     if is_length or (dialect == "sqlite" and column.kind.stored.name == "decimal"):
         return bound
-    bind = binder(column.kind, dialect)
-    found = bound if bind is None else bind(bound)
+    bind = binder(column.kind.stored, dialect)
+    stored = stored_value(column.kind, bound)
+    found = stored if bind is None else bind(stored)
     if isinstance(found, timedelta):
         return sa.text(f"INTERVAL '{found.days} days {found.seconds} s {found.microseconds} us'")
     return found
@@ -351,23 +292,35 @@ class Named(NamedTuple):
     using: str | None
 
 
-def index_of(table: Table, index: Index) -> Named:
-    """Return an index as a migration says it.
+def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
+    """Return an index as a migration says it that is written for one kind of database.
 
     Raises:
         ModelError: it is on something that is no column.
     """
     where = None
     if index.where is not None:
-        where = _text(_sql(table, index.where, POSTGRESQL))
+        words = words_of(dialect)
+        where = _written(_sql(table, index.where, words), words)
     elif table.soft_deletes is not None and index.unique:
         # What seems to be deleted takes no name away.
         where = f"{table.soft_deletes.column_name} IS NULL"
-    on = tuple(_named_part(table, each) for each in index.on)
+    on = tuple(_named_part(table, each, dialect) for each in index.on)
     return Named(str(index.name), on, index.unique, where, index.using)
 
 
-def _named_part(table: Table, on: Indexed) -> str | SQL:
+def words_of(dialect: Dialect) -> Dialect:
+    """Return whose SQL a migration is written in: PostgreSQL's is that of SQLite too, but not MariaDB's."""
+    return dialect if dialect.is_mysql else POSTGRESQL
+
+
+def check_of(table: Table, check: Check, dialect: Dialect) -> str:
+    """Return a check as a migration says it: as SQL."""
+    words = words_of(dialect)
+    return _written(_sql(table, check.rule, words), words)
+
+
+def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
     if isinstance(on, SQL):
         return on
     column = table.by_name.get(on) if isinstance(on, str) else on
@@ -375,16 +328,11 @@ def _named_part(table: Table, on: Indexed) -> str | SQL:
         return SQL(f"lower({column.column_name})")
     if isinstance(column, Column):
         return column.column_name
-    return SQL(_text(_sql(table, on, POSTGRESQL)))
-
-
-def _text(written: Any) -> str:
-    return str(
-        written.compile(
-            dialect=DIALECTS["postgresql"],
-            compile_kwargs={"literal_binds": True, "include_table": False},
-        )
-    )
+    expr: Any = on if isinstance(on, Expr) or not callable(on) else on(table.model)
+    words = words_of(dialect)
+    # In parentheses, if it is no call of a function: so it stands in an index.
+    text = _written(_sql(table, expr, words).self_group(), words)
+    return SQL(text, type=None if _LOWERED.fullmatch(text) else expr.kind.stored.name)
 
 
 def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
@@ -402,7 +350,7 @@ def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> 
         where = made.c[table.soft_deletes.column_name].is_(None)
     options: dict[str, Any] = {}
     if dialect.is_mysql:
-        lengths = {each.name: _KEY_LENGTH for each in parts if _is_long(each)}
+        lengths = {each.name: KEY_LENGTH for each in parts if _is_long(each)}
         options = {f"{dialect.name}_length": lengths} if lengths else {}
     if where is not None and dialect.partial_indexes:
         options = {"sqlite_where": where, "postgresql_where": where}
@@ -420,17 +368,21 @@ def _is_long(part: Any) -> bool:
 def _computed(
     made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
 ) -> sa.Column[Any]:
-    """Add a column of an expression, where an index can be over columns only.
-
-    Raises:
-        ModelError: of what it is made is not known.
-    """
-    type_ = _type_of_part(made, table, index.on[place])
-    if type_ is None:
-        raise ModelError(
-            f"{dialect.product} has no indexes over expressions, and what {part} in {index.name} gives is "
-            "not known. Make a computed column of it, and the index over that."
-        )
+    """Add a column of an expression, where an index can be over columns only."""
+    on = _named_part(table, index.on[place], dialect)
+    lowered = _LOWERED.fullmatch(on)
+    if lowered is not None and lowered.group(1) in made.c:
+        type_ = made.c[lowered.group(1)].type
+        type_ = sa.String(KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
+    else:
+        name = on.type if isinstance(on, SQL) else None
+        if name is None or (name not in MYSQL_TYPES and name != "text"):
+            raise ModelError(
+                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
+                f'{index.name} it is not known what it gives. Say so, SQL(..., type="integer"), or make a '
+                "computed column of it, and an index over that: col(init=False, computed=...)."
+            )
+        type_ = sa.String(KEY_LENGTH) if name == "text" else MYSQL_TYPES[name]()
     written = _written(part, dialect)
     if not index.unique and isinstance(type_, sa.String):
         written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
@@ -442,33 +394,6 @@ def _computed(
     )
     made.append_column(column)
     return column
-
-
-def _type_of_part(made: sa.Table, table: Table, on: Indexed) -> sa.types.TypeEngine[Any] | None:
-    """Return the type of MariaDB for what an expression of an index gives."""
-    rule: Any = on
-    column = table.by_name.get(on) if isinstance(on, str) else on
-    name = column.column_name if isinstance(column, CaselessColumn) else None
-    if isinstance(on, SQL):
-        name = lowered_column(on)
-    elif not isinstance(on, Expr) and callable(rule):
-        rule = rule(table.model)
-    if name is not None:
-        size = getattr(made.c[name].type, "length", None) if name in made.c else None
-        return sa.String(_KEY_LENGTH if size is None else size)
-    kind = rule.kind.stored.name if isinstance(rule, Expr) else ""
-    if kind == "text":
-        return sa.String(_KEY_LENGTH)
-    return _MYSQL_TYPES[kind]() if kind in _MYSQL_TYPES else None
-
-
-def lowered_column(sql: SQL) -> str | None:
-    """Return the column of ``lower(column)``: that much of SQL is understood everywhere."""
-    found = _LOWERED.fullmatch(sql.strip())
-    return found[1] if found else None
-
-
-_LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
 
 
 def _written(part: Any, dialect: Dialect) -> str:

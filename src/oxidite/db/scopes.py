@@ -17,11 +17,11 @@ from oxidite.db.columns import Column, TableKey
 from oxidite.db.correlated import Correlated
 from oxidite.db.errors import MissingTenantError, OtherTenantError, QueryError
 from oxidite.db.expressions import Call, Condition, Expr, Value
-from oxidite.db.selects import DerivedTable, Output, SelectStatement
+from oxidite.db.selects import DerivedTable, SelectStatement
 from oxidite.db.statements import InsertStatement, Statement
 from oxidite.db.subqueries import Subquery
 from oxidite.db.table import Table
-from oxidite.db.windows import Over
+from oxidite.db.walking import derived_tables, inner_exprs
 
 __all__ = ["UNSCOPED", "Tenancy", "TenantScope", "check_assigned", "check_scope", "check_scopes"]
 
@@ -83,52 +83,6 @@ def _check(
             f"A statement leaves out the scope of {table.name}. Begin with the model's query(), or "
             "with unscoped() where all rows are meant."
         )
-
-
-def derived_tables(statement: SelectStatement) -> Iterator[DerivedTable]:
-    """Yield the queries that stand as tables in another one."""
-    if statement.derived is not None:
-        yield statement.derived
-    for join in statement.joins:
-        if isinstance(join.table, DerivedTable):
-            yield join.table
-
-
-def inner_exprs(statement: Statement) -> Iterator[Expr[Any, Any]]:
-    """Yield all the expressions of a statement, those inside of others too, but not of its queries."""
-    if isinstance(statement, SelectStatement):
-        found = [
-            *(statement.columns or ()),
-            *statement.extra,
-            *(join.on for join in statement.joins),
-            *statement.where,
-            *statement.group,
-            *statement.having,
-            *statement.distinct_on,
-            *(each.expr for each in statement.order),
-            *statement.per,
-        ]
-    else:
-        found = [*getattr(statement, "exprs", ()), *statement.where]
-    for each in found:
-        yield from _inside(each)
-
-
-def _inside(expr: Expr[Any, Any]) -> Iterator[Expr[Any, Any]]:
-    yield expr
-    match expr:
-        case Call():
-            inner: Sequence[Expr[Any, Any]] = expr.args
-        case Over():
-            inner = (expr.call, *expr.partition_by, *(each.expr for each in expr.order_by))
-        case Output():
-            inner = (expr.expr,)
-        case Correlated():
-            inner = expr.conditions
-        case _:
-            inner = ()
-    for each in inner:
-        yield from _inside(each)
 
 
 def _walk(exprs: Iterable[Expr[Any, Any]]) -> Iterator[Call[Any, Any]]:

@@ -218,6 +218,11 @@ def changed(statement: SelectStatement, **changes: Any) -> SelectStatement:
             'of its parts before, or of it as a table: query.subquery("name").query().'
         )
     made = replace(statement, **changes)
+    if made.columns is not None and (made.loads or made.extra):
+        raise QueryError(
+            "with_() and with_count() are about objects, and select() asks for values instead: leave "
+            "one of them out. A count can be selected, User.posts.count()."
+        )
     if made.columns is not None and (made.group or made.order or made.distinct_on):
         made = placed(made)
     return made

@@ -12,6 +12,7 @@ from oxidite.db.columns import Column
 from oxidite.db.database import database_of
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions import Condition, every, some
+from oxidite.db.peers import follow_if_asked
 from oxidite.db.running import stream_rows
 from oxidite.db.statements import SelectStatement
 
@@ -25,7 +26,9 @@ async def stream(query: SelectStatement, size: int) -> AsyncGenerator[Any, None]
     plan = database.plans.get(query)
     async with aclosing(stream_rows(database, plan.sql, plan.bind(query.values()), size)) as parts:
         async for rows in parts:
-            for one in plan.read(rows):
+            found = plan.read(rows)
+            await follow_if_asked(query, found)
+            for one in found:
                 yield one
 
 

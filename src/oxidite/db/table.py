@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from oxidite.db.columns import Column, TableKey
 from oxidite.db.errors import ModelError, QueryError
@@ -22,6 +22,7 @@ __all__ = [
     "Table",
     "check",
     "check_name",
+    "check_reference",
     "index",
     "indexes_of",
 ]
@@ -32,12 +33,25 @@ Indexed: TypeAlias = str | Expr[Any, Any] | Callable[[Any], Expr[Any, Any]]
 
 
 class SQL(str):
-    """SQL as it stands: of the program, never of a user. ``index(SQL("lower(name)"))``."""
+    """SQL as it stands: of the program, never of a user. ``index(SQL("lower(name)"))``.
 
-    __slots__ = ()
+    ``type`` is the kind of its values, such as ``integer`` or ``text``: MariaDB has to be told what an
+    expression gives that an index is over, unless that is ``lower(column)``.
+    """
+
+    __slots__ = ("type",)
+
+    type: str | None
+
+    def __new__(cls, text: str, *, type: str | None = None) -> Self:
+        """Make it of text."""
+        made = super().__new__(cls, text)
+        made.type = type
+        return made
 
     def __repr__(self) -> str:
-        return f"SQL({super().__repr__()})"
+        typed = "" if self.type is None else f", type={self.type!r}"
+        return f"SQL({super().__repr__()}{typed})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +206,20 @@ def check_name(name: str) -> str:
             "digit first."
         )
     return name
+
+
+def check_reference(tables: Container[str], table: str, column: str, references: str) -> None:
+    """See to it that a column refers, as ``table.column``, to one of ``tables``.
+
+    Raises:
+        ModelError: it does not.
+    """
+    target = references.partition(".")[0]
+    if target not in tables:
+        raise ModelError(
+            f"{table}.{column} refers to {target}, which is not among the tables. Is its model "
+            "imported, and given as well?"
+        )
 
 
 def indexes_of(table: Table) -> Iterator[Index]:

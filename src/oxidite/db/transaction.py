@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import ParamSpec, Protocol, TypeVar
 
 from oxidite.clock import sleep
+from oxidite.concurrency import left_behind
 from oxidite.db.base import Connection, Driver, Isolation
 from oxidite.db.callers import caller
 from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
@@ -27,6 +28,7 @@ R = TypeVar("R")
 
 _logger = logging.getLogger("oxidite.db")
 _current: ContextVar[Transaction | None] = ContextVar("oxidite.db.transaction", default=None)
+left_behind.append(_current)  # whose connection background work would use at the same time
 _names = count(1)
 _PATIENCE = 5.0
 """Seconds that a statement has to end before its connection is closed under it."""
@@ -93,6 +95,12 @@ class Transaction:
         self.turns: Turns = Turns() if outer is None else outer.turns
         self.after: list[Callable[[], Awaitable[object] | object]] = []
         """What waits for the commit."""
+        self.undone: list[Callable[[], object]] = []
+        """What is to be done if it is undone."""
+
+    def on_rollback(self, function: Callable[[], object]) -> None:
+        """Call ``function`` if this, or a transaction around it, is undone; the last one first."""
+        self.undone.append(function)
 
     def on_commit(self, function: Callable[[], Awaitable[object] | object]) -> None:
         """Call ``function`` once everything is committed, the transactions around this included.
@@ -128,7 +136,9 @@ class Transaction:
         self.is_committed = True
         if self.outer is not None:
             self.outer.after += self.after
+            self.outer.undone += self.undone
             self.after = []
+        self.undone = []
 
     async def rollback(self) -> None:
         """Undo what was done, whatever state the connection is in."""
@@ -146,6 +156,9 @@ class Transaction:
             # The database ends the transaction of a connection that is closed.
             connection.is_broken = True
             _logger.exception("a transaction could not be rolled back; its connection is closed")
+        finally:
+            while self.undone:
+                self.undone.pop()()
 
     async def run_after(self) -> None:
         """Call what waited for the commit."""

@@ -31,6 +31,7 @@ from oxidite.db.scopes import UNSCOPED
 from oxidite.db.state import keep_row
 from oxidite.db.statements import Deleted, InsertStatement, Lock, SelectStatement
 from oxidite.db.table import Table
+from oxidite.db.undoing import remember
 from oxidite.db.unique_keys import check_keys, conflict_columns
 from oxidite.errors import FieldError
 
@@ -258,13 +259,14 @@ def _statements(
 def _indexed(column: AnyColumn) -> AnyColumn:
     """Return the column that an index is on: of an encrypted one, the blind one beside it."""
     index: AnyColumn | None = getattr(column, "index", None)
-    return index or column
+    return column if index is None else index
 
 
 def _tell(
     database: Database, table: Table, many: Sequence[M], fates: Fates, result: Upserted[M]
 ) -> None:
     """Give the objects what their rows have now."""
+    remember(database, table, many)
     touched: list[M] = []
     for place, one in enumerate(many):
         if place not in fates:

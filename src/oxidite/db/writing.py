@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from oxidite.db import bulk, changes, saving, upserts
 from oxidite.db.columns import Assignment, Column
+from oxidite.db.concealing import in_words
 from oxidite.db.expressions import Expr
 from oxidite.db.table import Table
 from oxidite.db.upserts import Upserted
@@ -33,7 +34,8 @@ class ModelWrites:
             ConstraintError: the database refused a row.
             QueryError: one is of another model, or has a row already.
         """
-        return await bulk.create_many(cls, objects)
+        with in_words(bulk.table_of(cls)):
+            return await bulk.create_many(cls, objects)
 
     @classmethod
     async def load_many(
@@ -48,7 +50,8 @@ class ModelWrites:
             ValidationError: some values are wrong; the pointer begins with the place of the object.
             ConstraintError: the database refused a row.
         """
-        return await bulk.load_many(cls, objects, chunk=chunk)
+        with in_words(bulk.table_of(cls)):
+            return await bulk.load_many(cls, objects, chunk=chunk)
 
     @classmethod
     async def update_many(cls, objects: Iterable[Self]) -> int:
@@ -60,7 +63,8 @@ class ModelWrites:
             StaleRowError: somebody else has saved one since (models with a ``Version``).
             RowNotFoundError: a row is gone.
         """
-        return await changes.update_many(cls, objects)
+        with in_words(bulk.table_of(cls)):
+            return await changes.update_many(cls, objects)
 
     @classmethod
     async def delete_many(cls, objects: Iterable[Self], *, force: bool = False) -> int:
@@ -68,7 +72,8 @@ class ModelWrites:
 
         Returns how many there were.
         """
-        return await changes.delete_many(cls, objects, force=force)
+        with in_words(bulk.table_of(cls), deleting=True):
+            return await changes.delete_many(cls, objects, force=force)
 
     @classmethod
     async def upsert(
@@ -90,7 +95,8 @@ class ModelWrites:
             ConstraintError: the database refused a row.
             QueryError: ``on`` is no unique key, an object has none, or two have the same.
         """
-        return await upserts.upsert(cls, objects, on, update)
+        with in_words(bulk.table_of(cls)):
+            return await upserts.upsert(cls, objects, on, update)
 
     @classmethod
     async def get_or_create(cls, one: Self, *, on: Sequence[Expr[Any, Any]]) -> tuple[Self, bool]:
@@ -98,7 +104,8 @@ class ModelWrites:
 
         ``on`` is a unique key, so two who try at the same time get the same row.
         """
-        return await upserts.get_or_create(cls, one, on)
+        with in_words(bulk.table_of(cls)):
+            return await upserts.get_or_create(cls, one, on)
 
     @classmethod
     async def update_or_create(
@@ -112,7 +119,8 @@ class ModelWrites:
 
         It is ``upsert`` of one object.
         """
-        return await upserts.update_or_create(cls, one, on, update)
+        with in_words(bulk.table_of(cls)):
+            return await upserts.update_or_create(cls, one, on, update)
 
     async def increment(self, column: Column[Any, R], by: R) -> R:
         """Add ``by`` to a column in the database and return what it is now; nobody's change is lost.

@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from oxidite.db.callers import caller
-from oxidite.db.statements import Statement
-from oxidite.db.watch import watchers
+from oxidite.db.watch import Watched, watchers
 
 __all__ = ["QueryAssertion", "assert_no_repeats", "assert_queries"]
 
@@ -47,7 +46,7 @@ class QueryAssertion:
     ) -> None:
         self.__exit__(kind, exc, tb)
 
-    def _note(self, statement: Statement, sql: str) -> None:
+    def _note(self, statement: Watched, sql: str) -> None:
         shown = f"{caller()}: {' '.join(sql.split())}"
         self.statements.append(shown)
         key = statement.key()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import click
 
 from oxidite.cli.commands import Command
@@ -18,6 +16,7 @@ from oxidite.cli.database.project import (
 from oxidite.cli.database.running import migrator
 from oxidite.db import Database
 from oxidite.db.migrations.push import Pushed, push_tables, wipe
+from oxidite.db.seeds import Seeded, run_seeds
 from oxidite.errors import ConfigError
 
 __all__ = ["fresh", "push", "say_pushed", "seed"]
@@ -121,9 +120,9 @@ def seed(app: str | None, database: str | None) -> int:
 
 
 async def _seed(database: Database) -> None:
-    if importlib.util.find_spec("oxidite.db.seeds") is None:
-        raise ConfigError("This version of Oxidite has no seeders.")
-    seeds = importlib.import_module("oxidite.db.seeds")
-    with database.using():
-        await seeds.run_seeds(database)
-    say(f"Seeded. {dim('(the functions under @seed)')}")
+    def told(done: Seeded) -> None:
+        took = dim(f"{round(done.seconds * 1000)} ms")
+        say(f"{click.style('✓', fg='green')} {bold(done.name)} {took}")
+
+    if not await run_seeds(database, report=told):
+        say("There are no seeds: functions under @seed, in a module that the application imports.")

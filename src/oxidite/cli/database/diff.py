@@ -60,7 +60,7 @@ def diff(
     """
     project = find_project(app, database)
     history = project.history()
-    models, schema = schema_of(project.tables), history.schema()
+    models, schema = schema_of(project.tables, project.database.dialect), history.schema()
     try:
         answers = _answers(
             project, schema, renames, fills, no_renames=no_renames or check, check=check

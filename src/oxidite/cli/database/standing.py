@@ -141,7 +141,7 @@ def lint(
       oxidite db lint --for postgresql --all
     """
     project = find_project(app, database)
-    history, models = project.history(), schema_of(project.tables)
+    history, models = project.history(), schema_of(project.tables, project.database.dialect)
 
     async def work() -> set[str]:
         async with project.database:
@@ -162,7 +162,9 @@ def lint(
     else:
         say_findings(found)
         if not found:
-            say(f"Nothing found in {len(pending)} migrations.")
+            count = len(pending)
+            text = f"Nothing found in {count} migration{'s' if count != 1 else ''}."
+            say(text if count else "Nothing is pending.")
     return _WRONG if any(each.severity == "error" for each in found) else 0
 
 
@@ -207,6 +209,6 @@ def show(app: str | None, database: str | None, to: str | None, sql: bool, as_js
     else:
         for made in schema.values():
             write(bold(made.name))
-            for part in (*made.columns, *made.indexes):
+            for part in (*made.columns, *made.indexes, *made.checks):
                 write(f"  {part!r}")
     return 0

@@ -51,6 +51,8 @@ _REFERENCE = re.compile(  # quoted by backticks, or as our sessions are set up
     r"CONSTRAINT [`\"](?P<name>.*?)[`\"] FOREIGN KEY \((?P<own>[^)]*)\) "
     r"REFERENCES \S+ \((?P<other>[^)]*)\)"
 )
+_QUOTED = re.compile(r"(?<= value): '.*'(?= for )|(?<=out of range) in '.*'", re.DOTALL)
+"""The value in a message."""
 _INDEX = re.compile(r"for key '(?:[^']*\.)?([^'.]*)'$")
 _TABLE = re.compile(r"\b(?:INTO|UPDATE)\s+([`\"]?)([\w$]+)\1", re.IGNORECASE)
 
@@ -66,7 +68,7 @@ def typed(number: int, message: str, product: str, *, columns: Sequence[str] = (
     if number in LOST or number in _REFUSED:
         return BackendUnavailableError(f"{product}: {message}")
     if number in _UNFIT:
-        return QueryError(f"A value does not fit: {message}")
+        return QueryError(f"A value does not fit: {_QUOTED.sub('', message)}")
     if number in _FULL:
         return DiskFullError()
     if number in _SLOW:

@@ -30,6 +30,8 @@ def translated(exc: BaseException, *, is_closed: bool) -> BaseException:
     """Return our error for one of the driver's, others as they are."""
     if isinstance(exc, asyncpg.IntegrityConstraintViolationError):
         return _constraint(exc)
+    if isinstance(exc, asyncpg.DataError):
+        return QueryError(f"A value does not fit: {_unfit(exc)}")
     for theirs, ours, text in _ERRORS:
         if isinstance(exc, theirs):
             made: OxiditeError = ours(text.format(exc) if text else None)
@@ -37,7 +39,23 @@ def translated(exc: BaseException, *, is_closed: bool) -> BaseException:
     if not isinstance(exc, asyncpg.PostgresError | asyncpg.InterfaceError):
         return exc
     # Of a connection that was closed asyncpg only says that it cannot be used.
-    return (BackendUnavailableError if is_closed else DatabaseError)(f"PostgreSQL: {exc}")
+    return (BackendUnavailableError if is_closed else DatabaseError)(f"PostgreSQL: {_message(exc)}")
+
+
+def _message(exc: Exception) -> str:
+    """Return what the server says without its details, which quote values."""
+    message: str | None = getattr(exc, "message", None)
+    return message or str(exc)
+
+
+def _unfit(exc: Exception) -> str:
+    """Return what is wrong with a value, without the value."""
+    what, _, rest = _message(exc).partition(": ")
+    _, _, why = (
+        rest.rpartition(" (") if what.startswith("invalid input for query") else ("", "", "")
+    )
+    # The driver's reason comes last, in parentheses, and may quote the value again.
+    return f"{what}: {why.rstrip(')')}" if why and "'" not in why else what
 
 
 _NO_MORE = (
@@ -45,7 +63,6 @@ _NO_MORE = (
     "transaction inside of this one, which is a savepoint."
 )
 _ERRORS: tuple[tuple[Any, Any, str | None], ...] = (
-    (asyncpg.DataError, QueryError, "A value does not fit: {}"),
     (
         (asyncpg.SerializationError, asyncpg.DeadlockDetectedError),
         ConflictingTransactionsError,
@@ -95,7 +112,7 @@ _KEY = re.compile(r"\(([^)]*)\)=")
 
 def _constraint(failed: Exception) -> ConstraintError:
     exc: Any = failed  # asyncpg sets its attributes from what the server says
-    error, message = ConstraintError, str(exc)
+    error, message = ConstraintError, _message(exc)
     for theirs, ours, text in _CONSTRAINTS:
         if isinstance(failed, theirs):
             error, message = ours, text

@@ -28,13 +28,24 @@ from oxidite.db.migrations.migration import Migration, Ops
 from oxidite.db.migrations.migrator import Line, Migrator, Planned, Standing
 from oxidite.db.migrations.operations import Fill, Operation, Schema
 from oxidite.db.migrations.runner import Progress
-from oxidite.db.migrations.specs import NOW, Bound, ColumnSpec, IndexSpec, TableSpec, column, index
+from oxidite.db.migrations.specs import (
+    NOW,
+    Bound,
+    CheckSpec,
+    ColumnSpec,
+    IndexSpec,
+    TableSpec,
+    check,
+    column,
+    index,
+)
 from oxidite.db.migrations.tracking import Applied
 
 __all__ = [
     "NOW",
     "Applied",
     "Bound",
+    "CheckSpec",
     "ColumnSpec",
     "Entry",
     "Fill",
@@ -56,6 +67,7 @@ __all__ = [
     "Schema",
     "Standing",
     "TableSpec",
+    "check",
     "column",
     "index",
 ]

@@ -20,6 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from oxidite.db.base import Connection
 from oxidite.db.dialects import Dialect
+from oxidite.db.migrations.enum_types import natives
 from oxidite.db.migrations.operations import Schema
 from oxidite.db.schema import metadata
 
@@ -122,6 +123,8 @@ def _differences(
         found = compare_metadata(context, wanted)
         texts = [_words(each) for each in _flat(found)]
         texts += _checks(sa.inspect(connection), wanted.tables)
+        if dialect.name == "postgresql":
+            texts += _enums(connection, wanted.tables)
         if dialect.name == "sqlite":
             texts += _expressions(connection, wanted.tables)
     return sorted(set(texts))
@@ -181,6 +184,18 @@ def _checks(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> list[str
         found += [f"the check {each} of {name} is missing" for each in wanted - had]
         found += [f"there is a check {each} of {name}" for each in had - wanted]
     return found
+
+
+def _enums(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> list[str]:
+    """Compare the values of PostgreSQL's types of enums."""
+    inspector: Any = sa.inspect(connection)
+    there = {each["name"]: tuple(each["labels"]) for each in inspector.get_enums()}
+    return [
+        f"the type {name} has the values {', '.join(there[name])}, and should have "
+        f"{', '.join(wanted.values)}"
+        for name, wanted in natives(tables.values()).items()
+        if name in there and there[name] != wanted.values
+    ]
 
 
 def _expressions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> list[str]:

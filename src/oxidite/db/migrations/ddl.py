@@ -17,14 +17,17 @@ from sqlalchemy.schema import AddConstraint, CreateColumn
 
 from oxidite.db.compiler import DIALECTS
 from oxidite.db.dialects import Dialect
+from oxidite.db.migrations.enum_types import natives, with_types
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.literals import converted, literal
 from oxidite.db.migrations.operations import (
     AddColumn,
     Backfill,
     ChangeColumn,
+    CreateCheck,
     CreateIndex,
     CreateTable,
+    DropCheck,
     DropColumn,
     DropIndex,
     DropTable,
@@ -36,9 +39,7 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.rebuild import Live, Rebuild, unknown
-from oxidite.db.migrations.specs import IndexSpec
-from oxidite.db.schema import lowered_column, metadata
-from oxidite.db.table import SQL
+from oxidite.db.schema import metadata
 
 __all__ = ["Step", "Writer"]
 
@@ -107,8 +108,12 @@ class Writer:
             case DropIndex():
                 statements = self._drop_index(operation, before, after)
                 transactional = not (operation.concurrently and self._concurrently)
+            case CreateCheck() | DropCheck():
+                statements = self._checks(operation.table, before, after)
             case _:
                 statements = self._write(operation, before, after)
+                if self.is_postgresql:
+                    statements = self._with_types(operation, statements, before, after)
         if not statements:
             return []
         if not isinstance(operation, Execute) and not transactional:
@@ -122,8 +127,6 @@ class Writer:
     def _write(self, operation: Operation, before: Schema, after: Schema) -> list[str]:
         match operation:
             case CreateTable():
-                for each in operation.table.indexes:
-                    self._check_index(operation.table.name, each)
                 made = self.tables(after)[operation.table.name]
                 return self.sql(lambda op: op.impl.create_table(made))
             case DropTable():
@@ -143,6 +146,26 @@ class Writer:
                 return self._rename_index(operation, before, after)
             case _:
                 raise MigrationError(f"{type(operation).__name__} is no operation.")
+
+    def _with_types(
+        self, operation: Operation, statements: Sequence[str], before: Schema, after: Schema
+    ) -> list[str]:
+        """Return statements with what makes and drops the types of enums that they are about."""
+        renamed: dict[tuple[str, str], tuple[str, str]] = {}
+        if isinstance(operation, RenameColumn):
+            table = operation.table
+            renamed[table, operation.name] = (table, operation.new)
+        elif isinstance(operation, RenameTable):
+            for column in before[operation.name].columns:
+                renamed[operation.name, column.name] = (operation.new, column.name)
+        old, new = (natives(self.tables(each).values()) for each in (before, after))
+        return with_types(statements, old, new, renamed, self.quoted)
+
+    def _checks(self, table: str, before: Schema, after: Schema) -> list[str]:
+        if self.is_sqlite:
+            return self._rebuild(before, after, table)
+        old, new = self.tables(before)[table], self.tables(after)[table]
+        return [*self._gone(table, old, new), *self._new(old, new)]
 
     # What all of them use.
 
@@ -246,7 +269,8 @@ class Writer:
         fill = operation.fill
         value = None if fill is None else literal(fill, operation.column, self.dialect)
         if self.is_sqlite:
-            if value is None and operation.column.nullable and not self._new(old, new):
+            is_simple = operation.column.nullable and operation.column.computed is None
+            if value is None and is_simple and not self._new(old, new):
                 return self.sql(lambda op: op.impl.add_column(table, added))
             values = {name: value if value is not None else "NULL"}
             return self._rebuild(before, after, table, values=values)
@@ -383,7 +407,6 @@ class Writer:
     # Indexes.
 
     def _create_index(self, operation: CreateIndex, before: Schema, after: Schema) -> list[str]:
-        self._check_index(operation.table, operation.index)
         made = self._index(after, operation.table, operation.index.name)
         if operation.concurrently and self._concurrently:
             made.dialect_options["postgresql"]["concurrently"] = True
@@ -395,16 +418,6 @@ class Writer:
             *self.sql(lambda op: [op.impl.add_column(operation.table, each) for each in extra]),
             *self.sql(lambda op: op.impl.create_index(made)),
         ]
-
-    def _check_index(self, table: str, index: IndexSpec) -> None:
-        others = [
-            each for each in index.on if isinstance(each, SQL) and lowered_column(each) is None
-        ]
-        if others and not self.dialect.expression_indexes:
-            raise MigrationError(
-                f"{self.dialect.product} has no indexes over expressions, and {index.name} of {table} is "
-                f"over {others[0]}. Keep the value in a column of its own, and make the index over that."
-            )
 
     def _drop_index(self, operation: DropIndex, before: Schema, after: Schema) -> list[str]:
         gone = self._index(before, operation.table, operation.name)

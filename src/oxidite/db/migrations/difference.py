@@ -11,11 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from oxidite.db.migrations.errors import MigrationError, QuestionError
+from oxidite.db.migrations.mentions import mentions
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
+    CreateCheck,
     CreateIndex,
     CreateTable,
+    DropCheck,
     DropColumn,
     DropIndex,
     DropTable,
@@ -28,6 +31,7 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.reverse import reversed_operation
 from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec
+from oxidite.db.table import SQL
 
 __all__ = ["Answers", "Asks", "Change", "difference"]
 
@@ -82,12 +86,14 @@ def difference(old: Schema, new: Schema, answers: Answers) -> Change:
         work.rename_columns(name)
     for name in sorted(set(work.schema) & set(new)):
         work.drop_indexes(name)
+        work.drop_checks(name)
     work.create_tables()
     for name in sorted(set(old) | set(new)):
         if name in new:
             work.columns(name)
     for name in sorted(new):
         work.create_indexes(name)
+        work.create_checks(name)
     work.drop_tables()
     back = [each for step in reversed(work.back) for each in step]
     return Change(tuple(work.forth), tuple(back))
@@ -186,8 +192,10 @@ class _Work:
     # Columns.
 
     def columns(self, name: str) -> None:
+        self._drop_computed(name)
         table, new = self.schema[name], self.new[name]
-        for column in new.columns:
+        # What is computed comes when all that it is made of is there.
+        for column in sorted(new.columns, key=lambda each: each.computed is not None):
             old = table.find(column.name)
             if old is None:
                 self.do(AddColumn(name, column, self._fill(name, column)))
@@ -199,7 +207,30 @@ class _Work:
         for column in table.columns:
             if new.find(column.name) is None:
                 self._check_key(name, column, None)
-                self.do(DropColumn(name, column.name))
+                self._drop_column(name, column.name)
+
+    def _drop_column(self, name: str, column: str) -> None:
+        """Drop a column, and before it what speaks of it, which some databases would drop with it."""
+        for check in self.schema[name].checks:
+            if mentions(check.sql, column):
+                self.do(DropCheck(name, check.name))
+        for index in self.schema[name].indexes:
+            texts = [each for each in index.on if isinstance(each, SQL)]
+            if any(mentions(each, column) for each in (*texts, index.where or "")):
+                self.do(DropIndex(name, index.name))
+        self.do(DropColumn(name, column))
+
+    def _drop_computed(self, name: str) -> None:
+        """Drop the computed columns that are others now, or are made of one that is."""
+        table, new = self.schema[name], self.new[name]
+        others = {each.name for each in table.columns if _is_other(each, new.find(each.name))}
+        for column in table.columns:
+            wanted = new.find(column.name)
+            was, now = column.computed, None if wanted is None else wanted.computed
+            is_of_other = any(mentions(was or "", each) for each in others - {column.name})
+            if was != now or (was is not None and (wanted != column or is_of_other)):
+                self._check_key(name, column, wanted)
+                self._drop_column(name, column.name)
 
     def _check_key(self, table: str, old: ColumnSpec, new: ColumnSpec | None) -> None:
         if (old.primary_key, old.generated) != (
@@ -212,7 +243,7 @@ class _Work:
             )
 
     def _fill(self, table: str, column: ColumnSpec) -> Fill:
-        if column.nullable:
+        if column.nullable or column.computed is not None:
             return None
         key = f"{table}.{column.name}"
         if key in self.answers.fills:
@@ -246,9 +277,31 @@ class _Work:
             if not self._has(name, index):
                 self.do(CreateIndex(name, index))
 
+    # Checks.
+
+    def drop_checks(self, name: str) -> None:
+        for check in self.schema[name].checks:
+            if self.new[name].find_check(check.name) != check:
+                self.do(DropCheck(name, check.name))
+
+    def create_checks(self, name: str) -> None:
+        for check in self.new[name].checks:
+            if self.schema[name].find_check(check.name) is None:
+                self.do(CreateCheck(name, check))
+
 
 def _free(column: ColumnSpec) -> ColumnSpec:
-    return replace(column, references=None, on_delete="restrict")
+    return replace(column, references=None, on_delete="restrict", on_key_update=None)
+
+
+def _is_other(column: ColumnSpec, new: ColumnSpec | None) -> bool:
+    """Whether a column is gone, or holds other values."""
+    if new is None:
+        return True
+    if column.computed is not None or new.computed is not None:
+        return column != new
+    changed = (column.type_name, column.bits, column.precision, column.scale, column.max_length)
+    return changed != (new.type_name, new.bits, new.precision, new.scale, new.max_length)
 
 
 def _same(one: IndexSpec, other: IndexSpec) -> bool:

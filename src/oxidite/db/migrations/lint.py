@@ -13,6 +13,7 @@ from oxidite.db.migrations.operations import (
     AddColumn,
     Backfill,
     ChangeColumn,
+    CreateCheck,
     CreateIndex,
     CreateTable,
     DropColumn,
@@ -123,6 +124,8 @@ class _Look:
                 yield from self._changed(operation)
             case CreateIndex() | DropIndex():
                 yield from self._index(operation)
+            case CreateCheck() if self._is_postgresql:
+                yield self._checked(operation)
             case DropColumn() | DropTable() | RenameColumn() | RenameTable():
                 yield from self._gone(operation)
             case Execute():
@@ -134,7 +137,16 @@ class _Look:
 
     def _added(self, operation: AddColumn) -> Iterator[Finding]:
         table, column = operation.table, operation.column
-        if not column.nullable and operation.fill is None:
+        if self._is_postgresql and column.computed is not None:
+            yield self._found(
+                "computed-rewrites",
+                "error",
+                f"{table}.{column.name} is computed and kept: PostgreSQL writes the whole table anew, and "
+                "nobody reads or writes it meanwhile.",
+                "On a large table add a column that is not computed, let the application write it, and "
+                "fill it with op.backfill(…).",
+            )
+        if not column.nullable and operation.fill is None and column.computed is None:
             yield self._found(
                 "not-null-without-fill",
                 "error",
@@ -186,12 +198,12 @@ class _Look:
             )
         if self._is_postgresql and new.references and new.references != old.references:
             yield self._reference(table, new)
-        gone = set(old.values) - set(new.values) if new.type_name == "enum" else set()
+        gone = [each for each in old.values if each not in new.values] if new.values else []
         if gone:
             yield self._found(
                 "enum-value-gone",
                 "error",
-                f"{table}.{new.name} loses {', '.join(sorted(gone))}: rows that have it make this fail.",
+                f"{table}.{new.name} loses {', '.join(map(str, gone))}: rows that have it make this fail.",
                 "Give those rows another value before, with op.backfill(…) in an earlier migration.",
             )
         if self._is_postgresql and dict(new.check) != dict(old.check):
@@ -202,6 +214,17 @@ class _Look:
                 "On a large table add it with NOT VALID and validate it in the next migration, with "
                 "op.execute(…, only='postgresql').",
             )
+
+    def _checked(self, operation: CreateCheck) -> Finding:
+        table, check = operation.table, operation.check
+        return self._found(
+            "check-scans",
+            "warning",
+            f"The check {check.name} of {table} is tried on all rows while nobody writes the table.",
+            f"On a large table add it with op.execute('ALTER TABLE {table} ADD CONSTRAINT "
+            f"ck_{table}_{check.name} CHECK (…) NOT VALID', only='postgresql'), and VALIDATE CONSTRAINT in "
+            "the next migration.",
+        )
 
     # Indexes.
 
@@ -224,6 +247,17 @@ class _Look:
     def _gone(
         self, operation: DropColumn | DropTable | RenameColumn | RenameTable
     ) -> Iterator[Finding]:
+        if isinstance(operation, DropColumn) and self._is_made_again(operation):
+            was = self._schema[operation.table].find(operation.name)
+            if was is not None and was.computed is None:
+                yield self._found(
+                    "values-gone",
+                    "error",
+                    f"{operation.table}.{operation.name} is dropped and made anew: the values in it are "
+                    "gone.",
+                    "Keep them, if they matter, in a column of another name.",
+                )
+            return
         is_drop = isinstance(operation, DropColumn | DropTable)
         if isinstance(operation, DropColumn | RenameColumn):
             what = f"{operation.table}.{operation.name}"
@@ -250,6 +284,14 @@ class _Look:
             if is_drop
             else "Add the new one beside it, write both, op.backfill(…), read the new one, and drop the "
             "old one in a later release.",
+        )
+
+    def _is_made_again(self, operation: DropColumn) -> bool:
+        """Whether a column comes back in the same migration: what is computed is not changed in place."""
+        return any(
+            isinstance(each, AddColumn)
+            and (each.table, each.column.name) == (operation.table, operation.name)
+            for each in self._entry.migration.forth()
         )
 
     # SQL.
@@ -281,6 +323,8 @@ class _Look:
 
 
 def _is_rewritten(old: ColumnSpec, new: ColumnSpec) -> bool:
+    if old.native != new.native:
+        return True
     if old.type_name == new.type_name == "text" or {old.type_name, new.type_name} <= {
         "text",
         "enum",
@@ -289,6 +333,8 @@ def _is_rewritten(old: ColumnSpec, new: ColumnSpec) -> bool:
         return new.max_length is not None and (
             old.max_length is None or new.max_length < old.max_length
         )
+    if old.type_name == new.type_name == "integer":
+        return (old.bits or 64) != (new.bits or 64)
     if old.type_name == new.type_name == "decimal":
         return (old.precision, old.scale) != (new.precision, new.scale)
     return old.type_name != new.type_name

@@ -10,8 +10,10 @@ from oxidite.db.migrations.operations import (
     AddColumn,
     Backfill,
     ChangeColumn,
+    CreateCheck,
     CreateIndex,
     CreateTable,
+    DropCheck,
     DropColumn,
     DropIndex,
     DropTable,
@@ -22,7 +24,7 @@ from oxidite.db.migrations.operations import (
     RenameIndex,
     RenameTable,
 )
-from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec, index
+from oxidite.db.migrations.specs import CheckSpec, ColumnSpec, IndexSpec, TableSpec, index
 from oxidite.db.table import SQL
 
 __all__ = ["Migration", "Ops"]
@@ -36,14 +38,15 @@ class Ops:
 
     # Tables.
 
-    def create_table(self, name: str, *parts: ColumnSpec | IndexSpec) -> None:
-        """Make a table of columns, and indexes over them."""
+    def create_table(self, name: str, *parts: ColumnSpec | IndexSpec | CheckSpec) -> None:
+        """Make a table of columns, indexes over them and checks of them."""
         self.noted.append(
             CreateTable(
                 TableSpec(
                     name=name,
                     columns=tuple(each for each in parts if isinstance(each, ColumnSpec)),
                     indexes=tuple(each for each in parts if isinstance(each, IndexSpec)),
+                    checks=tuple(each for each in parts if isinstance(each, CheckSpec)),
                 )
             )
         )
@@ -111,6 +114,16 @@ class Ops:
     def rename_index(self, name: str, table: str, new: str) -> None:
         """Give an index another name."""
         self.noted.append(RenameIndex(table, name, new))
+
+    # Checks.
+
+    def create_check(self, name: str, table: str, sql: str) -> None:
+        """Add a rule over columns of a row; the rows that are there have to keep it."""
+        self.noted.append(CreateCheck(table, CheckSpec(name=name, sql=sql)))
+
+    def drop_check(self, name: str, table: str) -> None:
+        """Drop a rule."""
+        self.noted.append(DropCheck(table, name))
 
     # Rows.
 

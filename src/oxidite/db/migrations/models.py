@@ -12,11 +12,12 @@ from uuid import UUID
 from msgspec import UNSET
 
 from oxidite.db.columns import Column
+from oxidite.db.dialects import Dialect
 from oxidite.db.errors import ModelError
 from oxidite.db.migrations.operations import Fill, Schema
 from oxidite.db.migrations.specs import NOW, TableSpec
 from oxidite.db.model import Model
-from oxidite.db.table import Table
+from oxidite.db.table import Table, check_reference
 from oxidite.encoding import encode_json
 
 __all__ = ["fills_of", "renames_of", "schema_of", "tables_of"]
@@ -52,9 +53,18 @@ def _name(model: type) -> str:
     return f"{model.__module__}.{model.__qualname__}"
 
 
-def schema_of(tables: Iterable[Table]) -> Schema:
-    """Return the schema that models ask for."""
-    return {table.name: TableSpec.of(table) for table in tables}
+def schema_of(tables: Iterable[Table], dialect: Dialect) -> Schema:
+    """Return the schema that models ask for, its expressions in the SQL of a kind of database.
+
+    Raises:
+        ModelError: a table refers to one that is not among them, or has two indexes of one name.
+    """
+    found = {table.name: TableSpec.of(table, dialect) for table in tables}
+    for table in found.values():
+        for column in table.columns:
+            if column.references is not None:
+                check_reference(found, table.name, column.name, column.references)
+    return found
 
 
 def renames_of(tables: Iterable[Table], schema: Schema) -> dict[str, str]:

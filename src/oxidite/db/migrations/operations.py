@@ -8,14 +8,18 @@ from typing import Protocol, TypeAlias
 
 from oxidite.db.dialects import DialectName
 from oxidite.db.migrations.errors import MigrationError
-from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec
+from oxidite.db.migrations.mentions import renamed
+from oxidite.db.migrations.specs import CheckSpec, ColumnSpec, IndexSpec, TableSpec
+from oxidite.db.table import SQL
 
 __all__ = [
     "AddColumn",
     "Backfill",
     "ChangeColumn",
+    "CreateCheck",
     "CreateIndex",
     "CreateTable",
+    "DropCheck",
     "DropColumn",
     "DropIndex",
     "DropTable",
@@ -225,12 +229,22 @@ class RenameColumn:
         """Return the schema as it is once this was done."""
         column = _column(schema, self.table, self.name)
         table = _exchanged(_table(schema, self.table), self.name, replace(column, name=self.new))
+        table = replace(
+            table,
+            columns=tuple(
+                replace(each, computed=self._text(each.computed)) if each.computed else each
+                for each in table.columns
+            ),
+            checks=tuple(replace(each, sql=self._text(each.sql)) for each in table.checks),
+        )
         if len({each.name for each in table.columns}) < len(table.columns):
             raise MigrationError(f"The table {self.table!r} has a column {self.new!r} already.")
         indexes = tuple(
-            replace(each, on=tuple(self.new if on == self.name else on for on in each.on))
-            if self.name in each.columns
-            else each
+            replace(
+                each,
+                on=tuple(map(self._part, each.on)),
+                where=None if each.where is None else self._text(each.where),
+            )
             for each in table.indexes
         )
         made = dict(_with(schema, replace(table, indexes=indexes)))
@@ -242,6 +256,14 @@ class RenameColumn:
             )
             made[name] = replace(other, columns=columns)
         return made
+
+    def _text(self, sql: str) -> str:
+        return renamed(sql, self.name, self.new)
+
+    def _part(self, on: str | SQL) -> str | SQL:
+        if isinstance(on, SQL):
+            return SQL(self._text(on), type=on.type)
+        return self.new if on == self.name else on
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +359,51 @@ class RenameIndex:
             replace(index, name=self.new) if each is index else each for each in table.indexes
         )
         return _with(schema, replace(table, indexes=indexes))
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCheck:
+    """A table has one more rule, that all its rows keep."""
+
+    table: str
+    check: CheckSpec
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        table = _table(schema, self.table)
+        if table.find_check(self.check.name) is not None:
+            raise MigrationError(f"The table {self.table!r} has a check {self.check.name!r}.")
+        return _with(schema, replace(table, checks=(*table.checks, self.check)))
+
+
+@dataclass(frozen=True, slots=True)
+class DropCheck:
+    """A rule of a table is gone."""
+
+    table: str
+    name: str
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        table = _table(schema, self.table)
+        if table.find_check(self.name) is None:
+            raise MigrationError(
+                f"The table {self.table!r} has no check {self.name!r} at this point."
+            )
+        return _with(
+            schema,
+            replace(table, checks=tuple(each for each in table.checks if each.name != self.name)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from oxidite.db.migrations.models import fills_of, schema_of
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
+    CreateCheck,
     CreateIndex,
     CreateTable,
     Fill,
@@ -48,7 +49,8 @@ async def push_tables(database: Database, tables: Sequence[Table]) -> Pushed:
     Raises:
         MigrationFailedError: the database refused; on MariaDB what was made before stays.
     """
-    wanted, dialect = schema_of(tables), database.dialect
+    dialect = database.dialect
+    wanted = schema_of(tables, dialect)
     async with session(database, MigrationLock(wait=30), lock_timeout=5) as connection:
         there = await _there(connection, dialect, wanted)
         operations = _operations(there, wanted, fills_of(tables))
@@ -79,36 +81,41 @@ async def _run(connection: Connection, dialect: Dialect, statements: Sequence[st
 async def _there(connection: Connection, dialect: Dialect, wanted: Schema) -> Schema:
     """Return of the tables that are wanted what the database has."""
     async with opened(connection, dialect) as found:
-        columns, indexes = await found.run_sync(_names, set(wanted))
+        columns, indexes, checks = await found.run_sync(_names, set(wanted))
     return {
         name: replace(
             table,
             columns=tuple(each for each in table.columns if each.name in columns[name]),
             indexes=tuple(each for each in table.indexes if each.name in indexes[name]),
+            checks=tuple(each for each in table.checks if f"ck_{name}_{each.name}" in checks[name]),
         )
         for name, table in wanted.items()
         if name in columns
     }
 
 
-def _names(
-    connection: sa.Connection, wanted: set[str]
-) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:
+def _names(connection: sa.Connection, wanted: set[str]) -> tuple[Mapping[str, set[str]], ...]:
+    """Return the names of columns, of indexes and of checks that tables have."""
     inspector = sa.inspect(connection)
     columns = {
         name: {each["name"] for each in inspector.get_columns(name)}
         for name in wanted & set(inspector.get_table_names())
+    }
+    checks = {
+        name: {str(each["name"]) for each in inspector.get_check_constraints(name)}
+        for name in columns
     }
     if connection.dialect.name == "sqlite":
         # SQLAlchemy leaves those over expressions out.
         rows = connection.exec_driver_sql(
             "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'"
         ).all()
-        return columns, {name: {row[1] for row in rows if row[0] == name} for name in columns}
+        found = {name: {row[1] for row in rows if row[0] == name} for name in columns}
+        return columns, found, checks
     indexes = {
         name: {str(each["name"]) for each in inspector.get_indexes(name)} for name in columns
     }
-    return columns, indexes
+    return columns, indexes, checks
 
 
 def _operations(there: Schema, wanted: Schema, fills: Mapping[str, Fill]) -> list[Operation]:
@@ -123,7 +130,7 @@ def _operations(there: Schema, wanted: Schema, fills: Mapping[str, Fill]) -> lis
     return [
         each
         for each in change.forth
-        if isinstance(each, CreateTable | AddColumn | ChangeColumn | CreateIndex)
+        if isinstance(each, CreateTable | AddColumn | ChangeColumn | CreateIndex | CreateCheck)
     ]
 
 

@@ -104,7 +104,7 @@ class Rebuild:
         sources = {
             column.name: values.get(column.name, quote(column.name))
             for column in self._made.c
-            if column.name in values or column.name in old_names
+            if column.computed is None and (column.name in values or column.name in old_names)
         }
         for raw in self._live.columns:
             default = None if raw.default is None else sa.text(raw.default)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
+    CreateCheck,
     CreateIndex,
     CreateTable,
+    DropCheck,
     DropColumn,
     DropIndex,
     DropTable,
@@ -67,6 +69,12 @@ def _index(operation: Operation, before: Schema) -> list[Operation]:
             return [CreateIndex(operation.table, index, operation.concurrently)]
         case RenameIndex():
             return [RenameIndex(operation.table, operation.new, operation.name)]
+        case CreateCheck():
+            return [DropCheck(operation.table, operation.check.name)]
+        case DropCheck():
+            check = before[operation.table].find_check(operation.name)
+            assert check is not None  # noqa: S101 - the operation is possible
+            return [CreateCheck(operation.table, check)]
         case _:
             return []
 
@@ -89,6 +97,6 @@ _NOTHING: dict[str, Fill] = {
 
 def nothing(column: ColumnSpec) -> Fill:
     """Return the value that stands for none, of a column that may not be empty."""
-    if column.nullable:
+    if column.nullable or column.computed is not None:
         return None
     return column.values[0] if column.values else _NOTHING.get(column.type_name)

@@ -13,7 +13,12 @@ import msgspec
 from oxidite.clock import perf
 from oxidite.db.base import Connection
 from oxidite.db.dialects import Dialect
-from oxidite.db.errors import ConflictingTransactionsError, ConstraintError, DatabaseError
+from oxidite.db.errors import (
+    ConflictingTransactionsError,
+    ConstraintError,
+    DatabaseError,
+    QueryError,
+)
 from oxidite.db.migrations.backfill import BackfillRun, Key
 from oxidite.db.migrations.ddl import Step, Writer
 from oxidite.db.migrations.errors import MigrationFailedError
@@ -241,7 +246,7 @@ class Runner:
         run = BackfillRun(self._connection, self._dialect, backfill, schema[backfill.table])
         try:
             await run.run(key, keep, lambda rows: self._told(Progress(entry, rows=rows)))
-        except DatabaseError as exc:
+        except (DatabaseError, QueryError) as exc:
             raise MigrationFailedError(
                 f"{entry.name}: the backfill of {backfill.table} stopped: {_text(exc)}\n"
                 "The batches before stay done; `oxidite db up` goes on after them."
@@ -262,7 +267,7 @@ class Runner:
                 await self._connection.run(sql, ())
             except ConflictingTransactionsError:
                 raise
-            except (DatabaseError, ConstraintError) as exc:
+            except (DatabaseError, QueryError) as exc:
                 if may_be_done and _is_done_already(exc):
                     continue
                 if _is_lock(exc):
@@ -311,7 +316,7 @@ def _left(steps: Sequence[Step], position: int, row: Applied) -> str:
     return f"These stay done, as the database cannot undo them:\n\n{listed}\n\n{again}"
 
 
-def _text(exc: DatabaseError) -> str:
+def _text(exc: OxiditeError) -> str:
     # What a refused row says to a user of the application says little to whoever migrates.
     return str(exc.__cause__) if isinstance(exc, ConstraintError) else exc.message
 

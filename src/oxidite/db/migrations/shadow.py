@@ -13,7 +13,7 @@ from uuid import uuid4
 from oxidite.db.base import Connection
 from oxidite.db.database import Database
 from oxidite.db.dialects import Dialect
-from oxidite.db.errors import DatabaseError
+from oxidite.db.errors import DatabaseError, QueryError
 from oxidite.db.migrations.compare import differences
 from oxidite.db.migrations.ddl import Writer
 from oxidite.db.migrations.difference import Change
@@ -73,7 +73,7 @@ async def replay(
         for sql in step.statements:
             try:
                 await connection.run(sql, ())
-            except DatabaseError as exc:
+            except (DatabaseError, QueryError) as exc:
                 raise MigrationError(
                     f"{name} does not work on an empty database that has what comes before it: "
                     f"{exc.message}\n\n    {sql.strip()}"

@@ -1,268 +1,33 @@
 """What a schema consists of, as plain data that means the same in every database.
 
-A migration file is read years after it was written, on databases that it was not written for. So it
-says what kind of values a column holds, in the words of ``kinds.py``, and not what one database calls
-that. Each of these can be written into a file and read from there: ``repr`` is what stands in it.
+Each of these can be written into a file and read from there: ``repr`` is what stands in it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from oxidite.db.columns import Column, ColumnRules, Declared, OnDelete, TableKey
+from oxidite.db.columns import TableKey
+from oxidite.db.dialects import Dialect
 from oxidite.db.errors import ModelError
-from oxidite.db.kinds import (
-    BOOLEAN,
-    BYTES,
-    DATE,
-    DATETIME,
-    DECIMAL,
-    FLOAT,
-    INTEGER,
-    INTERVAL,
-    TEXT,
-    TIME,
-    UUID_,
-    Kind,
-    options_of,
-)
-from oxidite.db.table import SQL, Index, Table, indexes_of
+from oxidite.db.migrations.column_specs import NOW, Bound, ColumnSpec, code, column
+from oxidite.db.table import SQL, Check, Index, Table, indexes_of
+from oxidite.db.table import check as check_of_model
 
-__all__ = ["NOW", "Bound", "ColumnSpec", "IndexSpec", "TableSpec", "code", "column", "index"]
-
-Bound: TypeAlias = int | float | str
-"""What a check compares with."""
-
-NOW = "now"
-"""As the ``fill`` of a moment in time: when the migration runs."""
-
-_KINDS: dict[str, Kind] = {
-    each.name: each
-    for each in (
-        INTEGER,
-        TEXT,
-        BOOLEAN,
-        FLOAT,
-        DECIMAL,
-        BYTES,
-        UUID_,
-        DATETIME,
-        DATE,
-        TIME,
-        INTERVAL,
-    )
-}
-_OTHER_KINDS = ("json", "enum", "array")
-_CHECKS = ("ge", "gt", "le", "lt", "min_length", "max_length")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnSpec:
-    """A column."""
-
-    name: str
-    type_name: str
-    """The name of its kind: integer, text, boolean, float, decimal, bytes, uuid, datetime, date, time,
-    interval, json, enum, array."""
-    nullable: bool = False
-    primary_key: bool = False
-    generated: bool = False
-    """Whether the database makes its values."""
-    max_length: int | None = None
-    precision: int | None = None
-    scale: int | None = None
-    element: str | None = None
-    """The kind of what is in an array."""
-    values: tuple[str, ...] = ()
-    """Of an enum."""
-    native: bool = False
-    references: str | None = None
-    """``table.column``."""
-    on_delete: OnDelete = "restrict"
-    check: Mapping[str, Bound] = field(default_factory=dict)
-    comment: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.type_name not in _KINDS and self.type_name not in _OTHER_KINDS:
-            raise ModelError(
-                f"The column {self.name!r} is of the type {self.type_name!r}. There is: "
-                f"{', '.join((*_KINDS, *_OTHER_KINDS))}."
-            )
-        unknown = set(self.check) - set(_CHECKS)
-        if unknown:
-            raise ModelError(
-                f"The column {self.name!r} has the check {', '.join(sorted(unknown))}. There is: "
-                f"{', '.join(_CHECKS)}."
-            )
-
-    @property
-    def kind(self) -> Kind:
-        """The kind of its values."""
-        match self.type_name:
-            case "json":
-                return Kind("json", object)
-            case "enum":
-                return Kind("enum", Literal[self.values])
-            case "array":
-                return Kind("array", list, _KINDS.get(self.element or "text", TEXT))
-            case _:
-                return _KINDS[self.type_name]
-
-    def column(self, table: TableKey) -> Column[Any, Any]:
-        """Return it as a column of a model."""
-        rules: dict[str, object] = {"pk": self.primary_key, "on_delete": self.on_delete}
-        for name in ("max_length", "precision", "scale", "comment", "references"):
-            value = getattr(self, name)
-            if value is not None:
-                rules[name] = value
-        rules |= {"native": True} if self.native else {}
-        if self.check:
-            rules |= {"check": True, **self.check}
-        declared = Declared(init=not self.generated, rules=cast("ColumnRules", rules))
-        return Column(table, self.name, self.kind, declared, nullable=self.nullable)
-
-    def __repr__(self) -> str:
-        words = [code(self.name), code(self.type_name)]
-        words += [
-            f"{name}={code(value)}"
-            for name, value in ((each, getattr(self, each)) for each in _SHOWN)
-            if value != _USUAL[name]
-        ]
-        return f"column({', '.join(words)})"
-
-    @classmethod
-    def of(cls, column: Column[Any, Any]) -> ColumnSpec:
-        """Return what a model says of a column."""
-        rules, kind = column.rules, column.kind.stored
-        is_checked = rules.get("check", False)
-        values: tuple[str, ...] = ()
-        if kind.name == "enum":
-            values = options_of(kind)
-        return cls(
-            name=column.column_name,
-            type_name=kind.name,
-            nullable=column.nullable,
-            primary_key=rules.get("pk", False),
-            generated=column.is_generated,
-            max_length=rules.get("max_length") if kind.name == "text" else None,
-            precision=rules.get("precision"),
-            scale=rules.get("scale"),
-            element=None if kind.element is None else kind.element.name,
-            values=values,
-            native=rules.get("native", False),
-            references=_reference(column),
-            on_delete=rules.get("on_delete", "restrict"),
-            check={
-                each: _bound(cast("Mapping[str, Any]", rules)[each])
-                for each in _CHECKS
-                if is_checked and each in rules
-            },
-            comment=rules.get("comment"),
-        )
-
-
-def code(value: object) -> str:
-    """Return a value as it stands in a file."""
-    match value:
-        case SQL():
-            return f"SQL({code(str(value))})"
-        case str():
-            # JSON's text is Python's, with double quotes.
-            return json.dumps(value, ensure_ascii=False)
-        case tuple():
-            inside = ", ".join(map(code, value))
-            return f"({inside},)" if len(value) == 1 else f"({inside})"
-        case list():
-            return f"[{', '.join(map(code, value))}]"
-        case dict():
-            return f"{{{', '.join(f'{code(k)}: {code(v)}' for k, v in value.items())}}}"
-        case _:
-            return repr(value)
-
-
-_SHOWN = (
-    "nullable",
-    "primary_key",
-    "generated",
-    "max_length",
-    "precision",
-    "scale",
-    "element",
-    "values",
-    "native",
-    "references",
-    "on_delete",
+__all__ = [
+    "NOW",
+    "Bound",
+    "CheckSpec",
+    "ColumnSpec",
+    "IndexSpec",
+    "TableSpec",
     "check",
-    "comment",
-)
-_USUAL: dict[str, object] = {
-    **dict.fromkeys(("nullable", "primary_key", "generated", "native"), False),
-    **dict.fromkeys(("max_length", "precision", "scale", "element", "references", "comment"), None),
-    "values": (),
-    "on_delete": "restrict",
-    "check": {},
-}
-
-
-def _reference(column: Column[Any, Any]) -> str | None:
-    reference = column.rules.get("references")
-    if isinstance(reference, Column):
-        return f"{reference.table.name}.{reference.column_name}"
-    return None if reference is None else str(reference)
-
-
-def _bound(value: object) -> Bound:
-    return value if isinstance(value, int | float | str) else float(str(value))
-
-
-def column(
-    name: str,
-    type: str,
-    *,
-    nullable: bool = False,
-    primary_key: bool = False,
-    generated: bool = False,
-    max_length: int | None = None,
-    precision: int | None = None,
-    scale: int | None = None,
-    element: str | None = None,
-    values: Sequence[str] = (),
-    native: bool = False,
-    references: str | None = None,
-    on_delete: OnDelete = "restrict",
-    check: Mapping[str, Bound] | None = None,
-    comment: str | None = None,
-) -> ColumnSpec:
-    """Describe a column in a migration.
-
-    ``type`` is the name of a kind of values, such as ``integer``, ``text`` or ``datetime``; ``values``
-    are those of an ``enum``, ``element`` the type of what is in an ``array``. ``generated`` values are
-    made by the database. ``references`` is ``"table.column"``. ``check`` holds rules such as
-    ``{"ge": 0}``.
-
-    Raises:
-        ModelError: there is no such type or check.
-    """
-    return ColumnSpec(
-        name=name,
-        type_name=type,
-        nullable=nullable,
-        primary_key=primary_key,
-        generated=generated,
-        max_length=max_length,
-        precision=precision,
-        scale=scale,
-        element=element,
-        values=tuple(values),
-        native=native,
-        references=references,
-        on_delete=on_delete,
-        check=dict(check or {}),
-        comment=comment,
-    )
+    "code",
+    "column",
+    "index",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,12 +78,33 @@ def index(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSpec:
+    """A rule over columns of a row that the database keeps."""
+
+    name: str
+    sql: str
+
+    def check(self) -> Check:
+        """Return it as a model has it."""
+        return check_of_model(self.sql, name=self.name)
+
+    def __repr__(self) -> str:
+        return f"check({code(self.name)}, {code(self.sql)})"
+
+
+def check(name: str, sql: str) -> CheckSpec:
+    """Describe a rule over columns of a row in a migration: ``check("in_order", "leaves > comes")``."""
+    return CheckSpec(name=name, sql=sql)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableSpec:
     """A table."""
 
     name: str
     columns: tuple[ColumnSpec, ...]
     indexes: tuple[IndexSpec, ...] = ()
+    checks: tuple[CheckSpec, ...] = ()
 
     def find(self, name: str) -> ColumnSpec | None:
         """Return the column of that name, if there is one."""
@@ -327,6 +113,10 @@ class TableSpec:
     def find_index(self, name: str) -> IndexSpec | None:
         """Return the index of that name, if there is one."""
         return next((each for each in self.indexes if each.name == name), None)
+
+    def find_check(self, name: str) -> CheckSpec | None:
+        """Return the check of that name, if there is one."""
+        return next((each for each in self.checks if each.name == name), None)
 
     @property
     def references(self) -> frozenset[str]:
@@ -339,7 +129,8 @@ class TableSpec:
         return replace(
             self,
             columns=tuple(
-                replace(each, references=None, on_delete="restrict") for each in self.columns
+                replace(each, references=None, on_delete="restrict", on_key_update=None)
+                for each in self.columns
             ),
         )
 
@@ -352,19 +143,21 @@ class TableSpec:
             dict,
             _keep,
             indexes=[each.index() for each in self.indexes],
+            checks=[each.check() for each in self.checks],
         )
 
     @classmethod
-    def of(cls, table: Table) -> TableSpec:
-        """Return what a model says of its table."""
+    def of(cls, table: Table, dialect: Dialect) -> TableSpec:
+        """Return what a model says of its table, its expressions in the SQL of a kind of database."""
         # Imported here: it imports SQLAlchemy, and a migration file does not need it.
-        from oxidite.db.schema import index_of
+        from oxidite.db.schema import check_of, index_of
 
-        names = [index_of(table, each).name for each in indexes_of(table)]
+        names = [each.name for each in table.checks]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ModelError(
-                f"{table!r}: two indexes are named {twice!r}. Give one of them a name: index(…, name=…)."
+                f"{table!r}: two checks are called {twice!r}. Give one of them another name: "
+                "check(..., name=...)."
             )
         return cls(
             name=table.name,
@@ -377,7 +170,11 @@ class TableSpec:
                     where=made.where,
                     using=made.using,
                 )
-                for made in (index_of(table, each) for each in indexes_of(table))
+                for made in (index_of(table, each, dialect) for each in indexes_of(table))
+            ),
+            checks=tuple(
+                CheckSpec(name=each.name, sql=check_of(table, each, dialect))
+                for each in table.checks
             ),
         )
 

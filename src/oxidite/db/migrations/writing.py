@@ -12,8 +12,10 @@ from oxidite.db.migrations.history import HEAD, History
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
+    CreateCheck,
     CreateIndex,
     CreateTable,
+    DropCheck,
     DropColumn,
     DropIndex,
     DropTable,
@@ -27,7 +29,7 @@ from oxidite.db.migrations.specs import NOW, code
 __all__ = ["describe", "file_text", "write_migration"]
 
 _WIDTH = 100
-_NAMES = ("NOW", "Migration", "Ops", "column", "index")
+_NAMES = ("NOW", "Migration", "Ops", "check", "column", "index")
 
 
 def write_migration(history: History, change: Change, message: str | None) -> Path:
@@ -95,7 +97,7 @@ def _call(operation: Operation) -> str:
 def _written(operation: Operation) -> tuple[str, list[str]]:
     match operation:
         case CreateTable(table):
-            parts = [*map(repr, table.columns), *map(repr, table.indexes)]
+            parts = [repr(each) for each in (*table.columns, *table.indexes, *table.checks)]
             return "create_table", [code(table.name), *parts]
         case DropTable(name):
             return "drop_table", [code(name)]
@@ -124,6 +126,10 @@ def _written_index(operation: Operation) -> tuple[str, list[str]]:
             return "drop_index", [*words, *_option("concurrently", concurrently or None)]
         case RenameIndex(table, name, new):
             return "rename_index", [code(name), code(table), code(new)]
+        case CreateCheck(table, check):
+            return "create_check", [code(check.name), code(table), code(check.sql)]
+        case DropCheck(table, name):
+            return "drop_check", [code(name), code(table)]
         case _:
             raise MigrationError(f"{operation!r} is not written by itself.")
 
@@ -163,6 +169,10 @@ def _describe_index(operation: Operation) -> str:
             return f"- index {name} of {table}"
         case RenameIndex(table, name, new):
             return f"~ index {name} of {table} is {new}"
+        case CreateCheck(table, check):
+            return f"+ check {check.name} of {table}"
+        case DropCheck(table, name):
+            return f"- check {name} of {table}"
         case _:
             return f"~ {operation!r}"
 

@@ -12,8 +12,10 @@ from oxidite.db.errors import ModelError, QueryError
 from oxidite.db.expressions import Condition, Value
 from oxidite.db.relations.definition import Definition
 from oxidite.db.relations.whole import whole
+from oxidite.db.state import row_of
 from oxidite.db.statements import AnyExpr, SelectStatement, UpdateStatement
 from oxidite.db.table import AnyColumn, Table
+from oxidite.db.undoing import remember
 
 __all__ = ["delete", "insert", "restore", "save"]
 
@@ -35,12 +37,14 @@ async def insert(one: Any, write: Write = saving.insert) -> None:
 async def save(one: Any, write: Write = saving.save) -> None:
     """Write what has changed of an object, and touch what it says if anything has."""
     touched = _touched(type(one).__table__)
-    if not touched or not saving.changed(one):
+    if not touched or not (saving.changed(one) or type(one).__hooks__):
         await write(one)
         return
+    row = row_of(one)
     async with whole([one], type(one).__table__):
         await write(one)
-        await _touch(touched, one)
+        if row_of(one) is not row:  # a hook may have changed something
+            await _touch(touched, one)
 
 
 async def delete(one: Any, write: Write = saving.delete, *, force: bool = False) -> None:
@@ -78,6 +82,7 @@ async def restore(one: Any, write: Write = saving.save) -> None:
     if moment is None:
         return
     async with whole([one], type(one).__table__):
+        remember(database_of(table), table, [one])
         setattr(one, mark.name, None)
         await write(one)
         await _touch(_touched(table), one)

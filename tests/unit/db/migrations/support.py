@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from oxidite.db import Database
+from oxidite.db.migrations import Fill, Migrator, Operation, Schema, TableSpec
+from oxidite.db.migrations.difference import Answers, difference
 from oxidite.db.migrations.history import HEAD, History
+from oxidite.db.migrations.shadow import verify
+from oxidite.db.migrations.writing import write_migration
 
 
 def write_history(folder: Path, *steps: tuple[str, str, str]) -> History:
@@ -25,7 +32,7 @@ def add_migration(
         back = f"\n\n@migration.down\ndef down(op: Ops) -> None:\n{_body(down)}"
     file = folder / f"{number:04}_{name}.py"
     file.write_text(
-        "from oxidite.db import SQL\nfrom oxidite.db.migrations import NOW, Migration, Ops, column, index\n\n"
+        "from oxidite.db import SQL\nfrom oxidite.db.migrations import NOW, Migration, Ops, check, column, index\n\n"
         f'migration = Migration(id="{number:04}", after={before}{options})\n\n\n'
         f"@migration.up\ndef up(op: Ops) -> None:\n{_body(up)}{back}"
     )
@@ -36,3 +43,49 @@ def add_migration(
 def _body(text: str) -> str:
     lines = text.strip().splitlines() or ["pass"]
     return "".join(f"    {line.strip()}\n" for line in lines)
+
+
+def answers(
+    renames: Mapping[str, str] | None = None, fills: Mapping[str, Fill] | None = None
+) -> Answers:
+    return Answers(renames=renames or {}, fills=fills or {}, no_renames=True)
+
+
+async def tried(
+    db: Database, folder: Path, old: Schema, new: Schema, said: Answers
+) -> Sequence[Operation]:
+    """Write the history of ``old``, then the difference; try, apply and undo it; return what it does."""
+    first = difference({}, old, answers())
+    await verify(db, History(folder), first, old)
+    write_migration(History.load(folder), first, "first")
+    history = History.load(folder)
+    assert same(history.schema(), old)
+    change = difference(history.schema(), new, said)
+    await verify(db, history, change, new)
+    write_migration(history, change, "second")
+    history = History.load(folder)
+    assert same(history.schema(), new)
+    assert tuple(history.entries[1].migration.forth()) == change.forth
+    assert tuple(history.entries[1].migration.back()) == change.back
+    migrator = Migrator(db, history)
+    await migrator.up()
+    assert await migrator.drift() == []
+    await migrator.down(to="0")
+    return change.forth
+
+
+def same(one: Schema, other: Schema) -> bool:
+    """Whether two schemas are the same, but for the order of columns and indexes."""
+
+    def ordered(schema: Schema) -> dict[str, TableSpec]:
+        return {
+            name: replace(
+                each,
+                columns=tuple(sorted(each.columns, key=lambda one: one.name)),
+                indexes=tuple(sorted(each.indexes, key=lambda one: one.name)),
+                checks=tuple(sorted(each.checks, key=lambda one: one.name)),
+            )
+            for name, each in schema.items()
+        }
+
+    return ordered(one) == ordered(other)

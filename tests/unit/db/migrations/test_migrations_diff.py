@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -26,6 +26,7 @@ from oxidite.db import (
     col,
     index,
 )
+from oxidite.db.dialects import POSTGRESQL
 from oxidite.db.migrations import (
     NOW,
     ColumnSpec,
@@ -52,6 +53,8 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.shadow import verify
 from oxidite.db.migrations.writing import describe, write_migration
+
+from .support import answers, same, tried
 
 
 class Mood(enum.Enum):
@@ -94,7 +97,7 @@ class Everything(
     tags: Col[list[str]] = col(array=True, default_factory=list)
 
 
-USERS = TableSpec.of(User.__table__)
+USERS = TableSpec.of(User.__table__, POSTGRESQL)
 ID = column("id", "integer", primary_key=True, generated=True)
 
 
@@ -108,72 +111,22 @@ def table(name: str, *parts: ColumnSpec | IndexSpec) -> dict[str, TableSpec]:
     }
 
 
-def answers(
-    renames: Mapping[str, str] | None = None, fills: Mapping[str, Fill] | None = None
-) -> Answers:
-    return Answers(renames=renames or {}, fills=fills or {}, no_renames=True)
-
-
 def kinds(change: Change) -> list[type[Operation]]:
     return [type(each) for each in change.forth]
 
 
-async def tried(
-    db: Database, folder: Path, old: Schema, new: Schema, said: Answers
-) -> Sequence[Operation]:
-    """Write the history of ``old``, then the difference; try, apply and undo it; return what it does."""
-    first = difference({}, old, answers())
-    await verify(db, History(folder), first, old)
-    write_migration(History.load(folder), first, "first")
-    history = History.load(folder)
-    assert same(history.schema(), old)
-    change = difference(history.schema(), new, said)
-    await verify(db, history, change, new)
-    write_migration(history, change, "second")
-    history = History.load(folder)
-    assert same(history.schema(), new)
-    assert tuple(history.entries[1].migration.forth()) == change.forth
-    assert tuple(history.entries[1].migration.back()) == change.back
-    migrator = Migrator(db, history)
-    await migrator.up()
-    assert await migrator.drift() == []
-    await migrator.down(to="0")
-    return change.forth
-
-
-def same(one: Schema, other: Schema) -> bool:
-    """Whether two schemas are the same, but for the order of columns and indexes."""
-
-    def ordered(schema: Schema) -> dict[str, TableSpec]:
-        return {
-            name: replace(
-                each,
-                columns=tuple(sorted(each.columns, key=lambda one: one.name)),
-                indexes=tuple(sorted(each.indexes, key=lambda one: one.name)),
-            )
-            for name, each in schema.items()
-        }
-
-    return ordered(one) == ordered(other)
-
-
-def everything(db: Database) -> TableSpec:
-    """Return the table as a database can have it."""
-    found = TableSpec.of(Everything.__table__)
-    if db.dialect.expression_indexes:
-        return found
-    return replace(found, indexes=tuple(each for each in found.indexes if each.name != "by_slug"))
+EVERYTHING = TableSpec.of(Everything.__table__, POSTGRESQL)
 
 
 async def test_every_kind_of_column_and_index(db: Database, tmp_path: Path) -> None:
-    models = {"users": USERS, "everything": everything(db)}
+    models = {"users": USERS, "everything": EVERYTHING}
     await tried(db, tmp_path, {"users": USERS}, models, answers())
 
 
 async def test_every_kind_of_column_is_added_to_a_table_with_rows(
     db: Database, tmp_path: Path
 ) -> None:
-    wanted = everything(db)
+    wanted = EVERYTHING
     small = {"users": USERS, "everything": replace(wanted, columns=(ID,), indexes=())}
     fills: dict[str, Fill] = {
         **fills_of([Everything.__table__]),
@@ -403,7 +356,7 @@ def test_models_tell_their_former_names_and_defaults() -> None:
 
     schema = table("t", column("name", "text"))
     assert renames_of([Thing.__table__], schema) == {"t.name": "full_name"}
-    assert renames_of([Thing.__table__], schema_of([Thing.__table__])) == {}
+    assert renames_of([Thing.__table__], schema_of([Thing.__table__], POSTGRESQL)) == {}
     assert fills_of([Thing.__table__]) == {"t.mood": "bad", "t.made": NOW}
 
 
@@ -413,7 +366,7 @@ def test_two_indexes_of_one_name_are_refused() -> None:
         a: Col[int] = col(index=True)
 
     with pytest.raises(ModelError, match="two indexes are named 'ix_t_a'"):
-        schema_of([Thing.__table__])
+        schema_of([Thing.__table__], POSTGRESQL)
 
 
 def test_an_index_of_nothing_is_refused() -> None:
@@ -423,7 +376,7 @@ def test_an_index_of_nothing_is_refused() -> None:
     with pytest.raises(
         ModelError, match=r"'nothing', which is none of its columns.*SQL\('nothing'\)"
     ):
-        schema_of([Thing.__table__])
+        schema_of([Thing.__table__], POSTGRESQL)
 
 
 def test_conditions_and_expressions_of_models_become_sql() -> None:
@@ -436,7 +389,7 @@ def test_conditions_and_expressions_of_models_become_sql() -> None:
         index(Thing.name.lower(), where=(Thing.size > 3) & Thing.name.startswith("o'%")),
         index("name", unique=True),
     ]
-    first, second = TableSpec.of(Thing.__table__).indexes
+    first, second = TableSpec.of(Thing.__table__, POSTGRESQL).indexes
     assert first.on == (SQL("lower(name)"),)
     assert first.where == r"size > 3 AND name LIKE 'o''\%%' ESCAPE '\'"
     assert (second.where, second.name) == ("deleted_at IS NULL", "uq_t_name")
@@ -447,9 +400,9 @@ def test_long_names_are_cut_in_one_way() -> None:
         id: Col[int] = col(pk=True, init=False)
         a_very_long_name_of_a_column: Col[int] = col(index=True)
 
-    (made,) = TableSpec.of(Thing.__table__).indexes
+    (made,) = TableSpec.of(Thing.__table__, POSTGRESQL).indexes
     assert len(made.name) == 63
-    assert made.name == TableSpec.of(Thing.__table__).indexes[0].name
+    assert made.name == TableSpec.of(Thing.__table__, POSTGRESQL).indexes[0].name
 
 
 # Any two schemas.
