@@ -10,62 +10,39 @@
         found = await User.where(User.email.endswith("@example.com")).all()
 """
 
-from oxidite.db import (
-    functions as fn,
-)
-from oxidite.db.aliases import (
-    alias,
-    optional,
-)
-from oxidite.db.arrays import (
-    DeleteArrays,
-    InsertArrays,
-    UpdateArrays,
-)
-from oxidite.db.base import (
+from oxidite.db.connections.base import (
     Connection,
     Done,
     Driver,
     Isolation,
 )
-from oxidite.db.batch import (
+from oxidite.db.connections.batch import (
     Batch,
     Later,
 )
-from oxidite.db.casts import (
-    Cast,
+from oxidite.db.connections.options import (
+    DatabaseOptions,
+    OptionValue,
+    PoolOptions,
 )
-from oxidite.db.choosing import (
-    Allowed,
-    filter_by,
-    sort_by,
+from oxidite.db.connections.pooled import (
+    PoolStats,
 )
-from oxidite.db.columns import (
-    AnyCast,
-    Assignment,
-    Col,
-    Column,
-    ColumnRules,
-    Declared,
-    OnDelete,
-    TableKey,
-    col,
+from oxidite.db.connections.transaction import (
+    Owner,
+    Transaction,
+    TransactionBlock,
+    Turns,
 )
-from oxidite.db.correlated import (
-    Hop,
-)
-from oxidite.db.cursors import (
-    InvalidCursorError,
+from oxidite.db.connections.watching import (
+    DatabaseStats,
+    QueryTime,
+    query_time,
+    watch_queries,
 )
 from oxidite.db.database import (
     Database,
     HasTable,
-)
-from oxidite.db.dialects import (
-    Dialect,
-    DialectName,
-    Placeholders,
-    Returning,
 )
 from oxidite.db.errors import (
     CheckError,
@@ -93,10 +70,7 @@ from oxidite.db.errors import (
     TransactionError,
     UniqueError,
 )
-from oxidite.db.explaining import (
-    BoundSQL,
-)
-from oxidite.db.expressions import (
+from oxidite.db.expressions.expressions import (
     Call,
     Condition,
     Expr,
@@ -109,88 +83,68 @@ from oxidite.db.expressions import (
     every,
     some,
 )
-from oxidite.db.functions import (
-    DatePart,
-    TruncatedTo,
+from oxidite.db.expressions.paths import (
+    JsonPath,
 )
-from oxidite.db.hooks import (
+from oxidite.db.expressions.windows import (
+    Aggregate,
+    Exprs,
+    Frame,
+    Orders,
+    Window,
+)
+from oxidite.db.models.hooks import (
     Change,
     Event,
     Hooks,
     Lifecycle,
     observe,
 )
-from oxidite.db.ids import (
-    ulid,
-    uuid7,
-)
-from oxidite.db.inputs import (
+from oxidite.db.models.inputs import (
     computed,
 )
-from oxidite.db.keys import (
-    Keys,
-)
-from oxidite.db.kinds import (
-    Kind,
-)
-from oxidite.db.mixins import (
-    SoftDeletes,
-    Timestamps,
-    Version,
-)
-from oxidite.db.model import (
+from oxidite.db.models.model import (
     Model,
     Scope,
 )
-from oxidite.db.options import (
-    DatabaseOptions,
-    OptionValue,
-    PoolOptions,
+from oxidite.db.models.pruning import (
+    prune,
 )
-from oxidite.db.outbox import (
+from oxidite.db.models.reencryption import (
+    reencrypt,
+)
+from oxidite.db.outbox.outbox import (
     Message,
     Outbox,
     OutboxStats,
 )
-from oxidite.db.own_tables import (
+from oxidite.db.outbox.own_tables import (
     OwnDatabase,
     OwnTables,
 )
-from oxidite.db.pagination import (
+from oxidite.db.outbox.relay import (
+    MessageHandler,
+    Relay,
+)
+from oxidite.db.queries.explaining import (
+    BoundSQL,
+)
+from oxidite.db.queries.pagination import (
     CursorPage,
     Page,
 )
-from oxidite.db.paths import (
-    JsonPath,
-)
-from oxidite.db.peers import (
-    Counted,
-    Lazy,
-    Load,
-)
-from oxidite.db.plan import (
-    Plan,
-    Plans,
-    Rows,
-)
-from oxidite.db.pooled import (
-    PoolStats,
-)
-from oxidite.db.pruning import (
-    prune,
-)
-from oxidite.db.query import (
+from oxidite.db.queries.query import (
     Derived,
     Select,
     Selected,
 )
-from oxidite.db.raw import (
+from oxidite.db.raw.raw import (
     CoreStatement,
     RawOwner,
     RawQuery,
 )
-from oxidite.db.reencryption import (
-    reencrypt,
+from oxidite.db.raw.rows import (
+    RowReader,
 )
 from oxidite.db.relations.declare import (
     BelongsTo,
@@ -225,24 +179,55 @@ from oxidite.db.relations.relation import (
     ToMany,
     ToOne,
 )
-from oxidite.db.relay import (
-    MessageHandler,
-    Relay,
-)
-from oxidite.db.rows import (
-    RowReader,
-)
-from oxidite.db.scopes import (
+from oxidite.db.rules.scopes import (
     Tenancy,
     TenantScope,
 )
-from oxidite.db.selects import (
+from oxidite.db.rules.validators import (
+    validates,
+)
+from oxidite.db.sql.plan import (
+    Plan,
+    Plans,
+    Rows,
+)
+from oxidite.db.statements import functions as fn
+from oxidite.db.statements.aliases import (
+    alias,
+    optional,
+)
+from oxidite.db.statements.arrays import (
+    DeleteArrays,
+    InsertArrays,
+    UpdateArrays,
+)
+from oxidite.db.statements.choosing import (
+    Allowed,
+    filter_by,
+    sort_by,
+)
+from oxidite.db.statements.correlated import (
+    Hop,
+)
+from oxidite.db.statements.cursors import (
+    InvalidCursorError,
+)
+from oxidite.db.statements.functions import (
+    DatePart,
+    TruncatedTo,
+)
+from oxidite.db.statements.peers import (
+    Counted,
+    Lazy,
+    Load,
+)
+from oxidite.db.statements.selects import (
     DerivedColumn,
     DerivedTable,
     Part,
     SetOperator,
 )
-from oxidite.db.statements import (
+from oxidite.db.statements.statements import (
     AnyExpr,
     Deleted,
     DeleteStatement,
@@ -253,11 +238,27 @@ from oxidite.db.statements import (
     Statement,
     UpdateStatement,
 )
-from oxidite.db.subqueries import (
+from oxidite.db.statements.subqueries import (
     HasStatement,
     exists,
 )
-from oxidite.db.table import (
+from oxidite.db.tables.columns import (
+    AnyCast,
+    Assignment,
+    Col,
+    Column,
+    ColumnRules,
+    Declared,
+    OnDelete,
+    TableKey,
+    col,
+)
+from oxidite.db.tables.mixins import (
+    SoftDeletes,
+    Timestamps,
+    Version,
+)
+from oxidite.db.tables.table import (
     SQL,
     AnyColumn,
     Check,
@@ -267,31 +268,28 @@ from oxidite.db.table import (
     check,
     index,
 )
-from oxidite.db.transaction import (
-    Owner,
-    Transaction,
-    TransactionBlock,
-    Turns,
+from oxidite.db.values.casts import (
+    Cast,
 )
-from oxidite.db.upserts import (
+from oxidite.db.values.dialects import (
+    Dialect,
+    DialectName,
+    Placeholders,
+    Returning,
+)
+from oxidite.db.values.ids import (
+    ulid,
+    uuid7,
+)
+from oxidite.db.values.keys import (
+    Keys,
+)
+from oxidite.db.values.kinds import (
+    Kind,
+)
+from oxidite.db.writes.upserts import (
     Upserted,
     excluded,
-)
-from oxidite.db.validators import (
-    validates,
-)
-from oxidite.db.watching import (
-    DatabaseStats,
-    QueryTime,
-    query_time,
-    watch_queries,
-)
-from oxidite.db.windows import (
-    Aggregate,
-    Exprs,
-    Frame,
-    Orders,
-    Window,
 )
 
 __all__ = [

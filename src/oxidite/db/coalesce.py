@@ -19,13 +19,13 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from oxidite.db.columns import Column
-from oxidite.db.dialects import Dialect
 from oxidite.db.errors import PoolTimeoutError
-from oxidite.db.plan import Plan, Plans
-from oxidite.db.statements import SelectStatement
-from oxidite.db.table import Table
-from oxidite.db.watch import tell, watchers
+from oxidite.db.sql.plan import Plan, Plans
+from oxidite.db.statements.statements import SelectStatement
+from oxidite.db.statements.watch import tell, watchers
+from oxidite.db.tables.columns import Column
+from oxidite.db.tables.table import Table
+from oxidite.db.values.dialects import Dialect
 from oxidite.errors import BackendUnavailableError
 
 __all__ = ["Loads", "fits", "is_plain"]

@@ -17,25 +17,30 @@ from typing import Any, LiteralString, Protocol, Self
 from msgspec.structs import replace
 
 from oxidite.config import environment
-from oxidite.db.base import Connection, Done, Driver, Isolation
-from oxidite.db.batch import Batch
 from oxidite.db.coalesce import Loads, fits, is_plain
-from oxidite.db.concealing import conceal, unbound
-from oxidite.db.cursors import own_signers
-from oxidite.db.dialects import Dialect
+from oxidite.db.connections.base import Connection, Done, Driver, Isolation
+from oxidite.db.connections.batch import Batch
+from oxidite.db.connections.options import (
+    DatabaseOptions,
+    OptionValue,
+    database_options,
+    with_options,
+)
+from oxidite.db.connections.replicas import ReplicatedDriver, pinned
+from oxidite.db.connections.transaction import TransactionBlock, current_transaction
+from oxidite.db.connections.watching import DatabaseStats, Watch
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
-from oxidite.db.options import DatabaseOptions, OptionValue, database_options, with_options
-from oxidite.db.peers import follow_if_asked
-from oxidite.db.plan import Plan, Plans
-from oxidite.db.raw import CoreStatement, RawQuery, bound_sql
-from oxidite.db.repeats import watch_repeats
-from oxidite.db.replicas import ReplicatedDriver, pinned
-from oxidite.db.statements import SelectStatement, Statement
-from oxidite.db.table import Table
-from oxidite.db.transaction import TransactionBlock, current_transaction
-from oxidite.db.warming import warm_up
-from oxidite.db.watching import DatabaseStats, Watch
+from oxidite.db.raw.raw import CoreStatement, RawQuery, bound_sql
+from oxidite.db.rules.concealing import conceal, unbound
+from oxidite.db.sql.plan import Plan, Plans
+from oxidite.db.sql.warming import warm_up
+from oxidite.db.statements.cursors import own_signers
+from oxidite.db.statements.peers import follow_if_asked
+from oxidite.db.statements.repeats import watch_repeats
+from oxidite.db.statements.statements import SelectStatement, Statement
+from oxidite.db.tables.table import Table
+from oxidite.db.values.dialects import Dialect
 from oxidite.errors import BackendUnavailableError
 from oxidite.security.signing import Signers
 
@@ -182,7 +187,7 @@ class Database:
 
         For tests, scripts and the first hours of an application.
         """
-        from oxidite.db.schema import create_statements
+        from oxidite.db.sql.schema import create_statements
 
         found = [each.__table__ for each in tables]
         async with self.driver.connection(write=True) as connection:
@@ -299,13 +304,13 @@ class Database:
 
         Values are bound by their Python types, and rows are what the driver has: ``into`` converts them.
         """
-        from oxidite.db.core import core_query
+        from oxidite.db.raw.core import core_query
 
         return core_query(self, statement)
 
     def sa_table(self, model: HasTable) -> Any:  # SQLAlchemy is not imported to name a type
         """Return the ``sqlalchemy.Table`` of a model, for statements that ``sa`` runs."""
-        from oxidite.db.schema import metadata
+        from oxidite.db.sql.schema import metadata
 
         table = model.__table__
         return metadata([table], self.dialect).tables[table.name]

@@ -22,13 +22,13 @@ from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, get_args, g
 
 from msgspec import UNSET
 
-from oxidite.db.columns import Column
 from oxidite.db.errors import ModelError, QueryError
 from oxidite.db.fake import Fake
 from oxidite.db.invent import invent
-from oxidite.db.model import Model
-from oxidite.db.references import referred_name
-from oxidite.db.table import Table
+from oxidite.db.models.model import Model
+from oxidite.db.tables.columns import Column
+from oxidite.db.tables.references import referred_name
+from oxidite.db.tables.table import Table
 
 __all__ = ["Factory", "Fake", "faked", "reset_factories", "sequence"]
 

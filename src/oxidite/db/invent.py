@@ -7,9 +7,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeAlias, get_args
 
-from oxidite.db.columns import Column
 from oxidite.db.errors import ModelError
 from oxidite.db.fake import Fake
+from oxidite.db.tables.columns import Column
 
 __all__ = ["invent"]
 

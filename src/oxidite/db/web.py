@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
-from oxidite.db.columns import Column
 from oxidite.db.database import database_of
 from oxidite.db.errors import RowNotFoundError
-from oxidite.db.model import Model
-from oxidite.db.references import referred_name
-from oxidite.db.rules import is_storable
-from oxidite.db.statements import Deleted, SelectStatement
-from oxidite.db.table import Table
-from oxidite.db.tags import entity_tag, tag_maker
+from oxidite.db.models.model import Model
+from oxidite.db.rules.rules import is_storable
+from oxidite.db.statements.statements import Deleted, SelectStatement
+from oxidite.db.tables.columns import Column
+from oxidite.db.tables.references import referred_name
+from oxidite.db.tables.table import Table
+from oxidite.db.tables.tags import entity_tag, tag_maker
 from oxidite.errors import FieldError, HTTPError, PreconditionFailedError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.extract.params import PathValue

@@ -21,12 +21,12 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from oxidite.config import env
-from oxidite.db.base import Connection, Done, Driver, Isolation
+from oxidite.db.connections.base import Connection, Done, Driver, Isolation
 from oxidite.db.database import Database
-from oxidite.db.dialects import Dialect
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError, PoolTimeoutError
 from oxidite.db.factories import reset_factories
+from oxidite.db.values.dialects import Dialect
 from oxidite.errors import ConfigError
 
 __all__ = ["sandbox", "worker_database"]

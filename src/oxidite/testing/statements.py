@@ -10,8 +10,8 @@ from collections.abc import Hashable
 from types import TracebackType
 from typing import Self
 
-from oxidite.db.callers import caller
-from oxidite.db.watch import Watched, watchers
+from oxidite.db.connections.callers import caller
+from oxidite.db.statements.watch import Watched, watchers
 
 __all__ = ["QueryAssertion", "assert_no_repeats", "assert_queries"]
 

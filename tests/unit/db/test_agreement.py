@@ -18,7 +18,7 @@ from tests.unit.db.conftest import database_url
 
 from oxidite.db import Col, Condition, Database, Expr, Model, Order, every, some
 from oxidite.db import col as column
-from oxidite.db.saving import insert_many
+from oxidite.db.writes.saving import insert_many
 
 pytestmark = [pytest.mark.service("postgres"), pytest.mark.service("mariadb")]
 

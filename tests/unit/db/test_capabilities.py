@@ -34,8 +34,8 @@ from oxidite.db import (
     col,
     excluded,
 )
-from oxidite.db.expressions import Value
-from oxidite.db.kinds import INTEGER
+from oxidite.db.expressions.expressions import Value
+from oxidite.db.values.kinds import INTEGER
 
 TABLE = Path(__file__).parents[3] / "docs/reference/databases.md"
 
@@ -365,7 +365,7 @@ async def test_the_table_is_true(column: int, kind: str, tmp_path: Path) -> None
 async def test_what_a_dialect_says_is_what_the_table_says(tmp_path: Path) -> None:
     """The flags that our own code goes by."""
     columns: dict[str, Any] = {}
-    from oxidite.db.dialects import MARIADB, POSTGRESQL, SQLITE
+    from oxidite.db.values.dialects import MARIADB, POSTGRESQL, SQLITE
 
     for column, dialect in ((1, SQLITE), (2, POSTGRESQL), (3, MARIADB)):
         told = documented(column)

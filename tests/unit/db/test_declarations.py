@@ -28,8 +28,8 @@ from oxidite.db import (
     index,
     prune,
 )
-from oxidite.db.dialects import POSTGRESQL, SQLITE
-from oxidite.db.schema import create_statements
+from oxidite.db.sql.schema import create_statements
+from oxidite.db.values.dialects import POSTGRESQL, SQLITE
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 

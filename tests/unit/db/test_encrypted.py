@@ -25,7 +25,7 @@ from oxidite.db import (
     col,
     reencrypt,
 )
-from oxidite.db.table import indexes_of
+from oxidite.db.tables.table import indexes_of
 from oxidite.errors import ConfigError
 
 OLD, NEW = Keys.generate(), Keys.generate()

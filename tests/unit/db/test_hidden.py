@@ -308,7 +308,7 @@ async def test_no_traceback_has_them(db: Database, monkeypatch: pytest.MonkeyPat
 
     await db.push(Named)
     await Named.create(name="a", password=WORD)
-    monkeypatch.setattr("oxidite.db.saving.check_object", lambda *_: None)
+    monkeypatch.setattr("oxidite.db.writes.saving.check_object", lambda *_: None)
     for name, password in (("a", "x" + WORD), ("b", WORD), (None, WORD + "x")):
         with pytest.raises(ConstraintError) as caught:
             await Named.create(name=name, password=password)  # type: ignore[arg-type]

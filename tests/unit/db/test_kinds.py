@@ -29,7 +29,7 @@ from oxidite.db import (
     ulid,
     uuid7,
 )
-from oxidite.db.kinds import kind_of
+from oxidite.db.values.kinds import kind_of
 from oxidite.encoding import encode_json
 
 

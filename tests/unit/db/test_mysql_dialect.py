@@ -10,13 +10,13 @@ import pytest
 from tests.unit.db.conftest import database_url
 
 from oxidite.db import Col, Database, Model, SoftDeletes, UniqueError, col, index
-from oxidite.db.compiler import compile_statement
-from oxidite.db.dialects import MARIADB, MYSQL
 from oxidite.db.drivers.mysql import MySQLDriver
 from oxidite.db.errors import QueryError
-from oxidite.db.saving import insert_many
-from oxidite.db.schema import create_statements
-from oxidite.db.statements import InsertStatement, SelectStatement, UpdateStatement
+from oxidite.db.sql.compiler import compile_statement
+from oxidite.db.sql.schema import create_statements
+from oxidite.db.statements.statements import InsertStatement, SelectStatement, UpdateStatement
+from oxidite.db.values.dialects import MARIADB, MYSQL
+from oxidite.db.writes.saving import insert_many
 
 pytestmark = pytest.mark.service("mariadb")
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oxidite.db import Database, QueryError
-from oxidite.db.dialects import MARIADB, MYSQL
 from oxidite.db.drivers.mysql import _dialect_of
-from oxidite.db.literals import Items, written
+from oxidite.db.values.dialects import MARIADB, MYSQL
+from oxidite.db.values.literals import Items, written
 from oxidite.errors import BackendUnavailableError, ConfigError
 
 

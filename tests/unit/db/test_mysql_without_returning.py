@@ -10,8 +10,8 @@ import pytest
 from tests.unit.db.conftest import database_url
 
 from oxidite.db import Col, Database, Model, QueryError, UniqueError, col, excluded
-from oxidite.db.dialects import MARIADB
 from oxidite.db.drivers import mysql
+from oxidite.db.values.dialects import MARIADB
 
 pytestmark = pytest.mark.service("mariadb")
 

@@ -33,8 +33,8 @@ from oxidite.db import (
     fn,
     some,
 )
-from oxidite.db.compiler import compile_statement
-from oxidite.db.saving import insert_many
+from oxidite.db.sql.compiler import compile_statement
+from oxidite.db.writes.saving import insert_many
 
 
 class Owner(Model, table="oracle_owners"):

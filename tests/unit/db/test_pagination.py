@@ -27,7 +27,7 @@ from oxidite.db import (
     SoftDeletes,
     col,
 )
-from oxidite.db.keyset import Keyset
+from oxidite.db.queries.keyset import Keyset
 from oxidite.security.signing import Signer, Signers
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oxidite.db.dialects import POSTGRESQL, SQLITE, Dialect
 from oxidite.db.errors import QueryError
-from oxidite.db.parameters import parse_sql
+from oxidite.db.raw.parameters import parse_sql
+from oxidite.db.values.dialects import POSTGRESQL, SQLITE, Dialect
 
 _ANOTHER: Any = "other"
 OTHER: Dialect = replace(SQLITE, name=_ANOTHER, product="Other")

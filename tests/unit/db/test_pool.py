@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from oxidite.db import PoolTimeoutError
-from oxidite.db.pool import Pool
+from oxidite.db.connections.pool import Pool
 from oxidite.errors import BackendUnavailableError
 from oxidite.instrument import listen
 

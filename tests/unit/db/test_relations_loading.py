@@ -337,7 +337,7 @@ async def test_inside_a_transaction(db: Database) -> None:
 async def test_many_rows_are_loaded_a_thousand_at_a_time(db: Database) -> None:
     await db.push(User, Post)
     ada = await User.create(name="Ada")
-    from oxidite.db import saving
+    from oxidite.db.writes import saving
 
     await saving.insert_many([Post(title=str(n), author_id=ada.id) for n in range(2500)])
     posts = await Post.query().all()

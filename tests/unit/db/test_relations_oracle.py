@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.db.related import Comment, Post, Profile, User
 
-from oxidite.db import Database, saving
+from oxidite.db import Database
+from oxidite.db.writes import saving
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.db.related import Post, User, blog
 
 from oxidite.db import Database, NotLoadedError
-from oxidite.db.repeats import Repeats
-from oxidite.db.watch import watchers
+from oxidite.db.statements.repeats import Repeats
+from oxidite.db.statements.watch import watchers
 from oxidite.testing import assert_no_repeats, assert_queries
 
 pytestmark = pytest.mark.anyio

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from oxidite import Oxidite
 from oxidite.db import BelongsTo, Col, Database, HasMany, Model, col, observe, rel
-from oxidite.db.codecs import binder
-from oxidite.db.kinds import kind_of
-from oxidite.db.making import twin_of
+from oxidite.db.tables.making import twin_of
+from oxidite.db.values.codecs import binder
+from oxidite.db.values.kinds import kind_of
 from oxidite.testing import Client
 
 
@@ -188,7 +188,7 @@ _FIRST = """
 import asyncio, json, sys
 import oxidite.db
 from oxidite.db import Database
-from oxidite.db.statements import SelectStatement
+from oxidite.db.statements.statements import SelectStatement
 
 heavy = {"sqlalchemy", "asyncpg", "aiosqlite", "aiomysql", "alembic"}
 before = sorted(heavy & sys.modules.keys())

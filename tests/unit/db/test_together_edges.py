@@ -23,9 +23,9 @@ from oxidite.db import (
     fn,
     rel,
 )
-from oxidite.db.repeats import Repeats
-from oxidite.db.transaction import current_transaction
-from oxidite.db.watch import watchers
+from oxidite.db.connections.transaction import current_transaction
+from oxidite.db.statements.repeats import Repeats
+from oxidite.db.statements.watch import watchers
 from oxidite.testing import Client, assert_no_repeats, assert_queries
 
 

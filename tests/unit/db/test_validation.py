@@ -279,7 +279,7 @@ async def test_what_the_model_has_as_well_is_told_in_its_words(
 ) -> None:
     await db.push(Stay)
     # Another program may write what ours would refuse: here nothing is checked before.
-    monkeypatch.setattr("oxidite.db.saving.check_object", lambda *_: None)
+    monkeypatch.setattr("oxidite.db.writes.saving.check_object", lambda *_: None)
     assert await _refused(CheckError, room=0) == {("/room", "ge", "must be 1 or more")}
     assert await _refused(NotNullError, room=None) == {("/room", "not_null", "is missing")}
 
@@ -293,7 +293,7 @@ def test_a_column_is_not_called_as_a_method(name: str) -> None:
 
 
 def test_an_index_on_nothing_is_refused() -> None:
-    from oxidite.db.table import indexes_of
+    from oxidite.db.tables.table import indexes_of
 
     class Odd(Model, table="odd", indexes=[index("nope")]):
         id: Col[int] = col(pk=True, init=False)
@@ -303,7 +303,7 @@ def test_an_index_on_nothing_is_refused() -> None:
 
 
 def test_indexes_are_called_after_what_they_are_on_and_never_the_same() -> None:
-    from oxidite.db.table import indexes_of
+    from oxidite.db.tables.table import indexes_of
 
     class One(Model, table="ones", indexes=[index(lambda one: one.id + 1), index("id")]):
         id: Col[int] = col(pk=True, init=False)
@@ -354,7 +354,7 @@ async def test_the_database_keeps_the_rules_too(
 ) -> None:
     await db.push(Bounded)
     await Bounded.create(exact=Decimal("12.5"), took=timedelta(days=1, seconds=1.5))
-    monkeypatch.setattr("oxidite.db.saving.check_object", lambda *_: None)
+    monkeypatch.setattr("oxidite.db.writes.saving.check_object", lambda *_: None)
     for name, value, code in OUTSIDE:
         with pytest.raises(CheckError) as caught:
             await Bounded.create(**{name: value})
@@ -377,8 +377,8 @@ class Priced(Model, table="priced"):
 def test_digits_that_have_no_place_are_refused_for_one_and_for_many(
     text: str, *, is_right: bool
 ) -> None:
-    from oxidite.db.checking import check_all
-    from oxidite.db.rules import check_object
+    from oxidite.db.rules.rules import check_object
+    from oxidite.db.writes.checking import check_all
 
     one = Priced(price=Decimal(text))
     many = [Priced(price=Decimal(1)), one]

@@ -201,7 +201,7 @@ def show(app: str | None, database: str | None, to: str | None, sql: bool, as_js
         write(json_text(list(schema.values())))
     elif sql:
         # Imported here: it imports SQLAlchemy.
-        from oxidite.db.schema import create_statements
+        from oxidite.db.sql.schema import create_statements
 
         tables = [each.table() for each in schema.values()]
         for each in create_statements(tables, project.database.dialect):

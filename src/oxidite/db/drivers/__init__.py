@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oxidite.backends import BackendRegistry
-from oxidite.db.base import Driver
+from oxidite.db.connections.base import Driver
 
 __all__ = ["drivers"]
 

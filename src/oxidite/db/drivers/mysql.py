@@ -23,14 +23,14 @@ from msgspec import Struct
 from pymysql.err import MySQLError
 
 from oxidite.concurrency import finished
-from oxidite.db.base import Driver
-from oxidite.db.dialects import MARIADB, MYSQL, Dialect
+from oxidite.db.connections.base import Driver
+from oxidite.db.connections.options import PoolOptions, kinds_of, pool_options, take_options
+from oxidite.db.connections.pool import Lease, Pool
+from oxidite.db.connections.pooled import PoolStats
 from oxidite.db.drivers.mysql_connection import MySQLConnection
 from oxidite.db.drivers.mysql_wire import Wire
 from oxidite.db.errors import DatabaseError, LockTimeoutError
-from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
-from oxidite.db.pool import Lease, Pool
-from oxidite.db.pooled import PoolStats
+from oxidite.db.values.dialects import MARIADB, MYSQL, Dialect
 from oxidite.errors import BackendUnavailableError, ConfigError
 
 __all__ = ["MySQLDriver"]

@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 
 from pymysql.err import MySQLError
 
-from oxidite.db.base import Connection, Done, Isolation
-from oxidite.db.dialects import ANOTHER_KEY, ONLY
+from oxidite.db.connections.base import Connection, Done, Isolation
 from oxidite.db.drivers.mysql_errors import (
     LOST,
     TAKEN,
@@ -29,7 +28,8 @@ from oxidite.db.errors import (
     QueryError,
     TransactionError,
 )
-from oxidite.db.literals import written
+from oxidite.db.values.dialects import ANOTHER_KEY, ONLY
+from oxidite.db.values.literals import written
 from oxidite.errors import BackendUnavailableError, OxiditeError
 
 __all__ = ["MySQLConnection"]

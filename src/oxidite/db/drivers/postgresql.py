@@ -24,13 +24,13 @@ import asyncpg
 from msgspec import Struct
 
 from oxidite.concurrency import finished
-from oxidite.db.base import Connection, Done, Driver, Isolation
-from oxidite.db.dialects import POSTGRESQL, Dialect
+from oxidite.db.connections.base import Connection, Done, Driver, Isolation
+from oxidite.db.connections.options import PoolOptions, kinds_of, pool_options, take_options
+from oxidite.db.connections.pool import Lease, Pool
+from oxidite.db.connections.pooled import PoolStats
 from oxidite.db.drivers.postgresql_errors import translated
 from oxidite.db.errors import LockTimeoutError
-from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
-from oxidite.db.pool import Lease, Pool
-from oxidite.db.pooled import PoolStats
+from oxidite.db.values.dialects import POSTGRESQL, Dialect
 from oxidite.errors import BackendUnavailableError, ConfigError
 
 __all__ = ["PostgreSQLDriver"]

@@ -21,14 +21,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from oxidite.concurrency import finished
-from oxidite.db.base import Connection, Done, Driver, Isolation
-from oxidite.db.dialects import SQLITE, Dialect
+from oxidite.db.connections.base import Connection, Done, Driver, Isolation
+from oxidite.db.connections.options import PoolOptions, kinds_of, pool_options, take_options
+from oxidite.db.connections.pool import Lease, Pool
+from oxidite.db.connections.pooled import PoolStats
 from oxidite.db.drivers.files import FileLock
 from oxidite.db.drivers.sqlite_errors import errors
 from oxidite.db.drivers.sqlite_functions import FUNCTIONS
-from oxidite.db.options import PoolOptions, kinds_of, pool_options, take_options
-from oxidite.db.pool import Lease, Pool
-from oxidite.db.pooled import PoolStats
+from oxidite.db.values.dialects import SQLITE, Dialect
 from oxidite.errors import BackendUnavailableError, ConfigError
 
 __all__ = ["SQLiteDriver"]

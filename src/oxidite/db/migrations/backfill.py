@@ -12,11 +12,11 @@ from uuid import UUID
 import msgspec
 
 from oxidite.clock import sleep
-from oxidite.db.base import Connection
-from oxidite.db.compiler import DIALECTS
-from oxidite.db.dialects import Dialect
+from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.operations import Backfill
 from oxidite.db.migrations.specs import TableSpec
+from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["BackfillRun", "Key"]
 

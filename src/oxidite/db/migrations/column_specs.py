@@ -14,9 +14,10 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias, cast
 
-from oxidite.db.columns import Column, ColumnRules, Declared, OnDelete, TableKey
 from oxidite.db.errors import ModelError
-from oxidite.db.kinds import (
+from oxidite.db.tables.columns import Column, ColumnRules, Declared, OnDelete, TableKey
+from oxidite.db.tables.table import SQL
+from oxidite.db.values.kinds import (
     BOOLEAN,
     BYTES,
     DATE,
@@ -32,7 +33,6 @@ from oxidite.db.kinds import (
     stored_options,
     stored_value,
 )
-from oxidite.db.table import SQL
 
 __all__ = ["NOW", "Bound", "ColumnSpec", "code", "column"]
 

@@ -18,11 +18,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from oxidite.db.base import Connection
-from oxidite.db.dialects import Dialect
+from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.enum_types import natives
 from oxidite.db.migrations.operations import Schema
-from oxidite.db.schema import metadata
+from oxidite.db.sql.schema import metadata
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["differences", "opened"]
 

@@ -15,8 +15,6 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.schema import AddConstraint, CreateColumn
 
-from oxidite.db.compiler import DIALECTS
-from oxidite.db.dialects import Dialect
 from oxidite.db.migrations.enum_types import natives, with_types
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.literals import converted, literal
@@ -39,7 +37,9 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.rebuild import Live, Rebuild, unknown
-from oxidite.db.schema import metadata
+from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.sql.schema import metadata
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["Step", "Writer"]
 

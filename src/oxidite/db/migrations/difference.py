@@ -31,7 +31,7 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.reverse import reversed_operation
 from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec
-from oxidite.db.table import SQL
+from oxidite.db.tables.table import SQL
 
 __all__ = ["Answers", "Asks", "Change", "difference"]
 

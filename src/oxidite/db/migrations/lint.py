@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from oxidite.db.dialects import DialectName
 from oxidite.db.migrations.history import Entry
 from oxidite.db.migrations.operations import (
     AddColumn,
@@ -26,6 +25,7 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.specs import ColumnSpec
+from oxidite.db.values.dialects import DialectName
 
 __all__ = ["Finding", "Severity", "lint"]
 

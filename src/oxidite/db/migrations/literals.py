@@ -6,10 +6,10 @@ from uuid import UUID
 
 import msgspec
 
-from oxidite.db.dialects import Dialect
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.operations import Fill
 from oxidite.db.migrations.specs import NOW, ColumnSpec, code
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["converted", "literal"]
 

@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from oxidite.clock import perf, sleep
-from oxidite.db.base import Connection
-from oxidite.db.dialects import Dialect
+from oxidite.db.connections.base import Connection
 from oxidite.db.errors import DatabaseError
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["LockTimeoutError", "MigrationLock", "migration_lock"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from oxidite.db.dialects import DialectName
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.operations import (
     AddColumn,
@@ -25,7 +24,8 @@ from oxidite.db.migrations.operations import (
     RenameTable,
 )
 from oxidite.db.migrations.specs import CheckSpec, ColumnSpec, IndexSpec, TableSpec, index
-from oxidite.db.table import SQL
+from oxidite.db.tables.table import SQL
+from oxidite.db.values.dialects import DialectName
 
 __all__ = ["Migration", "Ops"]
 

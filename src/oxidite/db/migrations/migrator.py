@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from oxidite.clock import perf
-from oxidite.db.base import Connection
+from oxidite.db.connections.base import Connection
 from oxidite.db.database import Database
-from oxidite.db.dialects import Dialect
 from oxidite.db.migrations.ddl import Step, Writer
 from oxidite.db.migrations.errors import HistoryError, MigrationError, PendingMigrationsError
 from oxidite.db.migrations.history import Entry, History, after, by_id
@@ -18,6 +17,7 @@ from oxidite.db.migrations.operations import CreateTable, Schema
 from oxidite.db.migrations.runner import Progress, Runner
 from oxidite.db.migrations.session import session
 from oxidite.db.migrations.tracking import Applied, Tracking, moment
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["Line", "Migrator", "Planned", "Standing"]
 

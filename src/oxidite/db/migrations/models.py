@@ -11,13 +11,13 @@ from uuid import UUID
 
 from msgspec import UNSET
 
-from oxidite.db.columns import Column
-from oxidite.db.dialects import Dialect
 from oxidite.db.errors import ModelError
 from oxidite.db.migrations.operations import Fill, Schema
 from oxidite.db.migrations.specs import NOW, TableSpec
-from oxidite.db.model import Model
-from oxidite.db.table import Table, check_reference
+from oxidite.db.models.model import Model
+from oxidite.db.tables.columns import Column
+from oxidite.db.tables.table import Table, check_reference
+from oxidite.db.values.dialects import Dialect
 from oxidite.encoding import encode_json
 
 __all__ = ["fills_of", "renames_of", "schema_of", "tables_of"]

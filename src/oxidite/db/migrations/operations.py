@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
-from oxidite.db.dialects import DialectName
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.mentions import renamed
 from oxidite.db.migrations.specs import CheckSpec, ColumnSpec, IndexSpec, TableSpec
-from oxidite.db.table import SQL
+from oxidite.db.tables.table import SQL
+from oxidite.db.values.dialects import DialectName
 
 __all__ = [
     "AddColumn",

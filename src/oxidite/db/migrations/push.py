@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from oxidite.db.base import Connection
+from oxidite.db.connections.base import Connection
 from oxidite.db.database import Database
-from oxidite.db.dialects import Dialect
 from oxidite.db.migrations.compare import differences, opened
 from oxidite.db.migrations.ddl import Writer
 from oxidite.db.migrations.difference import Answers, difference
@@ -29,7 +28,8 @@ from oxidite.db.migrations.operations import (
 from oxidite.db.migrations.reverse import nothing
 from oxidite.db.migrations.session import session
 from oxidite.db.migrations.writing import describe
-from oxidite.db.table import Table
+from oxidite.db.tables.table import Table
+from oxidite.db.values.dialects import Dialect
 from oxidite.errors import OxiditeError
 
 __all__ = ["Pushed", "push_tables", "wipe"]

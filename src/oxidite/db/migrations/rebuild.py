@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from oxidite.db.base import Connection
+from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.specs import TableSpec
 
 __all__ = ["Live", "Rebuild", "look_at", "unknown"]

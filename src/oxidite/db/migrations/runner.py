@@ -11,8 +11,7 @@ from itertools import groupby
 import msgspec
 
 from oxidite.clock import perf
-from oxidite.db.base import Connection
-from oxidite.db.dialects import Dialect
+from oxidite.db.connections.base import Connection
 from oxidite.db.errors import (
     ConflictingTransactionsError,
     ConstraintError,
@@ -26,6 +25,7 @@ from oxidite.db.migrations.history import Entry
 from oxidite.db.migrations.operations import Operation, Schema
 from oxidite.db.migrations.rebuild import look_at
 from oxidite.db.migrations.tracking import Applied, Tracking, moment
+from oxidite.db.values.dialects import Dialect
 from oxidite.errors import OxiditeError
 
 __all__ = ["Progress", "Runner"]

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from oxidite.db.base import Connection
+from oxidite.db.connections.base import Connection
 from oxidite.db.database import Database
 from oxidite.db.errors import DatabaseError
 from oxidite.db.migrations.lock import MigrationLock, migration_lock

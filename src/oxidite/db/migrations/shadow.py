@@ -10,9 +10,8 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
-from oxidite.db.base import Connection
+from oxidite.db.connections.base import Connection
 from oxidite.db.database import Database
-from oxidite.db.dialects import Dialect
 from oxidite.db.errors import DatabaseError, QueryError
 from oxidite.db.migrations.compare import differences
 from oxidite.db.migrations.ddl import Writer
@@ -21,6 +20,7 @@ from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.history import History
 from oxidite.db.migrations.operations import Execute, Operation, Schema
 from oxidite.db.migrations.rebuild import look_at
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["replay", "shadow", "verify"]
 

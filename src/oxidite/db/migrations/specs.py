@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from oxidite.db.columns import TableKey
-from oxidite.db.dialects import Dialect
 from oxidite.db.errors import ModelError
 from oxidite.db.migrations.column_specs import NOW, Bound, ColumnSpec, code, column
-from oxidite.db.table import SQL, Check, Index, Table, indexes_of
-from oxidite.db.table import check as check_of_model
+from oxidite.db.tables.columns import TableKey
+from oxidite.db.tables.table import SQL, Check, Index, Table, indexes_of
+from oxidite.db.tables.table import check as check_of_model
+from oxidite.db.values.dialects import Dialect
 
 __all__ = [
     "NOW",
@@ -150,7 +150,7 @@ class TableSpec:
     def of(cls, table: Table, dialect: Dialect) -> TableSpec:
         """Return what a model says of its table, its expressions in the SQL of a kind of database."""
         # Imported here: it imports SQLAlchemy, and a migration file does not need it.
-        from oxidite.db.schema import check_of, index_of
+        from oxidite.db.sql.schema import check_of, index_of
 
         names = [each.name for each in table.checks]
         twice = next((name for name in names if names.count(name) > 1), None)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from oxidite.clock import now
-from oxidite.db.base import Connection
-from oxidite.db.dialects import Dialect
+from oxidite.db.connections.base import Connection
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["TABLE", "Applied", "Tracking"]
 

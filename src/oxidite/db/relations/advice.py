@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from oxidite.db.columns import Column
 from oxidite.db.errors import ModelError
 from oxidite.db.relations.definition import Definition
 from oxidite.db.relations.naming import all_models
-from oxidite.db.statements import SelectStatement
-from oxidite.db.table import AnyColumn
+from oxidite.db.statements.statements import SelectStatement
+from oxidite.db.tables.columns import Column
+from oxidite.db.tables.table import AnyColumn
 
 __all__ = ["advice"]
 

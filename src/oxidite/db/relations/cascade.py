@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from oxidite.db import saving
 from oxidite.db.database import database_of
 from oxidite.db.errors import ModelError, QueryError
-from oxidite.db.expressions import Condition, Value
+from oxidite.db.expressions.expressions import Condition, Value
 from oxidite.db.relations.definition import Definition
 from oxidite.db.relations.whole import whole
-from oxidite.db.state import row_of
-from oxidite.db.statements import AnyExpr, SelectStatement, UpdateStatement
-from oxidite.db.table import AnyColumn, Table
-from oxidite.db.undoing import remember
+from oxidite.db.statements.statements import AnyExpr, SelectStatement, UpdateStatement
+from oxidite.db.tables.state import row_of
+from oxidite.db.tables.table import AnyColumn, Table
+from oxidite.db.writes import saving
+from oxidite.db.writes.undoing import remember
 
 __all__ = ["delete", "insert", "restore", "save"]
 

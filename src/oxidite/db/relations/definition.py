@@ -10,12 +10,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from msgspec import UNSET
 
-from oxidite.db.columns import Column, TableKey
-from oxidite.db.correlated import Hop
 from oxidite.db.errors import ModelError
-from oxidite.db.kinds import nullable
 from oxidite.db.relations.naming import Later, find_model
-from oxidite.db.table import AnyColumn, Table
+from oxidite.db.statements.correlated import Hop
+from oxidite.db.tables.columns import Column, TableKey
+from oxidite.db.tables.table import AnyColumn, Table
+from oxidite.db.values.kinds import nullable
 
 __all__ = [
     "DeclaredRelation",

@@ -14,13 +14,13 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from oxidite.db.errors import ModelError, QueryError, RelationError
-from oxidite.db.expressions import Condition
-from oxidite.db.peers import Lazy, Load
-from oxidite.db.query import Select
+from oxidite.db.expressions.expressions import Condition
+from oxidite.db.queries.query import Select
 from oxidite.db.relations.definition import Definition, RelationType
 from oxidite.db.relations.handles import Handle, One, assign
 from oxidite.db.relations.loading import load, load_lazily
 from oxidite.db.relations.relation import ToOne
+from oxidite.db.statements.peers import Lazy, Load
 
 __all__ = ["Either", "EitherOne", "assign_either", "either_names", "parts_of"]
 

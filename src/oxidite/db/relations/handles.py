@@ -8,12 +8,12 @@ from typing import Any, Generic, TypeVar, cast
 from msgspec import UNSET
 
 from oxidite.db.errors import NotLoadedError, RelationError, RowNotFoundError
-from oxidite.db.expressions import Condition, Expr, Order
-from oxidite.db.query import Select
+from oxidite.db.expressions.expressions import Condition, Expr, Order
+from oxidite.db.queries.query import Select
 from oxidite.db.relations.definition import Definition
 from oxidite.db.relations.loading import Wanted, key_of, load, load_lazily, statement
 from oxidite.db.relations.whole import whole
-from oxidite.db.table import AnyColumn
+from oxidite.db.tables.table import AnyColumn
 
 __all__ = ["Handle", "Many", "One", "OwnedOne", "assign"]
 

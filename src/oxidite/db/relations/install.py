@@ -31,7 +31,7 @@ from oxidite.db.relations.linked import Linked
 from oxidite.db.relations.loading import Wanted
 from oxidite.db.relations.naming import evaluate, find_model, register
 from oxidite.db.relations.relation import Relation, ToMany, ToOne
-from oxidite.db.repeats import advisers
+from oxidite.db.statements.repeats import advisers
 
 __all__ = ["Declarations", "declare_relations", "forget_relations", "install_relations"]
 

@@ -9,16 +9,16 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from msgspec import UNSET
 
 from oxidite.clock import now
-from oxidite.db import saving
 from oxidite.db.database import database_of
 from oxidite.db.errors import RelationError
-from oxidite.db.expressions import Condition, Value
-from oxidite.db.query import Select
+from oxidite.db.expressions.expressions import Condition, Value
+from oxidite.db.queries.query import Select
 from oxidite.db.relations.handles import Many
 from oxidite.db.relations.loading import key_of, pairs_of
 from oxidite.db.relations.whole import whole
-from oxidite.db.statements import DeleteStatement, SelectStatement, UpdateStatement
-from oxidite.db.table import AnyColumn
+from oxidite.db.statements.statements import DeleteStatement, SelectStatement, UpdateStatement
+from oxidite.db.tables.table import AnyColumn
+from oxidite.db.writes import saving
 
 __all__ = ["Linked", "Synced"]
 

@@ -12,17 +12,17 @@ from typing import Any
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from oxidite.db.callers import caller
-from oxidite.db.correlated import Hop
+from oxidite.db.connections.callers import caller
+from oxidite.db.connections.transaction import current_transaction
 from oxidite.db.database import database_of
 from oxidite.db.errors import NotLoadedError, RelationError
-from oxidite.db.expressions import Condition, Order, every
-from oxidite.db.peers import Lazy, Load, peers_of
+from oxidite.db.expressions.expressions import Condition, Order, every
 from oxidite.db.relations.definition import Definition, Link
-from oxidite.db.scopes import UNSCOPED
-from oxidite.db.state import State
-from oxidite.db.statements import Deleted, Join, SelectStatement
-from oxidite.db.transaction import current_transaction
+from oxidite.db.rules.scopes import UNSCOPED
+from oxidite.db.statements.correlated import Hop
+from oxidite.db.statements.peers import Lazy, Load, peers_of
+from oxidite.db.statements.statements import Deleted, Join, SelectStatement
+from oxidite.db.tables.state import State
 
 __all__ = ["Wanted", "key_of", "load", "load_lazily", "pairs_of", "statement"]
 

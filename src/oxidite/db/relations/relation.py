@@ -7,14 +7,14 @@ from typing import Any, Generic, Self, TypeVar
 
 from msgspec.structs import replace
 
-from oxidite.db.correlated import Correlated
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import Call, Condition, Expr, Order, every
-from oxidite.db.kinds import INTEGER
-from oxidite.db.peers import Counted, Lazy, Load
+from oxidite.db.expressions.expressions import Call, Condition, Expr, Order, every
 from oxidite.db.relations.definition import Definition
 from oxidite.db.relations.loading import Wanted, load
-from oxidite.db.scopes import UNSCOPED
+from oxidite.db.rules.scopes import UNSCOPED
+from oxidite.db.statements.correlated import Correlated
+from oxidite.db.statements.peers import Counted, Lazy, Load
+from oxidite.db.values.kinds import INTEGER
 
 __all__ = ["Relation", "ToMany", "ToOne"]
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from oxidite.db.database import database_of
-from oxidite.db.state import keep_row, row_of
-from oxidite.db.table import Table
+from oxidite.db.tables.state import keep_row, row_of
+from oxidite.db.tables.table import Table
 
 __all__ = ["whole"]
 

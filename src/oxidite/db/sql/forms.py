@@ -11,11 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from oxidite.db.dialects import Dialect
 from oxidite.db.sql.dates import DATES
 from oxidite.db.sql.documents import DOCUMENTS
 from oxidite.db.sql.related import CALLS
 from oxidite.db.sql.types import Element, Family, Form, Forms, cast_to, family, number
+from oxidite.db.values.dialects import Dialect
 
 __all__ = ["OPERATORS", "form_of"]
 

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from oxidite.db.columns import TableKey
-from oxidite.db.correlated import Correlated
-from oxidite.db.expressions import Expr, Order
-from oxidite.db.kinds import INTEGER, Kind
-from oxidite.db.selects import Deleted, SelectStatement
-from oxidite.db.table import Table
+from oxidite.db.expressions.expressions import Expr, Order
+from oxidite.db.statements.correlated import Correlated
+from oxidite.db.statements.selects import Deleted, SelectStatement
+from oxidite.db.tables.columns import TableKey
+from oxidite.db.tables.table import Table
+from oxidite.db.values.kinds import INTEGER, Kind
 
 __all__ = ["CALLS", "SelectWriter", "part_of_each", "related_rows"]
 

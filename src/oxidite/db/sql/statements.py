@@ -8,15 +8,15 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from oxidite.db.arrays import DeleteArrays, InsertArrays, UpdateArrays
-from oxidite.db.columns import TableKey
-from oxidite.db.dialects import ANOTHER_KEY, Dialect, Returning
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import Condition, Expr
-from oxidite.db.kinds import RAW, WRITTEN, Kind
-from oxidite.db.selects import Deleted
-from oxidite.db.statements import DeleteStatement, InsertStatement, UpdateStatement
-from oxidite.db.table import Table
+from oxidite.db.expressions.expressions import Condition, Expr
+from oxidite.db.statements.arrays import DeleteArrays, InsertArrays, UpdateArrays
+from oxidite.db.statements.selects import Deleted
+from oxidite.db.statements.statements import DeleteStatement, InsertStatement, UpdateStatement
+from oxidite.db.tables.columns import TableKey
+from oxidite.db.tables.table import Table
+from oxidite.db.values.dialects import ANOTHER_KEY, Dialect, Returning
+from oxidite.db.values.kinds import RAW, WRITTEN, Kind
 
 __all__ = ["Writer", "write_statement"]
 

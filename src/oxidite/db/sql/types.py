@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.sql import ColumnElement
 
-from oxidite.db.dialects import Dialect
 from oxidite.db.errors import QueryError
-from oxidite.db.kinds import Kind
+from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.kinds import Kind
 
 __all__ = ["Element", "Family", "Form", "Forms", "cast_to", "family", "number", "typed", "word"]
 

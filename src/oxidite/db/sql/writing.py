@@ -10,20 +10,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from oxidite.db.codecs import HEXED
-from oxidite.db.columns import Column, TableKey
-from oxidite.db.correlated import Correlated
-from oxidite.db.dialects import Dialect
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions import AnyExpr, Call, Order, Value
-from oxidite.db.kinds import Kind
-from oxidite.db.selects import Deleted, DerivedColumn, Output, RowOf, SelectStatement
+from oxidite.db.expressions.expressions import AnyExpr, Call, Order, Value
+from oxidite.db.expressions.windows import Over
 from oxidite.db.sql.forms import OPERATORS, form_of
 from oxidite.db.sql.related import related_rows
 from oxidite.db.sql.types import Element, family, number, typed
-from oxidite.db.subqueries import Subquery
-from oxidite.db.table import Table
-from oxidite.db.windows import Over
+from oxidite.db.statements.correlated import Correlated
+from oxidite.db.statements.selects import Deleted, DerivedColumn, Output, RowOf, SelectStatement
+from oxidite.db.statements.subqueries import Subquery
+from oxidite.db.tables.columns import Column, TableKey
+from oxidite.db.tables.table import Table
+from oxidite.db.values.codecs import HEXED
+from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.kinds import Kind
 
 __all__ = ["ExpressionWriter"]
 

@@ -26,7 +26,6 @@ from oxidite.db import (
     col,
     index,
 )
-from oxidite.db.dialects import POSTGRESQL
 from oxidite.db.migrations import (
     NOW,
     ColumnSpec,
@@ -53,6 +52,7 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.shadow import verify
 from oxidite.db.migrations.writing import describe, write_migration
+from oxidite.db.values.dialects import POSTGRESQL
 
 from .support import answers, same, tried
 

@@ -28,7 +28,6 @@ from oxidite.db import (
     index,
     ulid,
 )
-from oxidite.db.dialects import POSTGRESQL
 from oxidite.db.migrations import (
     ColumnSpec,
     IndexSpec,
@@ -45,7 +44,8 @@ from oxidite.db.migrations.mentions import mentions, renamed
 from oxidite.db.migrations.models import schema_of
 from oxidite.db.migrations.push import push_tables
 from oxidite.db.migrations.writing import write_migration
-from oxidite.db.table import Table
+from oxidite.db.tables.table import Table
+from oxidite.db.values.dialects import POSTGRESQL
 
 from .support import answers, tried, write_history
 

@@ -1,0 +1,1 @@
+"""Connections: pools of them, transactions, replicas, and what is watched of statements."""

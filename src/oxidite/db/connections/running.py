@@ -1,0 +1,108 @@
+"""Runs SQL where it belongs: on the connection of the open transaction, else on one taken for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
+
+from oxidite.db.connections.base import Connection, Done
+from oxidite.db.connections.transaction import Owner, current_transaction
+
+__all__ = ["connection_of", "fetch_named", "fetch_rows", "run_many", "run_sql", "stream_rows"]
+
+
+@contextlib.asynccontextmanager
+async def connection_of(owner: Owner, *, write: bool) -> AsyncIterator[Connection]:
+    """Have a connection for one statement."""
+    transaction = current_transaction(owner)
+    if transaction is not None:
+        async with transaction.statement() as connection:
+            yield connection
+        return
+    async with owner.driver.connection(write=write) as connection:
+        yield connection
+
+
+async def fetch_rows(
+    owner: Owner, sql: str, values: Sequence[object], *, write: bool
+) -> Sequence[Any]:
+    """Return the rows of a statement as the driver has them."""
+    async with connection_of(owner, write=write) as connection:
+        return await connection.fetch(sql, values)
+
+
+async def fetch_named(
+    owner: Owner, sql: str, values: Sequence[object], *, write: bool
+) -> Sequence[Any]:
+    """Return the rows of a statement; each has ``keys()``."""
+    async with connection_of(owner, write=write) as connection:
+        return await connection.fetch_named(sql, values)
+
+
+async def run_sql(owner: Owner, sql: str, values: Sequence[object]) -> Done:
+    """Run a statement that has no rows."""
+    async with connection_of(owner, write=True) as connection:
+        return await connection.run(sql, values)
+
+
+async def run_many(owner: Owner, sql: str, rows: Sequence[Sequence[object]]) -> Done:
+    """Run a statement once for each of ``rows``."""
+    async with connection_of(owner, write=True) as connection:
+        return await connection.run_many(sql, rows)
+
+
+async def stream_rows(
+    owner: Owner, sql: str, values: Sequence[object], size: int
+) -> AsyncGenerator[Sequence[Any], None]:
+    """Yield the rows of a statement by ``size``, each when it is asked for.
+
+    In a transaction they come over its connection, and other statements may run between two parts.
+    Else they have a connection and a transaction of their own, which nothing else sees: one that a
+    generator made the open one would be so for whoever iterates over it.
+    """
+    transaction = current_transaction(owner)
+    if transaction is not None:
+        async with _closed(transaction.connection.stream(sql, values, size)) as parts:
+            while True:
+                async with transaction.statement():
+                    part = await anext(parts, None)
+                if part is None:
+                    return
+                yield part
+    if owner.driver.has_one_connection:
+        # Kept for the length of a stream, it would be kept from the statements inside the loop.
+        rows = await fetch_named(owner, sql, values, write=False)
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+        return
+    async with (
+        owner.driver.connection(write=False) as connection,
+        _reading(connection),
+        _closed(connection.stream(sql, values, size)) as own,
+    ):
+        async for part in own:
+            yield part
+
+
+@contextlib.asynccontextmanager
+async def _closed(
+    parts: AsyncIterator[Sequence[Any]],
+) -> AsyncIterator[AsyncIterator[Sequence[Any]]]:
+    """Close a stream at its end: a generator that is only let go closes its cursor some time later."""
+    try:
+        yield parts
+    finally:
+        if isinstance(parts, AsyncGenerator):
+            await parts.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _reading(connection: Connection) -> AsyncIterator[None]:
+    await connection.begin(isolation=None, read_only=True)
+    try:
+        yield
+    finally:
+        if not connection.is_broken:
+            await asyncio.shield(connection.rollback())

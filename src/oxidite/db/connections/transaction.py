@@ -1,0 +1,316 @@
+"""Transactions: one connection, kept until all is done or undone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
+from itertools import count
+from types import TracebackType
+from typing import ParamSpec, Protocol, TypeVar
+
+from oxidite.clock import sleep
+from oxidite.concurrency import left_behind
+from oxidite.db.connections.base import Connection, Driver, Isolation
+from oxidite.db.connections.callers import caller
+from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
+
+__all__ = ["Owner", "Transaction", "TransactionBlock", "Turns", "current_transaction"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_logger = logging.getLogger("oxidite.db")
+_current: ContextVar[Transaction | None] = ContextVar(
+    "oxidite.db.connections.transaction", default=None
+)
+left_behind.append(_current)  # whose connection background work would use at the same time
+_names = count(1)
+_PATIENCE = 5.0
+"""Seconds that a statement has to end before its connection is closed under it."""
+
+
+class Owner(Protocol):
+    """What a transaction needs of a database."""
+
+    @property
+    def driver(self) -> Driver:
+        """The way to it."""
+        ...
+
+
+class Turns:
+    """Sees to it that a connection has one statement at a time."""
+
+    def __init__(self) -> None:
+        self._busy: str | None = None
+        self._rested: asyncio.Event | None = None
+
+    def begin(self) -> None:
+        """Begin a statement.
+
+        Raises:
+            OverlapError: another one runs just now.
+        """
+        if self._busy is not None:
+            raise OverlapError(
+                "Two statements run at once in one transaction, which has one connection: the other "
+                f"one is at {self._busy}. Await them one after the other, or give each task a "
+                "transaction of its own."
+            )
+        self._busy = caller()
+
+    def end(self) -> None:
+        """End it."""
+        self._busy = None
+        if self._rested is not None:
+            self._rested.set()
+
+    async def rest(self) -> None:
+        """Wait for a statement that somebody else has begun.
+
+        Raises:
+            TimeoutError: it does not end.
+        """
+        if self._busy is not None:
+            self._rested = asyncio.Event()
+            async with asyncio.timeout(_PATIENCE):
+                await self._rested.wait()
+
+
+class Transaction:
+    """What happens in it happens as a whole, or not at all."""
+
+    def __init__(self, owner: Owner, connection: Connection, outer: Transaction | None) -> None:
+        self.owner: Owner = owner
+        self.connection: Connection = connection
+        self.outer: Transaction | None = outer
+        self.has_ended: bool = False
+        self.is_committed: bool = False
+        self.savepoint: str | None = None if outer is None else f"sp_{next(_names)}"
+        self.turns: Turns = Turns() if outer is None else outer.turns
+        self.after: list[Callable[[], Awaitable[object] | object]] = []
+        """What waits for the commit."""
+        self.undone: list[Callable[[], object]] = []
+        """What is to be done if it is undone."""
+
+    def on_rollback(self, function: Callable[[], object]) -> None:
+        """Call ``function`` if this, or a transaction around it, is undone; the last one first."""
+        self.undone.append(function)
+
+    def on_commit(self, function: Callable[[], Awaitable[object] | object]) -> None:
+        """Call ``function`` once everything is committed, the transactions around this included.
+
+        It is called in the order of registration, after the commit and outside of the transaction; one
+        that fails is logged and keeps no other from being called.
+        """
+        self.after.append(function)
+
+    def statement(self) -> AbstractAsyncContextManager[Connection]:
+        """Use the connection for one statement.
+
+        Raises:
+            OverlapError: another statement of this transaction runs just now.
+        """
+        return _Turn(self)
+
+    async def begin(self, isolation: Isolation | None, *, read_only: bool) -> None:
+        """Begin it, or set the savepoint."""
+        async with self.statement() as connection:
+            if self.savepoint is None:
+                await connection.begin(isolation=isolation, read_only=read_only)
+            else:
+                await connection.run(f"SAVEPOINT {self.savepoint}", ())
+
+    async def commit(self) -> None:
+        """Keep what was done; what waits for the commit moves to the transaction around it."""
+        async with self.statement() as connection:
+            if self.savepoint is None:
+                await connection.commit()
+            else:
+                await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
+        self.is_committed = True
+        if self.outer is not None:
+            self.outer.after += self.after
+            self.outer.undone += self.undone
+            self.after = []
+        self.undone = []
+
+    async def rollback(self) -> None:
+        """Undo what was done, whatever state the connection is in."""
+        connection = self.connection
+        try:
+            await self.turns.rest()
+            # A server that does not answer must not hold whoever undoes what he did.
+            async with asyncio.timeout(_PATIENCE):
+                if self.savepoint is None:
+                    await connection.rollback()
+                elif not connection.is_broken:
+                    await connection.run(f"ROLLBACK TO SAVEPOINT {self.savepoint}", ())
+                    await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
+        except Exception:
+            # The database ends the transaction of a connection that is closed.
+            connection.is_broken = True
+            _logger.exception("a transaction could not be rolled back; its connection is closed")
+        finally:
+            while self.undone:
+                self.undone.pop()()
+
+    async def run_after(self) -> None:
+        """Call what waited for the commit."""
+        for function in self.after:
+            try:
+                result = function()
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:
+                _logger.exception("what was to follow a commit failed")
+
+
+class TransactionBlock:
+    """A transaction to be, as a context or around a function."""
+
+    def __init__(
+        self, owner: Owner, isolation: Isolation | None, *, read_only: bool, retry: int
+    ) -> None:
+        self._owner = owner
+        self._isolation: Isolation | None = isolation
+        self._read_only = read_only
+        self._retry = retry
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Transaction:
+        if self._retry:
+            raise TransactionError(
+                "A block cannot be run again. Put what is to be repeated into a function: "
+                "@db.transaction(retry=3)."
+            )
+        return await self._stack.enter_async_context(self._run())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, exc, tb)
+
+    def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        """Run ``function`` in a transaction, again if it stood in the way of another one."""
+
+        @functools.wraps(function)
+        async def transactional(*args: P.args, **kwargs: P.kwargs) -> R:
+            for left in range(self._retry, -1, -1):
+                try:
+                    async with self._run():
+                        return await function(*args, **kwargs)
+                except ConflictingTransactionsError:
+                    # Inside another transaction nothing can be repeated: that one is undone too.
+                    if not left or current_transaction(self._owner) is not None:
+                        raise
+                await sleep(random.uniform(0, 0.05 * (self._retry - left + 1)))
+            raise AssertionError("unreachable")
+
+        return transactional
+
+    @contextlib.asynccontextmanager
+    async def _run(self) -> AsyncIterator[Transaction]:
+        outer = current_transaction(self._owner)
+        if outer is not None:
+            self._check_inside()
+            async with _entered(Transaction(self._owner, outer.connection, outer), None) as inner:
+                yield inner
+            return
+        # A replica has no serialisable transactions, so those are for where is written.
+        write = not self._read_only or self._isolation == "serializable"
+        made: Transaction | None = None
+        try:
+            async with self._owner.driver.connection(write=write) as connection:
+                made = Transaction(self._owner, connection, None)
+                async with _entered(made, self._isolation, read_only=self._read_only):
+                    yield made
+        finally:
+            # After a cancellation, too, when that came while the commit was on its way.
+            if made is not None and made.is_committed:
+                await made.run_after()
+
+    def _check_inside(self) -> None:
+        if self._isolation is not None or self._read_only:
+            raise TransactionError(
+                "isolation= and read_only= are of a whole transaction, and this one is inside of "
+                "another. Say it there."
+            )
+
+
+@contextlib.asynccontextmanager
+async def _entered(
+    made: Transaction, isolation: Isolation | None, *, read_only: bool = False
+) -> AsyncIterator[Transaction]:
+    before = _current.get()
+    try:
+        # A beginning that is cancelled may have been heard, so that is undone, too.
+        await made.begin(isolation, read_only=read_only)
+        _current.set(made)
+        yield made
+        # Nobody could tell what became of half a commit.
+        await _whole(made.commit())
+    except BaseException:
+        if not made.is_committed:
+            await _whole(made.rollback())
+        raise
+    finally:
+        made.has_ended = True
+        # Not by a token: a generator may be closed in another context than it began in.
+        _current.set(before)
+
+
+class _Turn(AbstractAsyncContextManager[Connection]):
+    """The use of a transaction's connection for one statement."""
+
+    __slots__ = ("_transaction",)
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def __aenter__(self) -> Connection:
+        self._transaction.turns.begin()
+        return self._transaction.connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._transaction.turns.end()
+
+
+async def _whole(work: Coroutine[object, object, None]) -> None:
+    """Do something to its end, also when cancelled on the way, and be cancelled then.
+
+    Who was cancelled waits for ``_PATIENCE`` seconds at most; a connection whose statement did not end
+    by then is closed, and the database undoes what was open.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,), timeout=None if cancelled is None else _PATIENCE)
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+        else:
+            if not task.done():
+                task.cancel()
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody reports it
+        raise cancelled
+    task.result()
+
+
+def current_transaction(owner: object) -> Transaction | None:
+    """Return the transaction that is open here in the database ``owner``."""
+    found = _current.get()
+    while found is not None and (found.has_ended or found.owner is not owner):
+        found = found.outer
+    return found

@@ -1,0 +1,155 @@
+"""What statements cost: of a database since it was opened, and of a request or any other piece of work."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import TypeAlias, TypeVar
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from oxidite.clock import perf
+from oxidite.db.connections.pooled import PoolStats
+from oxidite.http.middleware import complete
+from oxidite.http.request import Request
+from oxidite.http.response import Response
+from oxidite.http.types import Handler, Middleware
+from oxidite.instrument import event, is_listening, span
+
+__all__ = ["DatabaseStats", "QueryTime", "query_time", "watch_queries"]
+
+R = TypeVar("R")
+Call: TypeAlias = Callable[[str, Sequence[object]], Awaitable[R]]
+
+_logger = logging.getLogger("oxidite.db")
+
+
+class DatabaseStats(Struct, frozen=True, kw_only=True):
+    """How a database is, and what it did since it was opened. Times are in seconds."""
+
+    statements: int
+    """How many were run, those of failed ones included."""
+    seconds: float
+    """How long they took, without the wait for a connection."""
+    slow: int
+    """How many took longer than ``slow=`` says."""
+    plans: int
+    """For how many shapes of statements SQL is kept."""
+    pools: dict[str, PoolStats]
+    """Its pools, by what they are for."""
+
+
+class QueryTime:
+    """What the statements of a piece of work cost so far, in whichever database."""
+
+    __slots__ = ("comment", "outer", "seconds", "statements")
+
+    def __init__(self, outer: QueryTime | None, comment: str = "") -> None:
+        self.statements: int = 0
+        """How many there were."""
+        self.seconds: float = 0.0
+        """How long they took, without the wait for a connection."""
+        self.comment: str = comment
+        self.outer: QueryTime | None = outer
+
+
+_current: ContextVar[QueryTime | None] = ContextVar("oxidite.db.query_time", default=None)
+
+
+@contextlib.contextmanager
+def query_time() -> Iterator[QueryTime]:
+    """Add up what the statements cost that run inside the block, in tasks started there, too."""
+    before = _current.get()
+    made = QueryTime(before, before.comment if before else "")
+    _current.set(made)
+    try:
+        yield made
+    finally:
+        _current.set(before)
+
+
+class Watch:
+    """Runs the statements of one database and counts what they cost."""
+
+    def __init__(self, slow: float, database: str) -> None:
+        self._limit = slow
+        self._database = database
+        self.statements: int = 0
+        self.slow: int = 0
+        self.seconds: float = 0.0
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        self.statements = 0
+        self.slow = 0
+        self.seconds = 0.0
+
+    async def run(self, call: Call[R], sql: str, values: Sequence[object]) -> R:
+        """Run one statement."""
+        # PERF: around each statement there is; benchmark `db get`.
+        query = _current.get()
+        if query is not None and query.comment:
+            sql += query.comment
+        began = perf()
+        try:
+            if not is_listening():
+                return await call(sql, values)
+            with span("db.query", statement=sql, database=self._database):
+                return await call(sql, values)
+        finally:
+            self._took(query, sql, perf() - began)
+
+    def _took(self, query: QueryTime | None, sql: str, seconds: float) -> None:
+        self.statements += 1
+        self.seconds += seconds
+        while query is not None:
+            query.statements += 1
+            query.seconds += seconds
+            query = query.outer
+        if 0 < self._limit <= seconds:
+            self.slow += 1
+            # The values are not shown: they may be anything.
+            _logger.warning("a statement took %.3f s: %s", seconds, sql)
+            event("db.query.slow", statement=sql, database=self._database, seconds=seconds)
+
+
+def watch_queries(
+    *, seconds: float = 1.0, statements: int = 100, comments: bool = False
+) -> Middleware:
+    """Log a request whose statements together take longer than ``seconds`` or are more than ``statements``.
+
+    With ``comments`` each statement ends with the route, as ``/*route='%2Fposts%2F{id}'*/``, for whoever
+    looks at the database's own list of what runs. It is the pattern, not the address: one text for each
+    route stays prepared, and nothing of the client's is in it.
+    """
+
+    @complete
+    async def middleware(request: Request, call_next: Handler) -> Response:
+        before = _current.get()
+        route = request.route.path if request.route is not None else ""
+        comment = f" /*route='{quote(route, safe='{}:')}'*/" if comments and route else ""
+        made = QueryTime(before, comment)
+        # Left as it is at the end: what streams after the response belongs to it, too.
+        _current.set(made)
+        try:
+            return await call_next(request)
+        finally:
+            if made.seconds > seconds or made.statements > statements:
+                _logger.warning(
+                    "%s %s ran %d statements, which took %.3f s",
+                    request.method,
+                    route or "(no route)",
+                    made.statements,
+                    made.seconds,
+                )
+                event(
+                    "db.queries.many",
+                    route=route,
+                    statements=made.statements,
+                    seconds=made.seconds,
+                )
+
+    return middleware

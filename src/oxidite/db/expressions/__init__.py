@@ -1,0 +1,1 @@
+"""Expressions of queries: what has a value in each row."""

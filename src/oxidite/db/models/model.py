@@ -1,0 +1,455 @@
+"""Models: a table as a class, its rows as objects.
+
+A model is a ``msgspec.Struct``, so it is made, compared and encoded at that speed. The metaclass, the
+only one of the package, does three things: it takes the columns out of the class body, it copies in
+those of mixins such as ``Timestamps``, and it makes ``User.id`` an expression while ``user.id`` is the
+value. The last is a property of the metaclass, of which each model has one of its own: objects are not
+looked up there, so they pay nothing for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    ParamSpec,
+    Self,
+    TypeAlias,
+    TypeVar,
+    dataclass_transform,
+)
+
+from msgspec import UNSET, Struct
+
+from oxidite.db.database import database_of
+from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
+from oxidite.db.expressions.expressions import Condition, Expr, Order
+from oxidite.db.models import lifecycle
+from oxidite.db.models.declaration import (
+    RESERVED,
+    blind_indexes,
+    declared_columns,
+    hidden_columns,
+    inherited_columns,
+    inherited_options,
+    made_column,
+    place_column,
+)
+from oxidite.db.models.hooks import Hooks, Lifecycle
+from oxidite.db.models.inputs import given_values, input_struct
+from oxidite.db.models.writing import ModelWrites
+from oxidite.db.queries.query import Select
+from oxidite.db.relations import cascade
+from oxidite.db.relations.declare import rel
+from oxidite.db.relations.install import declare_relations, forget_relations, install_relations
+from oxidite.db.rules.rules import is_storable
+from oxidite.db.rules.scopes import UNSCOPED
+from oxidite.db.rules.validators import validators_in
+from oxidite.db.statements.aliases import Alias
+from oxidite.db.statements.peers import Load
+from oxidite.db.statements.statements import SelectStatement
+from oxidite.db.tables.columns import Column, Declared, TableKey, col
+from oxidite.db.tables.hidden import BlindIndex, construct, maker, reduce
+from oxidite.db.tables.keywords import field_keywords
+from oxidite.db.tables.mixins import SoftDeletes, Version
+from oxidite.db.tables.state import State, keep_row
+from oxidite.db.tables.table import Check, Index, Table
+from oxidite.db.tables.tags import tag_maker
+from oxidite.db.writes import saving
+
+__all__ = ["Model"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Scope: TypeAlias = Callable[[Any], Condition]
+"""Makes, of the model, the condition that holds for the rows that may be seen now."""
+
+
+if TYPE_CHECKING:
+    # What a type checker is to know of a Struct is said here: its own constructor is another one.
+    _StructType = type
+
+    class _Struct:
+        __slots__ = ()
+
+else:
+    _StructType = type(Struct)
+    _Struct = Struct
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(col, rel))
+class ModelType(_StructType):
+    """Makes models of classes."""
+
+    def __new__(
+        mcls: type[ModelType],
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        table: str | None = None,
+        abstract: bool = False,
+        indexes: Sequence[Index] = (),
+        database: str | None = None,
+        checks: Sequence[Check] = (),
+        scope: Scope | None = None,
+        prune_after: timedelta | None = None,
+        prune_by: str | None = None,
+        **options: Any,
+    ) -> ModelType:
+        where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
+        locals_ = dict(sys._getframe(1).f_locals)  # noqa: SLF001 - where a type may be defined
+        related = declare_relations(namespace, bases, locals_, where)
+        if table is None and not abstract:
+            raise ModelError(
+                f'{where} says nothing of its table: class {name}(..., table="..."), or abstract=True.'
+            )
+        declared = declared_columns(namespace, bases, locals_, where)
+        key = TableKey(table or "")
+        own_columns = {
+            each: made_column(key, each, annotation, told, where)
+            for each, (annotation, told) in declared.items()
+        }
+        blind = blind_indexes(own_columns)
+        columns = inherited_columns(bases, key) | own_columns
+        hidden = hidden_columns(columns, bases, where)
+        own = type.__new__(
+            type,
+            f"{name}Type",
+            (mcls,),
+            {each: property(partial(_column_of, name=each)) for each in own_columns}
+            | ({"__call__": construct} if hidden else {}),
+        )
+        for each, (annotation, told) in declared.items():
+            place_column(namespace, each, annotation, told, is_hidden=each in hidden)
+        namespace |= {each: BlindIndex(of) for each, of in blind.items()}
+        if hidden:
+            namespace.setdefault("__reduce__", reduce)
+        made: Any = super().__new__(
+            own, name, bases, namespace, kw_only=True, eq=False, weakref=True, **options
+        )
+        _describe(made, bases, namespace, columns, hidden)
+        own_options = {
+            "indexes": indexes,
+            "checks": checks,
+            "database": database,
+            "scope": scope,
+            "prune_after": prune_after,
+            "prune_by": prune_by,
+        }
+        said = inherited_options(bases, own_options)
+        type.__setattr__(made, "__options__", said)
+        if table is not None:
+            type.__setattr__(made, "__table__", _table(made, key, said))
+        install_relations(made, related)
+        found: ModelType = made
+        return found
+
+    if not TYPE_CHECKING:
+        # What a type checker is to know of them is said in `Model`.
+
+        Create = property(partial(input_struct, what="Create"))
+        Patch = property(partial(input_struct, what="Patch"))
+        Out = property(partial(input_struct, what="Out"))
+
+
+def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
+    columns = tuple(made.__columns__.values())
+    return Table(
+        key,
+        columns,
+        maker(made, columns),
+        keep_row,
+        soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
+        version=_marked(made, Version, "version"),
+        model=made,
+        renamed=Alias,
+        **options,
+    )
+
+
+def _describe(
+    made: Any,
+    bases: tuple[type, ...],
+    namespace: Mapping[str, Any],
+    columns: Mapping[str, Column[Any, Any]],
+    hidden: Mapping[str, Declared],
+) -> None:
+    """Note on a model what the rest of the package asks of it."""
+    validators: dict[str, tuple[str, ...]] = {}
+    for base in reversed(bases):
+        # Those of plain mixins too.
+        validators |= getattr(base, "__validators__", None) or validators_in(vars(base))
+    facts: dict[str, object] = {
+        "__columns__": columns,
+        "__hidden__": hidden,
+        "__validators__": {**validators, **validators_in(namespace)},
+        "__inputs__": {},
+        "__hooks__": Hooks(made),
+        "__no_input__": _NO_INPUT.format(made.__name__),
+    }
+    for name, value in facts.items():
+        type.__setattr__(made, name, value)
+
+
+_NO_INPUT = (
+    "{0} is a model, and a client must not decide on all of its columns. Take Json[{0}.Create], "
+    "Json[{0}.Patch] or a Struct with the fields that it may give, and {0}.create_from(data)"
+)
+
+
+def _column_of(model: Any, *, name: str) -> Column[Any, Any]:
+    found: Column[Any, Any] = model.__columns__[name]
+    return found
+
+
+def _marked(made: Any, mixin: type, name: str) -> Column[Any, Any] | None:
+    column: Column[Any, Any] | None = made.__columns__.get(name)
+    return column if issubclass(made, mixin) else None
+
+
+class Model(ModelWrites, State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
+    """A row of a table.
+
+    ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``checks`` the
+    rules over several that the database keeps, ``database`` the name of another database than the
+    default one. One that is ``abstract`` has no table and hands its columns on, and all of these.
+    ``scope`` makes the condition that every query has. Rows are kept for ``prune_after``, counted from
+    the moment in the column ``prune_by`` (``created_at``); ``prune`` deletes those that are older.
+    """
+
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]
+
+        class Create(Struct):
+            """What a client may give for a new row: ``data: Json[User.Create]``."""
+
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
+
+        class Patch(Struct):
+            """What a client may change of a row; what is left out stays."""
+
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
+
+        class Out(Struct):
+            """What a response shows of a row: its columns that are not hidden, and what is computed."""
+
+            def __init__(self, **values: Any) -> None: ...
+            def __getattr__(self, name: str) -> Any: ...
+
+        def __init_subclass__(
+            cls,
+            *,
+            table: str | None = None,
+            abstract: bool = False,
+            indexes: Sequence[Index] = (),
+            database: str | None = None,
+            checks: Sequence[Check] = (),
+            scope: Scope | None = None,
+            prune_after: timedelta | None = None,
+            prune_by: str | None = None,
+        ) -> None: ...
+
+    # Queries.
+
+    @classmethod
+    def query(cls) -> Select[Self]:
+        """All the rows; with a ``scope``, those in it."""
+        table = cls.__table__
+        return Select(SelectStatement(table=table, source=table.key, where=table.scoped()))
+
+    @classmethod
+    def unscoped(cls) -> Select[Self]:
+        """All the rows, whatever the ``scope`` says."""
+        table = cls.__table__
+        return Select(SelectStatement(table=table, source=table.key, where=(UNSCOPED,)))
+
+    @classmethod
+    def where(cls, *conditions: Condition) -> Select[Self]:
+        """The rows for which all the conditions hold."""
+        return cls.query().where(*conditions)
+
+    @classmethod
+    def order_by(cls, *orders: Order | Expr[Any, Any]) -> Select[Self]:
+        """The rows in an order."""
+        return cls.query().order_by(*orders)
+
+    @classmethod
+    async def get(cls, *key: object) -> Self:
+        """Return the row with this primary key.
+
+        Raises:
+            RowNotFoundError: there is none.
+        """
+        found = await cls.get_or_none(*key)
+        if found is None:
+            raise RowNotFoundError(f"There is no {cls.__name__} {', '.join(map(repr, key))}.")
+        return found
+
+    @classmethod
+    async def get_or_none(cls, *key: object) -> Self | None:
+        """Return the row with this primary key, ``None`` if there is none."""
+        table = cls.__table__
+        if len(key) != len(table.pk):
+            names = ", ".join(column.name for column in table.pk)
+            raise QueryError(
+                f"The primary key of {cls.__name__} is {names}; {len(key)} were given."
+            )
+        if not all(map(is_storable, key)):
+            return None  # a number beyond 64 bits, out of a path: it is in no row
+        if len(key) == 1:
+            one: Self | None = await database_of(table).get(cls.query().statement, key[0])
+            return one
+        found = await cls.where(
+            *[column == value for column, value in zip(table.pk, key, strict=True)]
+        ).all()
+        return found[0] if found else None
+
+    @classmethod
+    async def all(cls) -> list[Self]:
+        """Return all the rows."""
+        return await cls.query().all()
+
+    @classmethod
+    async def count(cls) -> int:
+        """Return the number of rows."""
+        return await cls.query().count()
+
+    @classmethod
+    def with_(cls, *loads: Load[Self]) -> Select[Self]:
+        """All the rows, with relations of theirs loaded."""
+        return cls.query().with_(*loads)
+
+    @classmethod
+    def strict(cls) -> Select[Self]:
+        """All the rows; it is an error to await a relation of theirs that is not loaded."""
+        return cls.query().strict()
+
+    # Writing.
+
+    @classmethod
+    async def create(cls: Callable[P, T], *args: P.args, **values: P.kwargs) -> T:
+        """Make an object and its row.
+
+        Raises:
+            ValidationError: some of its values are wrong.
+            ConstraintError: the database refused it.
+        """
+        made = cls(*args, **values)
+        await cascade.insert(made, lifecycle.create)
+        return made
+
+    @classmethod
+    async def create_from(cls, data: Struct, **values: object) -> Self:
+        """Make an object and its row of what a client gave, and of what the program adds to it.
+
+        ``data`` is a ``Create`` of the model, or a struct whose fields are columns of it.
+
+        Raises:
+            ModelError: it has a field that is no column, or one that is not taken from a client.
+            ValidationError: some of the values are wrong.
+            ConstraintError: the database refused it.
+        """
+        made = cls(**given_values(cls, data, values))
+        await cascade.insert(made, lifecycle.create)
+        return made
+
+    def apply(self, data: Struct, **values: object) -> Self:
+        """Change the columns that a client gave, and those that the program adds; return the object.
+
+        ``data`` is a ``Patch`` of the model, or a struct whose fields are columns of it; what is
+        ``UNSET`` there is left alone. Nothing is written before ``save``.
+
+        Raises:
+            ModelError: it has a field that is no column, or one that is not taken from a client.
+        """
+        for name, value in given_values(type(self), data, values, of_row=True).items():
+            setattr(self, name, value)
+        return self
+
+    def out(self) -> Model.Out:
+        """Return what a response shows of the object, its ``computed`` properties included."""
+        struct = type(self).Out
+        made: Model.Out = struct(**{each: getattr(self, each) for each in struct.__struct_fields__})
+        return made
+
+    async def save(self) -> Self:
+        """Write what has changed, or make the row if there is none; return the object.
+
+        Raises:
+            ValidationError: some of its values are wrong.
+            ConstraintError: the database refused them.
+            StaleRowError: somebody else has saved it since (models with a ``Version``).
+        """
+        await cascade.save(self, lifecycle.save)
+        return self
+
+    async def delete(self) -> None:
+        """Delete the row; with ``SoftDeletes`` it only seems to be."""
+        await cascade.delete(self, lifecycle.delete)
+
+    async def force_delete(self) -> None:
+        """Delete the row, with ``SoftDeletes`` too."""
+        await cascade.delete(self, partial(lifecycle.delete, force=True), force=True)
+
+    async def restore(self) -> Self:
+        """Take back that the row was deleted, and what was marked with it; return the object.
+
+        Raises:
+            QueryError: the model has no ``SoftDeletes``.
+        """
+        await cascade.restore(self, lifecycle.save)
+        return self
+
+    async def refresh(self) -> Self:
+        """Read the row again, and forget what was changed.
+
+        Raises:
+            RowNotFoundError: it is gone.
+        """
+        await saving.refresh(self)
+        forget_relations(self)
+        return self
+
+    def changed(self) -> list[str]:
+        """Return the names of the columns that differ from the row, all of them if there is none."""
+        return saving.changed(self)
+
+    # What a handler's answer and its document say of a row, see `routing/values.py`.
+
+    @classmethod
+    def __etag_maker__(cls) -> Callable[[Any], str]:
+        return tag_maker(cls.__table__)
+
+    @classmethod
+    def __field_keywords__(cls) -> Mapping[str, Mapping[str, object]]:
+        return field_keywords(cls.__table__)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the same row: of the same model, with the same primary key."""
+        if type(other) is not type(self):
+            return NotImplemented
+        key = _key(self)
+        return self is other or (UNSET not in key and key == _key(other))
+
+    def __hash__(self) -> int:
+        key = _key(self)
+        return id(self) if UNSET in key else hash((type(self), key))
+
+
+# Of any model, they are any struct: that is what annotations such as `Model.Out` mean.
+vars(Model)["__inputs__"].update(dict.fromkeys(("Create", "Patch", "Out"), Struct))
+
+# What a column must not be called: it would stand in the way.
+RESERVED.update(name for name in dir(Model) if not name.startswith("_"))
+
+
+def _key(one: Any) -> tuple[object, ...]:
+    return tuple([getattr(one, column.name) for column in type(one).__table__.pk])

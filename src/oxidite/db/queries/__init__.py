@@ -1,0 +1,1 @@
+"""Queries: ``Select`` and what it can do."""

@@ -1,0 +1,464 @@
+"""Queries: built step by step, each step a new one, run when they are asked for rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
+
+from msgspec.structs import replace
+
+from oxidite.db.database import HasTable, database_of
+from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
+from oxidite.db.expressions.expressions import Condition, Expr, Order, Selectable, Subselect, every
+from oxidite.db.queries.actions import QueryActions
+from oxidite.db.queries.paging import QueryPages
+from oxidite.db.rules.scopes import UNSCOPED
+from oxidite.db.statements.aliases import table_of
+from oxidite.db.statements.peers import Counted, Lazy, Load
+from oxidite.db.statements.selecting import (
+    changed,
+    compound,
+    derived,
+    derived_columns,
+    renamed,
+    rows_of,
+    stepped,
+)
+from oxidite.db.statements.selects import (
+    Deleted,
+    DerivedTable,
+    Join,
+    Lock,
+    RowOf,
+    SelectStatement,
+    SetOperator,
+)
+from oxidite.db.statements.subqueries import scalar
+from oxidite.db.tables.table import Table
+
+__all__ = ["Derived", "Select", "Selected"]
+
+T = TypeVar("T")
+O = TypeVar("O")  # noqa: E741 - the operand: what it may be compared with
+R = TypeVar("R")
+U = TypeVar("U")
+P = ParamSpec("P")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+F = TypeVar("F")
+Selected: TypeAlias = type[Any] | Selectable[Any]
+
+
+class Select(Subselect[T], QueryActions[T], QueryPages[T]):
+    """The rows for which something holds, in an order; ``T`` is what a row becomes.
+
+    It does not change: each method returns another one. Nothing is asked of the database before
+    ``all``, ``first`` or another of the methods that are awaited.
+    """
+
+    __slots__ = ("statement",)
+
+    def __init__(self, statement: SelectStatement) -> None:
+        self.statement: SelectStatement = statement
+
+    def where(self, *conditions: Condition) -> Select[T]:
+        """Keep the rows for which all the conditions hold, those from before included."""
+        for each in conditions:
+            if not isinstance(each, Condition):
+                raise QueryError(_no_condition(each, "where()"))
+        return self._with(where=self.statement.where + conditions)
+
+    def apply(
+        self, scope: Callable[Concatenate[Select[T], P], U], *args: P.args, **kwargs: P.kwargs
+    ) -> U:
+        """Return what a function makes of it: ``query.apply(published, since=monday)``."""
+        return scope(self, *args, **kwargs)
+
+    def order_by(self, *orders: Order | Expr[Any, Any]) -> Select[T]:
+        """Order the rows, after the orders from before; an expression alone is ascending.
+
+        Without any, the orders from before are forgotten.
+        """
+        made = tuple(each if isinstance(each, Order) else each.asc() for each in orders)
+        return self._with(order=self.statement.order + made if made else ())
+
+    def limit(self, limit: int | None) -> Select[T]:
+        """Take so many rows at most."""
+        return self._with(limit=limit)
+
+    def offset(self, offset: int) -> Select[T]:
+        """Leave out so many rows first."""
+        return self._with(offset=offset)
+
+    def distinct(self, *on: Expr[Any, Any]) -> Select[T]:
+        """Take equal rows once; with ``on`` the first of those for which the expressions are equal.
+
+        Which one is first the order says, so it begins with ``on``. Only PostgreSQL has that.
+        """
+        return self._with(distinct=not on, distinct_on=on)
+
+    def with_deleted(self) -> Select[T]:
+        """See the rows that seem to be deleted, too."""
+        return self._with(deleted="with")
+
+    def only_deleted(self) -> Select[T]:
+        """See only the rows that seem to be deleted."""
+        return self._with(deleted="only")
+
+    def for_update(
+        self, *, nowait: bool = False, skip_locked: bool = False, of: HasTable | None = None
+    ) -> Select[T]:
+        """Lock the rows until the transaction ends; other transactions wait, or skip them.
+
+        With ``of`` the rows of that model alone are locked, not those of what is joined.
+        """
+        return self._lock(share=False, nowait=nowait, skip_locked=skip_locked, of=of)
+
+    def for_share(
+        self, *, nowait: bool = False, skip_locked: bool = False, of: HasTable | None = None
+    ) -> Select[T]:
+        """Keep others from changing the rows until the transaction ends."""
+        return self._lock(share=True, nowait=nowait, skip_locked=skip_locked, of=of)
+
+    def _lock(
+        self, *, share: bool, nowait: bool, skip_locked: bool, of: HasTable | None
+    ) -> Select[T]:
+        if nowait and skip_locked:
+            raise QueryError("nowait fails at a locked row, skip_locked leaves it out: take one.")
+        tables = () if of is None else (table_of(of).key,)
+        return self._with(lock=Lock(share, nowait, skip_locked, tables))
+
+    # Other tables.
+
+    def join(
+        self,
+        other: HasTable | Derived[Any],
+        *,
+        on: Condition,
+        with_deleted: bool = False,
+        unscoped: bool = False,
+    ) -> Select[T]:
+        """Join the rows of another model, an alias or a named query for which ``on`` holds.
+
+        Rows that seem to be deleted are not joined, unless ``with_deleted``, nor those that the model's
+        ``scope`` leaves out, unless ``unscoped``. What is read is still what was read before: say
+        ``select(Post, User)`` for both.
+        """
+        return self._join(other, on, deleted=_seen(with_deleted), unscoped=unscoped)
+
+    def left_join(
+        self,
+        other: HasTable | Derived[Any],
+        *,
+        on: Condition,
+        with_deleted: bool = False,
+        unscoped: bool = False,
+    ) -> Select[T]:
+        """Join as ``join`` does, and keep the rows for which there is none, with ``None`` there."""
+        return self._join(other, on, outer=True, deleted=_seen(with_deleted), unscoped=unscoped)
+
+    def full_join(
+        self,
+        other: HasTable | Derived[Any],
+        *,
+        on: Condition,
+        with_deleted: bool = False,
+        unscoped: bool = False,
+    ) -> Select[T]:
+        """Join and keep the rows of both sides for which there is none on the other."""
+        return self._join(other, on, full=True, deleted=_seen(with_deleted), unscoped=unscoped)
+
+    def cross_join(
+        self,
+        other: HasTable | Derived[Any],
+        *,
+        with_deleted: bool = False,
+        unscoped: bool = False,
+    ) -> Select[T]:
+        """Join each row with each row of another model."""
+        return self._join(other, every(()), deleted=_seen(with_deleted), unscoped=unscoped)
+
+    def _join(
+        self,
+        other: HasTable | Derived[Any],
+        on: Condition,
+        *,
+        outer: bool = False,
+        full: bool = False,
+        deleted: Deleted,
+        unscoped: bool,
+    ) -> Select[T]:
+        if not isinstance(on, Condition):
+            raise QueryError(_no_condition(on, "join(on=...)"))
+        table = other.table if isinstance(other, Derived) else table_of(other)
+        if isinstance(table, Table) and table.scope is not None:
+            on = every([on, *((UNSCOPED,) if unscoped else table.scoped())])
+            if full and not unscoped:
+                raise QueryError(_no_full_join(table))
+        mine = self.statement
+        if full and mine.table.scope and not mine.derived and UNSCOPED not in mine.where:
+            raise QueryError(_no_full_join(mine.table))
+        join = Join(table, table.key, on, outer, full, deleted)
+        return self._with(joins=(*self.statement.joins, join))
+
+    # Groups.
+
+    def with_(self, *loads: Load[T]) -> Select[T]:
+        """Load relations of the rows with them: one statement for each, however many rows there are."""
+        for each in loads:
+            if not isinstance(each, Load):
+                raise QueryError(
+                    f"with_() takes relations, such as User.posts, and {each!r} is none."
+                )
+        return self._with(loads=self.statement.loads + loads)
+
+    @overload
+    def with_count(self, a: Counted[T], /) -> Select[tuple[T, int]]: ...
+    @overload
+    def with_count(self, a: Counted[T], b: Counted[T], /) -> Select[tuple[T, int, int]]: ...
+    @overload
+    def with_count(
+        self, a: Counted[T], b: Counted[T], c: Counted[T], /
+    ) -> Select[tuple[T, int, int, int]]: ...
+    def with_count(self, *relations: Counted[T]) -> Select[Any]:
+        """Count what belongs to each row: it becomes ``(row, count)``. Say what is loaded before."""
+        counts = tuple(each.count() for each in relations)
+        return self._with(extra=self.statement.extra + counts)
+
+    def lazy(self, lazy: Lazy) -> Select[T]:
+        """Say what happens when a relation of the rows is awaited that is not loaded."""
+        return self._with(lazy=lazy)
+
+    def strict(self) -> Select[T]:
+        """Let it be an error to await a relation of the rows that is not loaded."""
+        return self._with(lazy="raise")
+
+    def group_by(self, *exprs: Expr[Any, Any]) -> Select[T]:
+        """Make one row of those for which the expressions are equal."""
+        return self._with(group=self.statement.group + exprs)
+
+    def having(self, *conditions: Condition) -> Select[T]:
+        """Keep the groups for which the conditions hold."""
+        return self._with(having=self.statement.having + conditions)
+
+    @overload
+    def select(self, a: type[A] | Selectable[A], /) -> Select[tuple[A]]: ...
+    @overload
+    def select(
+        self, a: type[A] | Selectable[A], b: type[B] | Selectable[B], /
+    ) -> Select[tuple[A, B]]: ...
+    @overload
+    def select(
+        self, a: type[A] | Selectable[A], b: type[B] | Selectable[B], c: type[C] | Selectable[C], /
+    ) -> Select[tuple[A, B, C]]: ...
+    @overload
+    def select(
+        self,
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
+        /,
+    ) -> Select[tuple[A, B, C, D]]: ...
+    @overload
+    def select(
+        self,
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
+        e: type[E] | Selectable[E],
+        /,
+    ) -> Select[tuple[A, B, C, D, E]]: ...
+    @overload
+    def select(
+        self,
+        a: type[A] | Selectable[A],
+        b: type[B] | Selectable[B],
+        c: type[C] | Selectable[C],
+        d: type[D] | Selectable[D],
+        e: type[E] | Selectable[E],
+        f: type[F] | Selectable[F],
+        /,
+    ) -> Select[tuple[A, B, C, D, E, F]]: ...
+    @overload
+    def select(
+        self,
+        a: Selected,
+        b: Selected,
+        c: Selected,
+        d: Selected,
+        e: Selected,
+        f: Selected,
+        g: Selected,
+        /,
+        *more: Selected,
+    ) -> Select[tuple[Any, ...]]: ...
+    def select(self, *items: Any) -> Select[Any]:
+        """Ask for these instead of the whole row: each row becomes a tuple.
+
+        An item is an expression, or a model of the query, which becomes an object; where an outer join
+        found no row it is ``None`` (say so to type checkers with ``optional``).
+        """
+        if not items:
+            raise QueryError("select() without anything to ask for.")
+        columns = tuple(each if isinstance(each, Expr) else RowOf(table_of(each)) for each in items)
+        return self._with(columns=columns)
+
+    # Queries of queries.
+
+    def as_values(self) -> Expr[Any, Any]:
+        """Return the values of its only column, for ``in_``."""
+        return scalar(self.statement)
+
+    def scalar(self: Subselect[tuple[A | None]]) -> Expr[A, A | None]:
+        """Return the value of its only column and row as an expression; ``None`` without a row.
+
+        It may name columns of the query that it stands in. With more than one row the database refuses
+        it, or takes the first.
+        """
+        return self.as_values()
+
+    def subquery(self, name: str) -> Derived[T]:
+        """Return it as a table for another query to read, in parentheses.
+
+        Its columns are named by what they were: ``table[Post.author_id]``, ``table[total]``.
+        """
+        return Derived(derived(self.statement, name))
+
+    def cte(self, name: str) -> Derived[T]:
+        """Return it as a table with a name, written before the query (``WITH``) and run once."""
+        return Derived(derived(self.statement, name, cte=True))
+
+    def recursive(
+        self, name: str, step: Callable[[Derived[T]], Select[T]], *, distinct: bool = False
+    ) -> Derived[T]:
+        """Return a named table of these rows, and of those that ``step`` finds from the rows before.
+
+        ``step`` gets the rows found last, as a table to join, and returns a query with the same columns.
+        With ``distinct`` rows that were found before are left out: so a circle comes to an end.
+        """
+        table = derived(self.statement, name, cte=True)
+        again = step(Derived(replace(table, statement=None, cte=False)))
+        return Derived(stepped(table, again.statement, distinct=distinct))
+
+    def union(self, *others: Select[T]) -> Select[T]:
+        """Return the rows of all of them, equal ones once."""
+        return self._compound("union", others)
+
+    def union_all(self, *others: Select[T]) -> Select[T]:
+        """Return the rows of all of them, as often as they come."""
+        return self._compound("union_all", others)
+
+    def intersect(self, *others: Select[T]) -> Select[T]:
+        """Return the rows that are in all of them."""
+        return self._compound("intersect", others)
+
+    def except_(self, *others: Select[T]) -> Select[T]:
+        """Return the rows that are in none of the others."""
+        return self._compound("except", others)
+
+    def _compound(self, operator: SetOperator, others: tuple[Select[T], ...]) -> Select[T]:
+        return Select(compound(self.statement, operator, [each.statement for each in others]))
+
+    # What asks the database.
+
+    async def all(self) -> list[T]:
+        """Return all the rows."""
+        return await database_of(self.statement.table).fetch(self.statement)
+
+    async def first(self) -> T | None:
+        """Return the first row, ``None`` if there is none."""
+        rows = await self._at_most(1).all()
+        return rows[0] if rows else None
+
+    async def one(self) -> T:
+        """Return the only row.
+
+        Raises:
+            RowNotFoundError: there is none.
+            ManyRowsError: there are more.
+        """
+        found = await self.one_or_none()
+        if found is None:
+            raise RowNotFoundError(f"No row of {self.statement.table.name} is like that.")
+        return found
+
+    async def one_or_none(self) -> T | None:
+        """Return the only row, ``None`` if there is none.
+
+        Raises:
+            ManyRowsError: there are more.
+        """
+        rows = await self._at_most(2).all()
+        if len(rows) > 1:
+            raise ManyRowsError(
+                f"More than one row of {self.statement.table.name} is like that, and one was asked for."
+            )
+        return rows[0] if rows else None
+
+    def _at_most(self, number: int) -> Select[T]:
+        limit = self.statement.limit
+        return self.limit(number if limit is None else min(limit, number))
+
+    def _with(self, **changes: Any) -> Select[T]:
+        return Select(changed(self.statement, **changes))
+
+
+def _no_full_join(table: Table) -> str:
+    return (
+        f"A full join keeps the rows of both sides that its condition leaves out, so it has no place for "
+        f"the scope of {table.name}: join the rows in it as a table, "
+        f'{table.model.__name__}.query().subquery("name"), or say unscoped.'
+    )
+
+
+def _seen(with_deleted: bool) -> Deleted:
+    return "with" if with_deleted else "without"
+
+
+class Derived(Generic[T]):
+    """A query as a table, for others to read. Its columns are found by what they were in the query."""
+
+    __slots__ = ("_columns", "table")
+
+    def __init__(self, table: DerivedTable) -> None:
+        self.table: DerivedTable = table
+        self._columns = derived_columns(table)
+
+    def __getitem__(self, expr: Expr[O, R]) -> Expr[O, R]:
+        """Return a column: ``table[Post.author_id]``, or the very object that was selected.
+
+        Raises:
+            QueryError: the query does not have it.
+        """
+        found = self._columns.get(id(expr))
+        if found is None and not expr.values:
+            found = self._columns.get(expr.shape)
+        if found is None:
+            raise QueryError(
+                f"{expr!r} is no column of {self.table.key.label}. It has what was selected: keep an "
+                "expression that has values in a variable, and use that in select() and here."
+            )
+        return found
+
+    def alias(self, name: str) -> Derived[T]:
+        """Return it under another name, for a query that reads it twice."""
+        return Derived(renamed(self.table, name))
+
+    def query(self) -> Select[T]:
+        """Return its rows."""
+        return Select(rows_of(self.table))
+
+    def __repr__(self) -> str:
+        return f"<query {self.table.key.label}>"
+
+
+def _no_condition(value: object, where: str) -> str:
+    return (
+        f"{where} takes conditions, and {value!r} is none. A condition is made of the columns of the "
+        "class: User.where(User.age > 3), not of those of an object."
+    )

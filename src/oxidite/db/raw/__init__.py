@@ -1,0 +1,1 @@
+"""SQL that a person wrote, and the rows it finds."""

@@ -1,0 +1,134 @@
+"""What a database refuses, told as errors of the fields of the model.
+
+The database speaks of its columns, its indexes and its constraints; whoever filled in a form knows the
+names of the model. A rule that the model has as well is told in the same words as if it had been checked
+before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from oxidite.db.errors import CheckError, ConstraintError, MissingReferenceError, UniqueError
+from oxidite.db.rules.rules import RULES
+from oxidite.db.tables.columns import Column
+from oxidite.db.tables.table import Index, Table, indexes_of
+from oxidite.db.values.kinds import options_of
+from oxidite.errors import FieldError
+
+__all__ = ["in_words_of"]
+
+AnyColumn = Column[Any, Any]
+
+
+class _Broken(NamedTuple):
+    columns: Sequence[str]
+    message: str
+    code: str
+
+
+def in_words_of(table: Table, exc: ConstraintError, *, deleting: bool = False) -> ConstraintError:
+    """Return the error of a database in the words of a model."""
+    if deleting and isinstance(exc, MissingReferenceError):
+        broken = _Broken((), "is still referred to", exc.code)
+    else:
+        broken = _found(table, exc)
+    return type(exc)(
+        [
+            FieldError("body", broken.message, pointer=f"/{name}", code=broken.code)
+            for name in broken.columns
+        ]
+        or [FieldError("body", broken.message, pointer="", code=broken.code)],
+        constraint=exc.constraint,
+    )
+
+
+def _found(table: Table, exc: ConstraintError) -> _Broken:
+    # SQLite says: index 'uq_users_email'.
+    name = re.sub(r"^index '(.*)'$", r"\1", exc.constraint or "")
+    message = exc.errors[0].message
+    if isinstance(exc, UniqueError):
+        for index in indexes_of(table):
+            if name == index.name:
+                return _taken(list(_columns_of(table, index)), exc.code)
+        if name == f"pk_{table.name}":
+            return _taken([column.name for column in table.pk], exc.code)
+    if isinstance(exc, CheckError):
+        known = {each.constraint: each.broken for each in _checks(table)}
+        if name in known:
+            return known[name]
+    names = [_own_name(table, each.pointer or "") for each in exc.errors]
+    columns = [each for each in names if each]
+    if isinstance(exc, UniqueError):
+        return _taken(columns, exc.code)
+    is_reference = isinstance(exc, MissingReferenceError)
+    if is_reference and not columns:
+        # SQLite does not say which one.
+        references = [each.name for each in table.columns if "references" in each.rules]
+        columns = references if len(references) == 1 else []
+    if (
+        is_reference
+        and columns
+        and all("references" in table.by_name[each].rules for each in columns)
+    ):
+        message = "refers to nothing"
+    return _Broken(columns, message, exc.code)
+
+
+def _taken(columns: list[str], code: str) -> _Broken:
+    message = "is taken" if len(columns) < 2 else f"are taken together: {', '.join(columns)}"
+    return _Broken(columns, message, code)
+
+
+def _own_name(table: Table, pointer: str) -> str | None:
+    """Return what the model calls a column of the database."""
+    name = pointer.removeprefix("/").strip('"')  # PostgreSQL quotes what is a word of SQL
+    for column in table.columns:
+        if name == column.column_name:
+            return _seen(column)
+    return None
+
+
+def _seen(column: AnyColumn) -> str:
+    """Return the name of a column; for a blind index, of the one that it is of."""
+    is_index = column.kind.name == "blind index"
+    return column.name.removesuffix("_index") if is_index else column.name
+
+
+def _columns_of(table: Table, index: Index) -> Iterator[str]:
+    for each in index.on:
+        if isinstance(each, str):
+            yield _seen(table.by_name[each])
+        else:
+            expr = each(table.model) if not hasattr(each, "shape") and callable(each) else each
+            yield from dict.fromkeys(_names_in(expr))
+
+
+def _names_in(expr: Any) -> Iterator[str]:
+    if isinstance(expr, Column):
+        yield _seen(expr)
+    for each in getattr(expr, "args", ()):
+        yield from _names_in(each)
+
+
+class _Check(NamedTuple):
+    constraint: str
+    broken: _Broken
+
+
+def _checks(table: Table) -> Iterator[_Check]:
+    """Yield the checks of a table as `schema.py` names them."""
+    start = f"ck_{table.name}_"
+    for column in table.columns:
+        options = options_of(column.kind)
+        if options:
+            text = f"must be one of {', '.join(map(repr, options))}"
+            yield _Check(f"{start}{column.column_name}", _Broken((column.name,), text, "type"))
+        for rule, wanted in column.rules.items():
+            if rule in RULES:
+                broken = _Broken((column.name,), RULES[rule][1].format(wanted), rule)
+                yield _Check(f"{start}{column.column_name}_{rule}", broken)
+    for each in table.checks:
+        yield _Check(f"{start}{each.name}", _Broken(each.columns, each.message, "check"))

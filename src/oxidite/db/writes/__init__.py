@@ -1,0 +1,1 @@
+"""Writing objects and rows, one or many."""
