@@ -208,10 +208,9 @@ print(json.dumps([before, asyncio.run(main()), "sqlalchemy" in sys.modules]))
 """
 
 
+@pytest.mark.only_on("file", "postgresql", "mariadb")  # what is in memory is in one process
 @pytest.mark.usefixtures("filled")
 async def test_what_the_first_query_needs_is_imported_when_the_database_is_opened(url: str) -> None:
-    if url == "sqlite://":
-        pytest.skip("what is in memory is in one process")
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-c", _FIRST, url],
