@@ -24,8 +24,6 @@ from oxidite.servers.tls import server_context
 __all__ = ["common_config", "work"]
 
 _BOTH = (signal.SIGINT, signal.SIGTERM)
-_PING = 20.0
-"""Seconds between the pings of a WebSocket."""
 
 
 def work(
@@ -101,9 +99,6 @@ def common_config(settings: Settings) -> OurConfig:
     config.backlog = settings.backlog
     config.graceful_timeout = settings.graceful_timeout
     config.keep_alive_timeout = settings.idle_timeout
-    # It does not wait for an answer; but what is between us and the client sees that it is alive, and
-    # a client that has gone without a word makes the connection fail.
-    config.websocket_ping_interval = _PING
     config.loglevel = "WARNING"
     config.include_server_header = False
     if settings.tls is not None:
