@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo fix check test test-slow faults cov docs bench lock clean
+.PHONY: help setup tools demo fix check test test-slow faults cov docs bench bench-db lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ docs: setup ## the documentation, warnings are errors
 
 bench: setup ## benchmarks, side by side with peers
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-db: setup ## the database beside other ORMs, on SQLite and PostgreSQL
+	$(BIN)/python -m benchmarks.database $(ARGS)
 
 lock: ## requirements.lock anew: every version with its hashes, no addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

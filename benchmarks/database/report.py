@@ -69,8 +69,8 @@ def markdown(results: Results, environments: Mapping[str, Environment]) -> str:
 def _lines(results: Results, environments: Mapping[str, Environment]) -> Iterator[str]:
     yield "# The database side by side"
     yield ""
-    yield "`python -m benchmarks.database` makes this page. Medians of "
-    yield f"{results.rounds} rounds; in each every peer does the same work in turn, in a process and an environment of its"
+    yield f"`python -m benchmarks.database` makes this page: medians of {results.rounds} rounds. In each, every"
+    yield "peer does the same work in turn, in a process and an environment of its"
     yield "own, under uvloop. The figures are of one machine and moved with what else it did; compare those of a row."
     yield "`controls` is no ORM but the drivers, asyncpg with its pool and aiosqlite, with a statement for each `get`."
     yield ""
