@@ -6,6 +6,7 @@ calls the handler, and for documents.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from types import UnionType
@@ -68,7 +69,7 @@ def _data(item: object) -> object:
     return get_args(item)[0] if origin is Event else item
 
 
-class StreamFormat:
+class StreamFormat(ABC):
     """The marker in ``Events``, ``Lines`` and ``Rows``: makes the response of what a handler yields.
 
     ``waits`` says that the response begins with the first item. Before it, a failure still has an
@@ -78,9 +79,9 @@ class StreamFormat:
     media_type: ClassVar[str]
     waits: ClassVar[bool] = True
 
+    @abstractmethod
     def respond(self, items: AsyncIterable[object], item: object) -> StreamingResponse:
         """Make the response of ``items``, which are of the type ``item``."""
-        raise NotImplementedError
 
     def problem(self, item: object) -> str:
         """Say why items of that type cannot be sent so; nothing if they can."""

@@ -10,6 +10,7 @@ integer column is an ``Expr[int, int | None]``, so ``==`` accepts ``None`` there
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import Field
 from decimal import Decimal
@@ -63,9 +64,9 @@ class Subselect(Generic[T_co]):
 
     __slots__ = ()
 
+    @abstractmethod
     def as_values(self) -> Expr[Any, Any]:
         """Return the values of its only column."""
-        raise NotImplementedError
 
 
 class Selectable(Generic[R]):

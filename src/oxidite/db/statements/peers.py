@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from itertools import repeat
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -35,9 +36,9 @@ class Load(Generic[M]):
 
     __slots__ = ()
 
+    @abstractmethod
     async def load(self, rows: Sequence[M], lazy: Lazy | None) -> None:
         """Load it into all of ``rows``."""
-        raise NotImplementedError
 
 
 class Counted(Load[M]):
@@ -45,9 +46,9 @@ class Counted(Load[M]):
 
     __slots__ = ()
 
+    @abstractmethod
     def count(self) -> Expr[int, int]:
         """The number of rows, as an expression."""
-        raise NotImplementedError
 
 
 class Peers:
