@@ -91,6 +91,18 @@ def _exchanged(table: TableSpec, old: str, new: ColumnSpec) -> TableSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class OfTable:
+    """What is done to one table."""
+
+    table: str
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of the tables that it touches."""
+        return frozenset({self.table})
+
+
+@dataclass(frozen=True, slots=True)
 class CreateTable:
     """A new table, with its indexes."""
 
@@ -164,17 +176,11 @@ class RenameTable:
 
 
 @dataclass(frozen=True, slots=True)
-class AddColumn:
+class AddColumn(OfTable):
     """A table has one more column; the rows that are there get ``fill``."""
 
-    table: str
     column: ColumnSpec
     fill: Fill = None
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -187,16 +193,10 @@ class AddColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class DropColumn:
+class DropColumn(OfTable):
     """A column is gone, with the values in it and the indexes over it."""
 
-    table: str
     name: str
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -213,17 +213,11 @@ class DropColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class RenameColumn:
+class RenameColumn(OfTable):
     """A column has another name; so has it in its indexes, and in what refers to it."""
 
-    table: str
     name: str
     new: str
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -267,22 +261,16 @@ class RenameColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeColumn:
+class ChangeColumn(OfTable):
     """A column is another one of the same name: its type, its rules, whether it may be empty.
 
     ``using`` makes the new value of the old one where the database cannot do so by itself; ``fill``
     stands where there was none and there has to be one.
     """
 
-    table: str
     column: ColumnSpec
     using: str | None = None
     fill: Fill = None
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -293,17 +281,11 @@ class ChangeColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateIndex:
+class CreateIndex(OfTable):
     """A table has one more index."""
 
-    table: str
     index: IndexSpec
     concurrently: bool = False
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -316,17 +298,11 @@ class CreateIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class DropIndex:
+class DropIndex(OfTable):
     """An index is gone."""
 
-    table: str
     name: str
     concurrently: bool = False
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -339,17 +315,11 @@ class DropIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class RenameIndex:
+class RenameIndex(OfTable):
     """An index has another name."""
 
-    table: str
     name: str
     new: str
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -362,16 +332,10 @@ class RenameIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateCheck:
+class CreateCheck(OfTable):
     """A table has one more rule, that all its rows keep."""
 
-    table: str
     check: CheckSpec
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -382,16 +346,10 @@ class CreateCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class DropCheck:
+class DropCheck(OfTable):
     """A rule of a table is gone."""
 
-    table: str
     name: str
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
@@ -426,21 +384,15 @@ class Execute:
 
 
 @dataclass(frozen=True, slots=True)
-class Backfill:
+class Backfill(OfTable):
     """Values for the rows that are there, some at a time, each in a transaction of its own."""
 
-    table: str
     values: Mapping[str, str] = field(default_factory=dict)
     """SQL by column."""
     where: str | None = None
     batch: int = 1000
     pause: float = 0.05
     """Seconds between two."""
-
-    @property
-    def tables(self) -> frozenset[str]:
-        """The names of the tables that it touches."""
-        return frozenset({self.table})
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""

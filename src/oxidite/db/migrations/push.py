@@ -27,6 +27,7 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.reverse import nothing
 from oxidite.db.migrations.session import session
+from oxidite.db.migrations.texts import Texts
 from oxidite.db.migrations.writing import describe
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import Dialect
@@ -141,7 +142,7 @@ async def wipe(database: Database) -> list[str]:
     """
     dialect = database.dialect
     async with session(database, MigrationLock(wait=30), lock_timeout=5) as connection:
-        quote = Writer(dialect).quoted
+        quote = Texts(dialect).quoted
         names = [(str(row[0]), str(row[1])) for row in await connection.fetch(_all(dialect), ())]
         if not dialect.transactional_ddl:
             await connection.run("SET SESSION foreign_key_checks = 0", ())

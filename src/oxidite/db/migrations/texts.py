@@ -1,0 +1,132 @@
+"""What the SQL of every change of a schema is made of: tables as Alembic takes them, and their constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.schema import AddConstraint
+
+from oxidite.db.migrations.operations import Schema
+from oxidite.db.migrations.rebuild import Live, Rebuild
+from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.sql.schema import metadata
+from oxidite.db.values.dialects import Dialect
+
+__all__ = ["Texts"]
+
+
+class Texts:
+    """Writes for one kind of database.
+
+    ``unknown`` is what a rebuild of a table of SQLite has to keep that no history knows of.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect: Dialect = dialect
+        self.is_sqlite: bool = dialect.name == "sqlite"
+        self.is_postgresql: bool = dialect.name == "postgresql"
+        self.theirs: sa.Dialect = DIALECTS[dialect.name]
+        self.unknown: dict[str, Live] = {}
+
+    def tables(self, schema: Schema) -> Mapping[str, sa.Table]:
+        """Return the tables of a schema as SQLAlchemy describes them."""
+        return metadata([each.table() for each in schema.values()], self.dialect).tables
+
+    def sql(self, do: Callable[[Operations], object]) -> list[str]:
+        """Return the statements that Alembic writes."""
+        written = _Buffer()
+        context = MigrationContext.configure(
+            dialect=self.theirs,
+            opts={"as_sql": True, "literal_binds": True, "output_buffer": written},
+        )
+        do(Operations(context))
+        return written.statements
+
+    def quoted(self, name: str) -> str:
+        """Return a name as it stands in SQL."""
+        return self.theirs.identifier_preparer.quote(name)
+
+    def constraints(self, table: sa.Table) -> dict[str, str]:
+        """Return the checks and foreign keys of a table: the SQL that adds each, by name."""
+        found: list[sa.Constraint] = [
+            each
+            for each in table.constraints
+            if isinstance(each, sa.CheckConstraint | sa.ForeignKeyConstraint)
+        ]
+        return {
+            str(each.name): str(AddConstraint(each).compile(dialect=self.theirs)) for each in found
+        }
+
+    def gone(self, name: str, before: sa.Table, after: sa.Table | None) -> list[str]:
+        """Return what drops the constraints of a table that are not there, or others, afterwards."""
+        old = self.constraints(before)
+        new = {} if after is None else self.constraints(after)
+        kinds = {
+            str(each.name): "foreignkey" if isinstance(each, sa.ForeignKeyConstraint) else "check"
+            for each in before.constraints
+        }
+        statements: list[str] = []
+        for each in sorted(old):
+            if new.get(each) != old[each]:
+                statements += self.drop_constraint(name, each, kinds[each])
+                if kinds[each] == "foreignkey" and str(self.dialect.name) == "mariadb":
+                    # It made an index for the key, if there was none, which would stay.
+                    statements.append(
+                        f"DROP INDEX IF EXISTS {self.quoted(each)} ON {self.quoted(name)}"
+                    )
+        return statements
+
+    def drop_constraint(self, table: str, name: str, kind: str) -> list[str]:
+        """Return what drops a constraint."""
+        return self.sql(lambda op: op.drop_constraint(name, table, type_=kind))
+
+    def new(self, before: sa.Table, after: sa.Table) -> list[str]:
+        """Return what adds the constraints of a table that were not there, or others."""
+        old, new = self.constraints(before), self.constraints(after)
+        return [new[each].strip() for each in sorted(new) if old.get(each) != new[each]]
+
+    def rebuild(
+        self,
+        before: Schema,
+        after: Schema,
+        name: str,
+        *,
+        values: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Return what makes a table of SQLite anew; ``values`` are those of columns that are not copied."""
+        made = self.tables(after)[name]
+        kept = before[name]
+        return Rebuild(self.theirs, made, kept, self.unknown.get(name)).statements(values or {})
+
+    def rename_constraint(self, table: str, old: str, new: str) -> str:
+        """Return what gives a constraint another name, on PostgreSQL."""
+        return (
+            f"ALTER TABLE {self.quoted(table)} RENAME CONSTRAINT {self.quoted(old)} "
+            f"TO {self.quoted(new)}"
+        )
+
+    def hidden_columns(self, here: Schema, there: Schema, table: str) -> list[sa.Column[Any]]:
+        """Return the columns that an index has of its own, where none can be of some rows only."""
+        others = {each.name for each in self.tables(there)[table].c}
+        return [each for each in self.tables(here)[table].c if each.name not in others]
+
+    def drop_index(self, index: sa.Index) -> list[str]:
+        """Return what drops an index."""
+        return self.sql(lambda op: op.impl.drop_index(index))
+
+
+class _Buffer:
+    """What Alembic writes to."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.statements.append(text.strip().removesuffix(";"))
+
+    def flush(self) -> None:
+        pass
