@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy.schema import AddConstraint, CreateColumn, DropConstraint
 
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.literals import converted, literal
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
+    ChangeKey,
     DropColumn,
     RenameColumn,
     RenameTable,
@@ -74,14 +75,7 @@ class ColumnWriter:
         if value is not None:
             # The value was for the rows that are there; new ones get theirs from the model.
             statements += self._texts.sql(
-                lambda op: op.alter_column(
-                    table,
-                    name,
-                    server_default=None,
-                    existing_type=added.type,
-                    existing_nullable=added.nullable,
-                    existing_comment=added.comment,
-                )
+                lambda op: op.alter_column(table, name, server_default=None, **self._known(added))
             )
         return statements + self._comment(added) + self._texts.new(old, new)
 
@@ -122,20 +116,8 @@ class ColumnWriter:
         table, name, new_name = operation.table, operation.name, operation.new
         old, new = self._texts.tables(before)[table], self._texts.tables(after)[table]
         column = old.c[name]
-        # MariaDB is told everything of a column that it renames.
-        more: dict[str, Any] = {}
-        if not self._texts.dialect.transactional_ddl:
-            more["existing_autoincrement"] = bool(column.autoincrement)
         renamed = self._texts.sql(
-            lambda op: op.alter_column(
-                table,
-                name,
-                new_column_name=new_name,
-                existing_type=column.type,
-                existing_nullable=column.nullable,
-                existing_comment=column.comment,
-                **more,
-            )
+            lambda op: op.alter_column(table, name, new_column_name=new_name, **self._known(column))
         )
         if self._texts.is_postgresql:
             pairs = _renamed_constraints(old, new)
@@ -152,8 +134,9 @@ class ColumnWriter:
         assert was is not None  # noqa: S101 - `after` has found it
         if (was.primary_key, was.generated) != (spec.primary_key, spec.generated):
             raise MigrationError(
-                f"{table}.{spec.name}: a primary key is not changed by op.change_column(…). Make a new "
-                "table and copy the rows, or say it with op.execute(…)."
+                f"{table}.{spec.name}: whether a column is in the primary key is not changed by "
+                "op.change_column(…) but by op.change_key(…), and whether the database makes its values "
+                "by neither: make a new table and copy the rows."
             )
         fill = (
             None if operation.fill is None else literal(operation.fill, spec, self._texts.dialect)
@@ -202,15 +185,36 @@ class ColumnWriter:
         if not options:
             return []
         return statements + self._texts.sql(
-            lambda op: op.alter_column(
-                table,
-                name,
-                existing_type=old.type,
-                existing_nullable=old.nullable,
-                existing_comment=old.comment,
-                **options,
-            )
+            lambda op: op.alter_column(table, name, **options, **self._known(old))
         )
+
+    def _known(self, column: sa.Column[Any]) -> dict[str, Any]:
+        """Return what Alembic has to know of a column: MariaDB is told everything of one that it changes."""
+        known: dict[str, Any] = {
+            "existing_type": column.type,
+            "existing_nullable": column.nullable,
+            "existing_comment": column.comment,
+        }
+        if self._texts.dialect.is_mysql:
+            known["existing_autoincrement"] = bool(column.autoincrement)
+        return known
+
+    # Keys.
+
+    def change_key(self, operation: ChangeKey, before: Schema, after: Schema) -> list[str]:
+        """Make other columns the primary key."""
+        table = operation.table
+        if self._texts.is_sqlite:
+            return self._texts.rebuild(before, after, table)
+        old, new = (self._texts.tables(each)[table].primary_key for each in (before, after))
+        theirs = self._texts.theirs
+        if self._texts.is_postgresql:
+            made = (DropConstraint(old), AddConstraint(new))
+            return [str(each.compile(dialect=theirs)) for each in made]
+        # In one statement: what counts up has to be in a key at any moment.
+        names = ", ".join(self._texts.quoted(each.name) for each in new.columns)
+        here = self._texts.quoted(table)
+        return [f"ALTER TABLE {here} DROP PRIMARY KEY, ADD PRIMARY KEY ({names})"]
 
 
 def _renamed_constraints(old: sa.Table, new: sa.Table) -> list[tuple[str, str]]:

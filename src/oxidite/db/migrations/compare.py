@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import warnings
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -122,6 +122,7 @@ def _differences(
         warnings.simplefilter("ignore")
         found = compare_metadata(context, wanted)
         texts = [_words(each) for each in _flat(found)]
+        texts += _keys(sa.inspect(connection), wanted.tables)
         texts += _checks(sa.inspect(connection), wanted.tables)
         if dialect.name == "postgresql":
             texts += _enums(connection, wanted.tables)
@@ -170,6 +171,19 @@ _WORDS: Mapping[str, Callable[..., str]] = {
         f"the comment of {table}.{column} is another one"
     ),
 }
+
+
+def _keys(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> Iterator[str]:
+    """Compare primary keys, which Alembic does not."""
+    there = set(inspector.get_table_names())
+    for name, table in tables.items():
+        had = inspector.get_pk_constraint(name)["constrained_columns"] if name in there else []
+        wanted = [each.name for each in table.primary_key.columns]
+        if name in there and set(had) != set(wanted):
+            yield (
+                f"the primary key of {name} is ({', '.join(had)}), and should be "
+                f"({', '.join(wanted)})"
+            )
 
 
 def _checks(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> list[str]:

@@ -17,6 +17,7 @@ from oxidite.db.migrations.operations import (
     AddColumn,
     Backfill,
     ChangeColumn,
+    ChangeKey,
     CreateCheck,
     CreateIndex,
     CreateTable,
@@ -134,6 +135,8 @@ class Writer:
                 return self._columns.rename_column(operation, before, after)
             case ChangeColumn():
                 return self._columns.change_column(operation, before, after)
+            case ChangeKey():
+                return self._columns.change_key(operation, before, after)
             case RenameIndex():
                 return self._indexes.rename(operation, before, after)
             case _:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from oxidite.db.migrations.errors import MigrationError, QuestionError
-from oxidite.db.migrations.mentions import mentions
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
+    ChangeKey,
     CreateCheck,
     CreateIndex,
     CreateTable,
@@ -30,7 +30,8 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.reverse import reversed_operation
-from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec
+from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec, code
+from oxidite.db.sql.mentions import mentions
 from oxidite.db.tables.table import SQL
 
 __all__ = ["Answers", "Asks", "Change", "difference"]
@@ -87,10 +88,11 @@ def difference(old: Schema, new: Schema, answers: Answers) -> Change:
     for name in sorted(set(work.schema) & set(new)):
         work.drop_indexes(name)
         work.drop_checks(name)
+    work.free_references()
     work.create_tables()
-    for name in sorted(set(old) | set(new)):
-        if name in new:
-            work.columns(name)
+    for name in sorted(new):
+        work.columns(name)
+    work.refer_again()
     for name in sorted(new):
         work.create_indexes(name)
         work.create_checks(name)
@@ -108,6 +110,8 @@ class _Work:
         self.answers = answers
         self.forth: list[Operation] = []
         self.back: list[list[Operation]] = []
+        self.freed: list[tuple[str, str]] = []
+        """Columns whose foreign keys are away while what they refer to is changed."""
 
     def do(self, operation: Operation) -> None:
         """Take one step."""
@@ -191,23 +195,56 @@ class _Work:
 
     # Columns.
 
+    def free_references(self) -> None:
+        """Take away the foreign keys to columns of which the type changes: MariaDB wants both sides alike."""
+        for name, table in self.schema.items():
+            for column in table.columns:
+                target, _, other = (column.references or "").partition(".")
+                old = self.schema[target].find(other) if target in self.schema else None
+                new = self.new[target].find(other) if target in self.new else None
+                if old is not None and new is not None and _is_other(old, new):
+                    self.do(ChangeColumn(name, _free(column)))
+                    self.freed.append((name, column.name))
+
+    def refer_again(self) -> None:
+        """Add the foreign keys that were away for a while."""
+        for name, key in self.freed:
+            old = self.schema[name].find(key) if name in self.schema else None
+            new = self.new[name].find(key) if name in self.new else None
+            if old is not None and new is not None and old != new:
+                self.do(ChangeColumn(name, new))
+
     def columns(self, name: str) -> None:
+        """Add, change and drop columns, and between them change the primary key."""
         self._drop_computed(name)
         table, new = self.schema[name], self.new[name]
         # What is computed comes when all that it is made of is there.
         for column in sorted(new.columns, key=lambda each: each.computed is not None):
             old = table.find(column.name)
+            wanted = _free(column) if (name, column.name) in self.freed else column
             if old is None:
-                self.do(AddColumn(name, column, self._fill(name, column)))
-            elif old != column:
-                self._check_key(name, old, column)
-                is_needed = old.nullable and not column.nullable
-                fill = self._fill(name, column) if is_needed else None
-                self.do(ChangeColumn(name, column, fill=fill))
-        for column in table.columns:
-            if new.find(column.name) is None:
-                self._check_key(name, column, None)
-                self._drop_column(name, column.name)
+                if column.generated:
+                    raise _other_key(table, new)
+                added = replace(column, primary_key=False)
+                self.do(AddColumn(name, added, self._fill(name, column)))
+            elif old.generated != column.generated:
+                raise _other_key(table, new)
+            else:
+                self._change(name, old, wanted)
+        if any(each.generated and new.find(each.name) is None for each in table.columns):
+            raise _other_key(table, new)
+        key = tuple(each.name for each in new.columns if each.primary_key)
+        if set(key) != {each.name for each in self.schema[name].columns if each.primary_key}:
+            self.do(ChangeKey(name, key))
+        for each in table.columns:
+            if new.find(each.name) is None:
+                self._drop_column(name, each.name)
+
+    def _change(self, table: str, old: ColumnSpec, new: ColumnSpec) -> None:
+        new = replace(new, primary_key=old.primary_key)
+        if old != new:
+            is_needed = old.nullable and not new.nullable
+            self.do(ChangeColumn(table, new, fill=self._fill(table, new) if is_needed else None))
 
     def _drop_column(self, name: str, column: str) -> None:
         """Drop a column, and before it what speaks of it, which some databases would drop with it."""
@@ -229,18 +266,7 @@ class _Work:
             was, now = column.computed, None if wanted is None else wanted.computed
             is_of_other = any(mentions(was or "", each) for each in others - {column.name})
             if was != now or (was is not None and (wanted != column or is_of_other)):
-                self._check_key(name, column, wanted)
                 self._drop_column(name, column.name)
-
-    def _check_key(self, table: str, old: ColumnSpec, new: ColumnSpec | None) -> None:
-        if (old.primary_key, old.generated) != (
-            new is not None and new.primary_key,
-            new is not None and new.generated,
-        ):
-            raise MigrationError(
-                f"The primary key of {table} is another one now ({old.name}). That cannot be written "
-                "for you: make a new table, copy the rows with op.execute(…), and drop the old one."
-            )
 
     def _fill(self, table: str, column: ColumnSpec) -> Fill:
         if column.nullable or column.computed is not None:
@@ -288,6 +314,25 @@ class _Work:
         for check in self.new[name].checks:
             if self.schema[name].find_check(check.name) is None:
                 self.do(CreateCheck(name, check))
+
+
+def _other_key(table: TableSpec, new: TableSpec) -> MigrationError:
+    """Return what says how a key is changed by hand, where the database makes its values before or after."""
+    made = f"{new.name}_new"
+    kept = ", ".join(
+        each.name for each in new.columns if table.find(each.name) and not each.computed
+    )
+    parts = "".join(f"        {each!r},\n" for each in (*new.columns, *new.indexes, *new.checks))
+    return MigrationError(
+        f"The primary key of {new.name} is another one now, and the database makes the values of the one "
+        "or the other by itself: that cannot be changed in place. Make a migration by hand, oxidite db "
+        'diff --empty "another key", which copies the rows:\n\n'
+        f"    op.create_table(\n        {code(made)},\n{parts}    )\n"
+        f"    op.execute({code(f'INSERT INTO {made} ({kept}) SELECT {kept} FROM {new.name}')})\n"
+        f"    op.drop_table({code(new.name)})\n    op.rename_table({code(made)}, {code(new.name)})\n\n"
+        "Say in the INSERT what a new column gets. Columns of other tables that refer to this one are "
+        "first changed without references=, and again with it at the end."
+    )
 
 
 def _free(column: ColumnSpec) -> ColumnSpec:

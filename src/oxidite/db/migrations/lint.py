@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from oxidite.db.migrations.history import Entry
@@ -12,6 +12,7 @@ from oxidite.db.migrations.operations import (
     AddColumn,
     Backfill,
     ChangeColumn,
+    ChangeKey,
     CreateCheck,
     CreateIndex,
     CreateTable,
@@ -24,7 +25,7 @@ from oxidite.db.migrations.operations import (
     RenameTable,
     Schema,
 )
-from oxidite.db.migrations.specs import ColumnSpec
+from oxidite.db.migrations.specs import ColumnSpec, code
 from oxidite.db.values.dialects import DialectName
 
 __all__ = ["Finding", "Severity", "lint"]
@@ -60,7 +61,7 @@ def lint(entry: Entry, before: Schema, models: Schema, dialect: DialectName) -> 
     ``models`` are the tables that the program has now. What a comment in the file allows, ``# lint:
     allow index-locks``, is left out.
     """
-    look = _Look(entry, before, models, is_postgresql=dialect == "postgresql")
+    look = _Look(entry, before, models, dialect)
     allowed = {
         word.strip()
         for found in _ALLOW.finditer(entry.file.read_text(encoding="utf-8"))
@@ -70,13 +71,12 @@ def lint(entry: Entry, before: Schema, models: Schema, dialect: DialectName) -> 
 
 
 class _Look:
-    def __init__(
-        self, entry: Entry, before: Schema, models: Schema, *, is_postgresql: bool
-    ) -> None:
+    def __init__(self, entry: Entry, before: Schema, models: Schema, dialect: DialectName) -> None:
         self._entry = entry
         self._schema = before
         self._models = models
-        self._is_postgresql = is_postgresql
+        self._dialect = dialect
+        self._is_postgresql = dialect == "postgresql"
         self._new: set[str] = set()
         """Tables made here: nobody uses them yet."""
 
@@ -122,6 +122,8 @@ class _Look:
                 yield from self._added(operation)
             case ChangeColumn():
                 yield from self._changed(operation)
+            case ChangeKey() if self._dialect != "sqlite":
+                yield self._key(operation)
             case CreateIndex() | DropIndex():
                 yield from self._index(operation)
             case CreateCheck() if self._is_postgresql:
@@ -226,6 +228,16 @@ class _Look:
             "the next migration.",
         )
 
+    def _key(self, operation: ChangeKey) -> Finding:
+        return self._found(
+            "key-locks",
+            "warning",
+            f"The primary key of {operation.table} is made anew: nobody writes the table meanwhile, and the "
+            "version of the application that runs until the new one does still goes by the old key.",
+            "On a large table make a new one, op.create_table(…), let the application write both, copy the "
+            "rows, and take the new one's name in a later release.",
+        )
+
     # Indexes.
 
     def _index(self, operation: CreateIndex | DropIndex) -> Iterator[Finding]:
@@ -280,10 +292,41 @@ class _Look:
             "warning",
             f"{what} is {verb}: the version of the application that runs until the new one does may "
             "still use it.",
-            "Release the version that does not use it first, and drop it in the next."
-            if is_drop
-            else "Add the new one beside it, write both, op.backfill(…), read the new one, and drop the "
-            "old one in a later release.",
+            self._instead(operation),
+        )
+
+    def _instead(self, operation: DropColumn | DropTable | RenameColumn | RenameTable) -> str:
+        """Return how to do without what a version that runs still uses."""
+        match operation:
+            case DropColumn() | DropTable():
+                return "Release the version that does not use it first, and drop it in the next."
+            case RenameTable(name, new):
+                return (
+                    f"Make {new} beside {name}, write both, copy the rows, read {new}, and drop {name} in a "
+                    "later release."
+                )
+            case RenameColumn(table, name, new):
+                return self._in_steps(table, name, new)
+
+    def _in_steps(self, table: str, name: str, new: str) -> str:
+        """Return the migrations that give a column another name while the application runs."""
+        was = self._schema[table].find(name)
+        assert was is not None  # noqa: S101 - the operation is possible
+        added = replace(was, name=new, nullable=True, primary_key=False, generated=False)
+        value = code({new: name})
+        return (
+            "In three releases, each with migrations of its own (oxidite db diff --empty …):\n"
+            f"    1. op.add_column({code(table)}, {added!r})\n"
+            f"       and the application writes both, and still reads {name}.\n"
+            f"    2. op.backfill({code(table)}, {value}, where={code(f'{new} IS NULL')})\n"
+            + (
+                ""
+                if was.nullable
+                else f"       op.change_column({code(table)}, {replace(added, nullable=False)!r})\n"
+            )
+            + f"       and the application reads {new}, and still writes both.\n"
+            f"    3. op.drop_column({code(table)}, {code(name)})\n"
+            f"       once no version that runs knows {name}."
         )
 
     def _is_made_again(self, operation: DropColumn) -> bool:

@@ -9,6 +9,7 @@ from oxidite.db.migrations.operations import (
     AddColumn,
     Backfill,
     ChangeColumn,
+    ChangeKey,
     CreateCheck,
     CreateIndex,
     CreateTable,
@@ -85,6 +86,10 @@ class Ops:
         ``using`` is SQL that makes the new value of the old one; ``fill`` stands where there is none.
         """
         self.noted.append(ChangeColumn(table, column, using, fill))
+
+    def change_key(self, table: str, columns: Sequence[str]) -> None:
+        """Make other columns the primary key, in the order that they have in the table."""
+        self.noted.append(ChangeKey(table, tuple(columns)))
 
     # Indexes.
 

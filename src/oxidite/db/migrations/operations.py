@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from oxidite.db.migrations.errors import MigrationError
-from oxidite.db.migrations.mentions import renamed
 from oxidite.db.migrations.specs import CheckSpec, ColumnSpec, IndexSpec, TableSpec
+from oxidite.db.sql.mentions import renamed
 from oxidite.db.tables.table import SQL
 from oxidite.db.values.dialects import DialectName
 
@@ -16,6 +16,7 @@ __all__ = [
     "AddColumn",
     "Backfill",
     "ChangeColumn",
+    "ChangeKey",
     "CreateCheck",
     "CreateIndex",
     "CreateTable",
@@ -278,6 +279,49 @@ class ChangeColumn(OfTable):
         if self.column.references:
             _table(schema, self.column.references.partition(".")[0])
         return _with(schema, _exchanged(_table(schema, self.table), self.column.name, self.column))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeKey(OfTable):
+    """Other columns are the primary key, in the order that they have in the table."""
+
+    columns: tuple[str, ...]
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        table = _table(schema, self.table)
+        if not self.columns:
+            raise MigrationError(f"The table {self.table!r} needs a primary key.")
+        for name in self.columns:
+            if _column(schema, self.table, name).nullable:
+                raise MigrationError(
+                    f"{self.table}.{name} may be empty, so it cannot be in a primary key. Change that "
+                    "first: op.change_column(…)."
+                )
+        for each in table.columns:
+            if each.generated and each.name not in self.columns:
+                raise MigrationError(
+                    f"The database makes the values of {self.table}.{each.name}, which it does for "
+                    "primary keys alone, so that has to stay in it."
+                )
+        self._check_references(schema)
+        columns = tuple(
+            replace(each, primary_key=each.name in self.columns) for each in table.columns
+        )
+        return _with(schema, replace(table, columns=columns))
+
+    def _check_references(self, schema: Schema) -> None:
+        """A foreign key is to what is unique by itself: a part of a key is not."""
+        was = [each.name for each in schema[self.table].columns if each.primary_key]
+        for other in schema.values() if len(was) == 1 else ():
+            for column in other.columns:
+                if column.references == f"{self.table}.{was[0]}":
+                    raise MigrationError(
+                        f"The primary key of {self.table} cannot become ({', '.join(self.columns)}): "
+                        f"{other.name}.{column.name} refers to {column.references}. Take that "
+                        "references= away first, with a migration of its own; where it is to come "
+                        f"back, {column.references} needs a unique index."
+                    )
 
 
 @dataclass(frozen=True, slots=True)

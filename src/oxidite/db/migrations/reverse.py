@@ -5,6 +5,7 @@ from __future__ import annotations
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
+    ChangeKey,
     CreateCheck,
     CreateIndex,
     CreateTable,
@@ -43,6 +44,9 @@ def reversed_operation(operation: Operation, before: Schema) -> list[Operation]:
             return [DropColumn(operation.table, operation.column.name)]
         case DropColumn() | ChangeColumn():
             return _column(operation, before)
+        case ChangeKey():
+            was = [each.name for each in before[operation.table].columns if each.primary_key]
+            return [ChangeKey(operation.table, tuple(was))]
         case _:
             return _index(operation, before)
 

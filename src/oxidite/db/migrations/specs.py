@@ -150,7 +150,7 @@ class TableSpec:
     def of(cls, table: Table, dialect: Dialect) -> TableSpec:
         """Return what a model says of its table, its expressions in the SQL of a kind of database."""
         # Imported here: it imports SQLAlchemy, and a migration file does not need it.
-        from oxidite.db.sql.schema import check_of, index_of
+        from oxidite.db.sql.indexes import check_of, index_of
 
         names = [each.name for each in table.checks]
         twice = next((name for name in names if names.count(name) > 1), None)

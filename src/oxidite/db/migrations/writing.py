@@ -12,6 +12,7 @@ from oxidite.db.migrations.history import HEAD, History
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
+    ChangeKey,
     CreateCheck,
     CreateIndex,
     CreateTable,
@@ -112,6 +113,8 @@ def _written(operation: Operation) -> tuple[str, list[str]]:
         case ChangeColumn(table, column, using, fill):
             options = [*_option("using", using), *_option("fill", fill)]
             return "change_column", [code(table), repr(column), *options]
+        case ChangeKey(table, columns):
+            return "change_key", [code(table), code(list(columns))]
         case _:
             return _written_index(operation)
 
@@ -157,6 +160,8 @@ def describe(operation: Operation) -> str:
             return f"~ column {table}.{name} is {new}"
         case ChangeColumn(table, column, _, _):
             return f"~ column {table}.{column.name} ({column.type_name})"
+        case ChangeKey(table, columns):
+            return f"~ primary key of {table} is ({', '.join(columns)})"
         case _:
             return _describe_index(operation)
 

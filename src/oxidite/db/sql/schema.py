@@ -5,35 +5,26 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql.named_types import CreateEnumType
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from oxidite.db.errors import ModelError
-from oxidite.db.expressions.expressions import Call, Expr, Value
-from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES, mysql_type, type_of
+from oxidite.db.expressions.expressions import Expr
+from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
-from oxidite.db.sql.forms import form_of
-from oxidite.db.tables.caseless import CaselessColumn
+from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, sql_of
 from oxidite.db.tables.columns import Column
-from oxidite.db.tables.table import SQL, Check, Index, Indexed, Table, check_reference, indexes_of
+from oxidite.db.tables.table import SQL, Indexed, Table, check_reference, indexes_of
 from oxidite.db.values.codecs import binder
-from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect, DialectName
+from oxidite.db.values.dialects import Dialect, DialectName
 from oxidite.db.values.kinds import stored_options, stored_value
 
-__all__ = [
-    "Named",
-    "check_of",
-    "create_statements",
-    "index_of",
-    "metadata",
-]
+__all__ = ["create_statements", "metadata"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
@@ -54,12 +45,15 @@ def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
         made = sa.Table(
             table.name,
             found,
-            *(_column(each, dialect, is_key=each.column_name in keys) for each in table.columns),
+            *(
+                _column(table, each, dialect, is_key=each.column_name in keys)
+                for each in table.columns
+            ),
             *_checks(table, dialect),
             **_options(dialect),
         )
         for index in indexes_of(table):
-            _add_index(made, table, index, dialect)
+            add_index(made, table, index, dialect)
     for each in found.tables.values():
         for key in each.foreign_keys:
             check_reference(found.tables, each.name, key.parent.name, key.target_fullname)
@@ -153,9 +147,6 @@ def _options(dialect: Dialect) -> dict[str, Any]:
     }
 
 
-_LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
-
-
 def _keys(table: Table) -> set[str]:
     """Return the names of the columns that must fit whole into an index, as the database has them."""
     found = {
@@ -172,7 +163,7 @@ def _keys(table: Table) -> set[str]:
 def _key(table: Table, on: Indexed) -> list[str]:
     match on:
         case SQL():
-            return _LOWERED.findall(on)
+            return LOWERED.findall(on)
         case str() if on in table.by_name:
             return [table.by_name[on].column_name]
         case Column():
@@ -181,7 +172,7 @@ def _key(table: Table, on: Indexed) -> list[str]:
             return []
 
 
-def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[Any]:
+def _column(table: Table, column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[Any]:
     rules = column.rules
     type_ = mysql_type(column, is_key=is_key) if dialect.is_mysql else type_of(column, dialect.name)
     made: list[Any] = [column.column_name, type_]
@@ -189,6 +180,7 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     if reference is not None:
         made.append(_foreign_key(column, reference))
     if "computed" in rules:
+        check_computed(table, rules["computed"], f"the column {column.column_name}", dialect)
         made.append(sa.Computed(rules["computed"], persisted=True))
     return sa.Column(
         *made,
@@ -242,7 +234,7 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
                 if rule in rules
             ]
     for each in table.checks:
-        checks.append(sa.CheckConstraint(_sql(table, each.rule, dialect), name=each.name))
+        checks.append(sa.CheckConstraint(sql_of(table, each.rule, dialect), name=each.name))
     return checks
 
 
@@ -280,167 +272,3 @@ _RULES: dict[str, Callable[[Any, Any], Any]] = {
 
 def _literal_of(bound: Any) -> Any:
     return bound if isinstance(bound, sa.TextClause) else sa.literal(bound)
-
-
-class Named(NamedTuple):
-    """An index by the names of the database: everything that an expression says is SQL."""
-
-    name: str
-    on: tuple[str | SQL, ...]
-    unique: bool
-    where: str | None
-    using: str | None
-
-
-def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
-    """Return an index as a migration says it that is written for one kind of database.
-
-    Raises:
-        ModelError: it is on something that is no column.
-    """
-    where = None
-    if index.where is not None:
-        words = words_of(dialect)
-        where = _written(_sql(table, index.where, words), words)
-    elif table.soft_deletes is not None and index.unique:
-        # What seems to be deleted takes no name away.
-        where = f"{table.soft_deletes.column_name} IS NULL"
-    on = tuple(_named_part(table, each, dialect) for each in index.on)
-    return Named(str(index.name), on, index.unique, where, index.using)
-
-
-def words_of(dialect: Dialect) -> Dialect:
-    """Return whose SQL a migration is written in: PostgreSQL's is that of SQLite too, but not MariaDB's."""
-    return dialect if dialect.is_mysql else POSTGRESQL
-
-
-def check_of(table: Table, check: Check, dialect: Dialect) -> str:
-    """Return a check as a migration says it: as SQL."""
-    words = words_of(dialect)
-    return _written(_sql(table, check.rule, words), words)
-
-
-def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
-    if isinstance(on, SQL):
-        return on
-    column = table.by_name.get(on) if isinstance(on, str) else on
-    if isinstance(column, CaselessColumn):
-        return SQL(f"lower({column.column_name})")
-    if isinstance(column, Column):
-        return column.column_name
-    expr: Any = on if isinstance(on, Expr) or not callable(on) else on(table.model)
-    words = words_of(dialect)
-    # In parentheses, if it is no call of a function: so it stands in an index.
-    text = _written(_sql(table, expr, words).self_group(), words)
-    return SQL(text, type=None if _LOWERED.fullmatch(text) else expr.kind.stored.name)
-
-
-def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
-    parts = [_part(made, table, each, dialect) for each in index.on]
-    if not dialect.expression_indexes:
-        parts = [
-            part
-            if isinstance(part, sa.Column)
-            else _computed(made, table, index, place, part, dialect)
-            for place, part in enumerate(parts)
-        ]
-    where: Any = None if index.where is None else _sql(table, index.where, dialect)
-    if table.soft_deletes is not None and index.unique and where is None:
-        # What seems to be deleted takes no name away.
-        where = made.c[table.soft_deletes.column_name].is_(None)
-    options: dict[str, Any] = {}
-    if dialect.is_mysql:
-        lengths = {each.name: KEY_LENGTH for each in parts if _is_long(each)}
-        options = {f"{dialect.name}_length": lengths} if lengths else {}
-    if where is not None and dialect.partial_indexes:
-        options = {"sqlite_where": where, "postgresql_where": where}
-    elif where is not None and index.unique:
-        parts.append(_condition_column(made, str(index.name), where, dialect))
-    if index.using is not None:
-        options["postgresql_using"] = index.using
-    sa.Index(index.name, *parts, unique=index.unique, _table=made, **options)
-
-
-def _is_long(part: Any) -> bool:
-    return isinstance(part, sa.Column) and isinstance(part.type, mysql.LONGTEXT | mysql.LONGBLOB)
-
-
-def _computed(
-    made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
-) -> sa.Column[Any]:
-    """Add a column of an expression, where an index can be over columns only."""
-    on = _named_part(table, index.on[place], dialect)
-    lowered = _LOWERED.fullmatch(on)
-    if lowered is not None and lowered.group(1) in made.c:
-        type_ = made.c[lowered.group(1)].type
-        type_ = sa.String(KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
-    else:
-        name = on.type if isinstance(on, SQL) else None
-        if name is None or (name not in MYSQL_TYPES and name != "text"):
-            raise ModelError(
-                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
-                f'{index.name} it is not known what it gives. Say so, SQL(..., type="integer"), or make a '
-                "computed column of it, and an index over that: col(init=False, computed=...)."
-            )
-        type_ = sa.String(KEY_LENGTH) if name == "text" else MYSQL_TYPES[name]()
-    written = _written(part, dialect)
-    if not index.unique and isinstance(type_, sa.String):
-        written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
-    column: sa.Column[Any] = sa.Column(
-        f"{ONLY}{place}_{index.name}"[:64],
-        type_,
-        sa.Computed(written, persisted=False),
-        nullable=True,
-    )
-    made.append_column(column)
-    return column
-
-
-def _written(part: Any, dialect: Dialect) -> str:
-    return str(
-        part.compile(
-            dialect=DIALECTS[dialect.name],
-            compile_kwargs={"literal_binds": True, "include_table": False},
-        )
-    )
-
-
-def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
-    """Add a column that is 1 where a condition holds and NULL elsewhere, where nothing is unique."""
-    condition = _written(where, dialect)
-    column: sa.Column[Any] = sa.Column(
-        f"{ONLY}{name}"[:64],
-        sa.Boolean(),
-        sa.Computed(f"CASE WHEN {condition} THEN 1 END", persisted=False),
-        nullable=True,
-    )
-    made.append_column(column)
-    return column
-
-
-def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
-    if isinstance(on, SQL):
-        return sa.text(on)
-    column = table.by_name.get(on) if isinstance(on, str) else on
-    if isinstance(column, CaselessColumn):
-        return sa.func.lower(made.c[column.column_name])
-    if isinstance(column, Column):
-        return made.c[column.column_name]
-    return _sql(table, on, dialect).self_group()  # as a migration says it
-
-
-def _sql(table: Table, rule: Any, dialect: Dialect) -> Any:
-    """Return SQL that is text, or an expression of the model's columns with its values written out."""
-    if isinstance(rule, str):
-        return sa.text(rule)
-    return _literal(rule if isinstance(rule, Expr) else rule(table.model), dialect)
-
-
-def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
-    if isinstance(expr, Column):
-        return sa.column(expr.column_name)
-    if isinstance(expr, Value):
-        return sa.literal(expr.value)
-    if isinstance(expr, Call) and not expr.options:
-        return form_of(expr.name, dialect)(*[_literal(each, dialect) for each in expr.args])
-    raise ModelError(f"{expr!r} cannot stand in an index or a check. Write it as SQL.")

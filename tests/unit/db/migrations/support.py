@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from oxidite.db import Database
 from oxidite.db.migrations import Fill, Migrator, Operation, Schema, TableSpec
@@ -12,6 +13,22 @@ from oxidite.db.migrations.difference import Answers, difference
 from oxidite.db.migrations.history import HEAD, History
 from oxidite.db.migrations.shadow import verify
 from oxidite.db.migrations.writing import write_migration
+
+USERS = (
+    "users",
+    """op.create_table("users", column("id", "integer", primary_key=True, generated=True), column("name", "text", max_length=50))""",
+    """op.drop_table("users")""",
+)
+AGE = (
+    "age",
+    """op.add_column("users", column("age", "integer"), fill=1)""",
+    """op.drop_column("users", "age")""",
+)
+FILL = (
+    "fill",
+    """op.backfill("users", {"age": "age + 1"}, batch=10, pause=0.02)""",
+    "pass",
+)
 
 
 def write_history(folder: Path, *steps: tuple[str, str, str]) -> History:
@@ -89,3 +106,13 @@ def same(one: Schema, other: Schema) -> bool:
         }
 
     return ordered(one) == ordered(other)
+
+
+async def fetch(db: Database, sql: str) -> list[tuple[Any, ...]]:
+    async with db.driver.connection(write=True) as connection:
+        return [tuple(row) for row in await connection.fetch(sql, ())]
+
+
+async def add_users(db: Database, count: int) -> None:
+    values = ", ".join(f"('user {number}')" for number in range(count))
+    await fetch(db, f"INSERT INTO users (name) VALUES {values}")

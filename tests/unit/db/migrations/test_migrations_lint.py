@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from oxidite.db import Database
+from oxidite.db.migrations import Migrator
 from oxidite.db.migrations.history import History
 from oxidite.db.migrations.lint import Finding
 from oxidite.db.migrations.lint import lint as look
 
-from .support import add_migration, write_history
+from .support import add_migration, fetch, same, write_history
 
 BASE = (
     "base",
@@ -194,3 +197,36 @@ def test_no_way_back_is_found(tmp_path: Path) -> None:
 def test_a_comment_allows_it(tmp_path: Path) -> None:
     body = """op.create_index("new", "users", ["name"])  # lint: allow index-locks, type-rewrites"""
     assert findings(tmp_path, body) == []
+
+
+async def test_a_rename_is_told_how_to_be_done_while_the_application_runs(
+    db: Database, tmp_path: Path
+) -> None:
+    rename = """op.rename_column("users", "name", "full_name")
+        # models: after"""
+    (found,) = findings(tmp_path / "said", rename)
+    steps = re.findall(r"op\..*", found.instead)
+    assert [each.partition("(")[0] for each in steps] == [
+        "op.add_column",
+        "op.backfill",
+        "op.change_column",
+        "op.drop_column",
+    ]
+    history = write_history(tmp_path / "done", BASE, *(("step", each, "pass") for each in steps))
+    migrator = Migrator(db, history)
+    await migrator.up(to="0001")
+    await fetch(db, "INSERT INTO users (id, name, kind, price) VALUES (1, 'Ann', 'a', 1)")
+
+    await migrator.up()
+
+    assert await fetch(db, "SELECT full_name FROM users") == [("Ann",)]
+    assert await migrator.drift() == []
+    renamed = History.load(tmp_path / "said").schema()
+    assert same(history.schema(), renamed)
+
+
+def test_another_key_is_told_to_lock(tmp_path: Path) -> None:
+    body = """op.change_key("users", ["id", "name"])"""
+
+    assert [each.rule for each in findings(tmp_path / "a", body)] == ["key-locks"]
+    assert findings(tmp_path / "b", body, dialect="sqlite") == []

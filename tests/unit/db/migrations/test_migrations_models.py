@@ -40,10 +40,10 @@ from oxidite.db.migrations import (
 from oxidite.db.migrations import check as check_spec
 from oxidite.db.migrations.compare import differences
 from oxidite.db.migrations.difference import difference
-from oxidite.db.migrations.mentions import mentions, renamed
 from oxidite.db.migrations.models import schema_of
 from oxidite.db.migrations.push import push_tables
 from oxidite.db.migrations.writing import write_migration
+from oxidite.db.sql.mentions import mentions, renamed
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import POSTGRESQL
 

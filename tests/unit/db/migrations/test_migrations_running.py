@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,28 +19,7 @@ from oxidite.db.migrations.migrator import Migrator
 from oxidite.db.migrations.push import push_tables
 from oxidite.db.migrations.runner import Progress
 
-from .support import add_migration, write_history
-
-USERS = (
-    "users",
-    """op.create_table("users", column("id", "integer", primary_key=True, generated=True), column("name", "text", max_length=50))""",
-    """op.drop_table("users")""",
-)
-AGE = (
-    "age",
-    """op.add_column("users", column("age", "integer"), fill=1)""",
-    """op.drop_column("users", "age")""",
-)
-
-
-async def fetch(db: Database, sql: str) -> list[tuple[Any, ...]]:
-    async with db.driver.connection(write=True) as connection:
-        return [tuple(row) for row in await connection.fetch(sql, ())]
-
-
-async def add_users(db: Database, count: int) -> None:
-    values = ", ".join(f"('user {number}')" for number in range(count))
-    await fetch(db, f"INSERT INTO users (name) VALUES {values}")
+from .support import AGE, FILL, USERS, add_migration, add_users, fetch, write_history
 
 
 @pytest.mark.only_on("memory", "file", "postgresql")
@@ -232,71 +209,6 @@ async def test_an_index_that_could_not_be_made_concurrently_is_made_later(
     assert (True,) in found
     await migrator.down()
     assert await migrator.drift() == []
-
-
-# Backfills.
-
-FILL = (
-    "fill",
-    """op.backfill("users", {"age": "age + 1"}, batch=10, pause=0.02)""",
-    "pass",
-)
-
-
-async def test_a_backfill_that_is_stopped_does_no_row_twice(db: Database, tmp_path: Path) -> None:
-    history = write_history(tmp_path / "m", USERS, AGE, FILL)
-    await Migrator(db, history).up(to="0001")
-    await add_users(db, 105)
-    task: asyncio.Task[object]
-    seen: list[int] = []
-
-    def told(progress: Progress) -> None:
-        seen.append(progress.rows or 0)
-        if len(seen) == 4:
-            task.cancel()
-
-    task = asyncio.ensure_future(Migrator(db, history, told=told).up())
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    assert task.cancelled()
-    assert await fetch(db, "SELECT count(*) FROM users WHERE age = 2") == [(40,)]
-    assert (await Migrator(db, history).status())[2].state == "unfinished"
-
-    await Migrator(db, history).up()
-
-    assert await fetch(db, "SELECT min(age), max(age) FROM users") == [(2, 2)]
-
-
-async def test_a_backfill_fills_only_the_rows_it_is_for(db: Database, tmp_path: Path) -> None:
-    some = (
-        "some",
-        """op.backfill("users", {"age": "7"}, where="name <> 'user 3'", batch=2, pause=0)""",
-        "pass",
-    )
-    history = write_history(tmp_path / "m", USERS, AGE, some)
-    await Migrator(db, history).up(to="0001")
-    await add_users(db, 7)
-    await Migrator(db, history).up()
-    assert await fetch(db, "SELECT name FROM users WHERE age = 1") == [("user 3",)]
-
-
-async def test_keys_of_text_and_of_bytes_are_gone_through(db: Database, tmp_path: Path) -> None:
-    for number, type_ in enumerate(("text", "uuid")):
-        table = f"things_{type_}"
-        made = (
-            f"things_{type_}",
-            f"""op.create_table("{table}", column("id", "{type_}", primary_key=True{", max_length=40" * (type_ == "text")}), column("n", "integer"))
-            op.execute("INSERT INTO {table} VALUES ('{"a" * 16}', 1), ('{"b" * 16}', 1)", only="sqlite")
-            op.execute("INSERT INTO {table} VALUES ('{"a" * 16}', 1), ('{"b" * 16}', 1)", only="mariadb")
-            op.execute("INSERT INTO {table} VALUES ('{"a" * 32}', 1), ('{"b" * 32}', 1)", only="postgresql")
-            op.backfill("{table}", {{"n": "n + 1"}}, batch=1, pause=0)""",
-            "pass",
-        )
-        folder = tmp_path / f"m{number}"
-        if number:
-            await fetch(db, "DROP TABLE oxidite_migrations")
-        await Migrator(db, write_history(folder, made)).up()
-        assert await fetch(db, f"SELECT sum(n) FROM {table}") == [(4,)]
 
 
 # Several at once, and ends without a warning.

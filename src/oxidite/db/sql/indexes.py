@@ -1,0 +1,211 @@
+"""Indexes and checks as SQL, and what MariaDB has beside them: columns that are computed for them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from oxidite.db.errors import ModelError
+from oxidite.db.expressions.expressions import Call, Expr, Value
+from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES
+from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.sql.forms import form_of
+from oxidite.db.sql.mentions import mentions
+from oxidite.db.tables.caseless import CaselessColumn
+from oxidite.db.tables.columns import Column
+from oxidite.db.tables.table import SQL, Check, Index, Indexed, Table
+from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect
+
+__all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of", "sql_of"]
+
+LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
+"""An expression that is known to give text."""
+
+
+class Named(NamedTuple):
+    """An index by the names of the database: everything that an expression says is SQL."""
+
+    name: str
+    on: tuple[str | SQL, ...]
+    unique: bool
+    where: str | None
+    using: str | None
+
+
+def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
+    """Return an index as a migration says it that is written for one kind of database.
+
+    Raises:
+        ModelError: it is on something that is no column.
+    """
+    where = None
+    if index.where is not None:
+        words = words_of(dialect)
+        where = _written(sql_of(table, index.where, words), words)
+    elif table.soft_deletes is not None and index.unique:
+        # What seems to be deleted takes no name away.
+        where = f"{table.soft_deletes.column_name} IS NULL"
+    on = tuple(_named_part(table, each, dialect) for each in index.on)
+    return Named(str(index.name), on, index.unique, where, index.using)
+
+
+def words_of(dialect: Dialect) -> Dialect:
+    """Return whose SQL a migration is written in: PostgreSQL's is that of SQLite too, but not MariaDB's."""
+    return dialect if dialect.is_mysql else POSTGRESQL
+
+
+def check_of(table: Table, check: Check, dialect: Dialect) -> str:
+    """Return a check as a migration says it: as SQL."""
+    words = words_of(dialect)
+    return _written(sql_of(table, check.rule, words), words)
+
+
+def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
+    if isinstance(on, SQL):
+        return on
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    if isinstance(column, CaselessColumn):
+        return SQL(f"lower({column.column_name})")
+    if isinstance(column, Column):
+        return column.column_name
+    expr: Any = on if isinstance(on, Expr) or not callable(on) else on(table.model)
+    words = words_of(dialect)
+    # In parentheses, if it is no call of a function: so it stands in an index.
+    text = _written(sql_of(table, expr, words).self_group(), words)
+    return SQL(text, type=None if LOWERED.fullmatch(text) else expr.kind.stored.name)
+
+
+def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
+    """Add an index to a table as SQLAlchemy has it."""
+    parts = [_part(made, table, each, dialect) for each in index.on]
+    for part in parts:
+        if not isinstance(part, sa.Column):
+            check_computed(table, _written(part, dialect), f"the index {index.name}", dialect)
+    if not dialect.expression_indexes:
+        parts = [
+            part
+            if isinstance(part, sa.Column)
+            else _computed(made, table, index, place, part, dialect)
+            for place, part in enumerate(parts)
+        ]
+    where: Any = None if index.where is None else sql_of(table, index.where, dialect)
+    if table.soft_deletes is not None and index.unique and where is None:
+        # What seems to be deleted takes no name away.
+        where = made.c[table.soft_deletes.column_name].is_(None)
+    options: dict[str, Any] = {}
+    if dialect.is_mysql:
+        lengths = {each.name: KEY_LENGTH for each in parts if _is_long(each)}
+        options = {f"{dialect.name}_length": lengths} if lengths else {}
+    if where is not None and dialect.partial_indexes:
+        options = {"sqlite_where": where, "postgresql_where": where}
+    elif where is not None and index.unique:
+        check_computed(table, _written(where, dialect), f"the index {index.name}", dialect)
+        parts.append(_condition_column(made, str(index.name), where, dialect))
+    if index.using is not None:
+        options["postgresql_using"] = index.using
+    sa.Index(index.name, *parts, unique=index.unique, _table=made, **options)
+
+
+def _is_long(part: Any) -> bool:
+    return isinstance(part, sa.Column) and isinstance(part.type, mysql.LONGTEXT | mysql.LONGBLOB)
+
+
+def _computed(
+    made: sa.Table, table: Table, index: Index, place: int, part: Any, dialect: Dialect
+) -> sa.Column[Any]:
+    """Add a column of an expression, where an index can be over columns only."""
+    on = _named_part(table, index.on[place], dialect)
+    lowered = LOWERED.fullmatch(on)
+    if lowered is not None and lowered.group(1) in made.c:
+        type_ = made.c[lowered.group(1)].type
+        type_ = sa.String(KEY_LENGTH) if isinstance(type_, mysql.LONGTEXT) else type_
+    else:
+        name = on.type if isinstance(on, SQL) else None
+        if name is None or (name not in MYSQL_TYPES and name != "text"):
+            raise ModelError(
+                f"{dialect.product} has no indexes over expressions, and of {on!r} in the index "
+                f'{index.name} it is not known what it gives. Say so, SQL(..., type="integer"), or make a '
+                "computed column of it, and an index over that: col(init=False, computed=...)."
+            )
+        type_ = sa.String(KEY_LENGTH) if name == "text" else MYSQL_TYPES[name]()
+    written = _written(part, dialect)
+    if not index.unique and isinstance(type_, sa.String):
+        written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
+    column: sa.Column[Any] = sa.Column(
+        f"{ONLY}{place}_{index.name}"[:64],
+        type_,
+        sa.Computed(written, persisted=False),
+        nullable=True,
+    )
+    made.append_column(column)
+    return column
+
+
+def _written(part: Any, dialect: Dialect) -> str:
+    return str(
+        part.compile(
+            dialect=DIALECTS[dialect.name],
+            compile_kwargs={"literal_binds": True, "include_table": False},
+        )
+    )
+
+
+def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
+    """Add a column that is 1 where a condition holds and NULL elsewhere, where nothing is unique."""
+    condition = _written(where, dialect)
+    column: sa.Column[Any] = sa.Column(
+        f"{ONLY}{name}"[:64],
+        sa.Boolean(),
+        sa.Computed(f"CASE WHEN {condition} THEN 1 END", persisted=False),
+        nullable=True,
+    )
+    made.append_column(column)
+    return column
+
+
+def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
+    if isinstance(on, SQL):
+        return sa.text(on)
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    if isinstance(column, CaselessColumn):
+        return sa.func.lower(made.c[column.column_name])
+    if isinstance(column, Column):
+        return made.c[column.column_name]
+    return sql_of(table, on, dialect).self_group()  # as a migration says it
+
+
+def sql_of(table: Table, rule: Any, dialect: Dialect) -> Any:
+    """Return SQL that is text, or an expression of the model's columns with its values written out."""
+    if isinstance(rule, str):
+        return sa.text(rule)
+    return _literal(rule if isinstance(rule, Expr) else rule(table.model), dialect)
+
+
+def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
+    if isinstance(expr, Column):
+        return sa.column(expr.column_name)
+    if isinstance(expr, Value):
+        return sa.literal(expr.value)
+    if isinstance(expr, Call) and not expr.options:
+        return form_of(expr.name, dialect)(*[_literal(each, dialect) for each in expr.args])
+    raise ModelError(f"{expr!r} cannot stand in an index or a check. Write it as SQL.")
+
+
+def check_computed(table: Table, sql: str, what: str, dialect: Dialect) -> None:
+    """See to it that nothing is computed of a column that counts up, where that cannot be.
+
+    Raises:
+        ModelError: it would be; MariaDB's own error names neither the column nor the index.
+    """
+    if not dialect.is_mysql:
+        return
+    for each in table.columns:
+        if each.is_generated and mentions(sql.replace("`", '"'), each.column_name):
+            raise ModelError(
+                f"{table!r}: {what} is computed of {each.column_name}, and {dialect.product} computes "
+                "nothing of a column that it counts up itself. Leave that column out of the expression, "
+                "or have the application make the key, such as col(pk=True, default_factory=uuid7)."
+            )
