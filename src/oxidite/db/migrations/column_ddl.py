@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, CreateColumn, DropConstraint
 
 from oxidite.db.migrations.errors import MigrationError
-from oxidite.db.migrations.literals import converted, literal
+from oxidite.db.migrations.literals import converted, literal, text
 from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
@@ -184,8 +184,19 @@ class ColumnWriter:
             options["comment"] = new.comment
         if not options:
             return []
-        return statements + self._texts.sql(
+        statements += self._texts.sql(
             lambda op: op.alter_column(table, name, **options, **self._known(old))
+        )
+        if operation.column.generated and "type_" in options and self._texts.is_postgresql:
+            statements.append(self._counted(table, name, new_type))
+        return statements
+
+    def _counted(self, table: str, name: str, type_: str) -> str:
+        """Return what has PostgreSQL count as far as the type of a column goes, and not as the one before."""
+        here, column = (text(each) for each in (self._texts.quoted(table), name))
+        return (
+            f"DO $do$ BEGIN EXECUTE format('ALTER SEQUENCE %s AS {type_}', "
+            f"pg_get_serial_sequence({here}, {column})); END $do$"
         )
 
     def _known(self, column: sa.Column[Any]) -> dict[str, Any]:

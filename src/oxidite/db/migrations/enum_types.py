@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from oxidite.db.migrations.literals import text
+
 __all__ = ["Native", "natives", "with_types"]
 
 
@@ -62,7 +64,7 @@ def with_types(
 
 
 def _create(name: str, made: Native, quoted: Callable[[str], str]) -> str:
-    return f"CREATE TYPE {quoted(name)} AS ENUM ({', '.join(map(_text, made.values))})"
+    return f"CREATE TYPE {quoted(name)} AS ENUM ({', '.join(map(text, made.values))})"
 
 
 def _changed(name: str, was: Native, now: Native, quoted: Callable[[str], str]) -> list[str]:
@@ -84,9 +86,5 @@ def _added(here: str, old: Sequence[str], new: Sequence[str]) -> Iterable[str]:
         if value in old:
             continue
         # Those before it are there already, as they are added in their order.
-        where = f" AFTER {_text(new[place - 1])}" if place else f" BEFORE {_text(old[0])}"
-        yield f"ALTER TYPE {here} ADD VALUE {_text(value)}{where}"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+        where = f" AFTER {text(new[place - 1])}" if place else f" BEFORE {text(old[0])}"
+        yield f"ALTER TYPE {here} ADD VALUE {text(value)}{where}"

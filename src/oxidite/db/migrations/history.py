@@ -71,6 +71,12 @@ class History:
         """The last one."""
         return self.entries[-1] if self.entries else None
 
+    @property
+    def squash(self) -> Entry | None:
+        """The first one, if it replaces others."""
+        first = self.entries[0] if self.entries else None
+        return first if first is not None and first.migration.replaces else None
+
     def find(self, name: str) -> Entry:
         """Return a migration by its number or name.
 
@@ -80,6 +86,10 @@ class History:
         for each in self.entries:
             if name in (each.id, each.name) or each.id.lstrip("0") == name:
                 return each
+        squash = self.squash
+        for replaced in squash.migration.replaces if squash else ():
+            if squash and name in (replaced, replaced.partition("_")[0]):
+                raise HistoryError(f"{replaced} is a part of {squash.name} now.")
         raise HistoryError(
             f"There is no migration {name!r} in {self.folder}. "
             f"There is: {', '.join(each.name for each in self.entries) or 'none'}."
@@ -170,6 +180,11 @@ def _check_order(entries: Sequence[Entry]) -> None:
             raise HistoryError(
                 f"{each.name} comes after {each.migration.after!r}, and the one before it is "
                 f"{before!r}. Is a file missing?"
+            )
+        if each.migration.replaces and before is not None:
+            raise HistoryError(
+                f"{each.name} replaces others, and is not the first one: only what comes from the beginning "
+                "can be squashed."
             )
         before = each.id
 

@@ -11,7 +11,7 @@ from oxidite.db.migrations.operations import Fill
 from oxidite.db.migrations.specs import NOW, ColumnSpec, code
 from oxidite.db.values.dialects import Dialect
 
-__all__ = ["converted", "literal"]
+__all__ = ["converted", "literal", "text"]
 
 
 def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
@@ -35,17 +35,20 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         return repr(value)
     if column.type_name in ("bytes", "uuid"):
         return _binary(str(value), column, dialect)
-    text = str(value)
-    if column.type_name == "array" and dialect.name == "postgresql":
-        text = _array(text)
+    is_array = column.type_name == "array" and dialect.name == "postgresql"
+    return text(_array(str(value)) if is_array else str(value))
+
+
+def text(value: str) -> str:
+    """Return text as it stands in SQL."""
     # A backslash is one everywhere: the driver of MariaDB says so to its server.
-    text = text.replace("'", "''")
-    return f"'{text}'"
+    doubled = value.replace("'", "''")
+    return f"'{doubled}'"
 
 
-def _array(text: str) -> str:
+def _array(written: str) -> str:
     """Return a list in JSON as PostgreSQL writes an array."""
-    items = msgspec.json.decode(text, type=list[object])
+    items = msgspec.json.decode(written, type=list[object])
     return f"{{{','.join(code(str(each)) for each in items)}}}"
 
 

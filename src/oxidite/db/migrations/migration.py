@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.operations import (
@@ -165,13 +165,22 @@ class Migration:
     """One step of the history of a schema.
 
     ``id`` is the number in the name of its file, ``after`` that of the one before, ``None`` in the
-    first. ``transactional=False`` runs each of its statements by itself.
+    first. ``transactional=False`` runs each of its statements by itself. ``replaces`` are the names of
+    those that it takes the place of, with what their checksums begin with: ``oxidite db squash``.
     """
 
-    def __init__(self, *, id: str, after: str | None, transactional: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        id: str,
+        after: str | None,
+        transactional: bool = True,
+        replaces: Mapping[str, str] | None = None,
+    ) -> None:
         self.id: str = id
         self.after: str | None = after
         self.transactional: bool = transactional
+        self.replaces: Mapping[str, str] = replaces or {}
         self._up: Callable[[Ops], object] | None = None
         self._down: Callable[[Ops], object] | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -9,6 +10,7 @@ from typing import Literal, TypeAlias
 from oxidite.clock import perf
 from oxidite.db.connections.base import Connection
 from oxidite.db.database import Database
+from oxidite.db.migrations.counting import counted, replaced_rows
 from oxidite.db.migrations.ddl import Step, Writer
 from oxidite.db.migrations.errors import HistoryError, MigrationError, PendingMigrationsError
 from oxidite.db.migrations.history import Entry, History, after, by_id
@@ -94,7 +96,9 @@ class Migrator:
         ) as connection:
             tracking = Tracking(connection, self._dialect)
             await tracking.prepare()
-            rows = {each.id: each for each in await tracking.all()}
+            rows = counted(await tracking.all(), self.history, accept_changes=accept_changes)
+            if accept_changes:
+                await self._take_place(tracking, rows)
             await self._check(tracking, rows, accept_changes=accept_changes)
             batch = max((each.batch for each in rows.values()), default=0) + 1
             runner = Runner(connection, self._dialect, told=self._told)
@@ -115,6 +119,13 @@ class Migrator:
                 if entry is last:
                     break
         return done
+
+    async def _take_place(self, tracking: Tracking, rows: Mapping[str, Applied]) -> None:
+        """Note a squashed migration in the place of those that it replaces, if there are notes of them."""
+        squash = self.history.squash
+        old = replaced_rows(await tracking.all(), squash) if squash else []
+        if squash and old:
+            await tracking.exchange(old, rows[squash.id])
 
     async def _adopted(self, connection: Connection, entry: Entry, batch: int) -> Applied | None:
         """Return the first migration as done, if the database has just what it makes.
@@ -197,10 +208,12 @@ class Migrator:
             self.database, self._lock, lock_timeout=self._lock_timeout
         ) as connection:
             tracking = Tracking(connection, self._dialect)
-            rows = await tracking.all()
-            chosen = self._chosen(rows, steps=steps, batch=batch, to=to)
+            rows = counted(await tracking.all(), self.history)
+            chosen = self._chosen(list(rows.values()), steps=steps, batch=batch, to=to)
             for entry, _ in chosen:
                 entry.migration.back()
+                if entry.migration.replaces:
+                    await self._take_place(tracking, rows)
             runner = Runner(connection, self._dialect, told=self._told)
             for entry, row in chosen:
                 self._began(entry)
@@ -231,13 +244,22 @@ class Migrator:
                 raise MigrationError(
                     f"{each.name} is not finished. `oxidite db up` ends it; then it can be undone."
                 )
+            count = len(known[each.id].migration.replaces)
+            if count and to is None:
+                raise MigrationError(
+                    f"{each.name} stands for {count} migrations: to undo it drops all tables that they made. "
+                    "If that is meant: oxidite db down --to 0"
+                )
         return [(known[each.id], each) for each in back]
 
     # Where it is.
 
     async def status(self) -> list[Line]:
         """Return how each migration stands, those without a file too; nothing is changed."""
-        rows = {each.id: each for each in await self._rows()}
+        rows = await self._rows_as_they_are()
+        # Somewhere in what was squashed: each stands for itself.
+        with contextlib.suppress(HistoryError):
+            rows = counted(list(rows.values()), self.history)
         known = by_id(self.history.entries)
         lines: list[Line] = []
         for key in sorted({*rows, *known}):
@@ -252,7 +274,7 @@ class Migrator:
 
     async def pending(self) -> list[Entry]:
         """Return the migrations that are still to be done, those that were stopped included."""
-        rows = {each.id: each for each in await self._rows()}
+        rows = await self._rows()
         return [
             each
             for each in self.history.entries
@@ -277,7 +299,7 @@ class Migrator:
         """Return what the database has other than its applied migrations make, in words."""
         from oxidite.db.migrations.compare import differences
 
-        rows = {each.id: each for each in await self._rows()}
+        rows = await self._rows()
         if not rows:
             return []
         schema = self._schema(rows)
@@ -297,7 +319,7 @@ class Migrator:
         from oxidite.db.migrations.rebuild import look_at, unknown
 
         last = None if to is None else self.history.find(to)
-        rows = {each.id: each for each in await self._rows()}
+        rows = await self._rows()
         live = {}
         if self._dialect.name == "sqlite":
             async with self.database.driver.connection(write=False) as connection:
@@ -317,9 +339,14 @@ class Migrator:
                 break
         return planned
 
-    async def _rows(self) -> list[Applied]:
+    async def _rows(self) -> dict[str, Applied]:
+        rows = await self._rows_as_they_are()
+        return counted(list(rows.values()), self.history)
+
+    async def _rows_as_they_are(self) -> dict[str, Applied]:
         async with self.database.driver.connection(write=False) as connection:
-            return await Tracking(connection, self._dialect).all()
+            rows = await Tracking(connection, self._dialect).all()
+        return {each.id: each for each in rows}
 
 
 def _standing(row: Applied | None, entry: Entry | None) -> Standing:

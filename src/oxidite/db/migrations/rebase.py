@@ -49,6 +49,12 @@ def rebase(folder: Path, names: Sequence[str]) -> list[Moved]:
         raise HistoryError(f"There is no migration {unknown[0]!r}. There is: {', '.join(by_name)}.")
     moved = [by_name[each] for each in dict.fromkeys(names)]
     kept = [each for each in entries if each not in moved]
+    squashes = [each.name for each in moved if each.migration.replaces]
+    if squashes:
+        raise HistoryError(
+            f"{squashes[0]} replaces the migrations from the beginning on, so it stays the first one: put "
+            "the others behind."
+        )
     if not kept:
         raise HistoryError("That is all of them: there is nothing to put them behind.")
     _check(kept, moved)

@@ -22,7 +22,7 @@ from oxidite.db.migrations.operations import Execute, Operation, Schema
 from oxidite.db.migrations.rebuild import look_at
 from oxidite.db.values.dialects import Dialect
 
-__all__ = ["replay", "shadow", "verify"]
+__all__ = ["replay", "shadow", "verify", "verify_squash"]
 
 
 @contextlib.asynccontextmanager
@@ -97,6 +97,18 @@ async def verify(database: Database, history: History, change: Change, models: S
         await _expect(connection, dialect, models, f"{name} does not make what the models say")
         await replay(connection, dialect, change.back, following, f"{name}'s way back")
         await _expect(connection, dialect, schema, f"{name}'s way back does not end where it began")
+
+
+async def verify_squash(
+    database: Database, history: History, change: Change, schema: Schema
+) -> None:
+    """See to it that a change makes of nothing what a whole history makes, and can be undone.
+
+    Raises:
+        MigrationError: it does not, or the history makes something else than is known of it.
+    """
+    await verify(database, history, Change((), ()), schema)
+    await verify(database, History(history.folder), change, schema)
 
 
 async def _expect(connection: Connection, dialect: Dialect, schema: Schema, failure: str) -> None:

@@ -124,6 +124,18 @@ class Tracking:
         """Forget a migration."""
         await self._connection.run(f"DELETE FROM {TABLE} WHERE id = {self._marks(1)[0]}", (id_,))
 
+    async def exchange(self, old: Sequence[Applied], new: Applied) -> None:
+        """Note one migration in the place of others."""
+        await self._connection.begin(isolation=None, read_only=False)
+        try:
+            for each in old:
+                await self.delete(each.id)
+            await self.insert(new)
+            await self._connection.commit()
+        except BaseException:
+            await self._connection.rollback()
+            raise
+
     def _marks(self, count: int) -> Sequence[str]:
         if self._is_postgresql:
             return [f"${place}" for place in range(1, count + 1)]

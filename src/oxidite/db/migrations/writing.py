@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from oxidite.db.migrations.difference import Change
@@ -20,6 +20,7 @@ from oxidite.db.migrations.operations import (
     DropColumn,
     DropIndex,
     DropTable,
+    Execute,
     Operation,
     RenameColumn,
     RenameIndex,
@@ -27,7 +28,7 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.specs import NOW, code
 
-__all__ = ["describe", "file_text", "write_migration"]
+__all__ = ["describe", "file_text", "slug_of", "write_migration"]
 
 _WIDTH = 100
 _NAMES = ("NOW", "Migration", "Ops", "check", "column", "index")
@@ -41,10 +42,7 @@ def write_migration(history: History, change: Change, message: str | None) -> Pa
     """
     number = f"{int(history.last.id) + 1:04}" if history.last else "0001"
     words = message or _message(change.forth)
-    slug = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")[:60]
-    if not slug:
-        raise MigrationError(f"{message!r} makes no name of a file: say it with Latin letters.")
-    file = history.folder / f"{number}_{slug}.py"
+    file = history.folder / f"{number}_{slug_of(words)}.py"
     try:
         history.folder.mkdir(parents=True, exist_ok=True)
         text = file_text(change, words, number, history.last.id if history.last else None)
@@ -56,7 +54,26 @@ def write_migration(history: History, change: Change, message: str | None) -> Pa
     return file
 
 
-def file_text(change: Change, message: str, number: str, after: str | None) -> str:
+def slug_of(words: str) -> str:
+    """Return words as they stand in the name of a file.
+
+    Raises:
+        MigrationError: nothing is left of them.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")[:60]
+    if not slug:
+        raise MigrationError(f"{words!r} makes no name of a file: say it with Latin letters.")
+    return slug
+
+
+def file_text(
+    change: Change,
+    message: str,
+    number: str,
+    after: str | None,
+    *,
+    replaces: Mapping[str, str] | None = None,
+) -> str:
     """Return the text of the file of a migration."""
     forth, back = _calls(change.forth), _calls(change.back)
     used = [name for name in _NAMES if name in ("Migration", "Ops") or _uses(forth + back, name)]
@@ -66,7 +83,7 @@ def file_text(change: Change, message: str, number: str, after: str | None) -> s
 
 {sql}from oxidite.db.migrations import {", ".join(used)}
 
-migration = Migration(id="{number}", after={code(after)})
+migration = Migration({_options(number, after, replaces)})
 
 
 @migration.up
@@ -76,6 +93,14 @@ def up(op: Ops) -> None:
 @migration.down
 def down(op: Ops) -> None:
 {back}'''
+
+
+def _options(number: str, after: str | None, replaces: Mapping[str, str] | None) -> str:
+    said = f"id={code(number)}, after={code(after)}"
+    if not replaces:
+        return said
+    lines = "".join(f"        {code(name)}: {code(sum_)},\n" for name, sum_ in replaces.items())
+    return f"\n    {said},\n    replaces={{\n{lines}    }},\n"
 
 
 def _uses(text: str, name: str) -> bool:
@@ -133,6 +158,9 @@ def _written_index(operation: Operation) -> tuple[str, list[str]]:
             return "create_check", [code(check.name), code(table), code(check.sql)]
         case DropCheck(table, name):
             return "drop_check", [code(name), code(table)]
+        case Execute(sql, only, transactional):
+            options = [] if transactional else ["transactional=False"]
+            return "execute", [code(sql), *_option("only", only), *options]
         case _:
             raise MigrationError(f"{operation!r} is not written by itself.")
 

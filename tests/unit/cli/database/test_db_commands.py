@@ -55,6 +55,21 @@ WITH_AGE = APP.replace("# more", "age: Col[int] = col(default=18)")
 WITH_FULL_NAME = APP.replace("name: Col[str]", "full_name: Col[str]")
 
 
+VIEW = """
+    from oxidite.db.migrations import Migration, Ops
+
+    migration = Migration(id="0003", after="0002")
+
+    @migration.up
+    def up(op: Ops) -> None:
+        op.execute("CREATE VIEW names AS SELECT name FROM users")
+
+    @migration.down
+    def down(op: Ops) -> None:
+        op.execute("DROP VIEW names")
+"""
+
+
 @pytest.fixture
 def project(oxidite: Command) -> Command:
     oxidite.write("app.py", APP)
@@ -92,6 +107,36 @@ def test_from_models_to_tables_and_back(project: Command) -> None:
     assert down.err.endswith("2 migrations undone.\n")
     shown = project.apart("db", "show", "--sql")
     assert "CREATE TABLE IF NOT EXISTS users" in shown.out
+
+
+def test_a_history_is_squashed(project: Command) -> None:
+    project.apart("db", "diff", "users")
+    project.write("app.py", WITH_AGE)
+    project.apart("db", "diff", "age")
+    project.write("migrations/0003_view.py", VIEW)
+    (project.directory / "migrations/HEAD").write_text("0003_view\n")
+    refused = project.apart("db", "squash", "--keep", "3")
+    assert (refused.code, "0001_users is pending in this database" in refused.err) == (1, True)
+    project.apart("db", "up")
+
+    asked = project.apart("db", "squash")
+    assert (asked.code, "0003_view: CREATE VIEW" in asked.err) == (2, True)
+    shown = project.apart("db", "squash", "--keep", "3", "--dry-run")
+    assert (shown.code, len(list(project.directory.glob("migrations/*.py")))) == (0, 3)
+    made = project.apart("db", "squash", "All", "--keep", "3")
+
+    assert "Written: migrations/0003_all.py (in the place of 3 files)" in made.err
+    file = project.directory / "migrations/0003_all.py"
+    assert list(project.directory.glob("migrations/*.py")) == [file]
+    assert file.read_text() == shown.out.replace("Squashed.", "All.").removesuffix("\n")
+    status = project.apart("db", "status", "--json", "--drift")
+    assert [each["name"] for each in json.loads(status.out)["migrations"]] == ["0003_all"]
+    assert project.apart("db", "up").err == "Nothing is pending.\n"
+    assert project.apart("db", "diff", "--check").code == 0
+    down = project.apart("db", "down")
+    assert (down.code, "stands for 3 migrations" in down.err) == (1, True)
+    (project.directory / "app.db").unlink()
+    assert "1 migration applied." in project.apart("db", "up").err
 
 
 def test_what_needs_an_answer_ends_with_2_when_nobody_can_be_asked(project: Command) -> None:

@@ -130,6 +130,16 @@ async def test_a_larger_key_keeps_its_rows_and_counts_on(db: Database, tmp_path:
     assert await run(db, "SELECT owner FROM cars ORDER BY owner") == [(1,), (large,)]
 
 
+@pytest.mark.only_on("postgresql")  # elsewhere what counts is no thing of its own
+async def test_a_larger_key_is_counted_as_far_as_it_goes(db: Database, tmp_path: Path) -> None:
+    await migrated(db, tmp_path, referring(32), referring(None))
+
+    await run(db, "SELECT setval('users_id_seq', 2147483647)")
+    await run(db, "INSERT INTO users (name) VALUES ('a')")
+
+    assert await run(db, "SELECT id FROM users") == [(2147483648,)]
+
+
 async def test_rows_may_be_alike_in_a_part_of_the_new_key(db: Database, tmp_path: Path) -> None:
     old, new = CHANGES["a new column is in the key"]
     migrator = await migrated(
