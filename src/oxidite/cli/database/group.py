@@ -19,6 +19,7 @@ COMMANDS = {
     "rebase": Lazy(
         "oxidite.cli.database.rebase:rebase", "Put a branch's migrations behind others."
     ),
+    "inspect": Lazy("oxidite.cli.database.inspect:inspect", "Write models of tables there are."),
     "squash": Lazy("oxidite.cli.database.squash:squash", "Put one migration in the place of many."),
     "push": Lazy("oxidite.cli.database.development:push", "Create what is missing (development)."),
     "fresh": Lazy("oxidite.cli.database.development:fresh", "Make it anew (development)."),

@@ -10,7 +10,8 @@ import contextlib
 import importlib
 import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -104,6 +105,8 @@ def _differences(
     def include(
         _object: object, name: str | None, kind: str, reflected: bool, _other: object
     ) -> bool:
+        if kind == "foreign_key_constraint" and dialect.name == "sqlite":
+            return False  # see _references
         if kind != "table" or not reflected or name in wanted.tables:
             return True
         return others and not str(name).startswith(("oxidite_", "ox_"))
@@ -128,6 +131,7 @@ def _differences(
             texts += _enums(connection, wanted.tables)
         if dialect.name == "sqlite":
             texts += _expressions(connection, wanted.tables)
+            texts += _references(connection, wanted.tables)
     return sorted(set(texts))
 
 
@@ -222,3 +226,44 @@ def _expressions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> l
         for index in table.indexes
         if index.name not in there and len(index.columns) < len(index.expressions)
     ]
+
+
+def _references(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> Iterator[str]:
+    """Compare foreign keys in SQLite: of those beside a column SQLAlchemy does not read what they do."""
+    there = set(sa.inspect(connection).get_table_names())
+    for name, table in tables.items():
+        if name not in there:
+            continue
+        had = _had_references(connection, name)
+        wanted = {_reference(each): str(each.name) for each in table.foreign_key_constraints}
+        for reference, key in wanted.items():
+            if reference not in had:
+                yield f"the foreign key {key} of {name} is missing"
+        for columns, target, *_ in had - set(wanted):
+            yield f"there is a foreign key ({', '.join(columns)}) of {name} to {target}"
+
+
+Reference: TypeAlias = tuple[tuple[str, ...], str, tuple[str, ...], str, str]
+"""Columns, the table and columns that they refer to, and what becomes of them."""
+
+
+def _had_references(connection: sa.Connection, table: str) -> set[Reference]:
+    rows = connection.exec_driver_sql(
+        'SELECT id, "table", "from", "to", on_delete, on_update '
+        "FROM pragma_foreign_key_list(?) ORDER BY id, seq",
+        (table,),
+    ).all()
+    found: set[Reference] = set()
+    for _, group in groupby(rows, lambda row: row[0]):
+        parts = list(group)
+        _, target, _, to, on_delete, on_update = parts[0]
+        key = sa.inspect(connection).get_pk_constraint(target)["constrained_columns"]
+        targets = tuple(key) if to is None else tuple(each[3] for each in parts)
+        found.add((tuple(each[2] for each in parts), target, targets, on_delete, on_update))
+    return found
+
+
+def _reference(key: sa.ForeignKeyConstraint) -> Reference:
+    targets = tuple(each.column.name for each in key.elements)
+    actions = (str(key.ondelete or "NO ACTION"), str(key.onupdate or "NO ACTION"))
+    return (tuple(key.column_keys), key.referred_table.name, targets, *actions)

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,35 @@ def test_a_history_is_squashed(project: Command) -> None:
     assert (down.code, "stands for 3 migrations" in down.err) == (1, True)
     (project.directory / "app.db").unlink()
     assert "1 migration applied." in project.apart("db", "up").err
+
+
+def test_models_are_written_of_tables_that_are_there(project: Command) -> None:
+    made = sqlite3.connect(project.directory / "old.db")
+    made.executescript(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY NOT NULL, name TEXT NOT NULL);"
+        "CREATE TABLE posts (id INTEGER PRIMARY KEY NOT NULL, user_id INTEGER NOT NULL "
+        "REFERENCES users (id) ON DELETE CASCADE)"
+    )
+    made.close()
+
+    found = project.apart("db", "inspect", "sqlite:///old.db")
+    assert (found.code, found.err) == (0, "")
+    assert 'class User(Model, table="users"):' in found.out
+    some = project.apart("db", "inspect", "sqlite:///old.db", "--table", "users")
+    assert 'table="posts"' not in some.out
+    refused = project.apart("db", "inspect", "sqlite:///old.db", "--table", "user")
+    assert (refused.code, "There is no table 'user' in this database" in refused.err) == (1, True)
+
+    project.write(
+        "app.py",
+        found.out + "from oxidite import Oxidite\nfrom oxidite.db import Database\n"
+        'app = Oxidite(resources=[Database.from_url("sqlite:///old.db")])\n',
+    )
+    assert project.apart("db", "inspect").out == found.out
+    assert project.apart("db", "diff", "as found").code == 0
+    assert "1 migration applied." in project.apart("db", "up").err
+    status = project.apart("db", "status", "--drift", "--json")
+    assert (status.code, json.loads(status.out)["drift"]) == (0, [])
 
 
 def test_what_needs_an_answer_ends_with_2_when_nobody_can_be_asked(project: Command) -> None:
