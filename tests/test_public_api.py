@@ -67,6 +67,16 @@ NAMES: dict[str, list[str]] = {
         "BackendRegistry",
         "Builtin",
     ],
+    "oxidite.cache": [
+        "S3FIFO",
+        "CacheBackend",
+        "Claimed",
+        "Epochs",
+        "Item",
+        "Listener",
+        "Stats",
+        "Stored",
+    ],
     "oxidite.clock": [
         "Clock",
         "TravelClock",
@@ -536,16 +546,10 @@ NAMES: dict[str, list[str]] = {
         "debug_page",
     ],
     "oxidite.middleware.ratelimit": [
-        "Algorithm",
-        "Claim",
         "Cost",
         "FieldStyle",
         "Key",
-        "MemoryRates",
         "RateLimitedError",
-        "RateStore",
-        "Rule",
-        "Verdict",
         "by_address",
         "by_header",
         "limit",
@@ -586,6 +590,14 @@ NAMES: dict[str, list[str]] = {
     ],
     "oxidite.protocols.wsgi": [
         "WSGI",
+    ],
+    "oxidite.rates": [
+        "Algorithm",
+        "Claim",
+        "MemoryRates",
+        "RateStore",
+        "Rule",
+        "Verdict",
     ],
     "oxidite.routing": [
         "Controller",
