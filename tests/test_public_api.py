@@ -68,14 +68,17 @@ NAMES: dict[str, list[str]] = {
         "Builtin",
     ],
     "oxidite.cache": [
-        "S3FIFO",
         "CacheBackend",
         "Claimed",
         "Epochs",
         "Item",
         "Listener",
+        "S3FIFO",
         "Stats",
         "Stored",
+    ],
+    "oxidite.cache.backends": [
+        "backends",
     ],
     "oxidite.clock": [
         "Clock",
@@ -667,6 +670,9 @@ NAMES: dict[str, list[str]] = {
         "WebSocketSession",
         "assert_no_repeats",
         "assert_queries",
+    ],
+    "oxidite.testing.contracts": [
+        "CacheBackendContract",
     ],
     "oxidite.websocket": [
         "CloseCode",
