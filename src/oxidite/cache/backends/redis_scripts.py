@@ -241,13 +241,14 @@ CLAIM = Script(
     + """
 local at = now()
 local number = sequence(KEYS[1], ARGV[4])
-for k = 4, #KEYS do know(KEYS[k], number) end
 local value = live(KEYS[2], at)
 local granted = 0
+-- Before the tags: a server without memory refuses the first thing that a script writes, and no other.
 if not live(KEYS[3], at) then
   granted = 1
   keep(KEYS[3], ARGV[6], at, ARGV[5])
 end
+for k = 4, #KEYS do know(KEYS[k], number) end
 return {granted, digits(number), value}
 """
 )

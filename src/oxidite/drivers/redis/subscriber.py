@@ -15,15 +15,13 @@ from oxidite.errors import BackendTimeoutError
 
 __all__ = ["Subscriber"]
 
-_BEAT = 5.0  # seconds between two questions whether the server is still there
-
 
 class Subscriber(AbstractAsyncContextManager["Subscriber", None]):
     """Hears what is published to ``channels``, from the opening on.
 
     ``heard`` is called with each message, in the event loop. ``lost`` is called when the connection broke,
-    and again when there is one: what was published in between was not heard. A connection on which
-    nothing comes any more is noticed within ten seconds.
+    and again when there is one: what was published in between was not heard. Every ``beat`` seconds the
+    server is asked for a sign of life; one that gives none until the next is left.
     """
 
     def __init__(
@@ -33,6 +31,7 @@ class Subscriber(AbstractAsyncContextManager["Subscriber", None]):
         *,
         heard: Callable[[bytes], None],
         lost: Callable[[], None],
+        beat: float = 5.0,
     ) -> None:
         self._packed = packed(("SUBSCRIBE", *channels))
         self._heard = heard
@@ -44,6 +43,7 @@ class Subscriber(AbstractAsyncContextManager["Subscriber", None]):
         self._timer: asyncio.TimerHandle | None = None
         self._ready = asyncio.Event()
         self._patience = options.connect_timeout
+        self._every = beat
 
     async def __aenter__(self) -> Self:
         await self._keeper.start()
@@ -79,7 +79,7 @@ class Subscriber(AbstractAsyncContextManager["Subscriber", None]):
         self._subscribed = 0
         wire.write(self._packed)
         # Not yet asked for a sign of life: a reply now is an error, that of the subscription.
-        self._timer = asyncio.get_running_loop().call_later(_BEAT, self._beat, wire)
+        self._timer = asyncio.get_running_loop().call_later(self._every, self._beat, wire)
 
     def down(self, wire: Wire, error: Exception) -> None:
         """Tell that messages are missed from now on."""
@@ -107,12 +107,12 @@ class Subscriber(AbstractAsyncContextManager["Subscriber", None]):
     def _beat(self, wire: Wire) -> None:
         loop = asyncio.get_running_loop()
         if wire.waiting:
-            wire.abort(BackendTimeoutError(f"Redis said nothing for {_BEAT:g} seconds."))
+            wire.abort(BackendTimeoutError(f"Redis said nothing for {self._every:g} seconds."))
             return
         sign: asyncio.Future[object] = loop.create_future()
         sign.add_done_callback(asyncio.Future.exception)  # any answer is one
         wire.send([Command(packed(("PING",)), sign, 0.0, safe=False)])
-        self._timer = loop.call_later(_BEAT, self._beat, wire)
+        self._timer = loop.call_later(self._every, self._beat, wire)
 
     def _stop_beating(self) -> None:
         if self._timer is not None:

@@ -165,7 +165,7 @@ async def test_redis_clears_away_what_has_ended(redis: Redis, prefix: str) -> No
         await backend.claim("c", "token", 10.0, [])
         await backend.acquire("l", "me", 1, 10.0)
         for algorithm in ("sliding", "fixed", "bucket", "concurrency"):
-            await backend.rates.acquire([Claim("k", Rule(1, 60.0, algorithm), 1, "t")])  # type: ignore[arg-type]  # one of them
+            await backend.rates.acquire([Claim("k", Rule(1, 60.0, algorithm), 1, "t")])
         await backend.invalidate(["t", "u"], soft=False)
         await backend.touch("n", 20.0)
         assert await backend.get_many(["short"]) == [None]
