@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["RedisServer", "redis_server"]
+__all__ = ["RedisServer", "free_port", "redis_server"]
 
 _STARTING = 10.0  # seconds that a server may take until it listens
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
@@ -30,7 +30,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.socket = folder / "redis.sock"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None

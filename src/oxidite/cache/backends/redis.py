@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import struct
 from collections.abc import AsyncIterator, Sequence
@@ -26,6 +27,7 @@ _OLD = 10.0  # seconds after which the time of the server is asked for again
 _BATCH = 1000  # keys that are looked at in one step
 _HEAD = 8
 _ends_of = struct.Struct(">d").unpack_from
+_TEXTS = ("TYPE", "string")  # what values are; anything else is somebody else's
 _GLOB = re.compile(r"[*?\[\]\\^-]")
 _PREFIX = re.compile(r"[!-~]{0,50}")
 
@@ -154,7 +156,7 @@ class RedisBackend(CacheBackend):
     async def scan(self, prefix: str) -> AsyncIterator[Stored]:
         """Go through the values that begin so, and all other keys of the server."""
         begin = len(self._value(""))
-        async for keys in self._keys(self._value(prefix)):
+        async for keys in self._keys(self._value(prefix), *_TEXTS):
             commands = [
                 command
                 for key in keys
@@ -170,7 +172,7 @@ class RedisBackend(CacheBackend):
     async def stats(self) -> Stats:
         """Return how many values there are, and the memory of the whole server and its limit."""
         count = 0
-        async for keys in self._keys(self._value("")):
+        async for keys in self._keys(self._value(""), *_TEXTS):
             count += len(keys)
         info = cast("bytes", await self._redis.run("INFO", "memory", safe=True)).decode()
         said = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
@@ -268,12 +270,12 @@ class RedisBackend(CacheBackend):
         """Return the time for scripts in a test that travels; otherwise they ask the server."""
         return repr(self._time.now()) if clock.travelled() else ""
 
-    async def _keys(self, prefix: str) -> AsyncIterator[list[bytes]]:
+    async def _keys(self, prefix: str, *which: str) -> AsyncIterator[list[bytes]]:
         pattern = _GLOB.sub(r"\\\g<0>", prefix) + "*"
         cursor = b"0"
         while True:
-            command = ("SCAN", cursor, "MATCH", pattern, "COUNT", _BATCH)
-            reply = await self._redis.run(*command, safe=True)
+            where = ("MATCH", pattern, "COUNT", str(_BATCH), *which)
+            reply = await self._redis.run("SCAN", cursor, *where, safe=True)
             cursor, keys = cast("tuple[bytes, list[bytes]]", reply)
             if keys:
                 yield keys
@@ -287,8 +289,9 @@ class RedisBackend(CacheBackend):
         """Ask for the time, beside what is being asked for anyway."""
         if self._redis.is_connected and (self._syncing is None or self._syncing.done()):
             asked = clock.perf()
-            self._syncing = self._redis.submit("TIME", safe=True)
-            self._syncing.add_done_callback(lambda found: self._synced(found, asked))
+            with contextlib.suppress(BackendError):  # if there is no room for it now, then later
+                self._syncing = self._redis.submit("TIME", safe=True)
+                self._syncing.add_done_callback(lambda found: self._synced(found, asked))
 
     def _synced(self, found: asyncio.Future[object], asked: float) -> None:
         if not found.cancelled() and found.exception() is None:

@@ -108,7 +108,7 @@ kinds.bucket = {
     local tokens = math.floor(rule.capacity - missing + ROUNDING)
     if missing == 0 then return tokens, 0 end
     local part = missing % 1
-    return tokens, (part > 0 and part or 1) * each
+    return tokens, (part > ROUNDING and part or 1) * each
   end,
   idle = function(s, rule) return s.full - now end,
 }

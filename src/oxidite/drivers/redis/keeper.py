@@ -78,24 +78,32 @@ class Keeper:
             self._wire = None
 
     async def _keep(self) -> None:
-        loop = asyncio.get_running_loop()
         failures = 0
         while True:
             try:
-                self._wire = wire = await connect(self._options, self._owner)
-            except (BackendError, ConfigError) as exc:
-                self._refuse(exc, failures)
-            else:
-                began = loop.time()
-                self._owner.up(wire)
-                self._first(None)
-                error = await asyncio.shield(wire.gone)
-                self._owner.down(wire, error)
-                if loop.time() - began > _STEADY:
+                if await self._once():
                     failures = 0
                     continue  # at once: most often the server was restarted
+            except (BackendError, ConfigError) as exc:
+                self._refuse(exc, failures)
+            except Exception as exc:  # who waits for a connection must hear of it
+                _logger.exception("a connection to Redis failed for a reason that was not expected")
+                if self._wire is not None:
+                    self._wire.abort(exc)
+                self._refuse(exc, failures)
             failures += 1
-            await _pause(min(_FIRST_WAIT * 2 ** (failures - 1), _LONGEST_WAIT))
+            await _pause(min(_FIRST_WAIT * 2 ** min(failures - 1, 10), _LONGEST_WAIT))
+
+    async def _once(self) -> bool:
+        """Connect, wait until the connection breaks, and return whether it had worked for a while."""
+        loop = asyncio.get_running_loop()
+        self._wire = wire = await connect(self._options, self._owner)
+        began = loop.time()
+        self._owner.up(wire)
+        self._first(None)
+        error = await asyncio.shield(wire.gone)
+        self._owner.down(wire, error)
+        return loop.time() - began > _STEADY
 
     def _refuse(self, error: Exception, failures: int) -> None:
         if failures == 0:  # once, not with each attempt

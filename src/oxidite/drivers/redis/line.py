@@ -42,8 +42,10 @@ class Line:
         for command in [*(wire.waiting if wire else ()), *self._queue]:
             command.fail(self._refused)
         self._queue.clear()
+        self._unsent = 0
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def put(self, packed: bytes, *, safe: bool, count: int = 0) -> asyncio.Future[object]:
         """Send a command with what else is asked for in this turn of the loop.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from pathlib import Path
+from typing import Protocol, TypeAlias, cast
 
-from hiredis import PushNotification, Reader, pack_command
+from hiredis import ProtocolError, PushNotification, Reader, pack_command
 from redis.asyncio.connection import (
     AbstractConnection,
     Connection,
@@ -142,7 +143,7 @@ class Wire(asyncio.Protocol):
                     return
                 elif waiting[0].answer(reply):
                     waiting.popleft()
-        except Exception as exc:  # noqa: BLE001 - what is no reply leaves the order unknown
+        except ProtocolError as exc:
             self.abort(BackendUnavailableError(f"Redis sent what cannot be read: {exc}"))
 
     def pause_writing(self) -> None:
@@ -213,6 +214,7 @@ def _connection(options: RedisOptions) -> AbstractConnection:
     if options.socket:
         kind, more = UnixDomainSocketConnection, {"path": options.socket}
     elif options.tls:
+        _check_files(options)
         kind = SSLConnection
         more |= {
             "ssl_cert_reqs": _TLS_CHECKS[options.sslmode],
@@ -230,6 +232,14 @@ def _connection(options: RedisOptions) -> AbstractConnection:
         protocol=_PROTOCOL,
         **more,
     )
+
+
+def _check_files(options: RedisOptions) -> None:
+    for name in ("sslrootcert", "sslcert", "sslkey"):
+        path: str = getattr(options, name)
+        if path and not Path(path).is_file():
+            # Not for redis-py to find out: a file that is missing is no server that is away.
+            raise ConfigError(f"{name}={path}: there is no such file.")
 
 
 async def _check(connection: AbstractConnection) -> None:
@@ -272,10 +282,8 @@ def _transport_of(connection: AbstractConnection) -> asyncio.Transport:
     writer = connection._writer  # noqa: SLF001 - see above
     if writer is None:
         raise BackendUnavailableError("Redis closed the connection.")
-    transport = writer.transport
-    if not isinstance(transport, asyncio.Transport):
-        raise TypeError(f"{transport!r} cannot be read from.")
-    return transport
+    # Not to be asked by isinstance: the transports of uvloop are none of asyncio's classes.
+    return cast("asyncio.Transport", writer.transport)
 
 
 def _forget(connection: AbstractConnection) -> None:

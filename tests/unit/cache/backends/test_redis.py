@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping, Sequence
-from typing import cast
+from pathlib import Path
+from typing import cast, get_args
 
 import pytest
+from tests.redis_server import redis_server
 
 from oxidite import clock
 from oxidite.cache import CacheBackend, Epochs, Item
@@ -15,7 +18,7 @@ from oxidite.cache.backends.redis import RedisBackend
 from oxidite.clock import TravelClock
 from oxidite.drivers.redis import Redis, RedisOptions
 from oxidite.errors import BackendUnavailableError, ConfigError
-from oxidite.rates import Claim, RateStore, Rule
+from oxidite.rates import Algorithm, Claim, MemoryRates, RateStore, Rule
 from oxidite.testing.contracts import CacheBackendContract, RateStoreContract
 
 from .conftest import REDIS, Process
@@ -150,6 +153,8 @@ async def test_values_of_somebody_else_are_missing(
     await redis.run("SET", f"{prefix}t:tag", b"no epochs")
     assert (await shared.get_many(["short", "list"])) == [None, None]
     assert await shared.epochs(["tag"]) == [None]
+    assert [each.key async for each in shared.scan("")] == ["text"]
+    assert (await shared.stats()).keys == 2
     for key in ("short", "list"):
         assert await shared.add(Item(key, b"ours"))
         assert await shared.get_many([key]) == [b"ours"]
@@ -164,7 +169,7 @@ async def test_redis_clears_away_what_has_ended(redis: Redis, prefix: str) -> No
         await backend.incr("n", 1, 10.0)
         await backend.claim("c", "token", 10.0, [])
         await backend.acquire("l", "me", 1, 10.0)
-        for algorithm in ("sliding", "fixed", "bucket", "concurrency"):
+        for algorithm in get_args(Algorithm):
             await backend.rates.acquire([Claim("k", Rule(1, 60.0, algorithm), 1, "t")])
         await backend.invalidate(["t", "u"], soft=False)
         await backend.touch("n", 20.0)
@@ -260,6 +265,26 @@ async def test_processes_count_together_by_what_rules_say(process: Process) -> N
         assert list(await first.rates.acquire([])) == []
 
 
+@pytest.mark.parametrize("algorithm", ["fixed", "sliding", "bucket"])
+async def test_it_counts_as_the_memory_does(shared: RedisBackend, algorithm: Algorithm) -> None:
+    chance = random.Random(algorithm)
+    memory, redis = MemoryRates(), shared.rates
+    for quota, window in ((1, 1.0), (7, 10.0), (60, 60.0)):
+        rules = [Rule(quota, window, algorithm), Rule(quota + 2, window / 2)]
+        with clock.use(TravelClock()) as time:
+            for _ in range(150):
+                # A third of a second in between: nothing ends at the moment at which it is asked.
+                time.jump(chance.choice([0.0, 0.0, 0.013, 0.37, window / 2.9]))
+                claims = [Claim("a", rule, chance.randint(1, 3), "t") for rule in rules]
+                for mine, theirs in zip(
+                    await redis.acquire(claims), await memory.acquire(claims), strict=True
+                ):
+                    assert mine.allowed == theirs.allowed
+                    assert mine.remaining == theirs.remaining
+                    assert mine.reset == pytest.approx(theirs.reset, abs=1e-3)
+                    assert mine.retry_after == pytest.approx(theirs.retry_after, abs=1e-3)
+
+
 async def test_what_is_refused_writes_nothing(
     shared: RedisBackend, redis: Redis, prefix: str
 ) -> None:
@@ -267,6 +292,29 @@ async def test_what_is_refused_writes_nothing(
     await shared.rates.acquire([Claim("a", few)])
     await shared.rates.acquire([Claim("a", few), Claim("a", many)])
     assert await redis.run("KEYS", f"{prefix}r:*:many:*") == []
+
+
+async def test_a_user_needs_no_more_than_the_documentation_says(tmp_path: Path) -> None:
+    user = ("--user", "shop", "on", ">secret", "~ox:*", "&ox:*", "+@all", "-@dangerous", "+info")
+    with redis_server(tmp_path, *user) as server:
+        url = f"redis://shop:secret@127.0.0.1:{server.port}"
+        mine, other, heard = backends.create(url), backends.create(url), Heard()
+        other.listen(heard)
+        async with mine, other:
+            await mine.set_many([Item("a", b"1", 60.0, ("t",)), Item("b", b"2")])
+            assert await mine.incr("n", 1, 60.0) == 1
+            assert await mine.touch("a", 60.0)
+            claimed = await mine.claim("c", "token", 60.0, ["t"])
+            assert await mine.fill(Item("c", b"3", 60.0, ("t",)), "token")
+            await mine.invalidate(["t"], soft=True)
+            assert [each for each in await mine.epochs(["t"]) if each and each.soft > claimed.as_of]
+            assert await mine.acquire("l", "me", 1, 60.0)
+            assert (await mine.rates.acquire([Claim("a", Rule(1, 60.0))]))[0].allowed
+            assert (await mine.stats()).keys == 4
+            await mine.clear("")
+            assert [each async for each in mine.scan("")] == []
+            # That of the beginning, and five changes.
+            assert await heard.until(6)
 
 
 async def test_a_server_that_is_away_does_not_keep_an_application_from_starting() -> None:

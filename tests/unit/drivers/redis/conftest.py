@@ -14,6 +14,12 @@ from oxidite.drivers.redis import Redis
 REDIS = os.environ.get("OXIDITE_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+    """Both loops: the connection is taken over from redis-py by what they have in common."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 @pytest.fixture
 async def redis() -> AsyncIterator[Redis]:
     async with Redis.from_url(REDIS) as found:

@@ -234,12 +234,30 @@ async def test_a_closed_one_refuses(redis: Redis) -> None:
         await Redis(redis.options).run("PING")
 
 
-async def test_it_can_be_opened_again(redis: Redis) -> None:
-    other = Redis(redis.options)
-    for _ in range(3):
-        async with other:
-            assert await other.run("PING") == b"PONG"
+async def test_it_can_be_opened_again() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await login(reader, writer)
+        await command(reader)
+        writer.write(b"+PONG\r\n")
+        await reader.read()
+
+    async with pretender(talk) as port:
+        redis = Redis(RedisOptions(host="127.0.0.1", port=port, timeout=0.1))
+        for _ in range(3):
+            async with redis, asyncio.timeout(2):
+                assert await redis.run("PING") == b"PONG"
+                with pytest.raises(BackendTimeoutError):
+                    await redis.run("PING")
 
 
 async def test_the_server_knows_the_connection_by_name(redis: Redis) -> None:
     assert await redis.run("CLIENT", "GETNAME") == b"oxidite"
+
+
+async def test_who_is_told_of_a_connection_and_fails_keeps_nobody_waiting(redis: Redis) -> None:
+    def fail() -> None:
+        raise LookupError("a mistake")
+
+    async with asyncio.timeout(5), Redis(redis.options, connected=fail) as other:
+        with pytest.raises(BackendUnavailableError, match="a mistake"):
+            await other.run("PING")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests.redis_server import redis_server
+from tests.redis_server import free_port, redis_server
 
 from oxidite.drivers.redis import Redis, RedisOptions
 from oxidite.errors import BackendUnavailableError, ConfigError
@@ -46,7 +46,9 @@ async def test_a_database_that_is_not_there_is_told_when_it_is_opened(redis: Red
 
 
 async def test_a_cluster_is_told_when_it_is_opened(tmp_path: Path) -> None:
-    with redis_server(tmp_path, "--cluster-enabled", "yes") as server:
+    # Its second port would be beyond the last one, for half of those that are free.
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with redis_server(tmp_path, *options) as server:
         redis = Redis.from_url(server.url)
         with pytest.raises(ConfigError, match="Cluster, which is not supported"):
             await redis.__aenter__()
@@ -103,11 +105,8 @@ def tls_options(authority: trustme.CA, folder: Path, host: str, *more: str) -> l
     certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
     certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
     return [
-        *("--tls-port", str(port), "--tls-cert-file", str(folder / "cert.pem")),
+        *("--tls-port", str(free_port()), "--tls-cert-file", str(folder / "cert.pem")),
         *("--tls-key-file", str(folder / "key.pem"), "--tls-ca-cert-file", str(folder / "ca.pem")),
         *(more or ("--tls-auth-clients", "no")),
     ]
@@ -153,3 +152,9 @@ async def test_tls_shows_a_certificate_of_its_own(tmp_path: Path, authority: tru
         shown = f"&sslcert={tmp_path}/my-cert.pem&sslkey={tmp_path}/my-key.pem"
         async with Redis.from_url(url + shown) as redis:
             assert await redis.run("PING") == b"PONG"
+
+
+async def test_a_file_of_certificates_that_is_missing_is_told_when_it_is_opened() -> None:
+    redis = Redis.from_url("rediss://127.0.0.1:1?sslrootcert=/no/such/file.pem")
+    with pytest.raises(ConfigError, match=r"sslrootcert=/no/such/file\.pem"):
+        await redis.__aenter__()
