@@ -30,10 +30,10 @@ class Kept(Generic[V]):
     def __init__(self, key: str, value: V, weight: int) -> None:
         self.key: str | None = key
         """``None`` once it was deleted, as it is still somewhere in a queue."""
-        self.value = value
-        self.weight = weight
-        self.uses = 0
-        self.is_main = False
+        self.value: V = value
+        self.weight: int = weight
+        self.uses: int = 0
+        self.is_main: bool = False
 
 
 class S3FIFO(Generic[V]):
@@ -45,7 +45,7 @@ class S3FIFO(Generic[V]):
     def __init__(self, room: int, *, evicted: Callable[[str, V], None] | None = None) -> None:
         if room < 1:
             raise ConfigError(f"A cache needs room for something, not for {room}.")
-        self.room = room
+        self.room: int = room
         self._evicted = evicted
         self._kept: dict[str, Kept[V]] = {}
         self._small: deque[Kept[V]] = deque()
