@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
@@ -209,28 +210,31 @@ def _taken_over(connection: AbstractConnection, owner: WireOwner) -> Wire:
 
 
 def _connection(options: RedisOptions) -> AbstractConnection:
-    kind: Callable[..., AbstractConnection] = Connection
-    more: dict[str, object] = {"host": options.host, "port": options.port}
-    if options.socket:
-        kind, more = UnixDomainSocketConnection, {"path": options.socket}
-    elif options.tls:
-        _check_files(options)
-        kind = SSLConnection
-        more |= {
-            "ssl_cert_reqs": _TLS_CHECKS[options.sslmode],
-            "ssl_check_hostname": options.sslmode == "verify-full",
-            "ssl_ca_certs": options.sslrootcert or None,
-            "ssl_certfile": options.sslcert or None,
-            "ssl_keyfile": options.sslkey or None,
-        }
-    return kind(
+    return _kind(options)(
         db=options.db,
         username=options.username or None,
         password=options.password or None,
         client_name=options.name or None,
         socket_timeout=options.connect_timeout,
         protocol=_PROTOCOL,
-        **more,
+    )
+
+
+def _kind(options: RedisOptions) -> Callable[..., AbstractConnection]:
+    if options.socket:
+        return partial(UnixDomainSocketConnection, path=options.socket)
+    if not options.tls:
+        return partial(Connection, host=options.host, port=options.port)
+    _check_files(options)
+    return partial(
+        SSLConnection,
+        host=options.host,
+        port=options.port,
+        ssl_cert_reqs=_TLS_CHECKS[options.sslmode],
+        ssl_check_hostname=options.sslmode == "verify-full",
+        ssl_ca_certs=options.sslrootcert or None,
+        ssl_certfile=options.sslcert or None,
+        ssl_keyfile=options.sslkey or None,
     )
 
 
