@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
@@ -184,11 +184,12 @@ async def connect(options: RedisOptions, owner: WireOwner) -> Wire:
         ConfigError: the server does not let us in, or is not one that we can use.
     """
     connection = _connection(options)
+    log_in: Callable[[], Awaitable[None]] = connection.connect  # which has no types
     failure: OxiditeError
     try:
         with translate(CONNECTING):
             async with asyncio.timeout(options.connect_timeout):
-                await connection.connect()  # type: ignore[no-untyped-call]  # it has no types
+                await log_in()
                 await _check(connection)
     except (BackendUnavailableError, ConfigError) as exc:
         await _close(connection)
