@@ -66,7 +66,7 @@ def _stacks() -> dict[str, tuple[list[Any], Exchange, dict[str, Any]]]:
         server_timing,
         timeout,
     )
-    from oxidite.middleware.ratelimit import Rule
+    from oxidite.rates import Rule
 
     async def nothing(request: Any, call_next: Any) -> Any:
         return await call_next(request)

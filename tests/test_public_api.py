@@ -67,6 +67,19 @@ NAMES: dict[str, list[str]] = {
         "BackendRegistry",
         "Builtin",
     ],
+    "oxidite.cache": [
+        "CacheBackend",
+        "Claimed",
+        "Epochs",
+        "Item",
+        "Listener",
+        "S3FIFO",
+        "Stats",
+        "Stored",
+    ],
+    "oxidite.cache.backends": [
+        "backends",
+    ],
     "oxidite.clock": [
         "Clock",
         "TravelClock",
@@ -75,6 +88,7 @@ NAMES: dict[str, list[str]] = {
         "perf",
         "sleep",
         "timestamp",
+        "travelled",
         "use",
     ],
     "oxidite.concurrency": [
@@ -314,6 +328,13 @@ NAMES: dict[str, list[str]] = {
         "column",
         "index",
     ],
+    "oxidite.drivers.redis": [
+        "Argument",
+        "Redis",
+        "RedisFullError",
+        "RedisOptions",
+        "Script",
+    ],
     "oxidite.encoding": [
         "Codec",
         "DecodeError",
@@ -536,16 +557,10 @@ NAMES: dict[str, list[str]] = {
         "debug_page",
     ],
     "oxidite.middleware.ratelimit": [
-        "Algorithm",
-        "Claim",
         "Cost",
         "FieldStyle",
         "Key",
-        "MemoryRates",
         "RateLimitedError",
-        "RateStore",
-        "Rule",
-        "Verdict",
         "by_address",
         "by_header",
         "limit",
@@ -586,6 +601,14 @@ NAMES: dict[str, list[str]] = {
     ],
     "oxidite.protocols.wsgi": [
         "WSGI",
+    ],
+    "oxidite.rates": [
+        "Algorithm",
+        "Claim",
+        "MemoryRates",
+        "RateStore",
+        "Rule",
+        "Verdict",
     ],
     "oxidite.routing": [
         "Controller",
@@ -655,6 +678,10 @@ NAMES: dict[str, list[str]] = {
         "WebSocketSession",
         "assert_no_repeats",
         "assert_queries",
+    ],
+    "oxidite.testing.contracts": [
+        "CacheBackendContract",
+        "RateStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",

@@ -8,25 +8,16 @@
     async def search(q: str) -> list[Hit]: ...
 """
 
-from oxidite.middleware.ratelimit.base import Claim, RateStore, Verdict
 from oxidite.middleware.ratelimit.fields import FieldStyle
 from oxidite.middleware.ratelimit.keys import Key, by_address, by_header
 from oxidite.middleware.ratelimit.limiter import rate_limit
-from oxidite.middleware.ratelimit.memory import MemoryRates
 from oxidite.middleware.ratelimit.plans import Cost, RateLimitedError, limit
-from oxidite.middleware.ratelimit.rules import Algorithm, Rule
 
 __all__ = [
-    "Algorithm",
-    "Claim",
     "Cost",
     "FieldStyle",
     "Key",
-    "MemoryRates",
     "RateLimitedError",
-    "RateStore",
-    "Rule",
-    "Verdict",
     "by_address",
     "by_header",
     "limit",

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from oxidite.http.request import Request
-from oxidite.middleware.ratelimit.base import Verdict
-from oxidite.middleware.ratelimit.rules import Rule
+from oxidite.rates.base import Verdict
+from oxidite.rates.rules import Rule
 
 __all__ = ["FieldStyle", "Writer"]
 

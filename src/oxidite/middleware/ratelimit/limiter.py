@@ -14,12 +14,12 @@ from oxidite.http.middleware import complete, ordered
 from oxidite.http.request import Request
 from oxidite.http.response import Response
 from oxidite.http.types import Handler, Middleware
-from oxidite.middleware.ratelimit.base import Claim, RateStore, Verdict
 from oxidite.middleware.ratelimit.fields import FieldStyle
 from oxidite.middleware.ratelimit.keys import Key, by_address, exempted
-from oxidite.middleware.ratelimit.memory import MemoryRates
 from oxidite.middleware.ratelimit.plans import Cost, Plans, RateLimitedError, check_cost, parsed
-from oxidite.middleware.ratelimit.rules import Rule
+from oxidite.rates.base import Claim, RateStore, Verdict
+from oxidite.rates.memory import MemoryRates
+from oxidite.rates.rules import Rule
 
 __all__ = ["rate_limit"]
 

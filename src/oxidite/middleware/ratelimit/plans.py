@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from oxidite.errors import ConfigError, TooManyRequestsError
 from oxidite.http.request import Request
-from oxidite.middleware.ratelimit.base import Claim, Verdict
 from oxidite.middleware.ratelimit.fields import FieldStyle, Writer
 from oxidite.middleware.ratelimit.keys import Key, by_address, stored
-from oxidite.middleware.ratelimit.rules import Rule
+from oxidite.rates.base import Claim, Verdict
+from oxidite.rates.rules import Rule
 
 __all__ = ["Cost", "Plan", "Plans", "RateLimitedError", "limit"]
 

@@ -12,15 +12,8 @@ from oxidite.clock import TravelClock
 from oxidite.errors import BackendUnavailableError, ConfigError
 from oxidite.http import Middleware
 from oxidite.middleware import cors, limit, rate_limit
-from oxidite.middleware.ratelimit import (
-    Claim,
-    Key,
-    MemoryRates,
-    Rule,
-    Verdict,
-    by_address,
-    by_header,
-)
+from oxidite.middleware.ratelimit import Key, by_address, by_header
+from oxidite.rates import Claim, MemoryRates, Rule, Verdict
 from oxidite.servers import choose_interface
 from oxidite.testing import Client
 

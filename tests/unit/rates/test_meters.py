@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from oxidite import clock
 from oxidite.clock import TravelClock
 from oxidite.errors import ConfigError
-from oxidite.middleware.ratelimit import Claim, MemoryRates, Rule
-from oxidite.middleware.ratelimit.meters import meter_of
-from oxidite.middleware.ratelimit.rules import Algorithm
+from oxidite.rates import Claim, MemoryRates, Rule
+from oxidite.rates.meters import meter_of
+from oxidite.rates.rules import Algorithm
 
 # Steps of an eighth are exact as floats; the others are as clocks are.
 STEPS = st.one_of(

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Callable
 from typing import Protocol
 
-from oxidite.middleware.ratelimit.rules import Algorithm, Rule
+from oxidite.rates.rules import Algorithm, Rule
 
 __all__ = ["Meter", "meter_of"]
 

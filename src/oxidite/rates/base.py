@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from oxidite.middleware.ratelimit.rules import Rule
+from oxidite.rates.rules import Rule
 
 __all__ = ["Claim", "RateStore", "Verdict"]
 

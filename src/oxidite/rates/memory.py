@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from oxidite import clock
 from oxidite.errors import ConfigError
-from oxidite.middleware.ratelimit.base import Claim, Verdict
-from oxidite.middleware.ratelimit.meters import Concurrency, Meter, meter_of
-from oxidite.middleware.ratelimit.rules import Rule
+from oxidite.rates.base import Claim, Verdict
+from oxidite.rates.meters import Concurrency, Meter, meter_of
+from oxidite.rates.rules import Rule
 
 __all__ = ["MemoryRates"]
 

@@ -1,0 +1,15 @@
+"""What every backend of a kind promises, as tests: subclass a contract and give it the fixture it names.
+
+::
+
+    class TestMyBackend(CacheBackendContract):
+        @pytest.fixture
+        async def backend(self) -> AsyncIterator[CacheBackend]:
+            async with MyBackend() as backend:
+                yield backend
+"""
+
+from oxidite.testing.contracts.cache import CacheBackendContract
+from oxidite.testing.contracts.rates import RateStoreContract
+
+__all__ = ["CacheBackendContract", "RateStoreContract"]
