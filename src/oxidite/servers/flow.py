@@ -21,6 +21,7 @@ import h11
 import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
+import hypercorn.protocol.h11
 from h2.events import DataReceived
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event, Updated
@@ -29,6 +30,8 @@ from hypercorn.protocol.events import Response
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 
+from oxidite.servers.base import PING_INTERVAL, Settings
+from oxidite.servers.pings import PingingStream
 from oxidite.servers.strict import StrictConnection
 
 _PATIENCE = 0.2
@@ -138,13 +141,16 @@ class PatientServer(TCPServer):
         await asyncio.shield(self._initiate_server_close())
 
 
-def install_flow(connections: int) -> None:
-    """Have Hypercorn use them, in all of this process, for so many connections at once."""
-    PatientServer.most = connections
+def install_flow(settings: Settings) -> None:
+    """Have Hypercorn use them, in all of this process."""
+    PatientServer.most = settings.connections
+    PingingStream.ping_interval = settings.ping_interval or PING_INTERVAL
     # It has no setting for any; these are the modules that make them.
     for module, name, ours in (
         (hypercorn.protocol, "H11Protocol", FarewellProtocol),
         (hypercorn.asyncio.run, "TCPServer", PatientServer),
+        (hypercorn.protocol.h11, "WSStream", PingingStream),
+        (hypercorn.protocol.h2, "WSStream", PingingStream),
         (hypercorn.protocol.h2, "StreamBuffer", FlowBuffer),
         (hypercorn.protocol, "H2Protocol", FlowProtocol),
     ):
