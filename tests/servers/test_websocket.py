@@ -335,6 +335,39 @@ class TestHostileClients:
             assert self.memory(server) - before < 32 * MEGABYTE
         assert is_alive(server)
 
+    def growth_by(self, server: Running, path: str, frames: bytes, times: int) -> int:
+        """Send frames, read nothing of what is answered, and return what that costs the server."""
+        before = self.memory(server)
+        with shaken(server, path) as sock:
+            sock.settimeout(1.0)
+            # It may be held up or let go.
+            with contextlib.suppress(OSError):
+                for _ in range(times):
+                    sock.sendall(frames)
+            return self.memory(server) - before
+
+    @pytest.mark.parametrize("path", ["/echo", "/deaf"])
+    def test_a_flood_of_pings_is_held_up_except_by_granian(
+        self, server: Running, path: str
+    ) -> None:
+        growth = self.growth_by(server, path, control(b"\x89") * 1000, 500)
+        if server.kind == "granian-asgi":
+            # Its answers wait in a buffer without a bound; docs/reference/protocol-support.md says so.
+            assert growth > 16 * MEGABYTE
+        else:
+            assert growth < 16 * MEGABYTE
+        assert is_alive(server)
+
+    @pytest.mark.parametrize("path", ["/echo", "/deaf"])
+    def test_a_flood_of_pongs_costs_little(self, server: Running, path: str) -> None:
+        assert self.growth_by(server, path, control(b"\x8a") * 1000, 200) < 16 * MEGABYTE
+        assert is_alive(server)
+
+    @pytest.mark.parametrize("path", ["/echo", "/deaf", "/rated"])
+    def test_a_flood_of_messages_costs_little(self, server: Running, path: str) -> None:
+        assert self.growth_by(server, path, message(b"") * 10_000, 20) < 16 * MEGABYTE
+        assert is_alive(server)
+
     @pytest.mark.parametrize(
         "field",
         [
@@ -385,6 +418,11 @@ def shaken(server: Running, path: str) -> Iterator[socket.socket]:
 def fragments(count: int, first: bytes) -> bytes:
     """A byte of a message each, and none of them the last."""
     return (first + b"\x81\x00\x00\x00\x00a") * count
+
+
+def control(kind: bytes) -> bytes:
+    """A masked control frame as large as there is."""
+    return kind + b"\xfd" + bytes(4) + b"x" * 125
 
 
 def message(data: bytes) -> bytes:

@@ -236,6 +236,7 @@ def _server(
     config = uvicorn.Config(
         app,
         http=_parser(http),
+        ws=_websockets(),
         backlog=settings.backlog,
         # It counts the one that asks, too.
         limit_concurrency=settings.connections + 1,
@@ -274,6 +275,14 @@ def _parser(http: Parser) -> type[asyncio.Protocol]:
     from oxidite.servers.bounded import BoundedHttpTools
 
     return BoundedHttpTools
+
+
+def _websockets() -> type[asyncio.Protocol] | Literal["auto"]:
+    if importlib.util.find_spec("websockets") is None:
+        return "auto"
+    from oxidite.servers.pongs import PatientWebSocket
+
+    return PatientWebSocket
 
 
 def run_server(server: StoppableServer, sock: socket.socket, told: Sequence[int] = ()) -> int:
