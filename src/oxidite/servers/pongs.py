@@ -10,6 +10,8 @@ __all__ = ["PatientWebSocket"]
 class PatientWebSocket(WebSocketsSansIOProtocol):
     """Reads nothing from a client that has a ping unanswered because it takes nothing."""
 
+    read_paused: bool
+
     def handle_ping(self) -> None:
         """Answer."""
         super().handle_ping()
