@@ -22,6 +22,7 @@ import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
 import hypercorn.protocol.h11
+from h2.errors import ErrorCodes
 from h2.events import DataReceived
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event, Updated
@@ -29,6 +30,7 @@ from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Response
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
+from priority.priority import PriorityError
 
 from oxidite.servers.base import PING_INTERVAL, Settings
 from oxidite.servers.pings import PingingStream
@@ -55,7 +57,11 @@ class FlowBuffer(StreamBuffer):
 
 
 class FlowProtocol(H2Protocol):
-    """Ends what still waits for the reader when the connection has ended."""
+    """Ends what still waits for the reader when the connection has ended.
+
+    A client with so many streams that their priorities are no longer kept is told to calm down, and not
+    a failure to be logged.
+    """
 
     async def handle(self, event: Event) -> None:
         """Deal with what came from the connection."""
@@ -73,7 +79,13 @@ class FlowProtocol(H2Protocol):
                 self.connection.acknowledge_received_data(size, event.stream_id)
                 await self._flush()
                 continue
-            await super()._handle_events([event])
+            try:
+                await super()._handle_events([event])
+            except PriorityError:
+                self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+                await self._flush()
+                await self.send(Closed())
+                return
 
 
 class FarewellProtocol(H11Protocol):
