@@ -117,12 +117,13 @@ class Versioning:
 
     def said(self, request: Request) -> list[str]:
         """Return the versions that the request asks for beside its path, each once."""
+        accepted = self.accepted(request)
         found = (
-            request.headers.get(self.header) if self.header else None,
-            request.query.get(self.query) if self.query else None,
-            self.accepted(request),
+            *(request.headers.get_all(self.header) if self.header else ()),
+            *(request.query.get_all(self.query) if self.query else ()),
+            *(() if accepted is None else (accepted,)),
         )
-        return list(dict.fromkeys(name for name in found if name is not None))
+        return list(dict.fromkeys(found))
 
     def accepted(self, request: Request) -> str | None:
         """Return the version that ``Accept`` prefers among those that there are, else the first."""

@@ -192,6 +192,8 @@ class TestSelected:
         assert await ask(app, "/v1/all?q=1", {"v": "1"}) == (200, "1")
         assert await ask(app, "/v1/all", {"v": "2"}) == (400, "conflicting_versions")
         assert await ask(app, "/v1/all?q=3") == (400, "conflicting_versions")
+        assert await ask(app, "/all?q=1&q=2") == (400, "conflicting_versions")
+        assert await ask(app, "/all?q=1&q=1") == (200, "1")
         assert await ask(app, "/v9/all") == (404, "version_not_found")
 
     async def test_a_malformed_query_is_the_error_it_is(self) -> None:
