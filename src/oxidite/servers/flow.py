@@ -22,6 +22,7 @@ import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
 import hypercorn.protocol.h11
+import hypercorn.protocol.ws_stream
 from h2.errors import ErrorCodes
 from h2.events import DataReceived
 from hypercorn.asyncio.tcp_server import TCPServer
@@ -33,6 +34,7 @@ from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 from priority.priority import PriorityError
 
 from oxidite.servers.base import PING_INTERVAL, Settings
+from oxidite.servers.deflate import BoundedDeflate
 from oxidite.servers.pings import PingingStream
 from oxidite.servers.strict import StrictConnection
 
@@ -161,6 +163,7 @@ def install_flow(settings: Settings) -> None:
     for module, name, ours in (
         (hypercorn.protocol, "H11Protocol", FarewellProtocol),
         (hypercorn.asyncio.run, "TCPServer", PatientServer),
+        (hypercorn.protocol.ws_stream, "PerMessageDeflate", BoundedDeflate),
         (hypercorn.protocol.h11, "WSStream", PingingStream),
         (hypercorn.protocol.h2, "WSStream", PingingStream),
         (hypercorn.protocol.h2, "StreamBuffer", FlowBuffer),
