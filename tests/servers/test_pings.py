@@ -7,11 +7,13 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from websockets.sync.client import ClientConnection, connect
 
 PATIENCE = 5.0
 PING, PONG, TEXT, CLOSE = 0x89, 0x8A, 0x81, 0x88
@@ -20,6 +22,8 @@ SOON = 10.0
 WAITS = """
     from oxidite import Oxidite
     from oxidite.websocket import WebSocket
+
+    import asyncio, pathlib
 
     app = Oxidite()
     ended: list[int | None] = []
@@ -34,6 +38,15 @@ WAITS = """
         async for message in socket:
             await socket.send(message)
         ended.append(socket.closing and socket.closing.code)
+
+    @app.websocket("/busy")
+    async def busy(socket: WebSocket) -> None:
+        await socket.accept()
+        while not pathlib.Path("go").exists():
+            await asyncio.sleep(0.01)
+        for _ in range(100):
+            await socket.receive()
+        await socket.send("all of them")
 """
 
 HANDSHAKE = (
@@ -96,8 +109,9 @@ class Peer:
 
 @that_ping
 def test_who_answers_pings_may_be_silent(serve: Serve, name: str) -> None:
-    served = serve(WAITS, "--server", name, "--port", "0", "--ping-interval", "0.2")
+    served = serve(WAITS, "--server", name, "--port", "0", "--ping-interval", "0.5")
     served.wait_for()
+    begun = time.monotonic()
     with Peer(served.url) as peer:
         # The answer to the handshake comes before any ping.
         assert peer.head.startswith(b"HTTP/1.1 101 ")
@@ -105,6 +119,7 @@ def test_who_answers_pings_may_be_silent(serve: Serve, name: str) -> None:
             kind, payload = peer.frame()
             assert kind == PING
             peer.send(PONG, payload)
+        assert 4 * 0.5 < time.monotonic() - begun < 7 * 0.5
         peer.send(TEXT, b"hello")
         while (found := peer.frame())[0] == PING:
             peer.send(PONG, found[1])
@@ -123,6 +138,27 @@ def test_who_does_not_is_let_go_with_1011(serve: Serve, name: str) -> None:
         assert found == (CLOSE, struct.pack("!H", 1011) + b"keepalive ping timeout")
     served.wait_until(lambda: served.get("/ended") != "[]")
     assert "ERROR" not in served.said
+
+
+def send_much(socket: ClientConnection) -> None:
+    for _ in range(100):
+        socket.send(b"x" * 500_000)
+
+
+@that_ping
+def test_who_waits_for_a_busy_handler_is_not_let_go(
+    serve: Serve, name: str, tmp_path: Path
+) -> None:
+    served = serve(WAITS, "--server", name, "--port", "0", "--ping-interval", "0.2")
+    served.wait_for()
+    url = served.url.replace("http", "ws")
+    with connect(f"{url}/busy", proxy=None, ping_interval=None, compression=None) as socket:
+        sender = threading.Thread(target=send_much, args=(socket,))
+        sender.start()
+        sender.join(1.5)  # several pings in which nothing of the client's is read
+        (tmp_path / "go").touch()
+        assert socket.recv(PATIENCE) == "all of them"
+        sender.join()
 
 
 @that_ping

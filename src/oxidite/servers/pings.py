@@ -32,6 +32,8 @@ class PingingStream(WSStream):
 
     ping_interval: float = PING_INTERVAL
     _heard: float = 0.0
+    _holds_up: bool = False
+    """Whether a message waits for the handler, so that no answer to a ping could be read."""
     _pinging: asyncio.Task[None] | None = None
     _farewell: CloseConnection | None = None
     """What the client said when it closed."""
@@ -47,7 +49,11 @@ class PingingStream(WSStream):
         elif isinstance(event, Body | Data):
             # Whatever it says, it is there.
             self._heard = asyncio.get_running_loop().time()
-        await super().handle(event)
+            self._holds_up = True
+        try:
+            await super().handle(event)
+        finally:
+            self._holds_up = False
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
         """Deal with what comes from the application."""
@@ -99,8 +105,8 @@ class PingingStream(WSStream):
     async def _ping(self) -> None:
         loop = asyncio.get_running_loop()
         asked = self._heard = loop.time()
-        while self._heard >= asked:
-            await _pause(self.ping_interval)
+        await _pause(self.ping_interval)
+        while self._heard >= asked or self._holds_up:
             asked = loop.time()
             with contextlib.suppress(TimeoutError):
                 # A client that takes nothing does not get it, and is not waited for.

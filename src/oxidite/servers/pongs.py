@@ -1,4 +1,8 @@
-"""uvicorn's WebSockets for clients that send pings and take no answers: those would pile up."""
+"""uvicorn's WebSockets with mends: pings of clients that take no answers, and answers to our own.
+
+The former would pile up. The latter cannot be read while a message waits for the handler, which is no fault of
+the client.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,14 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
         if not self.writable.is_set() and not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
+
+    def keepalive_timeout(self) -> None:
+        """End the connection, unless it is us who read nothing."""
+        if self.read_paused and self.writable.is_set():
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+        else:
+            super().keepalive_timeout()
 
     def resume_writing(self) -> None:
         """Go on: the client has taken enough."""
