@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypercorn.protocol.events import Body, Data, Event, StreamClosed
 from hypercorn.protocol.ws_stream import FrameTooLargeError, WSStream
 from wsproto.connection import ConnectionState
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
+from wsproto.events import CloseConnection, Message, Ping
 from wsproto.frame_protocol import CloseReason
 
 from oxidite.servers.base import PING_INTERVAL
@@ -68,7 +68,7 @@ class PingingStream(WSStream):
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():
-            if isinstance(event, TextMessage | BytesMessage):
+            if isinstance(event, Message):
                 if not await self._take(event):
                     return
             elif isinstance(event, Ping):
@@ -76,7 +76,7 @@ class PingingStream(WSStream):
             elif isinstance(event, CloseConnection):
                 await self._end(event)
 
-    async def _take(self, message: TextMessage | BytesMessage) -> bool:
+    async def _take(self, message: Message[Any]) -> bool:  # Any: text or bytes, handed on
         """Hand on a message that is whole; return whether there may be another one."""
         try:
             self.buffer.extend(message)
