@@ -6,6 +6,8 @@ the client.
 
 from __future__ import annotations
 
+import asyncio
+
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 __all__ = ["PatientWebSocket"]
@@ -15,6 +17,8 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
     """Reads nothing from a client that has a ping unanswered because it takes nothing."""
 
     read_paused: bool
+    pong_timer: asyncio.TimerHandle | None
+    pending_ping_payload: bytes | None
 
     def handle_ping(self) -> None:
         """Answer."""
