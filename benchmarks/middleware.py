@@ -74,7 +74,7 @@ def _stacks() -> dict[str, tuple[list[Any], Exchange, dict[str, Any]]]:
     often = "900000000/second"
     null = Path("/dev/null")
     nonces = CSP(default_src="'self'", script_src=["'self'", NONCE])
-    together = [request_id(), security_headers(), cors([ORIGIN]), rate_limit(often), compression()]
+    four = [request_id(), security_headers(), cors([ORIGIN]), rate_limit(often)]
     asked = {
         "none": [],
         "one that does nothing": [nothing],
@@ -94,7 +94,9 @@ def _stacks() -> dict[str, tuple[list[Any], Exchange, dict[str, Any]]]:
         "rate_limit, fixed window": [rate_limit(Rule.parse(often, algorithm="fixed"))],
         "rate_limit, token bucket": [rate_limit(Rule.parse(often, algorithm="bucket"))],
         "rate_limit, two": [rate_limit(often, often)],
-        "cors, compression, security_headers, request_id, rate_limit": together,
+        "cors, security_headers, request_id, rate_limit": four,
+        "the same, and compression of what is too small": [*four, compression()],
+        "the same, and compression": [*four, compression(min_size=1)],
     }
     posted = {
         "none, POST": [],

@@ -37,7 +37,7 @@ from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
 from oxidite.routing.resolve import resolve
 from oxidite.routing.route import Route
-from oxidite.routing.router import Entry, Router
+from oxidite.routing.router import Entry, Router, check_options
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
 from oxidite.routing.version_table import VersionedTable, versioned_table
@@ -77,6 +77,7 @@ class Oxidite(Router):
         versioning: Versioning | None = None,
     ) -> None:
         super().__init__(middleware=middleware, versioning=versioning)
+        check_options(websocket or {}, WebSocketOptions, "a WebSocket", "Oxidite(websocket=...)")
         self.debug: bool = environment() == "development" if debug is None else debug
         self.trailing_slash: TrailingSlash = trailing_slash
         self.max_body = max_body

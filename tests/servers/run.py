@@ -1,11 +1,12 @@
 """Runs a module on one server: ``python run.py KIND MODULE [PLACE [3]]``; says the port on standard output.
 
 PLACE is a Unix socket, or a directory with ``cert.pem`` and ``key.pem`` to speak TLS with; with a 3 behind it
-HTTP/3 is spoken, too.
+HTTP/3 is spoken, too. ``PING_INTERVAL`` is that of WebSockets.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,10 +23,11 @@ def server_of(kind: str) -> Server:
 
 
 def settings_of(place: Path | None, *, http3: bool) -> Settings:
+    ping = float(os.environ["PING_INTERVAL"]) if "PING_INTERVAL" in os.environ else None
     if place is not None and place.is_dir():
         tls = TLS(certificate=place / "cert.pem", key=place / "key.pem")
         return Settings(port=0, graceful_timeout=2.0, tls=tls, http3=http3)
-    return Settings(port=0, uds=place, graceful_timeout=2.0)
+    return Settings(port=0, uds=place, graceful_timeout=2.0, ping_interval=ping)
 
 
 def announce(settings: Settings) -> None:

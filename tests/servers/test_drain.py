@@ -22,7 +22,7 @@ TIMEOUT = 20.0
 
 APP = """
     import asyncio, os, pathlib
-    from oxidite import Oxidite, Response, StreamingResponse
+    from oxidite import Events, Oxidite, Response, StreamingResponse
 
     class Resource:
         async def __aenter__(self):
@@ -54,6 +54,12 @@ APP = """
             await app.in_flight.stopping.wait()
             yield b"told to end\\n"
         return StreamingResponse(ticks())
+
+    @app.get("/sse")
+    async def sse() -> Events[str]:
+        yield "begun"
+        pathlib.Path("sse-begun").touch()
+        await asyncio.Event().wait()
 
     @app.get("/ready")
     async def ready() -> Response:
@@ -188,6 +194,22 @@ def test_what_has_no_end_is_told_and_ends(serve: Serve, server: str, tmp_path: P
     assert served.process.wait(TIMEOUT) == 0
     assert time.monotonic() - began < TIMEOUT
     assert len(list(tmp_path.glob("closed-*"))) == 1
+
+
+@each_server
+def test_who_listens_to_events_is_told_when_to_come_back(
+    serve: Serve, server: str, tmp_path: Path
+) -> None:
+    served = serving(serve, APP, "--server", server, "--graceful-timeout", "60")
+    with asking(served, "/sse", tmp_path / "sse-begun") as sock:
+        served.process.send_signal(signal.SIGTERM)
+        text = answer(sock)
+
+    data, _, after = text.partition("data: begun\n\n")
+    assert data.startswith("http/1.1 200")
+    assert "retry: " in after
+    assert after.endswith("0\r\n\r\n")  # it ended, and was not cut off
+    assert served.process.wait(TIMEOUT) == 0
 
 
 @each_form

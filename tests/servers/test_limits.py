@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -258,6 +261,25 @@ def test_no_more_connections_than_allowed_are_served(serve: Serve, server: str) 
                 assert said.startswith(b"HTTP/1.1 503")
         one.close()
         served.wait_until(lambda: _is_served(served, ask))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others count a backlog in their own ways")
+@pytest.mark.parametrize("server", SERVERS)
+def test_no_more_connections_wait_than_the_backlog_has_room_for(serve: Serve, server: str) -> None:
+    served = serving(serve, STREAMS, "--server", server, "--backlog", "5")
+    host, _, port = served.url.rpartition("//")[2].partition(":")
+    # What accepts nothing lets them wait.
+    os.killpg(served.process.pid, signal.SIGSTOP)
+    waiting: list[socket.socket] = []
+    with contextlib.ExitStack() as stack, contextlib.suppress(TimeoutError):
+        while len(waiting) < 20:
+            sock = socket.create_connection((host, int(port)), 0.3)
+            waiting.append(stack.enter_context(sock))
+
+    # Linux counts from nought.
+    assert len(waiting) == 5 + 1
+    os.killpg(served.process.pid, signal.SIGCONT)
+    assert served.get() == "hello"
 
 
 def _is_served(served: Served, ask: bytes) -> bool:

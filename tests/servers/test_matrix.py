@@ -32,6 +32,9 @@ KINDS = ("granian-asgi", "granian-rsgi", "uvicorn-httptools", "uvicorn-h11", "hy
 TABLE = Path(__file__).parents[2] / "docs/reference/protocol-support.md"
 TIMEOUT = 5.0
 START_TIMEOUT = 30.0
+PING_INTERVAL = 0.5
+NO_PING = 2.0
+"""Seconds without one, after which there will be none."""
 
 Form: TypeAlias = Literal["plain", "tls", "unix", "quic"]
 
@@ -111,6 +114,7 @@ class Fleet:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 process_group=0,
+                env={**os.environ, "PING_INTERVAL": str(PING_INTERVAL)},
             )
         )
         self._stack.callback(_kill, process.pid)
@@ -268,6 +272,22 @@ def adds_fields_to_handshakes(fleet: Fleet, kind: str) -> bool:
         )
 
 
+def pings(fleet: Fleet, kind: str) -> bool:
+    port = fleet.place(kind, "plain", "sockets").port
+    with (
+        socket.create_connection(("127.0.0.1", port), NO_PING) as sock,
+        sock.makefile("rb") as file,
+    ):
+        sock.sendall(
+            b"GET /echo HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        head = b"".join(iter(file.readline, b"\r\n"))
+        with contextlib.suppress(TimeoutError):
+            return head.startswith(b"HTTP/1.1 101 ") and file.read(1) == b"\x89"
+    return False
+
+
 def talks_over_http2(fleet: Fleet, kind: str) -> bool:
     h2 = H2Connection(H2Configuration(client_side=True))
     h2.initiate_connection()
@@ -292,6 +312,7 @@ PROBES: dict[str, Callable[[Fleet, str], bool]] = {
     "Mounted ASGI applications": mounts,
     "WebSocket": talks,
     "WebSocket with compression (`permessage-deflate`)": talks_compressed,
+    "WebSocket with pings from the server": pings,
     "WebSocket over HTTP/2 (RFC 8441)": talks_over_http2,
     "Header fields on the answer to a WebSocket's handshake": adds_fields_to_handshakes,
     "`100 Continue` when the body is read": continues,

@@ -33,6 +33,8 @@ class Others(TypedDict):
     body_timeout: float
     body_rate: int
     graceful_timeout: float
+    tcp_keepalive: int
+    ping_interval: float | None
     max_requests: int | None
     max_requests_jitter: int | None
     max_lifetime: float | None
@@ -57,6 +59,8 @@ class Limits(TypedDict):
     body_timeout: float
     body_rate: int
     graceful_timeout: float
+    keepalive: int
+    ping_interval: float | None
     renewal: Renewal
 
 
@@ -167,6 +171,20 @@ _LIMITS = (
         help="How long requests may take to finish at the end.",
     ),
     click.option(
+        "--tcp-keepalive",
+        type=click.IntRange(1, 32_767),
+        default=60,
+        show_default=True,
+        metavar="SECONDS",
+        help="Ask a client that is silent so long whether it is there; give up after as long again.",
+    ),
+    click.option(
+        "--ping-interval",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="How often WebSockets are pinged.  [20, where the server can]",
+    ),
+    click.option(
         "--max-requests", type=_COUNT, metavar="N", help="Renew a worker after so many requests."
     ),
     click.option(
@@ -247,6 +265,8 @@ def limits_of(others: Others, workers: int) -> Limits:
         "body_timeout": others["body_timeout"],
         "body_rate": others["body_rate"],
         "graceful_timeout": others["graceful_timeout"],
+        "keepalive": others["tcp_keepalive"],
+        "ping_interval": others["ping_interval"],
         "renewal": Renewal(
             requests=requests,
             jitter=(requests or 0) // 10 if jitter is None else jitter,

@@ -25,6 +25,7 @@ from oxidite.http.request import Request
 from oxidite.http.url import QueryParams
 
 __all__ = [
+    "REPEATED",
     "Cookie",
     "Header",
     "Name",
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+REPEATED = "This is given more than once, and may be there only once."
 
 
 class UnknownPathParameterError(RouteError):
@@ -192,9 +195,11 @@ class _Single:
         key, is_text, is_int = self._key, self._convert is None, self._type is int
 
         def extract(request: Request) -> object:
-            values = request.first_values
+            values = request.single_values
             raw = (request.load_values() if values is None else values).get(key)
             if raw is None:
+                if key in request.repeated:
+                    raise ValidationError([_repeated(self._source, key)])
                 return self._absent()
             if is_text:
                 return raw
@@ -259,10 +264,21 @@ class _Whole:
         values = self._collect(request)
         if not values and not self._parameter.required:
             return self._parameter.default
+        errors = self._given_twice(request) if self._source.kind == "query" else []
         try:
-            return self._codec.convert(values, strict=False)
+            value = self._codec.convert(values, strict=False)
         except MismatchError as exc:
-            raise ValidationError(self._errors(exc)) from None
+            raise ValidationError([*errors, *self._errors(exc)]) from None
+        if errors:
+            raise ValidationError(errors)
+        return value
+
+    def _given_twice(self, request: Request) -> list[FieldError]:
+        if request.single_values is None:
+            request.load_values()
+        many = request.repeated
+        once = (key for key, field in self._keys.items() if field not in self._repeated)
+        return [_repeated(self._source, key) for key in once if key in many] if many else []
 
     def _errors(self, error: MismatchError) -> Iterator[FieldError]:
         source = self._source
@@ -285,6 +301,11 @@ class _Whole:
 
     def describe(self) -> Description:
         return Description(self._source.kind, self._parameter.type, None, self._parameter.required)
+
+
+def _repeated(source: _Source, key: str) -> FieldError:
+    """Say that there are two answers to one question, of which a proxy may have checked the other."""
+    return FieldError(source.kind, REPEATED, name=key, code="repeated")
 
 
 def _first(pointer: str) -> str:

@@ -23,7 +23,7 @@ from oxidite.http.headers import Headers
 from oxidite.http.limits import FileRule, FormLimits
 from oxidite.http.multipart import Parts
 from oxidite.http.negotiation import parse_content_type
-from oxidite.http.url import URL, QueryParams, first_values
+from oxidite.http.url import URL, QueryParams, single_values
 from oxidite.http.version import Version
 from oxidite.lifespan import Lifespan
 
@@ -148,8 +148,10 @@ class Request(Struct, eq=False, weakref=True):
     """What dependencies made for this request; ``None`` until one needs to be remembered."""
     after: list[Callable[[], Awaitable[object] | object]] | None = None
     """What ``after_response`` was given."""
-    first_values: dict[str, str] | None = None
-    """For extractors: the first value of each query parameter; ``None`` until ``load_values``."""
+    single_values: dict[str, str] | None = None
+    """For extractors: the query parameters that are there once; ``None`` until ``load_values``."""
+    repeated: frozenset[str] = frozenset()
+    """And the names of the others."""
     _consumed: bool = False
     _headers: Headers | None = None
     _query: QueryParams | None = None
@@ -259,10 +261,10 @@ class Request(Struct, eq=False, weakref=True):
         return query
 
     def load_values(self) -> dict[str, str]:
-        """Fill ``first_values`` and return them."""
+        """Fill ``single_values`` and ``repeated``, and return the former."""
         # PERF: one dictionary for all scalars of a signature; benchmark `users`.
-        values = self.first_values = first_values(self.query_string)
-        return values
+        self.single_values, self.repeated = single_values(self.query_string)
+        return self.single_values
 
     @property
     def cookies(self) -> dict[str, str]:

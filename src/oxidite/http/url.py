@@ -10,6 +10,7 @@ import dataclasses
 import re
 import socket
 from binascii import a2b_qp
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypedDict, TypeVar, Unpack, overload
@@ -25,11 +26,11 @@ __all__ = [
     "QueryParams",
     "URLParts",
     "decode_pairs",
-    "first_values",
     "parse_query",
     "quote_path",
     "quote_path_segment",
     "quote_query",
+    "single_values",
 ]
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ T = TypeVar("T")
 MAX_QUERY_FIELDS = 1000
 """Fields of one query string, empty ones included."""
 
+_NO_NAMES: frozenset[str] = frozenset()
 _PCHAR = "!$&'()*+,;=:@"  # beside letters, digits and -._~ (RFC 3986 section 3.3)
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -337,12 +339,14 @@ def parse_query(raw: str, *, max_fields: int = MAX_QUERY_FIELDS) -> list[tuple[s
     return pairs
 
 
-def first_values(raw: str) -> dict[str, str]:
-    """Return the first value of each field of a query string, decoded.
+def single_values(raw: str) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the fields that a query string has once, decoded, and the names that it repeats.
 
     Raises:
         InvalidQueryError: as ``parse_query``.
     """
+    if not raw:
+        return {}, _NO_NAMES
     # PERF: without an escape in sight, no list of pairs; benchmark `users`.
     if raw.isascii() and not ("%" in raw or "+" in raw or "\0" in raw):
         pieces = raw.split("&", 16)
@@ -350,10 +354,14 @@ def first_values(raw: str) -> dict[str, str]:
             values: dict[str, str] = {}
             for piece in pieces:
                 name, _, value = piece.partition("=")
-                if name not in values and (name or value):
+                if name or value:
                     values[name] = value
-            return values
-    return dict(reversed(parse_query(raw)))
+            if len(values) == len(pieces):
+                return values, _NO_NAMES
+    pairs = parse_query(raw)
+    counts = Counter(name for name, _ in pairs)
+    repeated = frozenset(name for name, count in counts.items() if count > 1)
+    return {name: value for name, value in pairs if name not in repeated}, repeated
 
 
 def decode_pairs(raw: str, *, max_fields: int) -> list[tuple[str, str]]:

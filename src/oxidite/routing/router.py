@@ -22,7 +22,16 @@ from oxidite.routing.pattern import Pattern
 from oxidite.routing.route import Definition, RouteOptions
 from oxidite.routing.versioning import Versioning, VersionSpec
 
-__all__ = ["Controller", "Entry", "Included", "Inherited", "Mount", "Router", "based_on"]
+__all__ = [
+    "Controller",
+    "Entry",
+    "Included",
+    "Inherited",
+    "Mount",
+    "Router",
+    "based_on",
+    "check_options",
+]
 
 H = TypeVar("H", bound=Callable[..., object])
 
@@ -264,7 +273,7 @@ class Router:
         from oxidite.websocket.endpoint import check_plan
         from oxidite.websocket.settings import Settings
 
-        _check_options(options, WebSocketOptions, "a WebSocket", location(handler))
+        check_options(options, WebSocketOptions, "a WebSocket", location(handler))
         Settings.of(options, location(handler))
         definition = _define_websocket(path, handler, options, localns)
         if not definition.is_method:
@@ -334,7 +343,7 @@ def _define(
         )
     if WEBSOCKET in verbs:
         raise RouteError(f"{where}: a WebSocket is no method. Use @app.websocket({path!r}).")
-    _check_options(options, RouteOptions, "a route", where)
+    check_options(options, RouteOptions, "a route", where)
     return Definition(pattern, verbs, handler, options, localns)
 
 
@@ -363,7 +372,12 @@ def _parse(path: str, handler: Callable[..., object]) -> Pattern:
         raise RouteError(f"{location(handler)}: {exc.message}") from None
 
 
-def _check_options(options: Mapping[str, object], known: type, what: str, where: str) -> None:
+def check_options(options: Mapping[str, object], known: type, what: str, where: str) -> None:
+    """Refuse an option that there is not: a limit that is misspelt is none.
+
+    Raises:
+        RouteError: there is one.
+    """
     for name in options.keys() - known.__annotations__.keys():
         close = get_close_matches(name, known.__annotations__, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else "Whatever is yours goes into meta={...}."

@@ -66,14 +66,17 @@ class _Layer:
                 names = list(dict.fromkeys([version.name, *said]))
                 raise ConflictingVersionsError(names, versioning.supported)
         if self._ends:
-            if version.is_over:
+            is_over = version.is_over
+            if is_over or version.is_deprecated:
+                client = versioning.client(request) if versioning.client else None
+                versioning.count(version, client)
+                if is_listening() and not is_over:
+                    route = request.route.path if request.route else ""
+                    event("http.deprecated", version=version.name, route=route, client=client)
+            if is_over:
                 answer = Response()
                 self.mark(request, answer)
                 raise VersionGoneError(version, self._successor, headers=dict(answer.headers))
-            if version.is_deprecated and is_listening():
-                route = request.route.path if request.route else ""
-                client = versioning.client(request) if versioning.client else None
-                event("http.deprecated", version=version.name, route=route, client=client)
 
     def mark(self, request: Request, response: Response) -> None:
         """Say in the response which version it is, and what becomes of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -24,6 +25,9 @@ VersionSpec: TypeAlias = str | Sequence[str]
 """Versions by name: one, a range such as ``"1-3"``, ``"2-"`` or ``"-2"``, or a list of names."""
 
 _HOLE = "{version}"
+_MOST_CALLERS = 10_000
+_LONGEST_CALLER = 100
+"""Characters of a name, as it may be whatever a client has sent."""
 
 
 class Versioning:
@@ -33,7 +37,8 @@ class Versioning:
     are names, ``media_type`` has ``{version}`` in it and is looked for in ``Accept``. What says nothing is
     passed over; what contradicts is refused. ``default`` is the version of requests that say none, or
     a function that returns its name. ``answer_header`` is put on every answer of a version;
-    ``client`` makes out of a request whom the event ``http.deprecated`` is about.
+    ``client`` makes out of a request who it is that still calls a deprecated version: it is told with
+    the event ``http.deprecated``, and counted in ``callers``.
     """
 
     def __init__(
@@ -58,6 +63,8 @@ class Versioning:
         self.default: str | Callable[[Request], str | None] | None = default
         self.answer_header: str | None = answer_header
         self.client: Callable[[Request], object] | None = client
+        self.callers: Counter[tuple[str, str | None]] = Counter()
+        """How often this process was asked for a version that is deprecated or gone, and by whom."""
         self._by_name = {each.name.lower(): each.name for each in listed}
         self._check()
         self._in_path = _with_hole(self.path)
@@ -117,12 +124,13 @@ class Versioning:
 
     def said(self, request: Request) -> list[str]:
         """Return the versions that the request asks for beside its path, each once."""
+        accepted = self.accepted(request)
         found = (
-            request.headers.get(self.header) if self.header else None,
-            request.query.get(self.query) if self.query else None,
-            self.accepted(request),
+            *(request.headers.get_all(self.header) if self.header else ()),
+            *(request.query.get_all(self.query) if self.query else ()),
+            *(() if accepted is None else (accepted,)),
         )
-        return list(dict.fromkeys(name for name in found if name is not None))
+        return list(dict.fromkeys(found))
 
     def accepted(self, request: Request) -> str | None:
         """Return the version that ``Accept`` prefers among those that there are, else the first."""
@@ -138,6 +146,14 @@ class Versioning:
         names = [match["version"] for match in matches if match]
         known = [self._by_name[name] for name in names if name in self._by_name]
         return next(iter(known or names), None)
+
+    def count(self, version: Version, client: object) -> None:
+        """Count a call of an old version. Of whom there is no room to remember counts as nobody."""
+        name = None if client is None else str(client)[:_LONGEST_CALLER]
+        key = (version.name, name)
+        if key not in self.callers and len(self.callers) >= _MOST_CALLERS:
+            key = (version.name, None)
+        self.callers[key] += 1
 
     def select(self, request: Request) -> str | None:
         """Return the name of the version to answer with; ``None`` if that is not clear."""

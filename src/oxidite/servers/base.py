@@ -13,6 +13,7 @@ from oxidite.http.response import ASGIApp
 from oxidite.servers.target import Target
 
 __all__ = [
+    "PING_INTERVAL",
     "TLS",
     "AccessLog",
     "Announce",
@@ -33,6 +34,9 @@ HTTPVersions: TypeAlias = Literal["auto", "1", "2"]
 
 AccessLog: TypeAlias = Literal["text", "json"]
 """How the line of a request looks."""
+
+PING_INTERVAL = 20.0
+"""Seconds between the pings of a WebSocket; and for the answer to one."""
 
 Application: TypeAlias = Target | ASGIApp
 """What to serve: where it is, or itself, which only a server inside this process can run."""
@@ -96,6 +100,11 @@ class Settings:
     ``connections`` how many a worker holds at once, idle ones included, and ``max_in_flight`` how many requests it answers at once: to more it says 503. A client
     has ``idle_timeout`` seconds for the head of a request, from the connection or from the last
     answer on, and ``body_timeout`` for its body and one more for each ``body_rate`` bytes. At the end requests have ``graceful_timeout`` seconds to finish.
+
+    A client from which nothing has come for ``keepalive`` seconds is asked by TCP whether it is there,
+    and its connection ends after as long again without an answer. ``ping_interval`` is how often
+    WebSockets are pinged; ``None`` is 20 s where the server can, and any number is warned of where it
+    cannot.
     """
 
     host: str = "127.0.0.1"
@@ -111,6 +120,8 @@ class Settings:
     body_timeout: float = 30.0
     body_rate: int = 500
     graceful_timeout: float = 10.0
+    keepalive: int = 60
+    ping_interval: float | None = None
     access_log: AccessLog | None = None
     tls: TLS | None = None
     http: HTTPVersions = "auto"

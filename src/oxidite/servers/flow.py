@@ -21,6 +21,9 @@ import h11
 import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
+import hypercorn.protocol.h11
+import hypercorn.protocol.ws_stream
+from h2.errors import ErrorCodes
 from h2.events import DataReceived
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event, Updated
@@ -28,7 +31,11 @@ from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.events import Response
 from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
+from priority.priority import PriorityError
 
+from oxidite.servers.base import PING_INTERVAL, Settings
+from oxidite.servers.deflate import BoundedDeflate
+from oxidite.servers.pings import PingingStream
 from oxidite.servers.strict import StrictConnection
 
 _PATIENCE = 0.2
@@ -52,7 +59,11 @@ class FlowBuffer(StreamBuffer):
 
 
 class FlowProtocol(H2Protocol):
-    """Ends what still waits for the reader when the connection has ended."""
+    """Ends what still waits for the reader when the connection has ended.
+
+    A client with so many streams that their priorities are no longer kept is told to calm down, and not
+    a failure to be logged.
+    """
 
     async def handle(self, event: Event) -> None:
         """Deal with what came from the connection."""
@@ -70,7 +81,13 @@ class FlowProtocol(H2Protocol):
                 self.connection.acknowledge_received_data(size, event.stream_id)
                 await self._flush()
                 continue
-            await super()._handle_events([event])
+            try:
+                await super()._handle_events([event])
+            except PriorityError:
+                self.connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+                await self._flush()
+                await self.send(Closed())
+                return
 
 
 class FarewellProtocol(H11Protocol):
@@ -138,13 +155,17 @@ class PatientServer(TCPServer):
         await asyncio.shield(self._initiate_server_close())
 
 
-def install_flow(connections: int) -> None:
-    """Have Hypercorn use them, in all of this process, for so many connections at once."""
-    PatientServer.most = connections
+def install_flow(settings: Settings) -> None:
+    """Have Hypercorn use them, in all of this process."""
+    PatientServer.most = settings.connections
+    PingingStream.ping_interval = settings.ping_interval or PING_INTERVAL
     # It has no setting for any; these are the modules that make them.
     for module, name, ours in (
         (hypercorn.protocol, "H11Protocol", FarewellProtocol),
         (hypercorn.asyncio.run, "TCPServer", PatientServer),
+        (hypercorn.protocol.ws_stream, "PerMessageDeflate", BoundedDeflate),
+        (hypercorn.protocol.h11, "WSStream", PingingStream),
+        (hypercorn.protocol.h2, "WSStream", PingingStream),
         (hypercorn.protocol.h2, "StreamBuffer", FlowBuffer),
         (hypercorn.protocol, "H2Protocol", FlowProtocol),
     ):

@@ -19,7 +19,7 @@ from oxidite.errors import ConfigError
 from oxidite.servers.base import Announce, Application, Interface, Settings, quiet
 from oxidite.servers.farewell import GranianLoader
 from oxidite.servers.http3 import http3_worker
-from oxidite.servers.logs import SERVER_LOGS
+from oxidite.servers.logs import SERVER_LOGS, warn
 from oxidite.servers.sockets import listening
 from oxidite.servers.supervisor import Start, Supervisor
 from oxidite.servers.target import Target
@@ -71,6 +71,8 @@ class GranianServer:
                 "Granian cannot open an encrypted key. Use --server uvicorn, or a key without a "
                 "password."
             )
+        if settings.ping_interval is not None:
+            warn("Granian sends WebSockets no pings: --ping-interval has no effect. Set `idle`.")
         with listening(settings) as (sock, held), http3_worker(app, held) as extra:
             server = _Granian(app, held, sock, _INTERFACES[interface])
             supervisor = Supervisor(server.starter(), held, sock, extra=extra)

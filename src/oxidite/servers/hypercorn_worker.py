@@ -39,7 +39,7 @@ def work(
     Raises:
         KeyboardInterrupt: it was SIGINT.
     """
-    install_flow(settings.connections)
+    install_flow(settings)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             stopped_by = runner.run(_serve(app, settings, config, on_started, signals))

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 import hypercorn.asyncio.run
+import hypercorn.protocol.h3
 import hypercorn.protocol.quic
 from aioquic.h3.events import DataReceived, H3Event, HeadersReceived
 from aioquic.quic.connection import MAX_STREAM_DATA_FRAME_CAPACITY, QuicConnection
@@ -41,6 +42,8 @@ from hypercorn.typing import (
     Scope,
     TaskGroup,
 )
+
+from oxidite.servers.pings import PingingStream
 
 if TYPE_CHECKING:
     from aioquic.quic.packet_builder import QuicPacketBuilder
@@ -282,6 +285,7 @@ def install_quic(config: Config) -> None:
     # It has no setting for any; these are the modules that make them.
     for module, name, ours in (
         (hypercorn.asyncio.run, "UDPServer", ClosingServer),
+        (hypercorn.protocol.h3, "WSStream", PingingStream),
         (hypercorn.protocol.quic, "H3Protocol", FlowProtocol),
         (hypercorn.protocol.quic, "QuicConnection", FlowConnection),
         (hypercorn.protocol.quic, "QuicProtocol", _FlowQuic),

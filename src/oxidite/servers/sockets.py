@@ -6,6 +6,7 @@ import contextlib
 import errno
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ __all__ = ["address", "listen", "listening"]
 
 _PROC = Path("/proc")
 _LISTENING = "0A"
+_ASKED = 4
+"""How often a silent client is asked, by TCP, whether it is still there."""
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -24,11 +27,29 @@ def listen(settings: Settings) -> socket.socket:
     Raises:
         ListenError: the address is taken, not allowed, or none of this machine.
     """
-    if settings.fd is not None:
-        return _inherited(settings.fd, settings.backlog)
-    if settings.uds is not None:
+    if settings.uds is not None and settings.fd is None:
         return _unix(settings.uds, settings.backlog)
-    return _tcp(settings)
+    sock = _tcp(settings) if settings.fd is None else _inherited(settings.fd, settings.backlog)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        _keep_alive(sock, settings.keepalive)
+    return sock
+
+
+def _keep_alive(sock: socket.socket, seconds: int) -> None:
+    """Have the system find clients that are gone without a word; what it accepts inherits this.
+
+    TCP_USER_TIMEOUT stays as it is: it would also end a client that is there and reads nothing.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE"
+    for name, value in (
+        (idle, seconds),
+        ("TCP_KEEPINTVL", max(1, seconds // _ASKED)),
+        ("TCP_KEEPCNT", _ASKED),
+    ):
+        option: int | None = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 @contextlib.contextmanager

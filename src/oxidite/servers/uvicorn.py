@@ -19,7 +19,15 @@ import uvicorn
 
 from oxidite.errors import ConfigError
 from oxidite.http.response import ASGIApp
-from oxidite.servers.base import TLS, Announce, Application, Interface, Settings, quiet
+from oxidite.servers.base import (
+    PING_INTERVAL,
+    TLS,
+    Announce,
+    Application,
+    Interface,
+    Settings,
+    quiet,
+)
 from oxidite.servers.drain import MARGIN, begin_to_stop, end_within
 from oxidite.servers.early import remembered
 from oxidite.servers.guard import guard
@@ -219,7 +227,7 @@ def _server(
     on_started: Callable[[], object],
     signals: tuple[signal.Signals, ...],
 ) -> StoppableServer:
-    tls = settings.tls
+    tls, interval = settings.tls, settings.ping_interval or PING_INTERVAL
 
     def on_stopping() -> None:
         end_within(settings.graceful_timeout + MARGIN)
@@ -228,10 +236,13 @@ def _server(
     config = uvicorn.Config(
         app,
         http=_parser(http),
+        ws=_websockets(),
         backlog=settings.backlog,
         # It counts the one that asks, too.
         limit_concurrency=settings.connections + 1,
         timeout_keep_alive=settings.idle_timeout,  # type: ignore[arg-type]  # it is only waited for
+        ws_ping_interval=interval,
+        ws_ping_timeout=interval,
         timeout_graceful_shutdown=settings.graceful_timeout,  # type: ignore[arg-type]  # as above
         access_log=False,
         log_config=SERVER_LOGS,
@@ -264,6 +275,14 @@ def _parser(http: Parser) -> type[asyncio.Protocol]:
     from oxidite.servers.bounded import BoundedHttpTools
 
     return BoundedHttpTools
+
+
+def _websockets() -> type[asyncio.Protocol] | Literal["auto"]:
+    if importlib.util.find_spec("websockets") is None:
+        return "auto"
+    from oxidite.servers.pongs import PatientWebSocket
+
+    return PatientWebSocket
 
 
 def run_server(server: StoppableServer, sock: socket.socket, told: Sequence[int] = ()) -> int:

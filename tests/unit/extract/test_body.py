@@ -315,6 +315,19 @@ async def test_a_form_fills_lists_numbers_and_booleans() -> None:
     assert none.text == repr(Tags("n"))
 
 
+async def test_a_field_of_a_form_that_is_there_twice_is_refused() -> None:
+    async with Client(echo(Form[Tags])) as client:
+        twice = await client.post("/", data={"name": ["n", "m"], "tags": ["a", "b"]})
+        unknown = await client.post("/", data={"name": "n", "other": ["a", "b"]})
+        parts = await client.post("/", files=[("name", (None, "n")), ("name", (None, "m"))])
+
+    for refused in (twice, parts):
+        assert refused.status_code == 422
+        (error,) = refused.json()["errors"]
+        assert (error["in"], error["pointer"], error["code"]) == ("body", "#/name", "repeated")
+    assert unknown.text == repr(Tags("n"))
+
+
 async def test_errors_of_a_form_have_pointers_too() -> None:
     async with Client(echo(Form[Tags])) as client:
         response = await client.post("/", data={"few": ["1", "x"], "on": "perhaps"})

@@ -236,8 +236,30 @@ async def test_a_list_with_wrong_items_is_one_error_of_its_name() -> None:
     assert await ask(reads(list[int]), "/?v=1&v=x") == [("query", "v", "type")]
 
 
-async def test_of_a_repeated_scalar_the_first_is_read() -> None:
-    assert await ask(reads(int), "/?v=1&v=2") == ["1"]
+@pytest.mark.parametrize(
+    "query", ["v=1&v=2", "v=1&w=2&v=1", "v=1&%76=2", "v=&v=1", "a=1&" * 16 + "v=1&v=2"]
+)
+async def test_a_scalar_that_is_there_twice_is_refused(query: str) -> None:
+    # What a proxy has checked may be the other one.
+    for type_ in (int, str, int | None):
+        assert await ask(reads(type_), f"/?{query}") == [("query", "v", "repeated")]
+
+
+async def test_what_nobody_asks_for_may_be_there_twice() -> None:
+    assert await ask(reads(int), "/?v=1&w=1&w=2&&") == ["1"]
+    assert await ask(reads(Query[Page]), "/?after=1&tag=x&tag=y&utm=1&utm=2") == [
+        repr(Page(after="1", tag=["x", "y"]))
+    ]
+
+
+async def test_a_field_of_a_struct_that_is_there_twice_is_refused_with_all_else_that_is_wrong() -> (
+    None
+):
+    assert await ask(reads(Query[Page]), "/?limit=x&after=1&after=2&tag=x&tag=y") == [
+        ("query", "after", "repeated"),
+        ("query", "limit", "type"),
+    ]
+    assert await ask(reads(Query[Page]), "/?limit=1&limit=2") == [("query", "limit", "repeated")]
 
 
 async def test_headers_and_cookies_are_read_by_their_names() -> None:

@@ -18,6 +18,7 @@ from oxidite.http.url import (
     quote_path,
     quote_path_segment,
     quote_query,
+    single_values,
 )
 
 BASE = "http://a/b/c/d;p?q"
@@ -464,6 +465,19 @@ class TestParseQuery:
             except InvalidQueryError:
                 continue
         assert time.perf_counter() - started < 0.3
+
+    @given(st.text(alphabet="ab=&+%6\u00e9", max_size=60) | st.text(max_size=30))
+    def test_what_is_there_once_is_told_from_what_is_repeated(self, raw: str) -> None:
+        try:
+            pairs = parse_query(raw)
+        except InvalidQueryError:
+            with pytest.raises(InvalidQueryError):
+                single_values(raw)
+            return
+        names = [name for name, _ in pairs]
+        once, repeated = single_values(raw)
+        assert once == {name: value for name, value in pairs if names.count(name) == 1}
+        assert repeated == {name for name in names if names.count(name) > 1}
 
     @given(st.lists(st.tuples(st.text(max_size=10), st.text(max_size=10)), max_size=10))
     def test_what_is_quoted_comes_back(self, pairs: list[tuple[str, str]]) -> None:

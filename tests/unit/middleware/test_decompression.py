@@ -7,12 +7,14 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
+from typing import Annotated
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oxidite import FormData, Oxidite, Request, Response
+from oxidite import File, FormData, Oxidite, Request, Response, Upload
 from oxidite.errors import ConfigError, MissingExtraError
 from oxidite.extract import Form
 from oxidite.http import Handler
@@ -198,6 +200,49 @@ async def test_what_the_route_accepts_holds_for_what_comes_out() -> None:
 
     assert (await post(app, gzip.compress(b"x" * 50_000), "gzip"))[0] == 200
     assert (await post(app, gzip.compress(b"x" * 50_001), "gzip"))[0] == 413
+
+
+def form_of(size: int) -> bytes:
+    """A multipart form with one file, compressed."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    return gzip.compress(head + b"x" * size + b"\r\n--b--\r\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status", "code"),
+    [
+        ("/upload", 2000, 200, None),
+        ("/upload", 2001, 413, "form_limit"),
+        ("/parts", 4000, 200, None),
+        ("/parts", 5000, 413, "payload_too_large"),
+        ("/upload", 50_000_000, 413, "payload_too_large"),
+        ("/parts", 50_000_000, 413, "payload_too_large"),
+    ],
+)
+async def test_uploads_keep_their_limits_when_they_are_decoded(
+    path: str, size: int, status: int, code: str | None
+) -> None:
+    app = Oxidite(middleware=[decompression()], max_body=5000)
+
+    @app.post("/upload")
+    async def upload(file: Annotated[Upload, File(max_size=2000)]) -> int:
+        return file.size
+
+    @app.post("/parts")
+    async def parts(request: Request) -> int:
+        return sum([len(chunk) async for part in request.parts() async for chunk in part])
+
+    body = form_of(size)
+    tracemalloc.start()
+    try:
+        found, answer, _ = await post(app, body, "gzip", path, "multipart/form-data; boundary=b")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    told = msgspec.json.decode(answer)
+    assert (found, told if code is None else told["code"]) == (status, code or size)
+    assert peak < 4_000_000
 
 
 async def test_a_ratio_matters_only_beyond_a_megabyte() -> None:

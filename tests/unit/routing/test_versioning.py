@@ -192,6 +192,8 @@ class TestSelected:
         assert await ask(app, "/v1/all?q=1", {"v": "1"}) == (200, "1")
         assert await ask(app, "/v1/all", {"v": "2"}) == (400, "conflicting_versions")
         assert await ask(app, "/v1/all?q=3") == (400, "conflicting_versions")
+        assert await ask(app, "/all?q=1&q=2") == (400, "conflicting_versions")
+        assert await ask(app, "/all?q=1&q=1") == (200, "1")
         assert await ask(app, "/v9/all") == (404, "version_not_found")
 
     async def test_a_malformed_query_is_the_error_it_is(self) -> None:
@@ -369,6 +371,36 @@ class TestEnd:
         assert heard == [
             ("http.deprecated", {"version": "1", "route": "/v1/{id}", "client": "ann"})
         ]
+
+    async def test_who_still_calls_it_is_counted(self) -> None:
+        versioning = Versioning(
+            [Version("1", date(2026, 1, 1), date(2026, 7, 1)), "2"],
+            path=True,
+            client=lambda request: request.headers.get("x-key"),
+        )
+        app = Oxidite(versioning=versioning)
+        app.get("/{id}", versions="1-2")(_nothing)
+        for path, when, key in (
+            ("/v1/3", datetime(2025, 6, 1, tzinfo=UTC), "early"),
+            ("/v1/3", datetime(2026, 6, 1, tzinfo=UTC), "ann"),
+            ("/v1/4", datetime(2026, 6, 1, tzinfo=UTC), "ann"),
+            ("/v2/3", datetime(2026, 6, 1, tzinfo=UTC), "bob"),
+            ("/v1/3", datetime(2026, 8, 1, tzinfo=UTC), "late"),  # that is 410
+        ):
+            await self.get(app, path, when, **{"x-key": key})
+        await self.get(app, "/v1/3", datetime(2026, 6, 1, tzinfo=UTC))
+        assert versioning.callers == {("1", "ann"): 2, ("1", "late"): 1, ("1", None): 1}
+
+    def test_an_attack_of_many_callers_fills_no_memory(self) -> None:
+        old = Version("1", date(2026, 1, 1))
+        versioning = Versioning([old, "2"], path=True)
+        for number in range(20_000):
+            versioning.count(old, f"{number}" + "x" * 100_000)
+        versioning.count(old, "0" + "x" * 100_000)
+        assert len(versioning.callers) == 10_001
+        assert max(len(name or "") for _, name in versioning.callers) == 100
+        assert versioning.callers["1", None] == 10_000
+        assert versioning.callers["1", "0" + "x" * 99] == 2
 
 
 class TestBasedOn:

@@ -34,6 +34,20 @@ def test_port_0_is_a_free_port_and_the_address_says_which() -> None:
         assert connects(sock)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what is accepted inherits it there")
+@pytest.mark.parametrize("inherited", [False, True])
+def test_what_is_accepted_is_asked_whether_it_is_there(*, inherited: bool) -> None:
+    fd = socket.create_server(("127.0.0.1", 0)).detach() if inherited else None
+    with (
+        listening(Settings(port=0, fd=fd, keepalive=44)) as (sock, _),
+        socket.create_connection(sock.getsockname()),
+        sock.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [accepted.getsockopt(socket.IPPROTO_TCP, each) for each in options] == [44, 11, 4]
+
+
 def test_a_taken_port_is_refused_with_what_to_do(taken: int) -> None:
     with pytest.raises(ListenError, match=rf"127\.0\.0\.1:{taken} is taken.*another port"):
         listen(Settings(port=taken))

@@ -300,3 +300,10 @@ class TestRefusedAtRegistration:
 
         with pytest.raises(RouteError, match="idle=-1"):
             _ = app.routes
+
+    def test_an_option_of_the_application_that_there_is_not(self) -> None:
+        wrong: Any = {"idel": 60}
+        with pytest.raises(
+            RouteError, match=r"no option 'idel' of a WebSocket\. Did you mean 'idle'"
+        ):
+            Oxidite(websocket=wrong)

@@ -10,7 +10,7 @@ from httpx2 import Response as Answer
 from oxidite import Oxidite, Request, Response, StreamingResponse, clock
 from oxidite.clock import TravelClock
 from oxidite.errors import BackendUnavailableError, ConfigError
-from oxidite.http import Middleware
+from oxidite.http import Handler, Middleware
 from oxidite.middleware import cors, limit, rate_limit
 from oxidite.middleware.ratelimit import Key, by_address, by_header
 from oxidite.rates import Claim, MemoryRates, Rule, Verdict
@@ -288,6 +288,21 @@ async def test_the_key_may_be_what_an_application_knows() -> None:
         assert await statuses(client, "/", 2, x_user="127.0.0.1") == [200, 429]
         # A user who is called like an address is not that address.
         assert await statuses(client, "/", 2) == [200, 429]
+
+
+async def test_the_key_may_be_the_user_that_a_middleware_outside_has_found() -> None:
+    async def identify(request: Request, call_next: Handler) -> Response:
+        request.state["user"] = request.headers.get("authorization")
+        return await call_next(request)
+
+    def by_user(request: Request) -> str | None:
+        user = request.state.get("user")
+        return user if isinstance(user, str) else None
+
+    async with Client(application(identify, rate_limit("1/minute", key=by_user))) as client:
+        assert await statuses(client, "/", 2, authorization="ann") == [200, 429]
+        assert await statuses(client, "/", 2, authorization="bob") == [200, 429]
+        assert await statuses(client, "/", 2) == [200, 429]  # nobody: by the address
 
 
 class Recording(MemoryRates):
