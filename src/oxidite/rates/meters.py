@@ -40,8 +40,8 @@ class Meter(Protocol):
         """Return what it has counted, as plain data."""
         ...
 
-    def restore(self, saved: list[Any], now: float) -> None:
-        """Go on from what was saved; what could not be as late as it says was saved by a wrong clock."""
+    def restore(self, saved: list[Any], now: float) -> bool:
+        """Go on from what was saved; return whether that was by a clock that was ahead, and is mended."""
         ...
 
 
@@ -81,10 +81,11 @@ class FixedWindow:
         """Return what was counted."""
         return [self._used, self._ends]
 
-    def restore(self, saved: list[float], now: float) -> None:
+    def restore(self, saved: list[float], now: float) -> bool:
         """Go on from what was saved."""
         self._used = int(saved[0])
         self._ends = min(saved[1], now + self._rule.window)
+        return self._ends < saved[1]
 
 
 class SlidingWindow:
@@ -144,12 +145,13 @@ class SlidingWindow:
         """Return what comes back, and when."""
         return [list(self._ends), list(self._amounts)]
 
-    def restore(self, saved: list[list[float]], now: float) -> None:
+    def restore(self, saved: list[list[float]], now: float) -> bool:
         """Go on from what was saved."""
         latest = now + self._rule.window + self._step
         self._ends = array("d", [min(end, latest) for end in saved[0]])
         self._amounts = array("q", [int(amount) for amount in saved[1]])
         self._used = sum(self._amounts)
+        return any(end > latest for end in saved[0])
 
 
 class Bucket:
@@ -189,9 +191,10 @@ class Bucket:
         """Return when it is full."""
         return [self._full_at]
 
-    def restore(self, saved: list[float], now: float) -> None:
+    def restore(self, saved: list[float], now: float) -> bool:
         """Go on from what was saved."""
         self._full_at = min(saved[0], now + self._rule.capacity * self._each)
+        return self._full_at < saved[0]
 
 
 class Concurrency:
@@ -223,9 +226,10 @@ class Concurrency:
         """Return how many are inside."""
         return [self.inside]
 
-    def restore(self, saved: list[int], now: float) -> None:
+    def restore(self, saved: list[int], now: float) -> bool:
         """Go on from what was saved."""
         self.inside = saved[0]
+        return False
 
 
 _KINDS: dict[Algorithm, Callable[[Rule], Meter]] = {

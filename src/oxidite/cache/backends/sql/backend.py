@@ -27,6 +27,7 @@ from oxidite.rates import RateStore
 
 __all__ = ["SQLBackend"]
 
+_MAX_SIZE = 256 * 1024 * 1024
 _SYNC = 60.0
 """Seconds after which the database is asked for its time again."""
 _POOL = {"pool_size": "5", "pool_leak": "0"}
@@ -45,9 +46,7 @@ class SQLBackend(CacheBackend):
 
     is_shared: bool = True
 
-    def __init__(
-        self, driver: Driver, *, max_size: int = 256 * 1024 * 1024, timeout: float = 2.0
-    ) -> None:
+    def __init__(self, driver: Driver, *, max_size: int = _MAX_SIZE, timeout: float = 2.0) -> None:
         if max_size < 1 or timeout <= 0:
             raise ConfigError(
                 f"max_size={max_size} and timeout={timeout:g}: both are larger than 0."
@@ -75,7 +74,7 @@ class SQLBackend(CacheBackend):
         said = dict(parse_qsl(url.query, keep_blank_values=True))
         own: dict[str, float] = {}
         size, timeout = said.pop("max_size", None), said.pop("timeout", None)
-        max_size = 256 * 1024 * 1024 if size is None else parse_size(size)
+        max_size = _MAX_SIZE if size is None else _bytes(size)
         if timeout is not None:
             own["timeout"] = _seconds(timeout)
         if url.scheme == "db":
@@ -93,7 +92,7 @@ class SQLBackend(CacheBackend):
         return cls(driver, max_size=max_size, **own)
 
     @classmethod
-    def beside(cls, database: Database, *, max_size: int = 256 * 1024 * 1024) -> Self:
+    def beside(cls, database: Database, *, max_size: int = _MAX_SIZE) -> Self:
         """Make one beside a database: what ``db`` means, where no lifespan has opened it."""
         pool = PoolOptions(pool_size=5, pool_leak=0.0)
         return cls(database.driver.beside("cache", pool), max_size=max_size)
@@ -285,6 +284,13 @@ def _database(name: str, resources: Sequence[object]) -> Database:
         "other = Database.from_url(…, name='other'), and one of them in the URL of the cache, "
         "db://other: Oxidite(resources=[db, other, cache])."
     )
+
+
+def _bytes(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError:
+        raise ConfigError(f"max_size={text} is no size such as 64MB or 1GiB.") from None
 
 
 def _seconds(text: str) -> float:

@@ -1,8 +1,8 @@
 """What other processes changed, told to those who listen.
 
 PostgreSQL tells by NOTIFY, on a connection kept for it. Elsewhere changes are rows with growing ids, which
-are asked for again and again. In SQLite that costs little: ``PRAGMA data_version`` says whether anything
-was committed by others at all, from memory that the processes share.
+are asked for again and again. In SQLite that costs little: first it is looked whether the log beside the
+file (WAL) was written to, then ``PRAGMA data_version`` says whether something was committed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -19,7 +20,6 @@ from oxidite.cache.backends.sql.store import Store, rest
 from oxidite.cache.base import Epochs, Listener
 from oxidite.db.connections.base import Connection
 from oxidite.db.connections.steps import Steps
-from oxidite.errors import OxiditeError
 
 __all__ = ["Bus", "ChannelBus", "Ears", "PolledBus"]
 
@@ -30,6 +30,8 @@ _FIRST, _LAST = 0.05, 2.0
 """Seconds between two tries to come back, at first and in the end."""
 _MOST = 1000
 """Changes that are told one by one; who is further behind is told that all may have changed."""
+_EXACT = 0.2
+"""Seconds after which the time of a file is another one for certain."""
 _PATIENCE = 5.0
 """Seconds that a change may be on its way while a later one has arrived."""
 
@@ -156,7 +158,7 @@ class _Loop(Bus):
             began = clock.perf()
             try:
                 await self._listen()
-            except (OxiditeError, OSError, TimeoutError) as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it is, who listens has to hear again
                 if not is_down:
                     _logger.warning("the cache does not hear what other processes change: %s", exc)
                 is_down = True
@@ -227,6 +229,9 @@ class PolledBus(_Loop):
         self._poll = poll
         self._steps = PolledSteps(store.dialect)
         self._asks_version = store.dialect.name == "sqlite"
+        self._log = ""
+        self._stamp: tuple[int, int] | None = None
+        self._stamped = 0.0
         self._version: int | None = None
         self._last = 0
         self._missing: dict[int, float] = {}
@@ -235,6 +240,9 @@ class PolledBus(_Loop):
         self._version = None
         self._missing = {}
         async with self._store.connection(write=False) as connection:
+            if self._asks_version:
+                rows = await connection.fetch("PRAGMA database_list", ())
+                self._log = f"{rows[0][2]}-wal"
             self._last = await connection.follow(self._steps.last())
             self._begun()
             while not connection.is_broken:
@@ -246,9 +254,23 @@ class PolledBus(_Loop):
         """Tell whether there may be something new. This connection has to be always the same one."""
         if not self._asks_version:
             return True
+        if not self._was_written():
+            return False
         rows = await connection.fetch("PRAGMA data_version", ())
         before, self._version = self._version, rows[0][0]
         return before != self._version
+
+    def _was_written(self) -> bool:
+        """Tell whether the log may have been written to since it was looked at."""
+        try:
+            found = os.stat(self._log)  # noqa: PTH116 - 33 times a second, a path is made once
+        except OSError:
+            return True
+        stamp = (found.st_mtime_ns, found.st_size)
+        if stamp != self._stamp:
+            self._stamp, self._stamped = stamp, clock.perf()
+        # Times of files are not exact: what was written just now may look the same when written again.
+        return clock.perf() - self._stamped < _EXACT
 
     async def _look(self, connection: Connection) -> None:
         # From the first one on that was on its way: ids are given before the commit, not in its order.

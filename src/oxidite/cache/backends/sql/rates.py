@@ -23,6 +23,8 @@ __all__ = ["SQLRates"]
 
 _SIZE = 300
 """Bytes that a count takes, about."""
+_JITTER = 1.0
+"""Seconds by which time may seem to go back."""
 _MISSING = {
     "sqlite": "INSERT INTO ox_cache_rates (name, state, ends) SELECT n.name, x'', {now} "
     "FROM {names} AS n WHERE true ON CONFLICT (name) DO NOTHING",
@@ -68,12 +70,13 @@ class Holders:
         """Return who is inside."""
         return self._held
 
-    def restore(self, saved: dict[str, Sequence[Any]], now: float) -> None:
+    def restore(self, saved: dict[str, Sequence[Any]], now: float) -> bool:
         """Go on from what was saved."""
         latest = now + self._rule.window
         self._held = {
             token: (int(cost), min(ends, latest)) for token, (cost, ends) in saved.items()
         }
+        return any(ends > latest for _, ends in saved.values())
 
 
 class RateSteps(Statements):
@@ -81,7 +84,7 @@ class RateSteps(Statements):
 
     def acquire(self, claims: Sequence[Claim]) -> Steps[list[Verdict]]:
         """Take what is claimed if every rule allows it."""
-        counts, now = yield from self._counts([(_name(each), each.rule) for each in claims])
+        counts, now, mended = yield from self._counts(claims)
         waits = []
         together: dict[str, int] = {}
         for claim in claims:
@@ -92,6 +95,7 @@ class RateSteps(Statements):
         if not any(waits):
             for claim in claims:
                 _take(counts[_name(claim)], now, claim)
+        if mended or not any(waits):
             yield from self._save(counts, claims, now)
         return [
             _verdict(counts[_name(claim)], now, wait)
@@ -100,7 +104,7 @@ class RateSteps(Statements):
 
     def release(self, claims: Sequence[Claim]) -> Steps[None]:
         """Give back what was held."""
-        counts, now = yield from self._counts([(_name(each), each.rule) for each in claims])
+        counts, now, _ = yield from self._counts(claims)
         for claim in claims:
             count = counts[_name(claim)]
             if isinstance(count, Holders):
@@ -108,23 +112,25 @@ class RateSteps(Statements):
         yield from self._save(counts, claims, now)
 
     def _counts(
-        self, wanted: Sequence[tuple[str, Rule]]
-    ) -> Steps[tuple[dict[str, Meter | Holders], float]]:
-        rules = dict(wanted)
+        self, claims: Sequence[Claim]
+    ) -> Steps[tuple[dict[str, Meter | Holders], float, bool]]:
+        """Lock counts and return them, what time it is, and whether a wrong one was mended in them."""
+        rules = {_name(each): each.rule for each in claims}
         rows = yield from self._locked(rules)
         if len(rows) < len(rules):
             # There has to be something to lock.
             yield from self._changed(_MISSING[self._kind], names=list(rules))
             rows = yield from self._locked(rules)
-        now = float(rows[0][2])
+        found = {name: msgspec.msgpack.decode(state) for name, state, _ in rows if state}
+        now = _never_back(float(rows[0][2]), [at for at, _ in found.values()])
         counts: dict[str, Meter | Holders] = {}
-        for name, state, _ in rows:
-            rule = rules[name]
+        mended = False
+        for name, rule in rules.items():
             count = Holders(rule) if rule.algorithm == "concurrency" else meter_of(rule)
-            if state:
-                count.restore(msgspec.msgpack.decode(state), now)
+            if name in found:
+                mended |= count.restore(found[name][1], now)
             counts[name] = count
-        return counts, now
+        return counts, now, mended
 
     def _locked(self, rules: dict[str, Rule]) -> Steps[Sequence[Any]]:
         return self._fetched(
@@ -143,7 +149,7 @@ class RateSteps(Statements):
             lasting = max(rule.window, rule.capacity * rule.window / rule.quota) * 1.02 + 1
             yield from self._changed(
                 "UPDATE ox_cache_rates SET state = :state, ends = :ends WHERE name = :name",
-                state=msgspec.msgpack.encode(count.saved()),
+                state=msgspec.msgpack.encode((now, count.saved())),
                 ends=now + lasting,
                 name=name,
             )
@@ -172,6 +178,12 @@ class SQLRates(RateStore):
 
     def _steps(self) -> RateSteps:
         return RateSteps(self._store.dialect)
+
+
+def _never_back(now: float, seen: Sequence[float]) -> float:
+    """Return the time, not before what was seen, unless that was by a clock that was ahead."""
+    # SQLite tells milliseconds, and a server its time before it waits for a row.
+    return max((at for at in seen if now < at < now + _JITTER), default=now)
 
 
 def _name(claim: Claim) -> str:

@@ -133,7 +133,17 @@ def _told(exc: Exception) -> str:
 
 
 async def rest(seconds: float, until: asyncio.Event | None = None) -> None:
-    """Wait in real time: other processes do not travel."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await (until or asyncio.Event()).wait()
+    """Wait in real time, for an event or ``seconds``: other processes do not travel."""
+    if until is not None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await until.wait()
+        return
+    # PERF: half of what a time-out costs, many times a second.
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+    timer = loop.call_later(seconds, over.set_result, None)
+    try:
+        await over
+    finally:
+        timer.cancel()
