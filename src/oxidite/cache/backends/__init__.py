@@ -15,6 +15,8 @@ backends: BackendRegistry[CacheBackend] = BackendRegistry(
         "mysql": ("oxidite.cache.backends.sql:SQLBackend", "mysql"),
         "mariadb": ("oxidite.cache.backends.sql:SQLBackend", "mysql"),
         "redis": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
+        "redis+unix": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
+        "redis+sentinel": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
         "rediss": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
     },
 )
