@@ -168,9 +168,10 @@ class SQLBackend(CacheBackend):
         """Keep values; what is larger than all the room is only deleted."""
         if not items:
             return
-        fitting = [item for item in items if size_of(item.key, item.value) <= self.max_size]
-        if len(fitting) < len(items):
-            await self.delete_many([item.key for item in items if item not in fitting])
+        last = {item.key: item for item in items}
+        large = [key for key, item in last.items() if size_of(key, item.value) > self.max_size]
+        await self.delete_many(large)
+        fitting = [last[key] for key in last.keys() - set(large)]
         if fitting:
             await self._store.write(self._steps.set_many, fitting)
             self._sweeper.wrote(sum(size_of(item.key, item.value) for item in fitting))

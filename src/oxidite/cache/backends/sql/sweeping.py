@@ -108,6 +108,9 @@ class Sweeper:
         """Note that so many bytes were written."""
         self._written += size
         self._writes += 1
+        self._look()
+
+    def _look(self) -> None:
         if (self._written >= self._part or self._writes >= _WRITES) and self._task is None:
             self._written = self._writes = 0
             self._task = asyncio.create_task(self._run(), name="oxidite.cache.sweep")
@@ -115,14 +118,18 @@ class Sweeper:
 
     async def close(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        while (task := self._task) is not None:
+            task.cancel()
+            await asyncio.wait((task,))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             _logger.error("the cache could not be swept", exc_info=error)
+        # As much may have been written meanwhile.
+        self._look()
 
     async def _run(self) -> None:
         try:
