@@ -80,6 +80,9 @@ NAMES: dict[str, list[str]] = {
     "oxidite.cache.backends": [
         "backends",
     ],
+    "oxidite.cache.backends.sql": [
+        "SQLBackend",
+    ],
     "oxidite.clock": [
         "Clock",
         "TravelClock",
@@ -122,6 +125,7 @@ NAMES: dict[str, list[str]] = {
         "AnyCast",
         "AnyColumn",
         "AnyExpr",
+        "Ask",
         "Assignment",
         "Batch",
         "BelongsTo",
@@ -251,6 +255,7 @@ NAMES: dict[str, list[str]] = {
         "SoftDeletes",
         "StaleRowError",
         "Statement",
+        "Steps",
         "Subselect",
         "Synced",
         "Table",
@@ -484,6 +489,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.lifespan": [
         "Lifespan",
         "Resource",
+        "opened_before",
     ],
     "oxidite.middleware": [
         "AccessEntry",
