@@ -16,7 +16,7 @@ from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.arrays import InsertArrays, fit_arrays
 from oxidite.db.statements.statements import Deleted, InsertStatement, Lock, SelectStatement
 from oxidite.db.tables.columns import Assignment, Column
-from oxidite.db.tables.state import keep_row
+from oxidite.db.tables.state import keep_rows
 from oxidite.db.tables.table import Table
 from oxidite.db.tables.unique_keys import check_keys, conflict_columns
 from oxidite.db.writes.assignments import Assigned, assigned, noted
@@ -266,7 +266,7 @@ def _tell(
     database: Database, table: Table, many: Sequence[M], fates: Fates, result: Upserted[M]
 ) -> None:
     """Give the objects what their rows have now."""
-    remember(database, table, many)
+    remember(database, table, many, are_new=True)
     touched: list[M] = []
     for place, one in enumerate(many):
         if place not in fates:
@@ -277,8 +277,7 @@ def _tell(
             setattr(one, column.name, value)
         touched.append(one)
         (result.inserted if is_new else result.updated).append(one)
-    for one, row in zip(touched, pack_all(table, touched, database.dialect.name), strict=True):
-        keep_row(one, row)
+    keep_rows(touched, pack_all(table, touched, database.dialect.name))
 
 
 def _changes(
