@@ -254,7 +254,7 @@ def inlined(codec: Codec, value: str) -> str | None:
     """Return what a codec does with the expression ``value`` as source, if it is short enough for that."""
     if codec is bool:
         return f"not not {value}"
-    return f'moment({value} + "+00:00")' if codec is _text_moment else None
+    return f'moment(f"{{{value}}}+00:00")' if codec is _text_moment else None
 
 
 INLINED: dict[str, Any] = {"moment": datetime.fromisoformat}

@@ -29,6 +29,7 @@ from oxidite.db.statements.statements import InsertStatement, SelectStatement
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.state import forget_row, keep_rows, put_all, rows_of
 from oxidite.db.tables.table import Table
+from oxidite.db.values.dialects import Dialect
 from oxidite.db.values.kinds import INTEGER
 from oxidite.db.writes.checking import check_all
 from oxidite.db.writes.packing import BoundRow, pack_all, pack_columns
@@ -39,6 +40,7 @@ __all__ = [
     "arrays_of",
     "create_many",
     "load_many",
+    "most_rows",
     "objects_of",
     "parts",
     "shorter",
@@ -55,7 +57,7 @@ MOST_ARRAYS = 20_000
 _MOST_VALUES = 15_000
 """Bound in one statement: PostgreSQL allows 65,535 and SQLite 32,766."""
 _MOST_ROWS = 256
-"""Rows in one statement that names each value."""
+"""Rows in one statement that is sent with its values written out: a server takes no more than so many bytes."""
 _FEW = 32
 """Rows up to which a statement of their own is cheaper than a transaction around a prepared one."""
 
@@ -184,7 +186,7 @@ async def _write(
         return await _write_counting(database, table, names, rows)
     keys: list[Any] = []
     async with whole(database, len(rows) > 1):
-        for part in parts(rows, _most(names)):
+        for part in parts(rows, most_rows(dialect, len(names))):
             statement = InsertStatement(
                 table=table,
                 columns=names,
@@ -256,7 +258,7 @@ async def _write_counting(
     """Insert rows where the first key of each statement is told: InnoDB counts the others up from it."""
     keys: list[Any] = []
     async with whole(database, len(rows) > 1):
-        for part in parts(rows, _most(names)):
+        for part in parts(rows, most_rows(database.dialect, len(names))):
             done = await database.run(
                 InsertStatement(table=table, columns=names, rows=part, is_bound=True)
             )
@@ -264,9 +266,12 @@ async def _write_counting(
     return keys
 
 
-def _most(names: Sequence[str]) -> int:
-    """Return how many rows go into one statement; those without any value go singly."""
-    return min(_MOST_ROWS, max(1, _MOST_VALUES // len(names))) if names else 1
+def most_rows(dialect: Dialect, width: int) -> int:
+    """Return how many rows of so many values go into one statement; those without any value go singly."""
+    if not width:
+        return 1
+    most = max(1, _MOST_VALUES // width)
+    return min(_MOST_ROWS, most) if dialect.is_mysql else most
 
 
 async def load_many(

@@ -23,6 +23,7 @@ from oxidite.db.writes.assignments import Assigned, assigned, noted
 from oxidite.db.writes.bulk import (
     MOST_ARRAYS,
     arrays_of,
+    most_rows,
     objects_of,
     parts,
     shorter,
@@ -42,8 +43,6 @@ M = TypeVar("M")
 O = TypeVar("O")  # noqa: E741 - as in expressions.py
 R = TypeVar("R")
 
-_MOST_ROWS = 256
-_MOST_VALUES = 15_000
 _TRIES = 5
 
 
@@ -248,10 +247,9 @@ def _statements(
                 arrays = arrays_of(table, rows[start : start + MOST_ARRAYS], columns)
                 found.append(InsertArrays(arrays=arrays, **common))
         else:
-            most = min(_MOST_ROWS, max(1, _MOST_VALUES // len(columns)))
             found += [
                 InsertStatement(rows=part, is_bound=True, **common)
-                for part in parts(shorter(table, rows, columns), most)
+                for part in parts(shorter(table, rows, columns), most_rows(dialect, len(columns)))
             ]
     return found
 
