@@ -98,10 +98,12 @@ class TestUpsert:
         for title, inserted in (("old", 4096), ("new", 0)):
             pages = [Page(path=f"/{n}", title=title) for n in range(4096)]
             before = db.stats.statements
-            done = await Page.upsert(pages, on=[Page.path])
+            done = await Page.upsert(
+                pages, on=[Page.path], update=[Page.title, Page.visits.to(Page.visits + 41)]
+            )
             assert db.stats.statements - before <= most
             assert (len(done.inserted), len(done.updated)) == (inserted, 4096 - inserted)
-        assert await Page.where(Page.title == "new").count() == 4096
+        assert await Page.where(Page.title == "new", Page.visits == 42).count() == 4096
 
     async def test_an_expression_of_both_rows(self) -> None:
         await Page.create(path="/", visits=10)

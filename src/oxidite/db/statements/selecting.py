@@ -237,7 +237,7 @@ def checked_number(number: int, name: str) -> int:
     Raises:
         QueryError: it is no such number.
     """
-    if type(number) is not int or number < 0:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise QueryError(f"{name}({number!r:.100}): say a whole number of rows, 0 or more.")
     return min(number, _MOST_ROWS)
 

@@ -57,7 +57,7 @@ MOST_ARRAYS = 20_000
 _MOST_VALUES = 15_000
 """Bound in one statement: PostgreSQL allows 65,535 and SQLite 32,766."""
 _MOST_ROWS = 256
-"""Rows in one statement that is sent with its values written out: a server takes no more than so many bytes."""
+"""Rows in one statement that names each value, where it is sent: a server takes only so many bytes at once."""
 _FEW = 32
 """Rows up to which a statement of their own is cheaper than a transaction around a prepared one."""
 
@@ -271,7 +271,7 @@ def most_rows(dialect: Dialect, width: int) -> int:
     if not width:
         return 1
     most = max(1, _MOST_VALUES // width)
-    return min(_MOST_ROWS, most) if dialect.is_mysql else most
+    return most if dialect.name == "sqlite" else min(_MOST_ROWS, most)
 
 
 async def load_many(
