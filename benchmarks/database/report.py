@@ -72,7 +72,8 @@ def _lines(results: Results, environments: Mapping[str, Environment]) -> Iterato
     yield f"`python -m benchmarks.database` makes this page: medians of {results.rounds} rounds. In each, every"
     yield "peer does the same work in turn, in a process and an environment of its"
     yield "own, under uvloop. The figures are of one machine and moved with what else it did; compare those of a row."
-    yield "`controls` is no ORM but the drivers, asyncpg with its pool and aiosqlite, with a statement for each `get`."
+    yield "`controls` is no ORM but the drivers, asyncpg with its pool and aiosqlite, with a statement for each `get`,"
+    yield "and rows that stay tuples: what an ORM can come near to, and not below."
     yield ""
     engines = list(dict.fromkeys(engine for engine, _, _ in results.samples))
     for engine in engines:

@@ -27,3 +27,7 @@ def author(number: int) -> dict[str, object]:
 def post(number: int) -> dict[str, object]:
     """Return the columns of a post but for its key and its author."""
     return {"title": f"Post {number}", "body": "Text. " * 20, "likes": number % 50}
+
+
+ITEMS = [(f"Item {n}", n, START + timedelta(minutes=n)) for n in range(BULK)]
+"""The columns of what is inserted in bulk. To come by these is no work of an ORM, so it is not measured."""

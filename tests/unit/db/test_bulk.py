@@ -151,6 +151,23 @@ class TestCreateMany:
                 raise KeyError
         assert await Bird.count() == 0
 
+    @pytest.mark.parametrize("count", [3, 200])
+    async def test_what_is_undone_can_be_made_again(self, db: Database, count: int) -> None:
+        birds, nests = some(count), [Nest() for _ in range(count)]
+        with pytest.raises(KeyError):  # noqa: PT012 - what is undone
+            async with db.transaction():
+                await Bird.create_many(birds)
+                await Nest.create_many(nests)
+                assert [each.changed() for each in birds] == [[]] * count
+                raise KeyError
+        assert {getattr(bird, "id", UNSET) for bird in birds} == {UNSET}
+
+        await Bird.create_many(birds)
+        await Nest.create_many(nests)
+        assert await Bird.count() == await Nest.count() == count
+        with pytest.raises(QueryError, match="at 0 has a row already"):
+            await Nest.create_many(nests)
+
     async def test_what_is_no_new_object_of_the_model_is_refused(self) -> None:
         bird = await Bird.create(name="old")
         with pytest.raises(QueryError, match="at 1 has a row already"):

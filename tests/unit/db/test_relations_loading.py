@@ -27,6 +27,7 @@ from oxidite.db import (
     HasMany,
     Model,
     NotLoadedError,
+    QueryError,
     RelationError,
     RowNotFoundError,
     col,
@@ -110,6 +111,13 @@ async def test_what_is_loaded_is_cut_for_each_row(db: Database) -> None:
     some = User.posts.where(Post.score > 0).order_by(Post.id).limit(1).offset(1)
     users = await User.order_by(User.id).with_(some).all()
     assert [[p.score for p in u.posts.value] for u in users] == [[15], [], []]
+
+    far = User.posts.limit(2**64).order_by(Post.id)
+    users = await User.order_by(User.id).with_(far).all()
+    everything = await User.order_by(User.id).with_(User.posts.order_by(Post.id)).all()
+    assert [u.posts.value for u in users] == [u.posts.value for u in everything]
+    with pytest.raises(QueryError, match="0 or more"):
+        User.posts.limit(-1)
 
     later = User.posts.offset(2)
     users = await User.order_by(User.id).with_(later).all()

@@ -80,6 +80,22 @@ async def users(db: Database) -> list[User]:
 
 
 class TestQueries:
+    async def test_any_number_of_rows_can_be_asked_for(self, users: list[User]) -> None:
+        query = User.order_by(User.id)
+        for far in (2**31, 2**62, 2**63, 2**64, 10**30):
+            assert await query.limit(far).all() == users
+            assert await query.limit(far).offset(far).all() == []
+            assert await query.limit(far).offset(4).all() == users[4:]
+            assert await query.limit(far).first() == users[0]
+            assert await query.offset(far).count() == 0
+
+    def test_no_number_of_rows_is_refused(self) -> None:
+        for wrong in (-1, 1.0, "1", True):
+            with pytest.raises(QueryError, match=rf"limit\({wrong!r}\): .* 0 or more"):
+                User.query().limit(wrong)  # type: ignore[arg-type]  # the point
+            with pytest.raises(QueryError, match=rf"offset\({wrong!r}\)"):
+                User.query().offset(wrong)  # type: ignore[arg-type]  # the point
+
     async def test_conditions(self, users: list[User]) -> None:
         async def ages(*conditions: Any) -> list[int]:
             return [user.age for user in await User.where(*conditions).order_by(User.age).all()]

@@ -17,11 +17,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from oxidite import Oxidite
 from oxidite.db import BelongsTo, Col, Database, HasMany, Model, col, observe, rel
 from oxidite.db.tables.making import twin_of
-from oxidite.db.values.codecs import binder
+from oxidite.db.values.codecs import binder, many_binder
 from oxidite.db.values.kinds import kind_of
 from oxidite.testing import Client
 
@@ -57,6 +58,13 @@ class Edge(Model, table="speed_edges"):
     truth: Col[bool | None]
 
 
+class First(Model, table="speed_firsts"):
+    keeper: BelongsTo[Keeper | None] = rel(fk="keeper_id")
+    id: Col[int] = col(pk=True, init=False)
+    keeper_id: Col[int | None] = col(default=None, references=Keeper.id)
+    name: Col[str]
+
+
 class Told(Model, table="speed_told"):
     id: Col[int] = col(pk=True, init=False)
     name: Col[str]
@@ -67,7 +75,7 @@ class Told(Model, table="speed_told"):
 
 @pytest.fixture
 async def filled(db: Database) -> None:
-    await db.push(Keeper, Pet, Derived, Told, Edge)
+    await db.push(Keeper, Pet, Derived, First, Told, Edge)
 
 
 @pytest.mark.usefixtures("filled")
@@ -100,6 +108,15 @@ async def test_inherited_columns_are_read_in_their_places() -> None:
     await Derived.create(name="one", note="two")
     (read,) = await Derived.all()
     assert (type(read), read.id, read.name, read.note) == (Derived, 1, "one", "two")
+
+
+@pytest.mark.usefixtures("filled")
+async def test_columns_after_a_relation_are_read_in_their_places() -> None:
+    keeper = await Keeper.create(name="Ada")
+    await First.create_many([First(name="one", keeper_id=keeper.id), First(name="two")])
+    one, two = await First.query().order_by(First.id).all()
+    assert (one.id, one.name, one.keeper_id, await one.keeper) == (1, "one", keeper.id, keeper)
+    assert (two.id, two.name, two.keeper_id, await two.keeper) == (2, "two", None, None)
 
 
 @pytest.mark.usefixtures("filled")
@@ -152,6 +169,29 @@ def test_moments_are_written_as_text_of_one_width(moment: datetime) -> None:
 
 class Moment(datetime):
     """A moment of a library that has a class of its own."""
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.just(UNSET),
+            st.datetimes(
+                min_value=datetime(1, 1, 3),  # noqa: DTZ001 - the zone is said below
+                max_value=datetime(9999, 12, 29),  # noqa: DTZ001 - as above
+                timezones=st.sampled_from([UTC, timezone(timedelta(hours=2))]),
+            ),
+            st.sampled_from([datetime(2026, 1, 2, tzinfo=UTC), Moment(2026, 1, 2, tzinfo=UTC)]),
+        )
+    )
+)
+def test_many_moments_are_written_as_each_of_them_is(values: list[object]) -> None:
+    bind, bind_all = binder(kind_of(datetime), "sqlite"), many_binder(kind_of(datetime), "sqlite")
+    assert bind is not None
+    assert bind_all is not None
+    for some in (values, [each for each in values if isinstance(each, datetime)]):
+        texts = [bind(each) if isinstance(each, datetime) else each for each in some]
+        assert bind_all(some) == texts
 
 
 def test_moments_of_a_class_of_their_own_are_bound_too() -> None:

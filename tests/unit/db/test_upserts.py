@@ -93,6 +93,18 @@ class TestUpsert:
             assert (page.id, page.title, page.visits) == (same.id, "new", same.visits)
             assert same.visits == (1 if n % 2 == 0 else n)
 
+    async def test_very_many_are_few_statements(self, db: Database) -> None:
+        most = {"postgresql": 1, "sqlite": 3, "mariadb": 16}[db.dialect.name]
+        for title, inserted in (("old", 4096), ("new", 0)):
+            pages = [Page(path=f"/{n}", title=title) for n in range(4096)]
+            before = db.stats.statements
+            done = await Page.upsert(
+                pages, on=[Page.path], update=[Page.title, Page.visits.to(Page.visits + 41)]
+            )
+            assert db.stats.statements - before <= most
+            assert (len(done.inserted), len(done.updated)) == (inserted, 4096 - inserted)
+        assert await Page.where(Page.title == "new", Page.visits == 42).count() == 4096
+
     async def test_an_expression_of_both_rows(self) -> None:
         await Page.create(path="/", visits=10)
         page = Page(path="/", visits=5)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import pytest
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from oxidite import FieldError, ValidationError
 from oxidite.config import Secret
@@ -364,6 +364,43 @@ async def test_the_database_keeps_the_rules_too(
 class Priced(Model, table="priced"):
     id: Col[int] = col(pk=True, init=False)
     price: Col[Decimal] = col(precision=4, scale=2)
+
+
+class Numbered(Model, table="numbered"):
+    id: Col[int] = col(pk=True, init=False)
+    word: Col[str] = col(min_length=1)
+    number: Col[int] = col(gt=0, bits=16)
+    note: Col[str | None] = col(max_length=4)
+    doubled: Col[int | None] = col(computed="number * 2", init=False)
+
+
+def test_of_many_each_is_judged_as_it_is_alone() -> None:
+    from oxidite.db.rules.rules import check_object
+    from oxidite.db.tables.table import Table
+    from oxidite.db.writes.checking import check_all, is_made
+
+    table: Table = Numbered.__table__
+    words: list[Any] = ["a", "", "\0", "\ud800", 1, None, UNSET]
+    numbers: list[Any] = [1, 0, 2**15, True, 1.0]
+    many = [
+        Numbered(word=word, number=number, note=note)
+        for word in words
+        for number in numbers
+        for note in (None, "x", "too long")
+    ]
+    for place, one in enumerate(many):
+        if place % 3:
+            one.id = place if place % 2 else "key"  # type: ignore[assignment]  # the point
+    alone: list[str] = []
+    for place, one in enumerate(many):
+        try:
+            check_object(one, [each for each in table.columns if not is_made(each, one)])
+        except ValidationError as exc:
+            alone += [f"/{place}{each.pointer} {each.message}" for each in exc.errors]
+    with pytest.raises(ValidationError) as caught:
+        check_all(table, many)
+    assert [f"{each.pointer} {each.message}" for each in caught.value.errors] == alone
+    assert len({each.partition("/")[0] for each in alone}) < len(many) < len(alone)
 
 
 @pytest.mark.parametrize(

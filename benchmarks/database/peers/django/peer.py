@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import django
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from seed import AUTHORS, BULK, POSTS, WITH_POSTS, author, post
+from seed import AUTHORS, ITEMS, POSTS, WITH_POSTS, author, post
 
 Author: Any
 Post: Any
@@ -119,9 +119,7 @@ def _insert() -> int:
 
     with transaction.atomic():
         Item.objects.all().delete()
-        items = [
-            Item(name=f"Item {n}", likes=n, created_at=author(n)["created_at"]) for n in range(BULK)
-        ]
+        items = [Item(name=name, likes=likes, created_at=at) for name, likes, at in ITEMS]
         Item.objects.bulk_create(items)
     return len(items)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from seed import AUTHORS, BULK, POSTS, WITH_POSTS, author, post
+from seed import AUTHORS, ITEMS, POSTS, WITH_POSTS, author, post
 
 from oxidite.db import BelongsTo, Col, Database, HasMany, Model, col, rel
 
@@ -83,10 +83,7 @@ async def insert(count: int) -> int:
     for _ in range(count):
         async with db.transaction():
             await Item.query().delete()
-            items = [
-                Item(name=f"Item {n}", likes=n, created_at=author(n)["created_at"])
-                for n in range(BULK)
-            ]
+            items = [Item(name=name, likes=likes, created_at=at) for name, likes, at in ITEMS]
             await Item.create_many(items)
         found += sum(each.id > 0 for each in items)
     return found

@@ -5,7 +5,7 @@ import asyncio
 from piccolo.columns import Boolean, Float, ForeignKey, Integer, Serial, Text, Timestamptz
 from piccolo.engine import Engine
 from piccolo.table import Table
-from seed import AUTHORS, BULK, POSTS, WITH_POSTS, author, post
+from seed import AUTHORS, BULK, ITEMS, POSTS, WITH_POSTS, author, post
 
 
 class Author(Table, tablename="authors"):
@@ -102,10 +102,7 @@ async def insert(count: int) -> int:
     for _ in range(count):
         async with engine.transaction():
             await Item.delete(force=True)
-            items = [
-                Item(name=f"Item {n}", likes=n, created_at=author(n)["created_at"])
-                for n in range(BULK)
-            ]
+            items = [Item(name=name, likes=likes, created_at=at) for name, likes, at in ITEMS]
             for first in range(0, BULK, step):
                 await Item.insert(*items[first : first + step])
         found += len(items)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from seed import AUTHORS, BULK, POSTS, WITH_POSTS, author, post
+from seed import AUTHORS, ITEMS, POSTS, WITH_POSTS, author, post
 from sqlalchemy import DateTime, ForeignKey, delete, func, insert, select
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -123,10 +123,7 @@ async def insert_objects(count: int) -> int:
     for _ in range(count):
         async with sessions.begin() as session:
             await session.execute(delete(Item))
-            items = [
-                Item(name=f"Item {n}", likes=n, created_at=author(n)["created_at"])
-                for n in range(BULK)
-            ]
+            items = [Item(name=name, likes=likes, created_at=at) for name, likes, at in ITEMS]
             session.add_all(items)
         found += sum(each.id > 0 for each in items)
     return found
@@ -137,10 +134,7 @@ async def insert_core(count: int) -> int:
     for _ in range(count):
         async with engine.begin() as connection:
             await connection.execute(delete(Item))
-            values = [
-                {"name": f"Item {n}", "likes": n, "created_at": author(n)["created_at"]}
-                for n in range(BULK)
-            ]
+            values = [{"name": name, "likes": likes, "created_at": at} for name, likes, at in ITEMS]
             keys = await connection.scalars(insert(Item).returning(Item.id), values)
             found += sum(each > 0 for each in keys)
     return found

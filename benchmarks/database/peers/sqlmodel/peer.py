@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime
 
-from seed import AUTHORS, BULK, POSTS, WITH_POSTS, author, post
+from seed import AUTHORS, ITEMS, POSTS, WITH_POSTS, author, post
 from sqlalchemy import Column, DateTime, delete, func
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import selectinload
@@ -111,10 +111,7 @@ async def insert_objects(count: int) -> int:
     for _ in range(count):
         async with sessions.begin() as session:
             await session.exec(delete(Item))
-            items = [
-                Item(name=f"Item {n}", likes=n, created_at=author(n)["created_at"])
-                for n in range(BULK)
-            ]
+            items = [Item(name=name, likes=likes, created_at=at) for name, likes, at in ITEMS]
             session.add_all(items)
         found += sum(each.id > 0 for each in items)
     return found

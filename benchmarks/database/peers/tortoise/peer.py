@@ -2,7 +2,7 @@
 
 import asyncio
 
-from seed import AUTHORS, BULK, POSTS, WITH_POSTS, author, post
+from seed import AUTHORS, ITEMS, POSTS, WITH_POSTS, author, post
 from tortoise import Tortoise, fields
 from tortoise.models import Model
 from tortoise.transactions import in_transaction
@@ -86,10 +86,7 @@ async def insert(count: int) -> int:
     for _ in range(count):
         async with in_transaction():
             await Item.all().delete()
-            items = [
-                Item(name=f"Item {n}", likes=n, created_at=author(n)["created_at"])
-                for n in range(BULK)
-            ]
+            items = [Item(name=name, likes=likes, created_at=at) for name, likes, at in ITEMS]
             await Item.bulk_create(items)
         found += len(items)
     return found

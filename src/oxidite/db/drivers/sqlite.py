@@ -72,26 +72,26 @@ class SQLiteConnection(Connection):
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
-        with errors():
+        with errors:
             rows: Any = await self._whole(self._connection.execute_fetchall(sql, values))
         found: Sequence[Any] = rows  # a list, which its types say is an iterable
         return found
 
     async def run(self, sql: str, values: Sequence[object]) -> Done:
         """Run a statement that has no rows."""
-        with errors():
+        with errors:
             cursor = await self._whole(self._connection.execute(sql, values))
         return Done(cursor.rowcount, cursor.lastrowid)
 
     async def run_many(self, sql: str, rows: Sequence[Sequence[object]]) -> Done:
         """Run a statement once for each of ``rows``."""
-        with errors():
+        with errors:
             cursor = await self._whole(self._connection.executemany(sql, rows))
         return Done(cursor.rowcount)
 
     async def fetch_named(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows, with their names."""
-        with errors():
+        with errors:
             cursor = await self._whole(self._connection.execute(sql, values))
             cursor.row_factory = sqlite3.Row
             rows: Any = await self._whole(cursor.fetchall())
@@ -102,7 +102,7 @@ class SQLiteConnection(Connection):
         self, sql: str, values: Sequence[object], size: int
     ) -> AsyncIterator[Sequence[Any]]:
         """Yield the rows by ``size``."""
-        with errors():
+        with errors:
             cursor = await self._whole(self._connection.execute(sql, values))
             cursor.row_factory = sqlite3.Row
             try:

@@ -17,6 +17,7 @@ from oxidite.db.statements.aliases import table_of
 from oxidite.db.statements.peers import Counted, Lazy, Load
 from oxidite.db.statements.selecting import (
     changed,
+    checked_number,
     compound,
     derived,
     derived_columns,
@@ -86,12 +87,12 @@ class Select(Subselect[T], QueryActions[T], QueryPages[T]):
         return self._with(order=self.statement.order + made if made else ())
 
     def limit(self, limit: int | None) -> Select[T]:
-        """Take so many rows at most."""
-        return self._with(limit=limit)
+        """Take so many rows at most, 0 or more; ``None`` takes all."""
+        return self._with(limit=None if limit is None else checked_number(limit, "limit"))
 
     def offset(self, offset: int) -> Select[T]:
-        """Leave out so many rows first."""
-        return self._with(offset=offset)
+        """Leave out so many rows first, 0 or more."""
+        return self._with(offset=checked_number(offset, "offset"))
 
     def distinct(self, *on: Expr[Any, Any]) -> Select[T]:
         """Take equal rows once; with ``on`` the first of those for which the expressions are equal.

@@ -14,6 +14,7 @@ from oxidite.db.relations.loading import Wanted, load
 from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.correlated import Correlated
 from oxidite.db.statements.peers import Counted, Lazy, Load
+from oxidite.db.statements.selecting import checked_number
 from oxidite.db.values.kinds import INTEGER
 
 __all__ = ["Relation", "ToMany", "ToOne"]
@@ -112,11 +113,11 @@ class ToMany(Relation[M, T], Counted[M]):
 
     def limit(self, limit: int | None) -> Self:
         """Take so many rows at most for each object, not for all of them together."""
-        return self._but(limit=limit)
+        return self._but(limit=None if limit is None else checked_number(limit, "limit"))
 
     def offset(self, offset: int) -> Self:
         """Leave out so many rows first, for each object."""
-        return self._but(offset=offset)
+        return self._but(offset=checked_number(offset, "offset"))
 
     def any(self, *conditions: Condition) -> Condition:
         """Whether there is a row for which all the conditions hold."""

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET
 
 from oxidite.config import Secret
-from oxidite.db.rules.judges import Judge, is_text, made_judge
+from oxidite.db.rules.judges import Judge, Sieve, is_text, made_judge, made_sieve
 from oxidite.db.rules.scopes import check_scope
 from oxidite.db.rules.validators import broken_validators
 from oxidite.db.tables.columns import Column
@@ -28,7 +28,7 @@ from oxidite.db.values.kinds import FLOAT, Kind
 from oxidite.encoding import encode_json
 from oxidite.errors import FieldError, ValidationError
 
-__all__ = ["RULES", "check_object", "check_values", "is_storable", "judge_of"]
+__all__ = ["RULES", "check_object", "check_values", "is_storable", "judge_of", "sieve_of"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 Check: TypeAlias = Callable[[Any], str | None]
@@ -63,6 +63,13 @@ def judge_of(table: Table, columns: tuple[AnyColumn, ...]) -> Judge:
             table.judges.clear()  # there are many ways in which some columns of many change
         judge = table.judges[columns] = made_judge(columns, _judge_of_one, tuple(RULES))
     return judge
+
+
+@lru_cache(maxsize=1000)
+def sieve_of(table: Table) -> Sieve:
+    """Return what finds those of many objects that are not right, without a word of what is wrong."""
+    columns = [column for column in table.columns if not column.is_computed]
+    return made_sieve(columns, _judge_of_one, tuple(RULES))
 
 
 _MOST_JUDGES = 200

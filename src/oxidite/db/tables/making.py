@@ -9,20 +9,18 @@ takes them by place, and each object is then told its class.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
+from msgspec.structs import force_setattr
 
 from oxidite.db.tables.table import Table
 
-__all__ = ["TWIN", "become", "twin_of"]
+__all__ = ["TWIN", "twin_of"]
 
 TWIN = "__is_twin__"
 """Marks a twin among the subclasses of its bases."""
-become: Callable[[Any, Any], None] = vars(object)["__class__"].__set__
-"""Tell an object its class. Setting the attribute would make it known to the garbage collector."""
 _made: Any = type(Struct).__new__
 _is_slow = sys.version_info < (3, 12)
 
@@ -45,6 +43,7 @@ def twin_of(table: Table) -> Any:
         "__qualname__": model.__qualname__,
         "__annotations__": dict.fromkeys(model.__struct_fields__, object),
         TWIN: True,
+        **dict.fromkeys(_last(model, table), UNSET),
     }
     try:
         twin: Any = _made(
@@ -60,6 +59,13 @@ def twin_of(table: Table) -> Any:
         return twin if _fits(twin, model) else None
     except TypeError:  # the memory of the two is not the same
         return None
+
+
+def _last(model: Any, table: Table) -> tuple[str, ...]:
+    """Return the fields that are no columns where they are the last: those may be left out of a call."""
+    names: tuple[str, ...] = model.__struct_fields__
+    columns = len(table.columns)
+    return names[columns:] if table.by_name.keys() == set(names[:columns]) else ()
 
 
 def _is_told(model: Any) -> bool:
@@ -78,5 +84,5 @@ def _fits(twin: Any, model: Any) -> bool:
     """Tell whether what is given by place arrives in the field of that place."""
     values = tuple(range(len(model.__struct_fields__)))
     one = twin(*values)
-    become(one, model)
+    force_setattr(one, "__class__", model)
     return type(one) is model and msgspec.structs.astuple(one) == values

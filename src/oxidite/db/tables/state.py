@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
-__all__ = ["State", "exhaust", "forget_row", "keep_hidden", "keep_row", "row_of"]
+from msgspec.structs import force_setattr
+
+__all__ = [
+    "State",
+    "exhaust",
+    "forget_row",
+    "keep_hidden",
+    "keep_row",
+    "keep_rows",
+    "put_all",
+    "row_of",
+    "rows_of",
+]
 
 
 class State:
@@ -33,6 +46,23 @@ keep_hidden = State.__dict__["_hidden"].__set__
 def row_of(one: object) -> Any:
     """Return the row of an object, ``None`` if it has none."""
     return getattr(one, "_row", None)
+
+
+def rows_of(many: Iterable[object]) -> list[Any]:
+    """Return the rows of objects, ``None`` for those that have none."""
+    return list(map(getattr, many, repeat("_row"), repeat(None)))
+
+
+def put_all(many: Iterable[Any], name: str, values: Iterable[object]) -> None:
+    """Set an attribute of each of many objects."""
+    # PERF: half the time of a slot's own setter, and unlike `setattr` it makes no object known to the garbage
+    # collector that was not. Benchmark `db rows`.
+    exhaust(map(force_setattr, many, repeat(name), values))
+
+
+def keep_rows(many: Iterable[Any], rows: Iterable[object]) -> None:
+    """Remember the rows that objects were read from or written to."""
+    put_all(many, "_row", rows)
 
 
 def forget_row(one: object) -> None:

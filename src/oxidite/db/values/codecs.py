@@ -11,9 +11,11 @@ type are refused before they are bound.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import repeat
+from operator import attrgetter, is_
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -25,7 +27,7 @@ from oxidite.db.values.kinds import Kind
 from oxidite.db.values.literals import Items
 from oxidite.encoding import encode_json
 
-__all__ = ["HEXED", "INLINED", "Codec", "binder", "inlined", "made_differ", "reader"]
+__all__ = ["HEXED", "INLINED", "Codec", "binder", "inlined", "made_differ", "many_binder", "reader"]
 
 Codec: TypeAlias = Callable[[Any], Any]
 """From a value to what the driver takes, or back; never called with ``None``."""
@@ -55,6 +57,11 @@ def binder(kind: Kind, dialect: DialectName) -> Codec | None:
             return _path_text if dialect == "sqlite" else _path_from_start
         case _:
             return _BIND.get((kind.name, dialect))
+
+
+def many_binder(kind: Kind, dialect: DialectName) -> Codec | None:
+    """Return what makes very many values, some of them missing, fit at once; ``None`` where nothing does."""
+    return _moment_texts if binder(kind, dialect) is _moment_text else None
 
 
 def reader(kind: Kind, dialect: DialectName) -> Codec | None:
@@ -203,6 +210,19 @@ def _moment_text(value: datetime) -> str:
     return f"{text[1:11]} {text[12:27]}"
 
 
+def _moment_texts(values: Sequence[Any]) -> list[Any]:
+    """Write many moments; a value that is none, ``None`` or one that is missing, stays."""
+    # PERF: a quarter of the time of one after the other; benchmark `db insert`.
+    try:
+        are_plain = all(map(is_, map(attrgetter("tzinfo"), values), repeat(UTC)))
+    except AttributeError:
+        are_plain = False
+    if not are_plain or not values:
+        return [_moment_text(each) if isinstance(each, datetime) else each for each in values]
+    texts = _encoded(list(values)).decode()[2:-3].replace("T", " ").split('Z","')
+    return [each if len(each) == _FULL else f"{each}.000000" for each in texts]
+
+
 def _written_array(values: Iterable[object]) -> str:
     """Write an array as PostgreSQL reads it, of what is written as in JSON."""
     return f"{{{_array_encoded(list(values)).decode()[1:-1]}}}"
@@ -218,9 +238,11 @@ def _plain_value(value: object) -> object:
 
 
 _array_encoded: Callable[[list[object]], bytes] = msgspec.json.Encoder(enc_hook=_plain_value).encode
-_encoded: Callable[[datetime], bytes] = msgspec.json.Encoder(enc_hook=_plain_value).encode
+_encoded: Callable[[object], bytes] = msgspec.json.Encoder(enc_hook=_plain_value).encode
 _WHOLE = 22
-"""Characters of a moment that is a whole second."""
+"""Characters of a moment that is a whole second, as JSON."""
+_FULL = 26
+"""Characters of a moment as SQLite keeps it."""
 
 
 def _text_moment(value: str) -> datetime:
@@ -230,7 +252,9 @@ def _text_moment(value: str) -> datetime:
 
 def inlined(codec: Codec, value: str) -> str | None:
     """Return what a codec does with the expression ``value`` as source, if it is short enough for that."""
-    return f'moment({value} + "+00:00")' if codec is _text_moment else None
+    if codec is bool:
+        return f"not not {value}"
+    return f'moment(f"{{{value}}}+00:00")' if codec is _text_moment else None
 
 
 INLINED: dict[str, Any] = {"moment": datetime.fromisoformat}

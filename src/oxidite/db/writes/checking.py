@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from msgspec import UNSET
 
-from oxidite.db.rules.rules import check_object, judge_of
+from oxidite.db.rules.rules import check_object, sieve_of
 from oxidite.db.rules.scopes import check_scope
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table
@@ -44,7 +44,7 @@ def check_all(
     if table.scope is not None:
         for one in many:
             check_scope(one, table)
-    unsure = _unsure(table, many)
+    unsure = sieve_of(table)(many)
     for place in range(len(many)) if table.model.__validators__ else unsure:
         one = many[place]
         which = table.columns if columns is None else columns(one)
@@ -64,21 +64,3 @@ def check_all(
 def is_made(column: AnyColumn, one: object) -> bool:
     """Tell whether the database makes the value."""
     return column.is_computed or (column.is_generated and getattr(one, column.name) is UNSET)
-
-
-def _unsure(table: Table, many: Sequence[Any]) -> list[int]:
-    """Return the places of the objects that are not right, as far as their columns tell."""
-    judge = judge_of(
-        table,
-        tuple([each for each in table.columns if not each.is_computed and not each.is_generated]),
-    )
-    found = {place for place, one in enumerate(many) if not judge(one)}
-    for column in table.columns:
-        if column.is_generated and not column.is_computed:
-            name, holds = column.name, judge_of(table, (column,))
-            found.update(
-                place
-                for place, one in enumerate(many)
-                if getattr(one, name) is not UNSET and not holds(one)
-            )
-    return sorted(found)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from msgspec import UNSET
 
 from oxidite.db.tables.table import AnyColumn, Table
-from oxidite.db.values.codecs import binder
+from oxidite.db.values.codecs import binder, many_binder
 from oxidite.db.values.dialects import DialectName
 
 __all__ = ["BoundRow", "pack_all", "pack_columns"]
@@ -23,7 +23,9 @@ BoundRow: TypeAlias = tuple[object, ...]
 
 def pack_all(table: Table, many: Sequence[Any], dialect: DialectName) -> list[BoundRow]:
     """Return the values of checked objects as the driver takes them; ``UNSET`` stays."""
-    return _packer(table, dialect)(many)
+    if len(many) < _FEW:
+        return _packer(table, dialect)(many)
+    return list(zip(*pack_columns(table.columns, many, dialect), strict=True))
 
 
 def pack_columns(
@@ -33,9 +35,14 @@ def pack_columns(
     return _column_packer(tuple(columns), dialect)(many)
 
 
+_FEW = 10
+"""Objects that are packed faster one by one."""
+
+
 @lru_cache(maxsize=1000)
 def _packer(table: Table, dialect: DialectName) -> Callable[[Sequence[Any]], list[BoundRow]]:
-    values, names = _values(table.columns, dialect)
+    names: dict[str, Any] = {"UNSET": UNSET}
+    values = [_value(column, place, dialect, names) for place, column in enumerate(table.columns)]
     source = f"pack = lambda many: [({', '.join(values)},) for o in many]"
     exec(source, names)  # noqa: S102 - the names are those of a class body; no value is in the source
     made: Callable[[Sequence[Any]], list[BoundRow]] = names["pack"]
@@ -46,22 +53,29 @@ def _packer(table: Table, dialect: DialectName) -> Callable[[Sequence[Any]], lis
 def _column_packer(
     columns: tuple[AnyColumn, ...], dialect: DialectName
 ) -> Callable[[Sequence[Any]], list[list[object]]]:
-    values, names = _values(columns, dialect)
-    lists = ", ".join(f"[{value} for o in many]" for value in values)
+    names: dict[str, Any] = {"UNSET": UNSET}
+    lists = ", ".join(
+        [_list(column, place, dialect, names) for place, column in enumerate(columns)]
+    )
     exec(f"pack = lambda many: [{lists}]", names)  # noqa: S102 - as above
     made: Callable[[Sequence[Any]], list[list[object]]] = names["pack"]
     return made
 
 
-def _values(columns: Sequence[AnyColumn], dialect: DialectName) -> tuple[list[str], dict[str, Any]]:
-    """Return what is bound of the columns of an object ``o``, as source, and the names in that."""
-    names: dict[str, Any] = {"UNSET": UNSET}
-    values: list[str] = []
-    for place, column in enumerate(columns):
-        bind = binder(column.kind, dialect)
-        value = f"o.{column.name}"
-        if bind is not None:
-            names[f"b{place}"] = bind
-            value = f"(v if (v := {value}) is None or v is UNSET else b{place}(v))"
-        values.append(value)
-    return values, names
+def _list(column: AnyColumn, place: int, dialect: DialectName, names: dict[str, Any]) -> str:
+    """Return what is bound of a column of all the objects, as source."""
+    bind_all = many_binder(column.kind, dialect)
+    if bind_all is None:
+        return f"[{_value(column, place, dialect, names)} for o in many]"
+    names[f"b{place}"] = bind_all
+    return f"b{place}([o.{column.name} for o in many])"
+
+
+def _value(column: AnyColumn, place: int, dialect: DialectName, names: dict[str, Any]) -> str:
+    """Return what is bound of a column of an object ``o``, as source; what that names goes to ``names``."""
+    value = f"o.{column.name}"
+    bind = binder(column.kind, dialect)
+    if bind is None:
+        return value
+    names[f"b{place}"] = bind
+    return f"(v if (v := {value}) is None or v is UNSET else b{place}(v))"

@@ -16,13 +16,14 @@ from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.arrays import InsertArrays, fit_arrays
 from oxidite.db.statements.statements import Deleted, InsertStatement, Lock, SelectStatement
 from oxidite.db.tables.columns import Assignment, Column
-from oxidite.db.tables.state import keep_row
+from oxidite.db.tables.state import keep_rows
 from oxidite.db.tables.table import Table
 from oxidite.db.tables.unique_keys import check_keys, conflict_columns
 from oxidite.db.writes.assignments import Assigned, assigned, noted
 from oxidite.db.writes.bulk import (
     MOST_ARRAYS,
     arrays_of,
+    most_rows,
     objects_of,
     parts,
     shorter,
@@ -42,8 +43,6 @@ M = TypeVar("M")
 O = TypeVar("O")  # noqa: E741 - as in expressions.py
 R = TypeVar("R")
 
-_MOST_ROWS = 256
-_MOST_VALUES = 15_000
 _TRIES = 5
 
 
@@ -248,10 +247,9 @@ def _statements(
                 arrays = arrays_of(table, rows[start : start + MOST_ARRAYS], columns)
                 found.append(InsertArrays(arrays=arrays, **common))
         else:
-            most = min(_MOST_ROWS, max(1, _MOST_VALUES // len(columns)))
             found += [
                 InsertStatement(rows=part, is_bound=True, **common)
-                for part in parts(shorter(table, rows, columns), most)
+                for part in parts(shorter(table, rows, columns), most_rows(dialect, len(columns)))
             ]
     return found
 
@@ -266,7 +264,7 @@ def _tell(
     database: Database, table: Table, many: Sequence[M], fates: Fates, result: Upserted[M]
 ) -> None:
     """Give the objects what their rows have now."""
-    remember(database, table, many)
+    remember(database, table, many, are_new=True)
     touched: list[M] = []
     for place, one in enumerate(many):
         if place not in fates:
@@ -277,8 +275,7 @@ def _tell(
             setattr(one, column.name, value)
         touched.append(one)
         (result.inserted if is_new else result.updated).append(one)
-    for one, row in zip(touched, pack_all(table, touched, database.dialect.name), strict=True):
-        keep_row(one, row)
+    keep_rows(touched, pack_all(table, touched, database.dialect.name))
 
 
 def _changes(
