@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from oxidite.db.connections.base import Connection, Done
 from oxidite.db.connections.transaction import Owner, current_transaction
 
-__all__ = ["connection_of", "fetch_named", "fetch_rows", "run_many", "run_sql", "stream_rows"]
+__all__ = ["copy_rows", "fetch_named", "fetch_rows", "run_many", "run_sql", "stream_rows"]
 
 
 @contextlib.asynccontextmanager
-async def connection_of(owner: Owner, *, write: bool) -> AsyncIterator[Connection]:
+async def _connection(owner: Owner, *, write: bool) -> AsyncIterator[Connection]:
     """Have a connection for one statement."""
     transaction = current_transaction(owner)
     if transaction is not None:
@@ -29,28 +30,38 @@ async def fetch_rows(
     owner: Owner, sql: str, values: Sequence[object], *, write: bool
 ) -> Sequence[Any]:
     """Return the rows of a statement as the driver has them."""
-    async with connection_of(owner, write=write) as connection:
-        return await connection.fetch(sql, values)
+    async with _connection(owner, write=write) as connection:
+        return await owner.watch.run(connection.fetch, sql, values)
 
 
 async def fetch_named(
     owner: Owner, sql: str, values: Sequence[object], *, write: bool
 ) -> Sequence[Any]:
     """Return the rows of a statement; each has ``keys()``."""
-    async with connection_of(owner, write=write) as connection:
-        return await connection.fetch_named(sql, values)
+    async with _connection(owner, write=write) as connection:
+        return await owner.watch.run(connection.fetch_named, sql, values)
 
 
 async def run_sql(owner: Owner, sql: str, values: Sequence[object]) -> Done:
     """Run a statement that has no rows."""
-    async with connection_of(owner, write=True) as connection:
-        return await connection.run(sql, values)
+    async with _connection(owner, write=True) as connection:
+        return await owner.watch.run(connection.run, sql, values)
 
 
 async def run_many(owner: Owner, sql: str, rows: Sequence[Sequence[object]]) -> Done:
     """Run a statement once for each of ``rows``."""
-    async with connection_of(owner, write=True) as connection:
-        return await connection.run_many(sql, rows)
+    async with _connection(owner, write=True) as connection:
+        return await owner.watch.run(connection.run_many, sql, rows)
+
+
+async def copy_rows(
+    owner: Owner, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """Write many rows by the database's own way for that."""
+    async with _connection(owner, write=True) as connection:
+        await owner.watch.run(
+            lambda _, rows: connection.copy(table, columns, rows), f"COPY {table}", rows
+        )
 
 
 async def stream_rows(
@@ -64,7 +75,7 @@ async def stream_rows(
     """
     transaction = current_transaction(owner)
     if transaction is not None:
-        async with _closed(transaction.connection.stream(sql, values, size)) as parts:
+        async with aclosing(_parts(owner, transaction.connection, sql, values, size)) as parts:
             while True:
                 async with transaction.statement():
                     part = await anext(parts, None)
@@ -80,22 +91,16 @@ async def stream_rows(
     async with (
         owner.driver.connection(write=False) as connection,
         _reading(connection),
-        _closed(connection.stream(sql, values, size)) as own,
+        aclosing(_parts(owner, connection, sql, values, size)) as own,
     ):
         async for part in own:
             yield part
 
 
-@contextlib.asynccontextmanager
-async def _closed(
-    parts: AsyncIterator[Sequence[Any]],
-) -> AsyncIterator[AsyncIterator[Sequence[Any]]]:
-    """Close a stream at its end: a generator that is only let go closes its cursor some time later."""
-    try:
-        yield parts
-    finally:
-        if isinstance(parts, AsyncGenerator):
-            await parts.aclose()
+def _parts(
+    owner: Owner, connection: Connection, sql: str, values: Sequence[object], size: int
+) -> AsyncGenerator[Sequence[Any], None]:
+    return owner.watch.stream(lambda sql: connection.stream(sql, values, size), sql)
 
 
 @contextlib.asynccontextmanager
