@@ -5,9 +5,9 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
@@ -16,16 +16,15 @@ from sqlalchemy.dialects.postgresql.named_types import CreateEnumType
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from oxidite.db.errors import ModelError
-from oxidite.db.expressions.expressions import Call, Expr, Value
+from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES, mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
-from oxidite.db.sql.forms import form_of
+from oxidite.db.sql.literals import sql_of, text_of, value_of, written
 from oxidite.db.tables.caseless import CaselessColumn
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Check, Index, Indexed, Table, check_reference, indexes_of
-from oxidite.db.values.codecs import binder
-from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect, DialectName
-from oxidite.db.values.kinds import stored_options, stored_value
+from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect
+from oxidite.db.values.kinds import INTEGER, stored_options
 
 __all__ = [
     "Named",
@@ -189,7 +188,7 @@ def _column(column: AnyColumn, dialect: Dialect, *, is_key: bool) -> sa.Column[A
     if reference is not None:
         made.append(_foreign_key(column, reference))
     if "computed" in rules:
-        made.append(sa.Computed(rules["computed"], persisted=True))
+        made.append(sa.Computed(text_of(rules["computed"], dialect), persisted=True))
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),
@@ -234,7 +233,7 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
                 sa.CheckConstraint(
                     write(
                         _measured(column, here, rule, dialect),
-                        _bound(column, rules[rule], dialect.name),
+                        _bound(column, rules[rule], dialect),
                     ),
                     name=f"{column.column_name}_{rule}",
                 )
@@ -242,7 +241,7 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
                 if rule in rules
             ]
     for each in table.checks:
-        checks.append(sa.CheckConstraint(_sql(table, each.rule, dialect), name=each.name))
+        checks.append(sa.CheckConstraint(sql_of(table, each.rule, dialect), name=each.name))
     return checks
 
 
@@ -255,31 +254,20 @@ def _measured(column: AnyColumn, here: Any, rule: str, dialect: Dialect) -> Any:
     return sa.cast(here, sa.REAL) if is_text else here
 
 
-def _bound(column: AnyColumn, bound: Any, dialect: DialectName) -> Any:
-    """Return a bound as the database has the values of a column."""
+def _bound(column: AnyColumn, bound: Any, dialect: Dialect) -> sa.ColumnElement[Any]:
+    """Return a bound as the database has the values of a column, or their length."""
     is_length = isinstance(bound, int) and column.kind.stored.name in ("text", "bytes", "array")
-    if is_length or (dialect == "sqlite" and column.kind.stored.name == "decimal"):
-        return bound
-    bind = binder(column.kind.stored, dialect)
-    stored = stored_value(column.kind, bound)
-    found = stored if bind is None else bind(stored)
-    if isinstance(found, timedelta):
-        return sa.text(f"INTERVAL '{found.days} days {found.seconds} s {found.microseconds} us'")
-    return found
+    return value_of(INTEGER if is_length else column.kind, bound, dialect)
 
 
 _RULES: dict[str, Callable[[Any, Any], Any]] = {
-    "ge": lambda column, bound: column >= _literal_of(bound),
-    "gt": lambda column, bound: column > _literal_of(bound),
-    "le": lambda column, bound: column <= _literal_of(bound),
-    "lt": lambda column, bound: column < _literal_of(bound),
-    "min_length": lambda length, bound: length >= _literal_of(bound),
-    "max_length": lambda length, bound: length <= _literal_of(bound),
+    "ge": operator.ge,
+    "gt": operator.gt,
+    "le": operator.le,
+    "lt": operator.lt,
+    "min_length": operator.ge,
+    "max_length": operator.le,
 }
-
-
-def _literal_of(bound: Any) -> Any:
-    return bound if isinstance(bound, sa.TextClause) else sa.literal(bound)
 
 
 class Named(NamedTuple):
@@ -301,7 +289,7 @@ def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
     where = None
     if index.where is not None:
         words = words_of(dialect)
-        where = _written(_sql(table, index.where, words), words)
+        where = written(sql_of(table, index.where, words), words)
     elif table.soft_deletes is not None and index.unique:
         # What seems to be deleted takes no name away.
         where = f"{table.soft_deletes.column_name} IS NULL"
@@ -317,7 +305,7 @@ def words_of(dialect: Dialect) -> Dialect:
 def check_of(table: Table, check: Check, dialect: Dialect) -> str:
     """Return a check as a migration says it: as SQL."""
     words = words_of(dialect)
-    return _written(_sql(table, check.rule, words), words)
+    return written(sql_of(table, check.rule, words), words)
 
 
 def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
@@ -331,7 +319,7 @@ def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
     expr: Any = on if isinstance(on, Expr) or not callable(on) else on(table.model)
     words = words_of(dialect)
     # In parentheses, if it is no call of a function: so it stands in an index.
-    text = _written(_sql(table, expr, words).self_group(), words)
+    text = written(sql_of(table, expr, words).self_group(), words)
     return SQL(text, type=None if _LOWERED.fullmatch(text) else expr.kind.stored.name)
 
 
@@ -344,7 +332,7 @@ def _add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> 
             else _computed(made, table, index, place, part, dialect)
             for place, part in enumerate(parts)
         ]
-    where: Any = None if index.where is None else _sql(table, index.where, dialect)
+    where: Any = None if index.where is None else sql_of(table, index.where, dialect)
     if table.soft_deletes is not None and index.unique and where is None:
         # What seems to be deleted takes no name away.
         where = made.c[table.soft_deletes.column_name].is_(None)
@@ -383,35 +371,26 @@ def _computed(
                 "computed column of it, and an index over that: col(init=False, computed=...)."
             )
         type_ = sa.String(KEY_LENGTH) if name == "text" else MYSQL_TYPES[name]()
-    written = _written(part, dialect)
+    sql = written(part, dialect)
     if not index.unique and isinstance(type_, sa.String):
-        written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
+        sql = f"LEFT({sql}, {type_.length})"  # what is longer must not be refused
     column: sa.Column[Any] = sa.Column(
         f"{ONLY}{place}_{index.name}"[:64],
         type_,
-        sa.Computed(written, persisted=False),
+        sa.Computed(text_of(sql, dialect), persisted=False),
         nullable=True,
     )
     made.append_column(column)
     return column
 
 
-def _written(part: Any, dialect: Dialect) -> str:
-    return str(
-        part.compile(
-            dialect=DIALECTS[dialect.name],
-            compile_kwargs={"literal_binds": True, "include_table": False},
-        )
-    )
-
-
 def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
     """Add a column that is 1 where a condition holds and NULL elsewhere, where nothing is unique."""
-    condition = _written(where, dialect)
+    condition = written(where, dialect)
     column: sa.Column[Any] = sa.Column(
         f"{ONLY}{name}"[:64],
         sa.Boolean(),
-        sa.Computed(f"CASE WHEN {condition} THEN 1 END", persisted=False),
+        sa.Computed(text_of(f"CASE WHEN {condition} THEN 1 END", dialect), persisted=False),
         nullable=True,
     )
     made.append_column(column)
@@ -420,27 +399,10 @@ def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -
 
 def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
     if isinstance(on, SQL):
-        return sa.text(on)
+        return text_of(on, dialect)
     column = table.by_name.get(on) if isinstance(on, str) else on
     if isinstance(column, CaselessColumn):
         return sa.func.lower(made.c[column.column_name])
     if isinstance(column, Column):
         return made.c[column.column_name]
-    return _sql(table, on, dialect).self_group()  # as a migration says it
-
-
-def _sql(table: Table, rule: Any, dialect: Dialect) -> Any:
-    """Return SQL that is text, or an expression of the model's columns with its values written out."""
-    if isinstance(rule, str):
-        return sa.text(rule)
-    return _literal(rule if isinstance(rule, Expr) else rule(table.model), dialect)
-
-
-def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
-    if isinstance(expr, Column):
-        return sa.column(expr.column_name)
-    if isinstance(expr, Value):
-        return sa.literal(expr.value)
-    if isinstance(expr, Call) and not expr.options:
-        return form_of(expr.name, dialect)(*[_literal(each, dialect) for each in expr.args])
-    raise ModelError(f"{expr!r} cannot stand in an index or a check. Write it as SQL.")
+    return sql_of(table, on, dialect).self_group()  # as a migration says it
