@@ -79,8 +79,7 @@ class Database:
         self._watches: bool = False
         self.options: DatabaseOptions = options or DatabaseOptions()
         self._plans: Plans | None = None
-        self.watch: Watch = Watch(self.options.slow, name or "")
-        """What runs its statements and counts what they cost."""
+        self._watch = Watch(self.options.slow, name or "")
         self._loads = Loads(self._rows)
         self._opened = 0
         self.signers: Signers = own_signers()
@@ -129,7 +128,7 @@ class Database:
         except BaseException:
             await self.driver.__aexit__(None, None, None)
             raise
-        self.watch.reset()
+        self._watch.reset()
         self._opened = 1
         self._plans = Plans(self.driver.dialect)
         if self.name is None:
@@ -176,9 +175,9 @@ class Database:
     def stats(self) -> DatabaseStats:
         """How it is now, and what it did since it was opened."""
         return DatabaseStats(
-            statements=self.watch.statements,
-            seconds=self.watch.seconds,
-            slow=self.watch.slow,
+            statements=self._watch.statements,
+            seconds=self._watch.seconds,
+            slow=self._watch.slow,
             plans=0 if self._plans is None else len(self._plans),
             pools=self.driver.pools,
         )
@@ -217,7 +216,7 @@ class Database:
         values = _bound(plan, statement.values())
         try:
             async with self.connection(write=True) as connection:
-                return await self.watch.run(connection.run, plan.sql, values)
+                return await self._watch.run(connection.run, plan.sql, values)
         except Exception as exc:
             if plan.hides:
                 conceal(exc)
@@ -242,7 +241,7 @@ class Database:
         bound = _bound(plan, values)
         try:
             async with self.connection(write=write) as connection:
-                return await self.watch.run(connection.fetch, plan.sql, bound)
+                return await self._watch.run(connection.fetch, plan.sql, bound)
         except BackendUnavailableError:
             # What only reads can be read again: where it is written, if this was a replica.
             if write or self.driver.route() is None or current_transaction(self) is not None:
@@ -252,7 +251,7 @@ class Database:
                 conceal(exc)
             raise
         async with self.connection(write=True) as connection:
-            return await self.watch.run(connection.fetch, plan.sql, bound)
+            return await self._watch.run(connection.fetch, plan.sql, bound)
 
     def connection(self, *, write: bool = True) -> AbstractAsyncContextManager[Connection]:
         """Take a connection for one statement: that of the open transaction, else a free one.

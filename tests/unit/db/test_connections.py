@@ -354,7 +354,7 @@ class TestWatching:
     async def test_a_slow_statement_is_logged_without_its_values(
         self, db: Database, things: list[Thing], caplog: pytest.LogCaptureFixture
     ) -> None:
-        db.watch._limit = 1e-9
+        db._watch._limit = 1e-9
         with caplog.at_level(logging.WARNING, "oxidite.db"):
             await Thing.where(Thing.name == "secret").all()
         assert "a statement took" in caplog.text
@@ -416,7 +416,7 @@ class TestWatching:
     async def test_a_stream_that_is_slow_or_left_early_is_told(
         self, db: Database, things: list[Thing], caplog: pytest.LogCaptureFixture
     ) -> None:
-        db.watch._limit = 1e-9
+        db._watch._limit = 1e-9
         with query_time() as time, caplog.at_level(logging.WARNING, "oxidite.db"):
             async with aclosing(Thing.query().stream(chunk=1)) as rows:
                 await anext(rows)

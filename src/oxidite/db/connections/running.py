@@ -10,6 +10,7 @@ from typing import Any
 
 from oxidite.db.connections.base import Connection, Done
 from oxidite.db.connections.transaction import Owner, current_transaction
+from oxidite.db.connections.watching import Watch
 
 __all__ = ["copy_rows", "fetch_named", "fetch_rows", "run_many", "run_sql", "stream_rows"]
 
@@ -31,7 +32,7 @@ async def fetch_rows(
 ) -> Sequence[Any]:
     """Return the rows of a statement as the driver has them."""
     async with _connection(owner, write=write) as connection:
-        return await owner.watch.run(connection.fetch, sql, values)
+        return await _watch(owner).run(connection.fetch, sql, values)
 
 
 async def fetch_named(
@@ -39,19 +40,19 @@ async def fetch_named(
 ) -> Sequence[Any]:
     """Return the rows of a statement; each has ``keys()``."""
     async with _connection(owner, write=write) as connection:
-        return await owner.watch.run(connection.fetch_named, sql, values)
+        return await _watch(owner).run(connection.fetch_named, sql, values)
 
 
 async def run_sql(owner: Owner, sql: str, values: Sequence[object]) -> Done:
     """Run a statement that has no rows."""
     async with _connection(owner, write=True) as connection:
-        return await owner.watch.run(connection.run, sql, values)
+        return await _watch(owner).run(connection.run, sql, values)
 
 
 async def run_many(owner: Owner, sql: str, rows: Sequence[Sequence[object]]) -> Done:
     """Run a statement once for each of ``rows``."""
     async with _connection(owner, write=True) as connection:
-        return await owner.watch.run(connection.run_many, sql, rows)
+        return await _watch(owner).run(connection.run_many, sql, rows)
 
 
 async def copy_rows(
@@ -59,7 +60,7 @@ async def copy_rows(
 ) -> None:
     """Write many rows by the database's own way for that."""
     async with _connection(owner, write=True) as connection:
-        await owner.watch.run(
+        await _watch(owner).run(
             lambda _, rows: connection.copy(table, columns, rows), f"COPY {table}", rows
         )
 
@@ -97,10 +98,14 @@ async def stream_rows(
             yield part
 
 
+def _watch(owner: Owner) -> Watch:
+    return owner._watch  # noqa: SLF001 - what counts is the package's own
+
+
 def _parts(
     owner: Owner, connection: Connection, sql: str, values: Sequence[object], size: int
 ) -> AsyncGenerator[Sequence[Any], None]:
-    return owner.watch.stream(lambda sql: connection.stream(sql, values, size), sql)
+    return _watch(owner).stream(lambda sql: connection.stream(sql, values, size), sql)
 
 
 @contextlib.asynccontextmanager

@@ -45,8 +45,7 @@ class Owner(Protocol):
         """The way to it."""
         ...
 
-    watch: Watch
-    """What runs its statements and counts what they cost."""
+    _watch: Watch
 
 
 class Turns:
