@@ -27,7 +27,7 @@ from oxidite.db.connections.pool import Lease, Pool
 from oxidite.db.connections.pooled import PoolStats
 from oxidite.db.drivers.files import FileLock
 from oxidite.db.drivers.sqlite_errors import errors
-from oxidite.db.drivers.sqlite_functions import FUNCTIONS
+from oxidite.db.drivers.sqlite_functions import COLLATIONS, FUNCTIONS
 from oxidite.db.values.dialects import SQLITE, Dialect
 from oxidite.errors import BackendUnavailableError, ConfigError
 
@@ -256,6 +256,7 @@ class SQLiteDriver(Driver):
             isolation_level=None,
             timeout=options.busy_timeout,
             cached_statements=options.statement_cache,
+            factory=_Extended,
         )
         try:
             _ = await made
@@ -265,8 +266,6 @@ class SQLiteDriver(Driver):
                 f"cache_size={-1024 * options.cache_mb}",
             ):
                 await made.execute_fetchall(f"PRAGMA {pragma}")
-            for name, (width, function) in FUNCTIONS.items():
-                await made.create_function(name, width, function, deterministic=True)
         except sqlite3.Error as exc:
             await _end(made)
             raise BackendUnavailableError(
@@ -274,6 +273,17 @@ class SQLiteDriver(Driver):
                 "folder exist, and may it be written?"
             ) from exc
         return SQLiteConnection(made)
+
+
+class _Extended(sqlite3.Connection):
+    """A connection that has, from its beginning, what SQLite lacks."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # those of the base
+        super().__init__(*args, **options)
+        for name, (width, function) in FUNCTIONS.items():
+            self.create_function(name, width, function, deterministic=True)
+        for name, compare in COLLATIONS.items():
+            self.create_collation(name, compare)
 
 
 async def _end(made: aiosqlite.Connection) -> None:
