@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from tests.unit.db.conftest import database_url
 
 from oxidite import Oxidite
 from oxidite.clock import perf
@@ -348,6 +349,24 @@ class TestSeveral:
                 await Thing.create(name="Tea")
                 assert await Thing.get(1) != None  # noqa: E711 - a row
             assert await Thing.count() == 0
+
+
+@pytest.mark.service("postgres")
+async def test_a_statement_is_prepared_once_unless_there_is_to_be_no_cache(tmp_path: Path) -> None:
+    for size, prepared in ((100, 1), (0, 0)):
+        async with (
+            database_url("postgresql", tmp_path) as url,
+            Database.from_url(url, statement_cache=size) as db,
+        ):
+            await db.push(Thing)
+            async with db.transaction():  # on one connection
+                for number in range(3):
+                    await Thing.where(Thing.id > number).count()
+                seen = await db.sql(
+                    "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%FROM things%' "
+                    "AND statement NOT LIKE '%prepared%'"
+                ).scalar()
+        assert seen == prepared
 
 
 class TestWatching:

@@ -68,6 +68,7 @@ class SQLiteConnection(Connection):
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
         self.is_broken: bool = False
+        self._only_reads = False
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
@@ -113,15 +114,27 @@ class SQLiteConnection(Connection):
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
         """Begin a transaction; every one is serialisable here."""
         await self.run("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE", ())
+        if read_only:
+            self._only_reads = True
+            await self.run("PRAGMA query_only=ON", ())
 
     async def commit(self) -> None:
         """End the transaction and keep what was done."""
         await self.run("COMMIT", ())
+        await self._write_again()
 
     async def rollback(self) -> None:
         """End the transaction, if one is still open, and undo what was done."""
-        if not self.is_broken and self._connection.in_transaction:
+        if self.is_broken:
+            return
+        if self._connection.in_transaction:
             await self.run("ROLLBACK", ())
+        await self._write_again()
+
+    async def _write_again(self) -> None:
+        if self._only_reads:
+            await self.run("PRAGMA query_only=OFF", ())
+            self._only_reads = False
 
     async def ping(self) -> None:
         """Do nothing: a file does not go away."""
