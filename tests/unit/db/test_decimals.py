@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oxidite.db import Col, Database, Model, col, fn
+from oxidite.db import Col, Database, Model, Select, col, fn
 from oxidite.db.drivers.sqlite_functions import compare_decimals
 
 PRICES = ["9.00", "10.50", "-2.00", "-10.00", "0.00", "100.00", "10.50"]
@@ -31,8 +31,7 @@ def numbers(*texts: str) -> list[Decimal]:
     return [Decimal(each) for each in texts]
 
 
-async def amounts(query: object) -> list[Decimal]:
-    assert hasattr(query, "all")
+async def amounts(query: Select[Price]) -> list[Decimal | None]:
     return [one.amount for one in await query.all()]
 
 
