@@ -5,53 +5,67 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 from oxidite.db.connections.base import Connection, Done
 from oxidite.db.connections.transaction import Owner, current_transaction
 from oxidite.db.connections.watching import Watch
+from oxidite.errors import BackendUnavailableError
 
-__all__ = ["copy_rows", "fetch_named", "fetch_rows", "run_many", "run_sql", "stream_rows"]
+__all__ = [
+    "connection_of",
+    "copy_rows",
+    "fetch_rows",
+    "may_read_again",
+    "run_many",
+    "run_sql",
+    "stream_rows",
+]
 
 
-@contextlib.asynccontextmanager
-async def _connection(owner: Owner, *, write: bool) -> AsyncIterator[Connection]:
-    """Have a connection for one statement."""
+def connection_of(owner: Owner, *, write: bool) -> AbstractAsyncContextManager[Connection]:
+    """Take a connection for one statement: that of the open transaction, else a free one."""
     transaction = current_transaction(owner)
     if transaction is not None:
-        async with transaction.statement() as connection:
-            yield connection
-        return
-    async with owner.driver.connection(write=write) as connection:
-        yield connection
+        return transaction.statement()
+    return owner.driver.connection(write=write)
+
+
+def may_read_again(owner: Owner, *, write: bool) -> bool:
+    """Tell whether what a database did not answer can be asked where it is written: this was a replica."""
+    return not write and owner.driver.route() is not None and current_transaction(owner) is None
 
 
 async def fetch_rows(
-    owner: Owner, sql: str, values: Sequence[object], *, write: bool
+    owner: Owner, sql: str, values: Sequence[object], *, write: bool, named: bool = False
 ) -> Sequence[Any]:
-    """Return the rows of a statement as the driver has them."""
-    async with _connection(owner, write=write) as connection:
-        return await _watch(owner).run(connection.fetch, sql, values)
+    """Return the rows of a statement as the driver has them; if ``named``, each has ``keys()``."""
+    try:
+        return await _fetch(owner, sql, values, write=write, named=named)
+    except BackendUnavailableError:
+        if not may_read_again(owner, write=write):
+            raise
+    return await _fetch(owner, sql, values, write=True, named=named)
 
 
-async def fetch_named(
-    owner: Owner, sql: str, values: Sequence[object], *, write: bool
+async def _fetch(
+    owner: Owner, sql: str, values: Sequence[object], *, write: bool, named: bool
 ) -> Sequence[Any]:
-    """Return the rows of a statement; each has ``keys()``."""
-    async with _connection(owner, write=write) as connection:
-        return await _watch(owner).run(connection.fetch_named, sql, values)
+    async with connection_of(owner, write=write) as connection:
+        fetch = connection.fetch_named if named else connection.fetch
+        return await _watch(owner).run(fetch, sql, values)
 
 
 async def run_sql(owner: Owner, sql: str, values: Sequence[object]) -> Done:
     """Run a statement that has no rows."""
-    async with _connection(owner, write=True) as connection:
+    async with connection_of(owner, write=True) as connection:
         return await _watch(owner).run(connection.run, sql, values)
 
 
 async def run_many(owner: Owner, sql: str, rows: Sequence[Sequence[object]]) -> Done:
     """Run a statement once for each of ``rows``."""
-    async with _connection(owner, write=True) as connection:
+    async with connection_of(owner, write=True) as connection:
         return await _watch(owner).run(connection.run_many, sql, rows)
 
 
@@ -59,7 +73,7 @@ async def copy_rows(
     owner: Owner, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
 ) -> None:
     """Write many rows by the database's own way for that."""
-    async with _connection(owner, write=True) as connection:
+    async with connection_of(owner, write=True) as connection:
         await _watch(owner).run(
             lambda _, rows: connection.copy(table, columns, rows), f"COPY {table}", rows
         )
@@ -85,7 +99,7 @@ async def stream_rows(
                 yield part
     if owner.driver.has_one_connection:
         # Kept for the length of a stream, it would be kept from the statements inside the loop.
-        rows = await fetch_named(owner, sql, values, write=False)
+        rows = await fetch_rows(owner, sql, values, write=False, named=True)
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
         return
