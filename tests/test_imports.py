@@ -251,6 +251,17 @@ asyncio.run(main())
     assert modules_after(code) & (NEVER | UNUSED) == set()
 
 
+def test_tests_of_an_application_without_a_database_do_not_import_one() -> None:
+    used = """
+import oxidite.testing.pytest_plugin
+from oxidite import Oxidite
+from oxidite.testing import *
+
+client, live = Client(Oxidite()), LiveServer(Oxidite())
+"""
+    assert {name for name in modules_after(used) if name.startswith("oxidite.db")} == set()
+
+
 @pytest.mark.parametrize(
     "module",
     [

@@ -104,9 +104,11 @@ from oxidite.db.models.hooks import (
 from oxidite.db.models.inputs import (
     computed,
 )
+from oxidite.db.models.metaclass import (
+    Scope,
+)
 from oxidite.db.models.model import (
     Model,
-    Scope,
 )
 from oxidite.db.models.pruning import (
     prune,

@@ -27,6 +27,7 @@ from oxidite.db.connections.options import (
     with_options,
 )
 from oxidite.db.connections.replicas import ReplicatedDriver, pinned
+from oxidite.db.connections.running import connection_of, may_read_again
 from oxidite.db.connections.transaction import TransactionBlock, current_transaction
 from oxidite.db.connections.watching import DatabaseStats, Watch
 from oxidite.db.drivers import drivers
@@ -243,8 +244,7 @@ class Database:
             async with self.connection(write=write) as connection:
                 return await self._watch.run(connection.fetch, plan.sql, bound)
         except BackendUnavailableError:
-            # What only reads can be read again: where it is written, if this was a replica.
-            if write or self.driver.route() is None or current_transaction(self) is not None:
+            if not may_read_again(self, write=write):
                 raise
         except Exception as exc:
             if plan.hides:
@@ -260,10 +260,7 @@ class Database:
             OverlapError: another statement of the transaction runs just now.
             PoolTimeoutError: none was free in time.
         """
-        transaction = current_transaction(self)
-        if transaction is not None:
-            return transaction.statement()
-        return self.driver.connection(write=write)
+        return connection_of(self, write=write)
 
     def batch(self) -> Batch:
         """Ask several things at once: ``async with db.batch() as batch: users = batch.add(User.all())``.

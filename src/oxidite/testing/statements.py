@@ -1,6 +1,7 @@
 """How many statements a piece of a test may run, and that none of them repeats itself.
 
 All that run in this process meanwhile are counted, those of an application that is called included.
+The database is imported when statements are counted: a test of an application without one does not pay.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from oxidite.db.connections.callers import caller
-from oxidite.db.statements.watch import Watched, watchers
+if TYPE_CHECKING:
+    from oxidite.db.statements.watch import Watched
 
 __all__ = ["QueryAssertion", "assert_no_repeats", "assert_queries"]
 
@@ -28,12 +29,16 @@ class QueryAssertion:
         self._first: dict[Hashable, str] = {}
 
     def __enter__(self) -> Self:
+        from oxidite.db.statements.watch import watchers
+
         watchers.append(self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        from oxidite.db.statements.watch import watchers
+
         watchers.remove(self._note)
         if exc is None:
             self._check()
@@ -47,6 +52,8 @@ class QueryAssertion:
         self.__exit__(kind, exc, tb)
 
     def _note(self, statement: Watched, sql: str) -> None:
+        from oxidite.db.connections.callers import caller
+
         shown = f"{caller()}: {' '.join(sql.split())}"
         self.statements.append(shown)
         key = statement.key()

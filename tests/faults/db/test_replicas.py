@@ -108,6 +108,12 @@ async def test_reads_go_to_the_replica_and_come_back_when_it_will_not_do(
         replica.start()
         await until(db, replica.port)
 
+        # Nor does who reads by SQL.
+        replica.stop(signal.SIGQUIT)
+        asked = db.sql("SELECT name FROM items ORDER BY id").all()
+        found_names = await asyncio.create_task(asked, context=contextvars.Context())
+        assert found_names == [("mine",), ("more",)]
+
 
 async def test_a_replica_that_is_not_there_at_the_start(server: PostgreSQL) -> None:
     nobody = "postgresql://postgres@127.0.0.1:1/postgres"

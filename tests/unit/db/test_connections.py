@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
+from tests.unit.db.conftest import database_url
 
 from oxidite import Oxidite
+from oxidite.clock import perf
 from oxidite.db import (
     Col,
     Database,
+    DatabaseError,
     Later,
     LockTimeoutError,
     Model,
@@ -346,6 +351,24 @@ class TestSeveral:
             assert await Thing.count() == 0
 
 
+@pytest.mark.service("postgres")
+async def test_a_statement_is_prepared_once_unless_there_is_to_be_no_cache(tmp_path: Path) -> None:
+    for size, prepared in ((100, 1), (0, 0)):
+        async with (
+            database_url("postgresql", tmp_path) as url,
+            Database.from_url(url, statement_cache=size) as db,
+        ):
+            await db.push(Thing)
+            async with db.transaction():  # on one connection
+                for number in range(3):
+                    await Thing.where(Thing.id > number).count()
+                seen = await db.sql(
+                    "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%FROM things%' "
+                    "AND statement NOT LIKE '%prepared%'"
+                ).scalar()
+        assert seen == prepared
+
+
 class TestWatching:
     async def test_a_slow_statement_is_logged_without_its_values(
         self, db: Database, things: list[Thing], caplog: pytest.LogCaptureFixture
@@ -364,6 +387,74 @@ class TestWatching:
             await Thing.count()
         assert len(ear.seen) == 1
         assert "count(" in ear.seen[0]
+
+    async def test_every_way_to_run_a_statement_is_counted_once(
+        self, db: Database, things: list[Thing]
+    ) -> None:
+        ways: dict[str, Callable[[], Awaitable[object]]] = {
+            "query": Thing.count,
+            "raw SQL": db.sql("SELECT name FROM things").all,
+            "raw change": db.sql("UPDATE things SET name = 'x' WHERE id = 1").run,
+            "Core": db.sa(sa.select(db.sa_table(Thing))).first,
+            "stream": lambda: _through(Thing.query().stream(chunk=7)),
+            "raw stream": lambda: _through(db.sql("SELECT 1").stream()),
+            "explain": Thing.query().explain,
+            "copy or insert": lambda: Thing.load_many([Thing(name="y")]),
+            "update_many": lambda: Thing.update_many(_renamed(things)),
+        }
+        for way, run in ways.items():
+            before, ear = db.stats, Statements()
+            with query_time() as time, listen(ear):
+                await run()
+            assert db.stats.statements - before.statements == 1, way
+            assert time.statements == len(ear.seen) == 1, way
+            assert db.stats.seconds > before.seconds, way
+
+    async def test_raw_sql_in_a_transaction_is_counted_and_told_when_it_fails(
+        self, db: Database, things: list[Thing]
+    ) -> None:
+        with query_time() as time:
+            async with db.transaction():
+                assert len([each async for each in db.sql("SELECT 1").stream()]) == 1
+                with pytest.raises(DatabaseError):
+                    await db.sql("SELECT nothing FROM nowhere").all()
+        assert time.statements == 2
+
+    async def test_a_stream_costs_the_time_in_which_rows_are_waited_for(
+        self, db: Database, things: list[Thing]
+    ) -> None:
+        began = perf()
+        with query_time() as time:
+            async for _ in Thing.query().stream(chunk=3):
+                until = perf() + 0.005
+                while perf() < until:
+                    pass  # what a loop does with a row is not the database's time
+        assert time.statements == 1
+        assert 0 < time.seconds < perf() - began - 0.005 * len(things)
+
+    async def test_a_stream_that_is_slow_or_left_early_is_told(
+        self, db: Database, things: list[Thing], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        db._watch._limit = 1e-9
+        with query_time() as time, caplog.at_level(logging.WARNING, "oxidite.db"):
+            async with aclosing(Thing.query().stream(chunk=1)) as rows:
+                await anext(rows)
+        assert time.statements == 1
+        assert "a statement took" in caplog.text
+
+    async def test_raw_sql_ends_with_the_route(self, db: Database, things: list[Thing]) -> None:
+        app = Oxidite(middleware=[watch_queries(comments=True)])
+
+        @app.get("/raw")
+        async def raw() -> None:
+            await db.sql("SELECT 1").all()
+            await _through(db.sql("SELECT 2").stream())
+
+        ear = Statements()
+        async with Client(app) as client:
+            with listen(ear):
+                await client.get("/raw")
+        assert ear.seen == [f"SELECT {n} /*route='%2Fraw'*/" for n in (1, 2)]
 
     async def test_a_request_with_many_is_logged(
         self, db: Database, things: list[Thing], caplog: pytest.LogCaptureFixture
@@ -411,6 +502,17 @@ class TestWatching:
             assert db.stats.plans == 1
         async with db:
             assert db.stats.statements == 0
+
+
+async def _through(rows: AsyncIterator[object]) -> None:
+    async for _ in rows:
+        pass
+
+
+def _renamed(things: list[Thing]) -> list[Thing]:
+    for each in things:
+        each.name += "!"
+    return things
 
 
 async def _outside(client: Client) -> tuple[int, str, str]:

@@ -164,6 +164,16 @@ async def test_what_was_tampered_with_is_refused(db: Database, sql: str, column:
     assert "Ann" not in str(caught.value)
 
 
+async def test_one_that_is_copied_into_another_row_is_read_there(db: Database) -> None:
+    # What the guide says that nobody is kept from.
+    await db.push(Patient)
+    ann = await Patient.create(email="a@x", name="Ann")
+    await Patient.create(email="b@x", name="Ben")
+    ((sealed,),) = await db.sql("SELECT name FROM patients WHERE id = :id", id=ann.id).all()
+    await db.sql("UPDATE patients SET name = :name", name=bytes(sealed)).run()
+    assert [one.name for one in await Patient.all()] == ["Ann", "Ann"]
+
+
 async def test_the_rules_are_those_of_the_value(db: Database) -> None:
     await db.push(Patient)
     with pytest.raises(ValidationError) as caught:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.unit.db.conftest import MARIADB, database_url
@@ -268,29 +267,6 @@ class TestUpserts:
 
 
 class TestTransactions:
-    async def test_a_deadlock_undoes_all_and_is_run_again(self, db: Database) -> None:
-        one, other = await Account.create(owner="a"), await Account.create(owner="b")
-        barrier = asyncio.Barrier(2)
-        tries: list[str] = []
-
-        def move(name: str, first: Account, second: Account) -> Any:
-            @db.transaction(retry=3)
-            async def run() -> None:
-                tries.append(name)
-                for place, id_ in enumerate((first.id, second.id)):
-                    row = await Account.get(id_)
-                    row.cents += 1
-                    await row.save()
-                    if place == 0 and len(tries) <= 2:
-                        await barrier.wait()
-
-            return run()
-
-        async with asyncio.timeout(20):
-            await asyncio.gather(move("x", one, other), move("y", other, one))
-        assert len(tries) == 3
-        assert [row.cents for row in await Account.order_by(Account.id).all()] == [2, 2]
-
     async def test_after_a_deadlock_nothing_is_written_outside(self, db: Database) -> None:
         """The server ends the whole transaction, even when it was a savepoint's statement."""
         one, other = await Account.create(owner="a"), await Account.create(owner="b")
@@ -338,27 +314,6 @@ class TestTransactions:
         with pytest.raises(ConflictingTransactionsError):
             await overwrite()
         assert (await Account.get(account.id)).cents == 10
-
-    async def test_a_lock_is_not_waited_for(self, db: Database) -> None:
-        await Account.create(owner="a")
-        sql = "SELECT id FROM accounts FOR UPDATE"
-        async with connection(db) as one, connection(db) as other:
-            await one.begin(isolation=None, read_only=False)
-            await other.begin(isolation=None, read_only=False)
-            await one.fetch(sql, ())
-            assert await other.fetch(f"{sql} SKIP LOCKED", ()) == []
-            with pytest.raises(LockTimeoutError):
-                await other.fetch(f"{sql} NOWAIT", ())
-            await other.rollback()
-            await one.rollback()
-
-    async def test_isolation_and_read_only(self, db: Database) -> None:
-        async with db.transaction(isolation="serializable"):
-            await Account.create(owner="a")
-        with pytest.raises(ReadOnlyError, match="read_only"):
-            async with db.transaction(read_only=True):
-                await Account.create(owner="b")
-        assert await Account.count() == 1
 
     async def test_a_change_of_the_schema_ends_it_and_says_so(self, db: Database) -> None:
         with pytest.raises(TransactionError, match="MariaDB commits before"):

@@ -59,7 +59,7 @@ def test_how_a_value_is_written(value: object, text: str) -> None:
         ["a"],
         ("a", "b"),
         {1},
-        object(),
+        pytest.param(object(), id="object"),
         float("nan"),
         float("-inf"),
         Decimal("NaN"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from oxidite.clock import perf
 from oxidite.db import PoolTimeoutError
 from oxidite.db.connections.pool import Pool
 from oxidite.errors import BackendUnavailableError
@@ -164,6 +165,16 @@ async def test_one_that_is_too_old_is_replaced(server: Server) -> None:
         assert other is not one
     await pool.close()
     assert server.open == 0
+
+
+async def test_not_all_end_at_the_same_time(server: Server) -> None:
+    pool, began = pool_of(server, size=50, min_size=50, lifetime=1000.0), perf()
+    await pool.open()
+    ends = sorted(kept.until - began for kept in pool._idle)
+    assert 800 <= ends[0] < 950
+    assert 1050 < ends[-1] <= 1201
+    assert len(set(ends)) == 50
+    await pool.close()
 
 
 async def test_what_is_not_needed_is_closed_but_for_the_least(server: Server) -> None:

@@ -5,52 +5,78 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 from oxidite.db.connections.base import Connection, Done
 from oxidite.db.connections.transaction import Owner, current_transaction
+from oxidite.db.connections.watching import Watch
+from oxidite.errors import BackendUnavailableError
 
-__all__ = ["connection_of", "fetch_named", "fetch_rows", "run_many", "run_sql", "stream_rows"]
+__all__ = [
+    "connection_of",
+    "copy_rows",
+    "fetch_rows",
+    "may_read_again",
+    "run_many",
+    "run_sql",
+    "stream_rows",
+]
 
 
-@contextlib.asynccontextmanager
-async def connection_of(owner: Owner, *, write: bool) -> AsyncIterator[Connection]:
-    """Have a connection for one statement."""
+def connection_of(owner: Owner, *, write: bool) -> AbstractAsyncContextManager[Connection]:
+    """Take a connection for one statement: that of the open transaction, else a free one."""
     transaction = current_transaction(owner)
     if transaction is not None:
-        async with transaction.statement() as connection:
-            yield connection
-        return
-    async with owner.driver.connection(write=write) as connection:
-        yield connection
+        return transaction.statement()
+    return owner.driver.connection(write=write)
+
+
+def may_read_again(owner: Owner, *, write: bool) -> bool:
+    """Tell whether what a database did not answer can be asked where it is written: this was a replica."""
+    return not write and owner.driver.route() is not None and current_transaction(owner) is None
 
 
 async def fetch_rows(
-    owner: Owner, sql: str, values: Sequence[object], *, write: bool
+    owner: Owner, sql: str, values: Sequence[object], *, write: bool, named: bool = False
 ) -> Sequence[Any]:
-    """Return the rows of a statement as the driver has them."""
-    async with connection_of(owner, write=write) as connection:
-        return await connection.fetch(sql, values)
+    """Return the rows of a statement as the driver has them; if ``named``, each has ``keys()``."""
+    try:
+        return await _fetch(owner, sql, values, write=write, named=named)
+    except BackendUnavailableError:
+        if not may_read_again(owner, write=write):
+            raise
+    return await _fetch(owner, sql, values, write=True, named=named)
 
 
-async def fetch_named(
-    owner: Owner, sql: str, values: Sequence[object], *, write: bool
+async def _fetch(
+    owner: Owner, sql: str, values: Sequence[object], *, write: bool, named: bool
 ) -> Sequence[Any]:
-    """Return the rows of a statement; each has ``keys()``."""
     async with connection_of(owner, write=write) as connection:
-        return await connection.fetch_named(sql, values)
+        fetch = connection.fetch_named if named else connection.fetch
+        return await _watch(owner).run(fetch, sql, values)
 
 
 async def run_sql(owner: Owner, sql: str, values: Sequence[object]) -> Done:
     """Run a statement that has no rows."""
     async with connection_of(owner, write=True) as connection:
-        return await connection.run(sql, values)
+        return await _watch(owner).run(connection.run, sql, values)
 
 
 async def run_many(owner: Owner, sql: str, rows: Sequence[Sequence[object]]) -> Done:
     """Run a statement once for each of ``rows``."""
     async with connection_of(owner, write=True) as connection:
-        return await connection.run_many(sql, rows)
+        return await _watch(owner).run(connection.run_many, sql, rows)
+
+
+async def copy_rows(
+    owner: Owner, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """Write many rows by the database's own way for that."""
+    async with connection_of(owner, write=True) as connection:
+        await _watch(owner).run(
+            lambda _, rows: connection.copy(table, columns, rows), f"COPY {table}", rows
+        )
 
 
 async def stream_rows(
@@ -64,7 +90,7 @@ async def stream_rows(
     """
     transaction = current_transaction(owner)
     if transaction is not None:
-        async with _closed(transaction.connection.stream(sql, values, size)) as parts:
+        async with aclosing(_parts(owner, transaction.connection, sql, values, size)) as parts:
             while True:
                 async with transaction.statement():
                     part = await anext(parts, None)
@@ -73,29 +99,27 @@ async def stream_rows(
                 yield part
     if owner.driver.has_one_connection:
         # Kept for the length of a stream, it would be kept from the statements inside the loop.
-        rows = await fetch_named(owner, sql, values, write=False)
+        rows = await fetch_rows(owner, sql, values, write=False, named=True)
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
         return
     async with (
         owner.driver.connection(write=False) as connection,
         _reading(connection),
-        _closed(connection.stream(sql, values, size)) as own,
+        aclosing(_parts(owner, connection, sql, values, size)) as own,
     ):
         async for part in own:
             yield part
 
 
-@contextlib.asynccontextmanager
-async def _closed(
-    parts: AsyncIterator[Sequence[Any]],
-) -> AsyncIterator[AsyncIterator[Sequence[Any]]]:
-    """Close a stream at its end: a generator that is only let go closes its cursor some time later."""
-    try:
-        yield parts
-    finally:
-        if isinstance(parts, AsyncGenerator):
-            await parts.aclose()
+def _watch(owner: Owner) -> Watch:
+    return owner._watch  # noqa: SLF001 - what counts is the package's own
+
+
+def _parts(
+    owner: Owner, connection: Connection, sql: str, values: Sequence[object], size: int
+) -> AsyncGenerator[Sequence[Any], None]:
+    return _watch(owner).stream(lambda sql: connection.stream(sql, values, size), sql)
 
 
 @contextlib.asynccontextmanager

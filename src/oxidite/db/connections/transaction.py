@@ -19,6 +19,7 @@ from oxidite.clock import sleep
 from oxidite.concurrency import left_behind
 from oxidite.db.connections.base import Connection, Driver, Isolation
 from oxidite.db.connections.callers import caller
+from oxidite.db.connections.watching import Watch
 from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
 
 __all__ = ["Owner", "Transaction", "TransactionBlock", "Turns", "current_transaction"]
@@ -43,6 +44,8 @@ class Owner(Protocol):
     def driver(self) -> Driver:
         """The way to it."""
         ...
+
+    _watch: Watch
 
 
 class Turns:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TypeAlias, TypeVar
 from urllib.parse import quote
@@ -19,10 +20,11 @@ from oxidite.http.response import Response
 from oxidite.http.types import Handler, Middleware
 from oxidite.instrument import event, is_listening, span
 
-__all__ = ["DatabaseStats", "QueryTime", "query_time", "watch_queries"]
+__all__ = ["DatabaseStats", "QueryTime", "Watch", "query_time", "watch_queries"]
 
 R = TypeVar("R")
-Call: TypeAlias = Callable[[str, Sequence[object]], Awaitable[R]]
+V = TypeVar("V")
+Call: TypeAlias = Callable[[str, V], Awaitable[R]]
 
 _logger = logging.getLogger("oxidite.db")
 
@@ -87,8 +89,8 @@ class Watch:
         self.slow = 0
         self.seconds = 0.0
 
-    async def run(self, call: Call[R], sql: str, values: Sequence[object]) -> R:
-        """Run one statement."""
+    async def run(self, call: Call[V, R], sql: str, values: V) -> R:
+        """Run one statement; one that is run for many rows in one go is one."""
         # PERF: around each statement there is; benchmark `db get`.
         query = _current.get()
         if query is not None and query.comment:
@@ -101,6 +103,38 @@ class Watch:
                 return await call(sql, values)
         finally:
             self._took(query, sql, perf() - began)
+
+    async def stream(
+        self, read: Callable[[str], AsyncIterator[R]], sql: str
+    ) -> AsyncGenerator[R, None]:
+        """Read one statement part by part; what it costs is the time in which parts are waited for.
+
+        Its span is around the first part, with which it is run.
+        """
+        query = _current.get()
+        if query is not None and query.comment:
+            sql += query.comment
+        parts, seconds = read(sql), 0.0
+        inside: AbstractContextManager[object] = span(
+            "db.query", statement=sql, database=self._database
+        )
+        try:
+            while True:
+                began = perf()
+                try:
+                    with inside:
+                        part = await anext(parts, None)
+                finally:
+                    seconds += perf() - began
+                if part is None:
+                    return
+                yield part
+                inside = contextlib.nullcontext()
+        finally:
+            self._took(query, sql, seconds)
+            # One that is only let go closes its cursor some time later.
+            if isinstance(parts, AsyncGenerator):
+                await parts.aclose()
 
     def _took(self, query: QueryTime | None, sql: str, seconds: float) -> None:
         self.statements += 1

@@ -28,7 +28,7 @@ from oxidite.db.connections.pooled import PoolStats
 from oxidite.db.connections.steps import Steps
 from oxidite.db.drivers.files import FileLock
 from oxidite.db.drivers.sqlite_errors import errors
-from oxidite.db.drivers.sqlite_functions import FUNCTIONS
+from oxidite.db.drivers.sqlite_functions import COLLATIONS, FUNCTIONS
 from oxidite.db.values.dialects import SQLITE, Dialect
 from oxidite.errors import BackendUnavailableError, ConfigError
 
@@ -69,6 +69,7 @@ class SQLiteConnection(Connection):
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
         self.is_broken: bool = False
+        self._only_reads = False
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
@@ -113,7 +114,7 @@ class SQLiteConnection(Connection):
 
     async def follow(self, steps: Steps[T]) -> T:
         """Run statements that depend on each other, with one hop for all of them."""
-        with errors():
+        with errors:
             # What aiosqlite itself runs everything by: it has no public name.
             execute: Any = self._connection._execute  # noqa: SLF001
             result: T = await self._whole(execute(_followed, self._connection, steps))
@@ -122,15 +123,27 @@ class SQLiteConnection(Connection):
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
         """Begin a transaction; every one is serialisable here."""
         await self.run("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE", ())
+        if read_only:
+            self._only_reads = True
+            await self.run("PRAGMA query_only=ON", ())
 
     async def commit(self) -> None:
         """End the transaction and keep what was done."""
         await self.run("COMMIT", ())
+        await self._write_again()
 
     async def rollback(self) -> None:
         """End the transaction, if one is still open, and undo what was done."""
-        if not self.is_broken and self._connection.in_transaction:
+        if self.is_broken:
+            return
+        if self._connection.in_transaction:
             await self.run("ROLLBACK", ())
+        await self._write_again()
+
+    async def _write_again(self) -> None:
+        if self._only_reads:
+            await self.run("PRAGMA query_only=OFF", ())
+            self._only_reads = False
 
     async def ping(self) -> None:
         """Do nothing: a file does not go away."""
@@ -298,6 +311,7 @@ class SQLiteDriver(Driver):
             isolation_level=None,
             timeout=options.busy_timeout,
             cached_statements=options.statement_cache,
+            factory=_Extended,
         )
         try:
             _ = await made
@@ -307,8 +321,6 @@ class SQLiteDriver(Driver):
                 f"cache_size={-1024 * options.cache_mb}",
             ):
                 await made.execute_fetchall(f"PRAGMA {pragma}")
-            for name, (width, function) in FUNCTIONS.items():
-                await made.create_function(name, width, function, deterministic=True)
         except sqlite3.Error as exc:
             await _end(made)
             raise BackendUnavailableError(
@@ -316,6 +328,17 @@ class SQLiteDriver(Driver):
                 "folder exist, and may it be written?"
             ) from exc
         return SQLiteConnection(made)
+
+
+class _Extended(sqlite3.Connection):
+    """A connection that has, from its beginning, what SQLite lacks."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # those of the base
+        super().__init__(*args, **options)
+        for name, (width, function) in FUNCTIONS.items():
+            self.create_function(name, width, function, deterministic=True)
+        for name, compare in COLLATIONS.items():
+            self.create_collation(name, compare)
 
 
 async def _end(made: aiosqlite.Connection) -> None:

@@ -60,8 +60,8 @@ def _failed(exc: sqlite3.Error) -> Exception:
             return DiskFullError()
         case sqlite3.SQLITE_READONLY:
             return ReadOnlyError(
-                "The SQLite file takes no changes: it, or its folder, may not be written, or the URL "
-                "says mode=ro."
+                "The SQLite file takes no changes: it, or its folder, may not be written, the URL says "
+                "mode=ro, or the transaction read_only=True."
             )
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR:
             return BackendUnavailableError(f"The SQLite file cannot be read or written: {exc}")

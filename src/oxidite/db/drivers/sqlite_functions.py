@@ -1,13 +1,14 @@
-"""Functions that SQLite lacks. Each connection has them; they begin with ``ox_``."""
+"""Functions and orders that SQLite lacks. Each connection has them; they begin with ``ox_``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["COLLATIONS", "FUNCTIONS"]
 
 
 def unhex(digits: str | None) -> bytes | None:
@@ -42,6 +43,26 @@ def _same(one: Any, other: Any) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
+def compare_decimals(one: str, other: str) -> int:
+    """Tell which of two numbers that are kept as text is the larger: below 0, 0 or above 0."""
+    if one == other:
+        return 0
+    first, second = _decimal(one), _decimal(other)
+    return (first > second) - (first < second)
+
+
+def _decimal(text: str) -> tuple[bool, Decimal, str]:
+    # What is no number, which only SQL of a person can have written, comes after all that are.
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        found = _NO_NUMBER
+    return (True, _ZERO, text) if found.is_nan() else (False, found, "")
+
+
+_ZERO, _NO_NUMBER = Decimal(0), Decimal("NaN")
+COLLATIONS: Mapping[str, Callable[[str, str], int]] = {"ox_decimal": compare_decimals}
+"""By name: what compares two texts."""
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = {
     "ox_unhex": (1, unhex),
     "ox_json_contains": (2, json_contains),

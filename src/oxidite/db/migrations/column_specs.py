@@ -18,17 +18,9 @@ from oxidite.db.errors import ModelError
 from oxidite.db.tables.columns import Column, ColumnRules, Declared, OnDelete, TableKey
 from oxidite.db.tables.table import SQL
 from oxidite.db.values.kinds import (
-    BOOLEAN,
-    BYTES,
-    DATE,
-    DATETIME,
-    DECIMAL,
-    FLOAT,
     INTEGER,
-    INTERVAL,
+    PLAIN,
     TEXT,
-    TIME,
-    UUID_,
     Kind,
     stored_options,
     stored_value,
@@ -42,22 +34,7 @@ Bound: TypeAlias = int | float | str
 NOW = "now"
 """As the ``fill`` of a moment in time: when the migration runs."""
 
-_KINDS: dict[str, Kind] = {
-    each.name: each
-    for each in (
-        INTEGER,
-        TEXT,
-        BOOLEAN,
-        FLOAT,
-        DECIMAL,
-        BYTES,
-        UUID_,
-        DATETIME,
-        DATE,
-        TIME,
-        INTERVAL,
-    )
-}
+_KINDS: dict[str, Kind] = {each.name: each for each in PLAIN}
 _OTHER_KINDS = ("json", "enum", "array")
 _CHECKS = ("ge", "gt", "le", "lt", "min_length", "max_length")
 _BOUNDS: dict[str, Callable[[Any], object]] = {

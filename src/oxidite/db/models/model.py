@@ -1,63 +1,35 @@
 """Models: a table as a class, its rows as objects.
 
-A model is a ``msgspec.Struct``, so it is made, compared and encoded at that speed. The metaclass, the
-only one of the package, does three things: it takes the columns out of the class body, it copies in
-those of mixins such as ``Timestamps``, and it makes ``User.id`` an expression while ``user.id`` is the
-value. The last is a property of the metaclass, of which each model has one of its own: objects are not
-looked up there, so they pay nothing for it.
+A model is a ``msgspec.Struct``, so it is made, compared and encoded at that speed.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    ParamSpec,
-    Self,
-    TypeAlias,
-    TypeVar,
-    dataclass_transform,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 
 from msgspec import UNSET, Struct
 
 from oxidite.db.database import database_of
-from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
+from oxidite.db.errors import QueryError, RowNotFoundError
 from oxidite.db.expressions.expressions import Condition, Expr, Order
 from oxidite.db.models import lifecycle
-from oxidite.db.models.declaration import (
-    RESERVED,
-    blind_indexes,
-    declared_columns,
-    hidden_columns,
-    inherited_columns,
-    inherited_options,
-    made_column,
-    place_column,
-)
-from oxidite.db.models.hooks import Hooks, Lifecycle
-from oxidite.db.models.inputs import given_values, input_struct
+from oxidite.db.models.declaration import RESERVED
+from oxidite.db.models.hooks import Lifecycle
+from oxidite.db.models.inputs import given_values
+from oxidite.db.models.metaclass import ModelStruct, ModelType, Scope
 from oxidite.db.models.writing import ModelWrites
 from oxidite.db.queries.query import Select
 from oxidite.db.relations import cascade
-from oxidite.db.relations.declare import rel
-from oxidite.db.relations.install import declare_relations, forget_relations, install_relations
+from oxidite.db.relations.install import forget_relations
 from oxidite.db.rules.rules import is_storable
 from oxidite.db.rules.scopes import UNSCOPED
-from oxidite.db.rules.validators import validators_in
-from oxidite.db.statements.aliases import Alias
 from oxidite.db.statements.peers import Load
 from oxidite.db.statements.statements import SelectStatement
-from oxidite.db.tables.columns import Column, Declared, TableKey, col
-from oxidite.db.tables.hidden import BlindIndex, construct, maker, reduce
 from oxidite.db.tables.keywords import field_keywords
-from oxidite.db.tables.mixins import SoftDeletes, Version
-from oxidite.db.tables.state import State, keep_row
+from oxidite.db.tables.state import State
 from oxidite.db.tables.table import Check, Index, Table
 from oxidite.db.tables.tags import tag_maker
 from oxidite.db.writes import saving
@@ -66,154 +38,9 @@ __all__ = ["Model"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Scope: TypeAlias = Callable[[Any], Condition]
-"""Makes, of the model, the condition that holds for the rows that may be seen now."""
 
 
-if TYPE_CHECKING:
-    # What a type checker is to know of a Struct is said here: its own constructor is another one.
-    _StructType = type
-
-    class _Struct:
-        __slots__ = ()
-
-else:
-    _StructType = type(Struct)
-    _Struct = Struct
-
-
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(col, rel))
-class ModelType(_StructType):
-    """Makes models of classes."""
-
-    def __new__(
-        mcls: type[ModelType],
-        name: str,
-        bases: tuple[type, ...],
-        namespace: dict[str, Any],
-        *,
-        table: str | None = None,
-        abstract: bool = False,
-        indexes: Sequence[Index] = (),
-        database: str | None = None,
-        checks: Sequence[Check] = (),
-        scope: Scope | None = None,
-        prune_after: timedelta | None = None,
-        prune_by: str | None = None,
-        **options: Any,
-    ) -> ModelType:
-        where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
-        locals_ = dict(sys._getframe(1).f_locals)  # noqa: SLF001 - where a type may be defined
-        related = declare_relations(namespace, bases, locals_, where)
-        if table is None and not abstract:
-            raise ModelError(
-                f'{where} says nothing of its table: class {name}(..., table="..."), or abstract=True.'
-            )
-        declared = declared_columns(namespace, bases, locals_, where)
-        key = TableKey(table or "")
-        own_columns = {
-            each: made_column(key, each, annotation, told, where)
-            for each, (annotation, told) in declared.items()
-        }
-        blind = blind_indexes(own_columns)
-        columns = inherited_columns(bases, key) | own_columns
-        hidden = hidden_columns(columns, bases, where)
-        own = type.__new__(
-            type,
-            f"{name}Type",
-            (mcls,),
-            {each: property(partial(_column_of, name=each)) for each in own_columns}
-            | ({"__call__": construct} if hidden else {}),
-        )
-        for each, (annotation, told) in declared.items():
-            place_column(namespace, each, annotation, told, is_hidden=each in hidden)
-        namespace |= {each: BlindIndex(of) for each, of in blind.items()}
-        if hidden:
-            namespace.setdefault("__reduce__", reduce)
-        made: Any = super().__new__(
-            own, name, bases, namespace, kw_only=True, eq=False, weakref=True, **options
-        )
-        _describe(made, bases, namespace, columns, hidden)
-        own_options = {
-            "indexes": indexes,
-            "checks": checks,
-            "database": database,
-            "scope": scope,
-            "prune_after": prune_after,
-            "prune_by": prune_by,
-        }
-        said = inherited_options(bases, own_options)
-        type.__setattr__(made, "__options__", said)
-        if table is not None:
-            type.__setattr__(made, "__table__", _table(made, key, said))
-        install_relations(made, related)
-        found: ModelType = made
-        return found
-
-    if not TYPE_CHECKING:
-        # What a type checker is to know of them is said in `Model`.
-
-        Create = property(partial(input_struct, what="Create"))
-        Patch = property(partial(input_struct, what="Patch"))
-        Out = property(partial(input_struct, what="Out"))
-
-
-def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
-    columns = tuple(made.__columns__.values())
-    return Table(
-        key,
-        columns,
-        maker(made, columns),
-        keep_row,
-        soft_deletes=_marked(made, SoftDeletes, "deleted_at"),
-        version=_marked(made, Version, "version"),
-        model=made,
-        renamed=Alias,
-        **options,
-    )
-
-
-def _describe(
-    made: Any,
-    bases: tuple[type, ...],
-    namespace: Mapping[str, Any],
-    columns: Mapping[str, Column[Any, Any]],
-    hidden: Mapping[str, Declared],
-) -> None:
-    """Note on a model what the rest of the package asks of it."""
-    validators: dict[str, tuple[str, ...]] = {}
-    for base in reversed(bases):
-        # Those of plain mixins too.
-        validators |= getattr(base, "__validators__", None) or validators_in(vars(base))
-    facts: dict[str, object] = {
-        "__columns__": columns,
-        "__hidden__": hidden,
-        "__validators__": {**validators, **validators_in(namespace)},
-        "__inputs__": {},
-        "__hooks__": Hooks(made),
-        "__no_input__": _NO_INPUT.format(made.__name__),
-    }
-    for name, value in facts.items():
-        type.__setattr__(made, name, value)
-
-
-_NO_INPUT = (
-    "{0} is a model, and a client must not decide on all of its columns. Take Json[{0}.Create], "
-    "Json[{0}.Patch] or a Struct with the fields that it may give, and {0}.create_from(data)"
-)
-
-
-def _column_of(model: Any, *, name: str) -> Column[Any, Any]:
-    found: Column[Any, Any] = model.__columns__[name]
-    return found
-
-
-def _marked(made: Any, mixin: type, name: str) -> Column[Any, Any] | None:
-    column: Column[Any, Any] | None = made.__columns__.get(name)
-    return column if issubclass(made, mixin) else None
-
-
-class Model(ModelWrites, State, Lifecycle, _Struct, metaclass=ModelType, abstract=True):
+class Model(ModelWrites, State, Lifecycle, ModelStruct, metaclass=ModelType, abstract=True):
     """A row of a table.
 
     ``class User(Model, table="users")``; ``indexes`` are those over several columns, ``checks`` the

@@ -19,7 +19,6 @@ import asyncio
 import contextvars
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -27,7 +26,8 @@ from weakref import WeakKeyDictionary
 
 from oxidite.clock import Clock, timestamp
 from oxidite.db.connections.base import Connection, Driver
-from oxidite.db.connections.transaction import TransactionBlock, current_transaction
+from oxidite.db.connections.running import fetch_rows, run_sql
+from oxidite.db.connections.transaction import Owner, TransactionBlock, current_transaction
 from oxidite.db.errors import QueryError, SchemaError
 from oxidite.db.sql.plan import Plans
 from oxidite.db.values.dialects import Dialect
@@ -56,7 +56,7 @@ _NOW = {
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
 
-class OwnDatabase(Protocol):
+class OwnDatabase(Owner, Protocol):
     """What tables of ours need of a database."""
 
     @property
@@ -64,16 +64,9 @@ class OwnDatabase(Protocol):
         """What it can do."""
         ...
 
-    driver: Driver
-    """The way to it."""
-
     @property
     def plans(self) -> Plans:
         """Another object each time it is opened."""
-        ...
-
-    def connection(self, *, write: bool) -> AbstractAsyncContextManager[Connection]:
-        """Take a connection for one statement."""
         ...
 
     def transaction(self) -> TransactionBlock:
@@ -119,14 +112,12 @@ class OwnTables:
     async def fetch(self, db: OwnDatabase, sql: str, **values: object) -> Sequence[Any]:
         """Run a statement in the open transaction, or by itself, and return its rows."""
         text, bound = written(sql, db.dialect, values)
-        async with db.connection(write=True) as connection:
-            return await connection.fetch(text, bound)
+        return await fetch_rows(db, text, bound, write=True)
 
     async def run(self, db: OwnDatabase, sql: str, **values: object) -> int:
         """Run a statement that has no rows and return how many it changed."""
         text, bound = written(sql, db.dialect, values)
-        async with db.connection(write=True) as connection:
-            return (await connection.run(text, bound)).rowcount
+        return (await run_sql(db, text, bound)).rowcount
 
     async def _apply(self, db: OwnDatabase) -> None:
         if not _of(_IN_TRANSACTION, db.dialect):

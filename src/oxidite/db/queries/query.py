@@ -9,15 +9,14 @@ from msgspec.structs import replace
 
 from oxidite.db.database import HasTable, database_of
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
-from oxidite.db.expressions.expressions import Condition, Expr, Order, Selectable, Subselect, every
+from oxidite.db.expressions.expressions import Condition, Expr, Selectable, Subselect, every
 from oxidite.db.queries.actions import QueryActions
 from oxidite.db.queries.paging import QueryPages
+from oxidite.db.queries.steps import QuerySteps, no_condition
 from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.aliases import table_of
-from oxidite.db.statements.peers import Counted, Lazy, Load
+from oxidite.db.statements.peers import Counted
 from oxidite.db.statements.selecting import (
-    changed,
-    checked_number,
     compound,
     derived,
     derived_columns,
@@ -29,9 +28,7 @@ from oxidite.db.statements.selects import (
     Deleted,
     DerivedTable,
     Join,
-    Lock,
     RowOf,
-    SelectStatement,
     SetOperator,
 )
 from oxidite.db.statements.subqueries import scalar
@@ -53,84 +50,20 @@ F = TypeVar("F")
 Selected: TypeAlias = type[Any] | Selectable[Any]
 
 
-class Select(Subselect[T], QueryActions[T], QueryPages[T]):
+class Select(QuerySteps[T], Subselect[T], QueryActions[T], QueryPages[T]):
     """The rows for which something holds, in an order; ``T`` is what a row becomes.
 
     It does not change: each method returns another one. Nothing is asked of the database before
     ``all``, ``first`` or another of the methods that are awaited.
     """
 
-    __slots__ = ("statement",)
-
-    def __init__(self, statement: SelectStatement) -> None:
-        self.statement: SelectStatement = statement
-
-    def where(self, *conditions: Condition) -> Select[T]:
-        """Keep the rows for which all the conditions hold, those from before included."""
-        for each in conditions:
-            if not isinstance(each, Condition):
-                raise QueryError(_no_condition(each, "where()"))
-        return self._with(where=self.statement.where + conditions)
+    __slots__ = ()
 
     def apply(
         self, scope: Callable[Concatenate[Select[T], P], U], *args: P.args, **kwargs: P.kwargs
     ) -> U:
         """Return what a function makes of it: ``query.apply(published, since=monday)``."""
         return scope(self, *args, **kwargs)
-
-    def order_by(self, *orders: Order | Expr[Any, Any]) -> Select[T]:
-        """Order the rows, after the orders from before; an expression alone is ascending.
-
-        Without any, the orders from before are forgotten.
-        """
-        made = tuple(each if isinstance(each, Order) else each.asc() for each in orders)
-        return self._with(order=self.statement.order + made if made else ())
-
-    def limit(self, limit: int | None) -> Select[T]:
-        """Take so many rows at most, 0 or more; ``None`` takes all."""
-        return self._with(limit=None if limit is None else checked_number(limit, "limit"))
-
-    def offset(self, offset: int) -> Select[T]:
-        """Leave out so many rows first, 0 or more."""
-        return self._with(offset=checked_number(offset, "offset"))
-
-    def distinct(self, *on: Expr[Any, Any]) -> Select[T]:
-        """Take equal rows once; with ``on`` the first of those for which the expressions are equal.
-
-        Which one is first the order says, so it begins with ``on``. Only PostgreSQL has that.
-        """
-        return self._with(distinct=not on, distinct_on=on)
-
-    def with_deleted(self) -> Select[T]:
-        """See the rows that seem to be deleted, too."""
-        return self._with(deleted="with")
-
-    def only_deleted(self) -> Select[T]:
-        """See only the rows that seem to be deleted."""
-        return self._with(deleted="only")
-
-    def for_update(
-        self, *, nowait: bool = False, skip_locked: bool = False, of: HasTable | None = None
-    ) -> Select[T]:
-        """Lock the rows until the transaction ends; other transactions wait, or skip them.
-
-        With ``of`` the rows of that model alone are locked, not those of what is joined.
-        """
-        return self._lock(share=False, nowait=nowait, skip_locked=skip_locked, of=of)
-
-    def for_share(
-        self, *, nowait: bool = False, skip_locked: bool = False, of: HasTable | None = None
-    ) -> Select[T]:
-        """Keep others from changing the rows until the transaction ends."""
-        return self._lock(share=True, nowait=nowait, skip_locked=skip_locked, of=of)
-
-    def _lock(
-        self, *, share: bool, nowait: bool, skip_locked: bool, of: HasTable | None
-    ) -> Select[T]:
-        if nowait and skip_locked:
-            raise QueryError("nowait fails at a locked row, skip_locked leaves it out: take one.")
-        tables = () if of is None else (table_of(of).key,)
-        return self._with(lock=Lock(share, nowait, skip_locked, tables))
 
     # Other tables.
 
@@ -193,7 +126,7 @@ class Select(Subselect[T], QueryActions[T], QueryPages[T]):
         unscoped: bool,
     ) -> Select[T]:
         if not isinstance(on, Condition):
-            raise QueryError(_no_condition(on, "join(on=...)"))
+            raise QueryError(no_condition(on, "join(on=...)"))
         table = other.table if isinstance(other, Derived) else table_of(other)
         if isinstance(table, Table) and table.scope is not None:
             on = every([on, *((UNSCOPED,) if unscoped else table.scoped())])
@@ -205,16 +138,7 @@ class Select(Subselect[T], QueryActions[T], QueryPages[T]):
         join = Join(table, table.key, on, outer, full, deleted)
         return self._with(joins=(*self.statement.joins, join))
 
-    # Groups.
-
-    def with_(self, *loads: Load[T]) -> Select[T]:
-        """Load relations of the rows with them: one statement for each, however many rows there are."""
-        for each in loads:
-            if not isinstance(each, Load):
-                raise QueryError(
-                    f"with_() takes relations, such as User.posts, and {each!r} is none."
-                )
-        return self._with(loads=self.statement.loads + loads)
+    # What a row becomes.
 
     @overload
     def with_count(self, a: Counted[T], /) -> Select[tuple[T, int]]: ...
@@ -228,22 +152,6 @@ class Select(Subselect[T], QueryActions[T], QueryPages[T]):
         """Count what belongs to each row: it becomes ``(row, count)``. Say what is loaded before."""
         counts = tuple(each.count() for each in relations)
         return self._with(extra=self.statement.extra + counts)
-
-    def lazy(self, lazy: Lazy) -> Select[T]:
-        """Say what happens when a relation of the rows is awaited that is not loaded."""
-        return self._with(lazy=lazy)
-
-    def strict(self) -> Select[T]:
-        """Let it be an error to await a relation of the rows that is not loaded."""
-        return self._with(lazy="raise")
-
-    def group_by(self, *exprs: Expr[Any, Any]) -> Select[T]:
-        """Make one row of those for which the expressions are equal."""
-        return self._with(group=self.statement.group + exprs)
-
-    def having(self, *conditions: Condition) -> Select[T]:
-        """Keep the groups for which the conditions hold."""
-        return self._with(having=self.statement.having + conditions)
 
     @overload
     def select(self, a: type[A] | Selectable[A], /) -> Select[tuple[A]]: ...
@@ -405,9 +313,6 @@ class Select(Subselect[T], QueryActions[T], QueryPages[T]):
         limit = self.statement.limit
         return self.limit(number if limit is None else min(limit, number))
 
-    def _with(self, **changes: Any) -> Select[T]:
-        return Select(changed(self.statement, **changes))
-
 
 def _no_full_join(table: Table) -> str:
     return (
@@ -456,10 +361,3 @@ class Derived(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<query {self.table.key.label}>"
-
-
-def _no_condition(value: object, where: str) -> str:
-    return (
-        f"{where} takes conditions, and {value!r} is none. A condition is made of the columns of the "
-        "class: User.where(User.age > 3), not of those of an object."
-    )

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
-from oxidite.db.connections.running import fetch_named, run_sql, stream_rows
+from oxidite.db.connections.running import fetch_rows, run_sql, stream_rows
 from oxidite.db.connections.transaction import Owner, current_transaction
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
 from oxidite.db.raw.binding import bind_value
@@ -106,7 +106,7 @@ class RawQuery(Generic[T]):
 
     async def _rows(self) -> Sequence[Any]:
         self._tell()
-        return await fetch_named(self.owner, self.sql, self.values, write=self.writes)
+        return await fetch_rows(self.owner, self.sql, self.values, write=self.writes, named=True)
 
     def _tell(self) -> None:
         if watchers:

@@ -152,7 +152,7 @@ class _Writer(ExpressionWriter):
             "with" if query.derived is not None or _is_full(query) else query.deleted,
         )
         if query.group:
-            made = made.group_by(*map(self.expr, query.group))
+            made = made.group_by(*[self.compared(each, self.expr(each)) for each in query.group])
         for each in query.having:
             made = made.having(self.expr(each))
         if query.distinct_on:

@@ -9,17 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from oxidite.db.errors import ModelError
-from oxidite.db.expressions.expressions import Call, Expr, Value
+from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES
-from oxidite.db.sql.compiler import DIALECTS
-from oxidite.db.sql.forms import form_of
+from oxidite.db.sql.literals import sql_of, text_of, written
 from oxidite.db.sql.mentions import mentions
 from oxidite.db.tables.caseless import CaselessColumn
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Check, Index, Indexed, Table
 from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect
 
-__all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of", "sql_of"]
+__all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of"]
 
 LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
 """An expression that is known to give text."""
@@ -44,7 +43,7 @@ def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
     where = None
     if index.where is not None:
         words = words_of(dialect)
-        where = _written(sql_of(table, index.where, words), words)
+        where = written(sql_of(table, index.where, words), words)
     elif table.soft_deletes is not None and index.unique:
         # What seems to be deleted takes no name away.
         where = f"{table.soft_deletes.column_name} IS NULL"
@@ -60,7 +59,7 @@ def words_of(dialect: Dialect) -> Dialect:
 def check_of(table: Table, check: Check, dialect: Dialect) -> str:
     """Return a check as a migration says it: as SQL."""
     words = words_of(dialect)
-    return _written(sql_of(table, check.rule, words), words)
+    return written(sql_of(table, check.rule, words), words)
 
 
 def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
@@ -74,7 +73,7 @@ def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
     expr: Any = on if isinstance(on, Expr) or not callable(on) else on(table.model)
     words = words_of(dialect)
     # In parentheses, if it is no call of a function: so it stands in an index.
-    text = _written(sql_of(table, expr, words).self_group(), words)
+    text = written(sql_of(table, expr, words).self_group(), words)
     return SQL(text, type=None if LOWERED.fullmatch(text) else expr.kind.stored.name)
 
 
@@ -83,7 +82,7 @@ def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> N
     parts = [_part(made, table, each, dialect) for each in index.on]
     for part in parts:
         if not isinstance(part, sa.Column):
-            check_computed(table, _written(part, dialect), f"the index {index.name}", dialect)
+            check_computed(table, written(part, dialect), f"the index {index.name}", dialect)
     if not dialect.expression_indexes:
         parts = [
             part
@@ -102,7 +101,7 @@ def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> N
     if where is not None and dialect.partial_indexes:
         options = {"sqlite_where": where, "postgresql_where": where}
     elif where is not None and index.unique:
-        check_computed(table, _written(where, dialect), f"the index {index.name}", dialect)
+        check_computed(table, written(where, dialect), f"the index {index.name}", dialect)
         parts.append(_condition_column(made, str(index.name), where, dialect))
     if index.using is not None:
         options["postgresql_using"] = index.using
@@ -131,35 +130,26 @@ def _computed(
                 "computed column of it, and an index over that: col(init=False, computed=...)."
             )
         type_ = sa.String(KEY_LENGTH) if name == "text" else MYSQL_TYPES[name]()
-    written = _written(part, dialect)
+    sql = written(part, dialect)
     if not index.unique and isinstance(type_, sa.String):
-        written = f"LEFT({written}, {type_.length})"  # what is longer must not be refused
+        sql = f"LEFT({sql}, {type_.length})"  # what is longer must not be refused
     column: sa.Column[Any] = sa.Column(
         f"{ONLY}{place}_{index.name}"[:64],
         type_,
-        sa.Computed(written, persisted=False),
+        sa.Computed(text_of(sql, dialect), persisted=False),
         nullable=True,
     )
     made.append_column(column)
     return column
 
 
-def _written(part: Any, dialect: Dialect) -> str:
-    return str(
-        part.compile(
-            dialect=DIALECTS[dialect.name],
-            compile_kwargs={"literal_binds": True, "include_table": False},
-        )
-    )
-
-
 def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -> sa.Column[Any]:
     """Add a column that is 1 where a condition holds and NULL elsewhere, where nothing is unique."""
-    condition = _written(where, dialect)
+    condition = written(where, dialect)
     column: sa.Column[Any] = sa.Column(
         f"{ONLY}{name}"[:64],
         sa.Boolean(),
-        sa.Computed(f"CASE WHEN {condition} THEN 1 END", persisted=False),
+        sa.Computed(text_of(f"CASE WHEN {condition} THEN 1 END", dialect), persisted=False),
         nullable=True,
     )
     made.append_column(column)
@@ -168,30 +158,13 @@ def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -
 
 def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
     if isinstance(on, SQL):
-        return sa.text(on)
+        return text_of(on, dialect)
     column = table.by_name.get(on) if isinstance(on, str) else on
     if isinstance(column, CaselessColumn):
         return sa.func.lower(made.c[column.column_name])
     if isinstance(column, Column):
         return made.c[column.column_name]
     return sql_of(table, on, dialect).self_group()  # as a migration says it
-
-
-def sql_of(table: Table, rule: Any, dialect: Dialect) -> Any:
-    """Return SQL that is text, or an expression of the model's columns with its values written out."""
-    if isinstance(rule, str):
-        return sa.text(rule)
-    return _literal(rule if isinstance(rule, Expr) else rule(table.model), dialect)
-
-
-def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
-    if isinstance(expr, Column):
-        return sa.column(expr.column_name)
-    if isinstance(expr, Value):
-        return sa.literal(expr.value)
-    if isinstance(expr, Call) and not expr.options:
-        return form_of(expr.name, dialect)(*[_literal(each, dialect) for each in expr.args])
-    raise ModelError(f"{expr!r} cannot stand in an index or a check. Write it as SQL.")
 
 
 def check_computed(table: Table, sql: str, what: str, dialect: Dialect) -> None:

@@ -5,8 +5,8 @@ It imports SQLAlchemy, so it is imported where a schema is made and nowhere else
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -17,12 +17,12 @@ from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
-from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, sql_of
+from oxidite.db.sql.indexes import LOWERED, add_index, check_computed
+from oxidite.db.sql.literals import sql_of, text_of, value_of
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Indexed, Table, check_reference, indexes_of
-from oxidite.db.values.codecs import binder
-from oxidite.db.values.dialects import Dialect, DialectName
-from oxidite.db.values.kinds import stored_options, stored_value
+from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.kinds import INTEGER, stored_options
 
 __all__ = ["create_statements", "metadata"]
 
@@ -181,7 +181,7 @@ def _column(table: Table, column: AnyColumn, dialect: Dialect, *, is_key: bool) 
         made.append(_foreign_key(column, reference))
     if "computed" in rules:
         check_computed(table, rules["computed"], f"the column {column.column_name}", dialect)
-        made.append(sa.Computed(rules["computed"], persisted=True))
+        made.append(sa.Computed(text_of(rules["computed"], dialect), persisted=True))
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),
@@ -226,7 +226,7 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
                 sa.CheckConstraint(
                     write(
                         _measured(column, here, rule, dialect),
-                        _bound(column, rules[rule], dialect.name),
+                        _bound(column, rules[rule], dialect),
                     ),
                     name=f"{column.column_name}_{rule}",
                 )
@@ -247,28 +247,17 @@ def _measured(column: AnyColumn, here: Any, rule: str, dialect: Dialect) -> Any:
     return sa.cast(here, sa.REAL) if is_text else here
 
 
-def _bound(column: AnyColumn, bound: Any, dialect: DialectName) -> Any:
-    """Return a bound as the database has the values of a column."""
+def _bound(column: AnyColumn, bound: Any, dialect: Dialect) -> sa.ColumnElement[Any]:
+    """Return a bound as the database has the values of a column, or their length."""
     is_length = isinstance(bound, int) and column.kind.stored.name in ("text", "bytes", "array")
-    if is_length or (dialect == "sqlite" and column.kind.stored.name == "decimal"):
-        return bound
-    bind = binder(column.kind.stored, dialect)
-    stored = stored_value(column.kind, bound)
-    found = stored if bind is None else bind(stored)
-    if isinstance(found, timedelta):
-        return sa.text(f"INTERVAL '{found.days} days {found.seconds} s {found.microseconds} us'")
-    return found
+    return value_of(INTEGER if is_length else column.kind, bound, dialect)
 
 
 _RULES: dict[str, Callable[[Any, Any], Any]] = {
-    "ge": lambda column, bound: column >= _literal_of(bound),
-    "gt": lambda column, bound: column > _literal_of(bound),
-    "le": lambda column, bound: column <= _literal_of(bound),
-    "lt": lambda column, bound: column < _literal_of(bound),
-    "min_length": lambda length, bound: length >= _literal_of(bound),
-    "max_length": lambda length, bound: length <= _literal_of(bound),
+    "ge": operator.ge,
+    "gt": operator.gt,
+    "le": operator.le,
+    "lt": operator.lt,
+    "min_length": operator.ge,
+    "max_length": operator.le,
 }
-
-
-def _literal_of(bound: Any) -> Any:
-    return bound if isinstance(bound, sa.TextClause) else sa.literal(bound)

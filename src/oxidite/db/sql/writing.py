@@ -160,15 +160,26 @@ class ExpressionWriter:
         made = self.expr(expr)
         return typed(made, expr.kind, self.dialect) if isinstance(expr, Value) else made
 
+    def compared(self, expr: AnyExpr, made: Element) -> Element:
+        """Return what was written of an expression as it is compared and ordered.
+
+        Decimals that are kept as text are compared as the numbers they are.
+        """
+        is_text = not self.dialect.exact_decimals and expr.kind.stored.name == "decimal"
+        return made.collate(DECIMALS) if is_text and not isinstance(expr, Value) else made
+
     def orders(self, orders: Iterable[Order]) -> list[Element]:
         """Write by what to order."""
         return [
             part
             for each in orders
             for part in self.directed(
-                sa.column(f"c{each.expr.place}")
-                if isinstance(each.expr, Output)
-                else self.expr(each.expr),
+                self.compared(
+                    each.expr,
+                    sa.column(f"c{each.expr.place}")
+                    if isinstance(each.expr, Output)
+                    else self.expr(each.expr),
+                ),
                 each,
             )
         ]
@@ -200,7 +211,10 @@ class ExpressionWriter:
                 return self.gathered(call, [self.typed(each) for each in call.args])
         args = call.args
         plain = call.name in OPERATORS and not all(isinstance(each, Value) for each in args)
-        return self.form(call, [self.expr(each) if plain else self.typed(each) for each in args])
+        made = [self.expr(each) if plain else self.typed(each) for each in args]
+        if call.name in _COMPARING:
+            made = list(map(self.compared, args, made))
+        return self.form(call, made)
 
     def form(self, call: Call[Any, Any], args: list[Element]) -> Element:
         """Write a call of what is written already."""
@@ -219,6 +233,7 @@ class ExpressionWriter:
     def in_(self, call: Call[Any, Any]) -> Element:
         """Write whether a value is in a list, which is bound as one."""
         column, values = self.typed(call.args[0]), self.expr(call.args[1])
+        column = self.compared(call.args[0], column)
         if self.dialect.is_mysql:
             # The list is one parameter that the driver writes with its parentheses.
             return column.op("IN" if call.name == "in" else "NOT IN", is_comparison=True)(values)
@@ -337,6 +352,14 @@ class ExpressionWriter:
             )
 
 
+DECIMALS = "ox_decimal"
+"""The collation by which SQLite compares Decimals."""
+_COMPARING = frozenset(
+    (
+        *("eq", "ne", "lt", "le", "gt", "ge", "row_gt", "row_lt"),
+        *("min", "max", "greatest", "least", "nullif", "count_distinct"),
+    )
+)
 _COMPUTED = frozenset(
     ("add", "sub", "mul", "div", "mod", "neg", "abs", "round", "floor", "ceil", "sum", "avg")
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 __all__ = [
@@ -165,20 +165,13 @@ MARIADB = Dialect(
     expression_indexes=False,
     tells_inserted=True,
 )
-MYSQL = Dialect(
+MYSQL = replace(
+    MARIADB,
     name="mysql",
     product="MySQL",
-    locks_rows=True,
     returning=frozenset(),
-    partial_indexes=False,
     guarded_indexes=False,
-    transactional_ddl=False,
-    orders_nulls=False,
-    interleaves=False,
-    conflict_columns=False,
-    arrays=False,
-    decimal_zeros=False,
-    infinity=False,
     expression_indexes=True,
     locks_of=True,
+    tells_inserted=False,
 )

@@ -2,7 +2,8 @@
 
 A value is kept as ``version, id of the key, nonce, cipher text and tag``: AES-256-GCM with a random
 nonce of 12 bytes. The table and the column are authenticated with it, so a value that is moved to
-another column is refused as one that was changed is. The key that encrypts and the one that makes the
+another column is refused as one that was changed is. The row is not: its key may be made after the
+value, may change, and one statement may write one value into many rows. The key that encrypts and the one that makes the
 blind index are derived from yours with HKDF (RFC 5869), so neither tells of the other.
 """
 

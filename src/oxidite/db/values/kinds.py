@@ -29,6 +29,7 @@ __all__ = [
     "INTERVAL",
     "JSON",
     "PATH",
+    "PLAIN",
     "RAW",
     "TEXT",
     "TIME",
@@ -110,22 +111,12 @@ RAW: Kind = Kind("raw", object)
 WRITTEN: Kind = Kind("written", list)
 """Very many numbers, moments or truths, written as one text: its driver looks at each value twice."""
 
-_PLAIN: dict[object, Kind] = {
-    each.type: each
-    for each in (
-        INTEGER,
-        TEXT,
-        BOOLEAN,
-        FLOAT,
-        DECIMAL,
-        BYTES,
-        UUID_,
-        DATETIME,
-        DATE,
-        TIME,
-        INTERVAL,
-    )
-}
+PLAIN: tuple[Kind, ...] = (
+    *(INTEGER, TEXT, BOOLEAN, FLOAT, DECIMAL, BYTES, UUID_),
+    *(DATETIME, DATE, TIME, INTERVAL),
+)
+"""Those of one Python type, which need nothing else to be said."""
+_PLAIN: dict[object, Kind] = {each.type: each for each in PLAIN}
 
 
 def nullable(annotation: object) -> tuple[object, bool]:

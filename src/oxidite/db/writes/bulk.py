@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from msgspec import UNSET
 
-from oxidite.db.connections.running import connection_of, run_many
+from oxidite.db.connections.running import copy_rows, run_many
 from oxidite.db.database import Database, database_of
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import Call
@@ -321,12 +321,8 @@ async def _load_rows(
     if not database.dialect.copies or not columns:
         await _write(database, table, rows, without=without)
         return
-    async with connection_of(database, write=True) as connection:
-        await connection.copy(
-            table.name,
-            [column.column_name for column in columns],
-            shorter(table, rows, columns),
-        )
+    names = [column.column_name for column in columns]
+    await copy_rows(database, table.name, names, shorter(table, rows, columns))
 
 
 async def _chunks(objects: Iterable[M] | AsyncIterable[M], size: int) -> AsyncIterator[Sequence[M]]:

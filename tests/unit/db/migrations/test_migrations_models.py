@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import pytest
 from tests.unit.db.conftest import KINDS, database_url
@@ -158,13 +159,35 @@ class Indexed(
     size: Col[int]
 
 
+class Dated(
+    Model,
+    table="dated",
+    checks=[
+        check(lambda one: one.at >= datetime(2026, 1, 1, tzinfo=UTC), name="begins"),
+        check(lambda one: one.takes <= timedelta(days=1), name="is_short"),
+        check(lambda one: one.key != UUID(int=7), name="is_known"),
+        check("note <> ' :x'", name="colon"),
+    ],
+    indexes=[
+        index("note", where=lambda one: one.at > datetime(2026, 2, 1, tzinfo=UTC), name="ix_late"),
+        index("note", where=lambda one: one.price > Decimal("1.5"), unique=True, name="uq_dear"),
+    ],
+):
+    id: Col[int] = col(pk=True, init=False)
+    at: Col[datetime]
+    takes: Col[timedelta]
+    key: Col[UUID]
+    price: Col[Decimal] = col(precision=9, scale=2)
+    note: Col[str] = col(max_length=20)
+
+
 class Tagged(Model, table="tagged", indexes=[index("tags", using="gin", name="ix_tags")]):
     id: Col[int] = col(pk=True, init=False)
     tags: Col[list[str]] = col(array=True)
     sizes: Col[list[Size]] = col(array=True)
 
 
-EVERYWHERE = (Owner, Wrapped, Numbered, Moody, Computed, Ruled, Owned, Gone, Indexed)
+EVERYWHERE = (Owner, Wrapped, Numbered, Moody, Computed, Ruled, Owned, Gone, Indexed, Dated)
 
 
 def tables_for(db: Database) -> list[Table]:

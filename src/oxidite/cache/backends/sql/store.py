@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +14,7 @@ from oxidite.cache.backends.sql.tables import TABLES
 from oxidite.db.connections.base import Connection, Driver
 from oxidite.db.connections.steps import Steps
 from oxidite.db.connections.transaction import TransactionBlock
+from oxidite.db.connections.watching import Watch
 from oxidite.db.errors import (
     ConflictingTransactionsError,
     DatabaseError,
@@ -45,6 +47,8 @@ class Store:
         self.driver: Driver = driver
         self._timeout = timeout
         self._plans: Plans | None = None
+        # Nobody asks what it counts: what a cache does is told as the cache's.
+        self._watch = Watch(math.inf, "cache")
 
     @property
     def dialect(self) -> Dialect:
