@@ -419,6 +419,8 @@ def fields_of(response: Response, size: int | None) -> list[tuple[bytes, bytes]]
     if made is None:
         content_type = response.bare_type
         fields = [] if content_type is None else [_content_type(content_type)]
+        if response.fixed is not None:
+            fields += response.fixed.wire
     else:
         fields = []
         for name, value in made.multi_items():
@@ -557,7 +559,7 @@ async def run_mounted(
         "path": response.root_path + response.path,
         "state": dict(response.state),
     }
-    extra = [] if response.made_headers is None else fields_of(response, None)
+    extra = fields_of(response, None)
     started = False
 
     async def forward(message: Message) -> None:

@@ -342,6 +342,7 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
             kind
             and body
             and response.made_headers is None
+            and response.fixed is None
             and status == 200
             and request.method != "HEAD"
         ):
@@ -382,6 +383,8 @@ def _write(request: RSGIRequest, response: Response, protocol: HTTPProtocol) -> 
         fields = made.multi_items()
     else:
         fields = [("content-type", response.bare_type)] if response.bare_type else []
+        if response.fixed is not None:
+            fields += response.fixed.items
     if body and request.method != "HEAD" and status not in _NO_BODY:
         protocol.response_bytes(status, fields, body)
         return
