@@ -342,12 +342,14 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
             kind
             and body
             and response.made_headers is None
-            and response.fixed is None
             and status == 200
             and request.method != "HEAD"
         ):
             # PERF: almost every response, without a call; benchmark `json`.
-            protocol.response_bytes(status, [("content-type", kind)], body)
+            fields = [("content-type", kind)]
+            if response.fixed is not None:
+                fields += response.fixed.items
+            protocol.response_bytes(status, fields, body)
         else:
             _write(request, response, protocol)
     except asyncio.CancelledError as exc:
