@@ -9,7 +9,7 @@ from benchmarks.contract import FILES
 from benchmarks.environments import OURS
 from benchmarks.measure import Spread
 from benchmarks.plans import BEST, COMPARED, SOCKET_PEERS, Cell
-from benchmarks.results import Results
+from benchmarks.results import Measured, Results
 from benchmarks.targets import GRANIAN_ASGI, GRANIAN_RSGI, TARGETS, UVICORN, Target
 
 _LATENCY_US = 1000
@@ -20,13 +20,17 @@ _STREAM_BYTES = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`ours` must be at least `at_least` times as fast as each of `others`, by CPU."""
+    """`ours` must be at least `at_least` times as fast as each of `others`, by CPU.
+
+    `ceiling` is the bare callable on our server, which no framework there can be faster than.
+    """
 
     text: str
     set: str
     ours: Cell
     others: tuple[Cell, ...]
     at_least: float
+    ceiling: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,13 @@ class Verdict:
     text: str
     required: str
     measured: str = "not measured"
+    ceiling: str = ""
+    """What the bare callable on our server would have measured."""
     closest: str = ""
     """What came closest, of several that it was held against."""
     passes: bool | None = None
+    beyond: str = ""
+    """Why no framework could pass it on this machine, if that is so."""
 
 
 def judge(results: Results, peers: Collection[str]) -> list[Verdict]:
@@ -51,16 +59,41 @@ def judge(results: Results, peers: Collection[str]) -> list[Verdict]:
 def _judged(bar: Bar, results: Results) -> Verdict:
     required = f"{bar.at_least:.2f}"
     ratios = [
-        (found, other)
+        (found, other, measured)
         for other in bar.others
         for measured in results.of(bar.set)
         if (found := measured.ratio(other, bar.ours)) is not None
     ]
     if not ratios:
         return Verdict(bar.text, required)
-    closest, other = min(ratios, key=lambda pair: pair[0].median)
-    name = other.target if other.workload == bar.ours.workload else other.workload
-    return Verdict(bar.text, required, closest.text(), name, closest.median >= bar.at_least)
+    closest, other, measured = min(ratios, key=lambda found: found[0].median)
+    highest = None
+    if bar.ceiling is not None and bar.ceiling != other:
+        highest = measured.ratio(other, bar.ceiling)
+    return Verdict(
+        bar.text,
+        required,
+        closest.text(),
+        highest.text() if highest else "",
+        other.target if other.workload == bar.ours.workload else other.workload,
+        closest.median >= bar.at_least,
+        _beyond(bar, measured, other) if highest and highest.median < bar.at_least else "",
+    )
+
+
+def _beyond(bar: Bar, measured: Measured, other: Cell) -> str:
+    assert bar.ceiling is not None
+    alone = measured.median(bar.ceiling, "cpu_us")
+    theirs = measured.median(other, "cpu_us")
+    return (
+        f"{bar.text}: {other.target} takes {theirs:.1f} µs for a request, so the bar leaves"
+        f" {theirs / bar.at_least:.1f} µs for the server and the framework together, and"
+        f" `{bar.ceiling.target}`, without any framework, takes {alone:.1f} µs."
+    )
+
+
+def _bare(cell: Cell) -> Cell:
+    return Cell(f"raw@{TARGETS[cell.target].server}", cell.workload)
 
 
 def _latency(results: Results) -> Iterator[Verdict]:
@@ -89,7 +122,7 @@ def _stream(results: Results) -> Iterator[Verdict]:
             f"a stream of {size} on {target.server}, against `raw`",
             f"{_STREAM_SHARE:.2f}",
             ratio.text() if ratio else "not measured",
-            f"raw@{target.server}",
+            closest=f"raw@{target.server}",
             passes=ratio.median >= _STREAM_SHARE if ratio else None,
         )
         most = max(stream.memory for stream in found)
@@ -140,23 +173,27 @@ def bars(peers: Collection[str]) -> list[Bar]:
 def _sockets(compared: list[Target]) -> Iterator[Bar]:
     for server in (GRANIAN_ASGI, UVICORN):
         others = [t for t in compared if t.server == server and t.peer in SOCKET_PEERS]
+        ours = Cell(f"{OURS}@{server}", "ws")
         yield Bar(
             f"ws on {server}, against every peer there",
             "ws",
-            Cell(f"{OURS}@{server}", "ws"),
+            ours,
             tuple(Cell(t.label, "ws") for t in others),
             1.0,
+            _bare(ours),
         )
 
 
 def _above_controls() -> list[Bar]:
     def bar(workload: str, control: str, server: str, at_least: float) -> Bar:
+        ours = Cell(f"{OURS}@{server}", workload)
         return Bar(
             f"{workload} on {server}, against `{control}`",
             "rsgi" if server == GRANIAN_RSGI else "asgi",
-            Cell(f"{OURS}@{server}", workload),
+            ours,
             (Cell(f"{control}@{server}", workload),),
             at_least,
+            _bare(ours),
         )
 
     return [
@@ -211,15 +248,18 @@ def _files() -> list[Bar]:
 
 
 def _best_interface(compared: list[Target]) -> list[Bar]:
-    fastapi = Cell(f"fastapi@{UVICORN}", "json")
+    def bar(workload: str, text: str, others: tuple[Cell, ...], at_least: float) -> Bar:
+        ours = Cell(BEST, workload)
+        text = f"{workload} on {GRANIAN_RSGI}, against {text}"
+        return Bar(text, "peers", ours, others, at_least, _bare(ours))
+
     found = []
     for workload in COMPARED:
         others = tuple(Cell(t.label, workload) for t in compared)
         at_least = 1.3 if workload == "items" else 1.0
-        text = f"{workload} on {GRANIAN_RSGI}, against the best peer on any server"
-        found.append(Bar(text, "peers", Cell(BEST, workload), others, at_least))
-    text = f"json on {GRANIAN_RSGI}, against FastAPI on {UVICORN}"
-    return [*found, Bar(text, "peers", Cell(BEST, "json"), (fastapi,), 7.0)]
+        found.append(bar(workload, "the best peer on any server", others, at_least))
+    fastapi = Cell(f"fastapi@{UVICORN}", "json")
+    return [*found, bar("json", f"FastAPI on {UVICORN}", (fastapi,), 7.0)]
 
 
 def _same_server(compared: list[Target]) -> list[Bar]:
@@ -230,6 +270,7 @@ def _same_server(compared: list[Target]) -> list[Bar]:
             Cell(f"{OURS}@{server}", workload),
             tuple(Cell(t.label, workload) for t in compared if t.server == server),
             1.0,
+            Cell(f"raw@{server}", workload),
         )
         for server in (GRANIAN_ASGI, UVICORN)
         for workload in COMPARED

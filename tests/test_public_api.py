@@ -424,6 +424,7 @@ NAMES: dict[str, list[str]] = {
         "Declared",
         "FilePart",
         "FileRule",
+        "FixedHeaders",
         "FormData",
         "FormLimitError",
         "FormLimits",

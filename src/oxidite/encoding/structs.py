@@ -16,6 +16,7 @@ from oxidite.encoding.text import Reader, read_fields, reader_of, readers_of
 __all__ = ["StructCodec"]
 
 T = TypeVar("T")
+D = TypeVar("D", bytes, bytes | str)
 
 
 class StructCodec(Generic[T]):
@@ -36,14 +37,14 @@ class StructCodec(Generic[T]):
         try:
             return self._json(data)
         except (ValueError, RecursionError) as exc:
-            raise self._failure(exc, lambda: msgspec.json.decode(data)) from None
+            raise self._failure(exc, msgspec.json.decode, data) from None
 
     def decode_msgpack(self, data: bytes) -> T:
         """Read MessagePack."""
         try:
             return self._msgpack(data)
         except (ValueError, RecursionError) as exc:
-            raise self._failure(exc, lambda: msgspec.msgpack.decode(data)) from None
+            raise self._failure(exc, msgspec.msgpack.decode, data) from None
 
     def convert(self, value: object, *, strict: bool = True) -> T:
         """Convert plain values."""
@@ -67,7 +68,7 @@ class StructCodec(Generic[T]):
         """Return the fields of a structured type."""
         return fields_of(self._type)
 
-    def _failure(self, exc: Exception, decode: Callable[[], object]) -> Exception:
+    def _failure(self, exc: Exception, decode: Callable[[D], object], data: D) -> Exception:
         if isinstance(exc, RecursionError):
             return DecodeError("The data is nested too deeply.")
         if isinstance(exc, UnicodeDecodeError):
@@ -75,10 +76,10 @@ class StructCodec(Generic[T]):
         if not isinstance(exc, msgspec.ValidationError):
             return DecodeError(f"{exc}.")
         try:
-            value = decode()
+            value = decode(data)
         except msgspec.ValidationError:
             value = msgspec.UNSET  # a number that no Python type can hold
         except (ValueError, RecursionError) as other:
             # What did not fit came before the place where it is malformed.
-            return self._failure(other, decode)
+            return self._failure(other, decode, data)
         return MismatchError(explain(value, self._type, strict=True, error=exc))

@@ -106,6 +106,17 @@ class Plan:
         ``with_others`` finds the rest.
         """
 
+    @property
+    def only(self) -> Callable[[Request], Awaitable[object]] | None:
+        """Make the one argument there is, where that has to be awaited, for who calls the function."""
+        # PERF: without the coroutine of `call`; benchmark `items`.
+        if not self.is_async or len(self.steps) != 1:
+            return None
+        [step] = self.steps
+        if not step.is_async or step.keyword_only:
+            return None
+        return cast("Callable[[Request], Awaitable[object]]", step.extractor.extract)
+
     @classmethod
     def of(
         cls,

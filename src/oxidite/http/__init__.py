@@ -4,7 +4,7 @@ from oxidite.http.body import ClientDisconnectError
 from oxidite.http.cookies import SameSite
 from oxidite.http.declared import Declared, SecurityScheme, declared_by, declares
 from oxidite.http.form import FormData, FormValue
-from oxidite.http.headers import Headers, MutableHeaders
+from oxidite.http.headers import FixedHeaders, Headers, MutableHeaders
 from oxidite.http.limits import (
     FileRule,
     FormLimitError,
@@ -42,6 +42,7 @@ __all__ = [
     "Declared",
     "FilePart",
     "FileRule",
+    "FixedHeaders",
     "FormData",
     "FormLimitError",
     "FormLimits",

@@ -179,16 +179,10 @@ class MutableHeaders(Headers):
         self._items = [item for item in self._items if item[0] not in names] + fields
         self._first = None
 
-    def append_checked(self, fields: Iterable[tuple[str, str]]) -> None:
-        """Append fields that are not here, with names in lower case and values that were checked."""
-        self._items.extend(fields)
-        self._first = None
-
-    def add_missing(self, other: MutableHeaders) -> None:
-        """Append the fields of ``other`` that are not here by name."""
-        # PERF: what is there was checked when it was set; benchmark `micro`.
+    def add_missing(self, fields: FixedHeaders) -> None:
+        """Append the fields that are not here by name."""
         present = {name for name, _ in self._items}
-        self._items += [item for item in other._items if item[0] not in present]
+        self._items += [item for item in fields.items if item[0] not in present]
         self._first = None
 
     def add_vary(self, *names: str) -> None:
@@ -217,6 +211,25 @@ class MutableHeaders(Headers):
         if before:
             self._items = [item for item in self._items if item[0] != name]
         return len(self._items) < before
+
+
+class FixedHeaders:
+    """Header fields that many responses have, checked and encoded once: see ``Response.add_fixed``.
+
+    Raises:
+        ValueError: a field is none, or is about the body, which every response says for itself.
+    """
+
+    __slots__ = ("items", "wire")
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
+        self.items: tuple[tuple[str, str], ...] = tuple(MutableHeaders(items).multi_items())
+        for name, _ in self.items:
+            if name in ("content-type", "content-length"):
+                raise ValueError(f"{name!r} is about a body, so it cannot be fixed")
+        self.wire: tuple[tuple[bytes, bytes], ...] = tuple(
+            (name.encode(), value.encode("latin-1")) for name, value in self.items
+        )
 
 
 def content_headers(content_type: str | None) -> MutableHeaders:

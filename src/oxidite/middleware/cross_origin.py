@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from oxidite.errors import ConfigError, ForbiddenError
-from oxidite.http.headers import header_name
+from oxidite.http.headers import FixedHeaders, header_name
 from oxidite.http.methods import PathMethods
 from oxidite.http.middleware import complete, ordered
 from oxidite.http.request import Request
@@ -45,7 +45,8 @@ def cors(
     ``"*"`` is every origin, ``"https://*.example.com"`` every one below that domain, and a regular
     expression has to match the whole. ``headers`` are those of a request that pages may set, ``"*"``
     all of them; ``expose`` those of a response that they may read. With ``credentials`` browsers send
-    cookies along. A browser asks before it sends what a form could not: the answer, good for
+    cookies along. One origin, or ``"*"``, is told whoever asks, and of several the one that asked. A
+    browser asks before it sends what a form could not: the answer, good for
     ``max_age`` seconds, names the methods that the path has, or ``methods``, for every path then.
     ``private_network`` lets public pages reach an application in a private network.
 
@@ -61,27 +62,34 @@ def cors(
         fixed.append(("access-control-allow-credentials", "true"))
     answer = _Preflight(methods, headers, max_age, fixed, private_network=private_network)
     to_read = [*fixed, ("access-control-expose-headers", exposed)] if exposed else fixed
-    everyone, exact = allowed.everyone, allowed.exact
+    everyone, only = allowed.everyone, allowed.only
+    # One origin is told whoever asks, as the standard has it for caches: they keep one answer then.
+    always = None if only is None else FixedHeaders([(_ALLOW, only), *to_read])
 
     # What these refuse has to be readable for the page, too.
     @complete
     @ordered(outside=["rate_limit", "csrf", "decompression", "idempotency"])
     async def middleware(request: Request, call_next: Handler) -> Response:
-        origin = request.headers.get("origin")
-        is_allowed = origin is not None and (origin in exact or origin in allowed)
-        if origin is not None and request.method == "OPTIONS":
-            asked = request.headers.get("access-control-request-method")
-            found = None if asked is None else answer.methods(request, asked)
-            if found:
-                if not is_allowed:
-                    raise OriginNotAllowedError(headers={"vary": "origin"})
-                return answer(request, "*" if everyone else origin, found)
+        if request.method == "OPTIONS":
+            told = answer.of(request, allowed)
+            if told is not None:
+                return told
         response = await call_next(request)
         # PERF: most responses have no fields of their own yet; benchmark `mw`.
-        if response.made_headers is None and not everyone and origin in exact:
-            response.headers.append_checked((_VARY, (_ALLOW, origin), *to_read))
-            return response
-        _allow(response, "*" if everyone else origin if is_allowed else None, to_read)
+        is_bare = response.made_headers is None and response.fixed is None
+        opened = None if is_bare or always is None else response.headers.get(_ALLOW)
+        if always is not None and opened is None:
+            response.add_fixed(always)
+        elif always is not None and opened == only:
+            _allow(response, only, to_read)
+        else:
+            # One that is open to another origin already, for a group or a route, depends on who asks.
+            origin = request.headers.get("origin")
+            is_allowed = origin is not None and origin in allowed
+            if not everyone:
+                # Without an Origin too: a cache must not give that answer to a page.
+                response.headers.add_vary("origin")
+            _allow(response, "*" if everyone else origin if is_allowed else None, to_read)
         return response
 
     return middleware
@@ -89,19 +97,15 @@ def cors(
 
 def _allow(response: Response, origin: str | None, to_read: Iterable[tuple[str, str]]) -> None:
     """Say that a page of ``origin`` may read a response; of nowhere if it is ``None``."""
-    fields = response.headers
-    if origin != "*":
-        # Without an Origin too: a cache must not give that answer to a page.
-        fields.add_vary("origin")
     if origin is None:
         return
+    fields = response.headers
     fields[_ALLOW] = origin
     for name, value in to_read:
         fields[name] = value
 
 
 _ALLOW = "access-control-allow-origin"
-_VARY = ("vary", "origin")
 
 
 class _Preflight:
@@ -127,7 +131,18 @@ class _Preflight:
         self._fixed = [*fixed, ("access-control-max-age", str(int(max_age)))]
         self._private_network = private_network
 
-    def methods(self, request: Request, asked: str) -> str:
+    def of(self, request: Request, allowed: Origins) -> Response | None:
+        """Return the answer to such a question; ``None`` if it is another, or the path leads nowhere."""
+        origin = request.headers.get("origin")
+        method = request.headers.get("access-control-request-method")
+        methods = "" if origin is None or method is None else self._methods_of(request, method)
+        if origin is None or not methods:
+            return None
+        if origin not in allowed:
+            raise OriginNotAllowedError(headers={"vary": "origin"})
+        return self._allowing(request, allowed.only or origin, methods)
+
+    def _methods_of(self, request: Request, asked: str) -> str:
         """Return the methods of the path, as a field; nothing if the path leads nowhere."""
         found = (
             request.resources.get(PathMethods)(request) if self._methods is None else self._methods
@@ -137,7 +152,7 @@ class _Preflight:
             return asked if _METHOD.fullmatch(asked) else "GET, HEAD, POST"
         return ", ".join(sorted({*found, "HEAD"} if "GET" in found else found))
 
-    def __call__(self, request: Request, origin: str, methods: str) -> Response:
+    def _allowing(self, request: Request, origin: str, methods: str) -> Response:
         answer = Response(status=204)
         fields = answer.headers
         fields["vary"] = "origin, access-control-request-method, access-control-request-headers"

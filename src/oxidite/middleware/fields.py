@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from oxidite.errors import ConfigError
-from oxidite.http.headers import MutableHeaders, header_value
+from oxidite.http.headers import FixedHeaders, MutableHeaders, header_value
 from oxidite.http.middleware import complete
 from oxidite.http.request import Request
 from oxidite.http.response import Response
@@ -94,8 +94,9 @@ def security_headers(
         else:
             fields[name] = whole.value()
     # PERF: made once for the many responses that have no nonce; benchmark `micro`.
-    bare = MutableHeaders(fields)
-    bare.update({name: policy.value() for name, policy in varying})
+    fixed = FixedHeaders(fields)
+    fields.update({name: policy.value() for name, policy in varying})
+    bare = FixedHeaders(fields)
 
     @complete
     async def middleware(request: Request, call_next: Handler) -> Response:
@@ -105,16 +106,15 @@ def security_headers(
         if state.get(_DECIDED) is response:
             return response
         state[_DECIDED] = response
-        headers = response.headers
         nonce = used_nonce(request, is_last=not response.complete) if varying else ""
         if varying and response.status == 304:
             # What is in the browser's store has the nonce that came with it, not this one.
-            headers.add_missing(fields)
+            response.add_fixed(fixed)
             return response
         if nonce:
             for name, policy in varying:
-                headers.setdefault(name, policy.value(nonce))
-        headers.add_missing(bare)
+                response.headers.setdefault(name, policy.value(nonce))
+        response.add_fixed(bare)
         return response
 
     return middleware

@@ -36,7 +36,7 @@ class Origins:
         ConfigError: one of them is no origin, or trusts everybody.
     """
 
-    __slots__ = ("_patterns", "everyone", "exact")
+    __slots__ = ("_exact", "_patterns", "everyone", "only")
 
     def __init__(self, origins: Iterable[OriginLike], *, credentials: bool) -> None:
         if isinstance(origins, str | re.Pattern):
@@ -59,11 +59,13 @@ class Origins:
                 "credentials they could do all that the user can. Name the origins, or leave the "
                 "credentials out."
             )
-        self.exact: frozenset[str] = frozenset(exact)
+        self.only: str | None = next(iter(exact)) if len(exact) == 1 and not patterns else None
+        """The one there is; everyone counts as one."""
+        self._exact = frozenset(exact)
         self._patterns = tuple(patterns)
 
     def __contains__(self, origin: str) -> bool:
-        if self.everyone or origin in self.exact:
+        if self.everyone or origin in self._exact:
             return True
         if not self._patterns or len(origin) > _LONGEST or not _SENT.fullmatch(origin):
             return False

@@ -346,7 +346,10 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
             and request.method != "HEAD"
         ):
             # PERF: almost every response, without a call; benchmark `json`.
-            protocol.response_bytes(status, [("content-type", kind)], body)
+            fields = [("content-type", kind)]
+            if response.fixed is not None:
+                fields += response.fixed.items
+            protocol.response_bytes(status, fields, body)
         else:
             _write(request, response, protocol)
     except asyncio.CancelledError as exc:
@@ -382,6 +385,8 @@ def _write(request: RSGIRequest, response: Response, protocol: HTTPProtocol) -> 
         fields = made.multi_items()
     else:
         fields = [("content-type", response.bare_type)] if response.bare_type else []
+        if response.fixed is not None:
+            fields += response.fixed.items
     if body and request.method != "HEAD" and status not in _NO_BODY:
         protocol.response_bytes(status, fields, body)
         return

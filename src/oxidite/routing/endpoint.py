@@ -157,7 +157,10 @@ def endpoint_of(  # noqa: C901 - one frame for every request
     render: RenderError,
 ) -> Handler:
     """Return what calls the handler and makes a response of what it returns."""
-    call = stream_call(plan, status) or plan.call
+    streamed = stream_call(plan, status)
+    call = streamed or plan.call
+    only = plan.only if streamed is None else None
+    function: Callable[..., Any] = plan.function  # Any: that of a handler is what it returns
     may_be_incomplete = _may_be_incomplete(plan.returns)
 
     async def endpoint(request: Request) -> Response:  # noqa: C901 - as above
@@ -170,7 +173,7 @@ def endpoint_of(  # noqa: C901 - one frame for every request
                 value = await called
                 response = _encoded(value, status, chosen, offers[chosen])
             else:
-                called = call(request)
+                called = call(request) if only is None else function(await only(request))
                 value = await called
                 response = to_response(value, status)
             if finish is not None:

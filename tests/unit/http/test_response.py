@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from oxidite.http.headers import FixedHeaders
 from oxidite.http.response import (
     HTMLResponse,
     JSONResponse,
@@ -315,3 +316,43 @@ def test_a_mounted_response_knows_where_it_goes() -> None:
     response.headers["x"] = "1"
     with pytest.raises(ValueError, match="header value"):
         response.headers["x"] = "1\r\n"
+
+
+def test_fixed_fields_stand_among_the_others_in_the_order_they_came() -> None:
+    first, second = FixedHeaders([("X-First", "1")]), FixedHeaders([("x-second", "2")])
+    response = TextResponse("text")
+
+    response.add_fixed(first)
+    response.add_fixed(second)
+    response.headers["x-third"] = "3"
+
+    assert [name for name, _ in response.headers.multi_items()] == [
+        *("content-type", "x-first", "x-second", "x-third")
+    ]
+    assert first.items == (("x-first", "1"),)
+    assert first.wire == ((b"x-first", b"1"),)
+
+
+@pytest.mark.parametrize("value", INJECTIONS)
+def test_fixed_fields_are_checked_when_they_are_made(value: str) -> None:
+    with pytest.raises(ValueError, match="header value"):
+        FixedHeaders([("x-first", value)])
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "content-length"])
+def test_what_is_about_a_body_is_not_fixed(name: str) -> None:
+    with pytest.raises(ValueError, match="is about a body"):
+        FixedHeaders([(name, "1")])
+
+
+def test_fixed_fields_leave_what_is_there_and_are_not_repeated() -> None:
+    fields = FixedHeaders([("x-a", "1"), ("x-b", "1"), ("link", "</one>"), ("link", "</two>")])
+    response = TextResponse("text", headers={"x-a": "0"})
+    kept = TextResponse("kept")
+
+    for each in (response, response, kept, kept):
+        each.add_fixed(fields)
+
+    links = [("link", "</one>"), ("link", "</two>")]
+    assert response.headers.multi_items()[1:] == [("x-a", "0"), ("x-b", "1"), *links]
+    assert kept.headers.multi_items()[1:] == [("x-a", "1"), ("x-b", "1"), *links]

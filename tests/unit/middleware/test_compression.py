@@ -638,7 +638,7 @@ def test_what_was_pushed_can_be_read_at_once(coding: Coding, pieces: list[bytes]
 
 
 async def test_cors_and_compression_both_say_what_they_depend_on() -> None:
-    app = Oxidite(middleware=[compression(), cors(["https://example.com"])])
+    app = Oxidite(middleware=[compression(), cors(["https://a.example", "https://b.example"])])
 
     @app.get("/")
     async def home() -> str:

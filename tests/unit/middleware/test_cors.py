@@ -14,6 +14,7 @@ from oxidite.middleware.origins import Origins
 from oxidite.testing import Client
 
 SITE = "https://example.com"
+PARTNER = "https://partner.example"
 ELSEWHERE = "https://evil.example"
 
 
@@ -41,7 +42,7 @@ def preflight(origin: str = SITE, method: str = "DELETE", **more: str) -> dict[s
 
 
 async def test_an_origin_that_is_allowed_may_read_the_answer() -> None:
-    async with Client(application()) as client:
+    async with Client(application(SITE, PARTNER)) as client:
         response = await client.get("/posts", headers={"origin": SITE})
 
     assert response.json() == ["first"]
@@ -51,7 +52,7 @@ async def test_an_origin_that_is_allowed_may_read_the_answer() -> None:
 
 
 async def test_another_origin_gets_the_answer_and_no_leave_to_read_it() -> None:
-    async with Client(application()) as client:
+    async with Client(application(SITE, PARTNER)) as client:
         response = await client.get("/posts", headers={"origin": ELSEWHERE})
 
     assert response.status_code == 200
@@ -60,11 +61,65 @@ async def test_another_origin_gets_the_answer_and_no_leave_to_read_it() -> None:
 
 
 async def test_an_answer_without_origin_varies_too() -> None:
-    async with Client(application()) as client:
+    async with Client(application(SITE, PARTNER)) as client:
         response = await client.get("/posts")
 
     assert response.headers["vary"] == "origin"
     assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize("origin", [SITE, ELSEWHERE, None])
+async def test_one_origin_is_told_whoever_asks_so_that_caches_keep_one_answer(
+    origin: str | None,
+) -> None:
+    async with Client(application(credentials=True)) as client:
+        asked = {} if origin is None else {"origin": origin}
+        response = await client.get("/posts", headers=asked)
+
+    assert response.headers["access-control-allow-origin"] == SITE
+    assert response.headers["access-control-allow-credentials"] == "true"
+    assert "vary" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"), [(SITE, SITE), (PARTNER, PARTNER), (ELSEWHERE, PARTNER), (None, PARTNER)]
+)
+async def test_what_is_open_to_another_origin_already_is_open_to_both(
+    origin: str | None, told: str
+) -> None:
+    app = Oxidite(middleware=[cors([SITE])])
+
+    @app.get("/", middleware=[cors([PARTNER])])
+    async def home() -> str:
+        return "home"
+
+    async with Client(app) as client:
+        response = await client.get("/", headers={} if origin is None else {"origin": origin})
+
+    assert response.headers.get_list("access-control-allow-origin") == [told]
+    assert response.headers["vary"] == "origin"
+
+
+async def test_an_answer_that_a_handler_keeps_is_allowed_once() -> None:
+    app = Oxidite(middleware=[cors([SITE], expose=["x-total"])])
+    kept = Response("home", headers={"x-total": "3"})
+    bare = Response("bare")
+
+    @app.get("/kept")
+    async def home() -> Response:
+        return kept
+
+    @app.get("/bare")
+    async def plain() -> Response:
+        return bare
+
+    async with Client(app) as client:
+        for path in ("/kept", "/bare") * 2:
+            response = await client.get(path)
+
+            assert response.headers.get_list("access-control-allow-origin") == [SITE]
+            assert response.headers.get_list("access-control-expose-headers") == ["x-total"]
+            assert "vary" not in response.headers
 
 
 @pytest.mark.parametrize(("path", "status"), [("/broken", 500), ("/nowhere", 404)])
@@ -89,7 +144,7 @@ async def test_everyone_is_told_so_and_nothing_varies() -> None:
 
 
 async def test_credentials_are_allowed_by_name() -> None:
-    async with Client(application(credentials=True)) as client:
+    async with Client(application(SITE, PARTNER, credentials=True)) as client:
         allowed = await client.get("/posts", headers={"origin": SITE})
         other = await client.get("/posts", headers={"origin": ELSEWHERE})
 
@@ -111,7 +166,7 @@ async def test_exposed_headers_are_told_with_the_answer() -> None:
 
 
 async def test_what_the_response_varies_by_stays() -> None:
-    app = Oxidite(middleware=[cors([SITE])])
+    app = Oxidite(middleware=[cors([SITE, PARTNER])])
 
     @app.get("/")
     async def home() -> Response:

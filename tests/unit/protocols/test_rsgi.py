@@ -13,6 +13,7 @@ import pytest
 
 from oxidite import FileResponse, Json, Oxidite, Request, Response, StreamingResponse
 from oxidite.http import Handler, complete
+from oxidite.http.headers import FixedHeaders
 
 
 class Point(msgspec.Struct):
@@ -137,6 +138,30 @@ async def test_a_value_is_answered_in_one_piece() -> None:
     protocol, status, body = await ask(make(), Scope(path="/json"))
     assert (status, body) == (200, b'{"x":1}')
     assert protocol.answers[0][1] == [("content-type", "application/json")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("GET", "/json", [("content-type", "application/json")]),
+        ("HEAD", "/json", [("content-type", "application/json"), ("content-length", "7")]),
+        ("GET", "/nothing", []),
+    ],
+)
+async def test_fixed_fields_go_with_every_answer(
+    method: str, path: str, more: list[tuple[str, str]]
+) -> None:
+    fixed = FixedHeaders([("x-fixed", "1")])
+
+    async def adds(request: Request, call_next: Handler) -> Response:
+        response = await call_next(request)
+        response.add_fixed(fixed)
+        return response
+
+    app = make()
+    app.middleware.append(adds)
+    protocol, _, _ = await ask(app, Scope(method, path))
+    assert sorted(protocol.answers[0][1]) == sorted([*more, ("x-fixed", "1")])
 
 
 async def test_head_has_the_length_of_the_body_and_no_body() -> None:
