@@ -23,6 +23,7 @@ from oxidite.cache.locks import Counter, Lock
 from oxidite.cache.making import Making
 from oxidite.cache.memo import current_memo, remembering
 from oxidite.cache.operations import add, get_many, incr, touch
+from oxidite.cache.s3fifo import MOST_USES
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import encoded, typed
 from oxidite.errors import ConfigError
@@ -79,7 +80,7 @@ class Cache:
             timeout=seconds("store_timeout", store_timeout),
             raises=raises,
         )
-        self._entries = self._core.near.entries
+        self._find = self._core.near.entries.find
         self._prefix = prefix
         self._fresh = freshness(Freshness(), options)
 
@@ -165,16 +166,19 @@ class Cache:
         """
         # PERF: what this process remembers is why there is one; benchmark `cache`. Here is all of it but
         # what is rare: that somebody listens, or remembers for a request.
-        entry = self._entries.get(self._prefix + key)
-        if (
-            entry is not None
-            and (entry.type is type or entry.type == type)
-            and clock.monotonic() < entry.calm
-            and current_memo() is None
-            and not is_listening()
-        ):
-            self._core.counts.hits += 1
-            return entry.value if entry.decode is None else entry.decode(entry.payload or b"")
+        kept = self._find(self._prefix + key)
+        if kept is not None:
+            entry = kept.value
+            if (
+                (entry.type is type or entry.type == type)
+                and clock.monotonic() < entry.calm
+                and current_memo() is None
+                and not is_listening()
+            ):
+                self._core.counts.hits += 1
+                if kept.uses < MOST_USES:
+                    kept.uses += 1
+                return entry.value if entry.decode is None else entry.decode(entry.payload or b"")
         key = self._prefix + key
         return (await get_many(self._core, [key], typed(type))).get(key, default)
 

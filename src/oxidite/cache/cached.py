@@ -15,6 +15,7 @@ from oxidite.cache.freshness import Freshness
 from oxidite.cache.l1 import MISSING
 from oxidite.cache.making import Making
 from oxidite.cache.memo import current_memo
+from oxidite.cache.s3fifo import MOST_USES
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import Typed, typed
 from oxidite.errors import ConfigError
@@ -54,7 +55,7 @@ class Cached(Generic[P, T]):
         _claim_name(core, prefix + self._name, self)
         self._function = function
         self._core = core
-        self._entries = core.near.entries
+        self._find = core.near.entries.find
         self._prefix = prefix
         self._base = f"{prefix}{self._name}:"
         self._fresh = fresh
@@ -70,19 +71,22 @@ class Cached(Generic[P, T]):
         """Return what is kept of these arguments, or call the function and keep what it returns."""
         # PERF: as in Cache.get.
         key = self._base + self._text(args, kwargs)
-        entry = self._entries.get(key)
-        if (
-            entry is not None
-            and entry.type is self._type
-            and clock.monotonic() < entry.calm
-            and current_memo() is None
-            and not is_listening()
-        ):
-            self._core.counts.hits += 1
-            value = entry.value if entry.decode is None else entry.decode(entry.payload or b"")
-        else:
-            value = await self._making(key, args, kwargs).value()
-        # What the declared type of the function made of what is kept.
+        kept = self._find(key)
+        if kept is not None:
+            entry = kept.value
+            if (
+                entry.type is self._type
+                and clock.monotonic() < entry.calm
+                and current_memo() is None
+                and not is_listening()
+            ):
+                self._core.counts.hits += 1
+                if kept.uses < MOST_USES:
+                    kept.uses += 1
+                if entry.decode is None:
+                    return entry.value  # type: ignore[return-value]  # read as what is declared
+                return entry.decode(entry.payload or b"")  # type: ignore[return-value]  # read as what is declared
+        value = await self._making(key, args, kwargs).value()
         return cast("T", value)
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
