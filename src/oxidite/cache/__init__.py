@@ -20,7 +20,7 @@ from oxidite.cache.base import (
     Stats,
     Stored,
 )
-from oxidite.cache.cache import Cache
+from oxidite.cache.cache import Cache, CacheOptions
 from oxidite.cache.cached import Cached, TagsOf
 from oxidite.cache.counts import CacheStats, Counts
 from oxidite.cache.entry import CacheEntry
@@ -35,6 +35,7 @@ __all__ = [
     "Cache",
     "CacheBackend",
     "CacheEntry",
+    "CacheOptions",
     "CacheStats",
     "Cached",
     "Claimed",

@@ -19,6 +19,7 @@ from oxidite.cache.entry import CacheEntry
 from oxidite.cache.envelope import Wrapping
 from oxidite.cache.freshness import Freshness, Options, Seconds, freshness, seconds
 from oxidite.cache.l1 import L1, MISSING
+from oxidite.cache.limits import StoreRates
 from oxidite.cache.locks import Counter, Lock
 from oxidite.cache.making import Making
 from oxidite.cache.memo import current_memo, remembering
@@ -26,18 +27,30 @@ from oxidite.cache.operations import add, get_many, incr, touch
 from oxidite.cache.s3fifo import MOST_USES
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import encoded, typed
+from oxidite.cache.writes import clear, delete, invalidate, write
 from oxidite.errors import ConfigError
 from oxidite.extract.plan import resolve_hints
 from oxidite.instrument import is_listening
-from oxidite.rates import Claim, RateStore, Verdict
+from oxidite.rates import RateStore
 from oxidite.security import SecretLike
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "CacheOptions"]
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 _LONGEST_PREFIX = 100  # characters as stored, so that what begins with it still does when it is cut
+
+
+class CacheOptions(Options, total=False):
+    """What ``Cache`` takes beside its store."""
+
+    prefix: str
+    l1: L1 | None
+    compress: int | None
+    secret: SecretLike | Sequence[SecretLike] | None
+    store_timeout: Seconds
+    raises: bool
 
 
 class Cache:
@@ -85,18 +98,7 @@ class Cache:
         self._fresh = freshness(Freshness(), options)
 
     @classmethod
-    def from_url(
-        cls,
-        url: str,
-        *,
-        prefix: str = "",
-        l1: L1 | None = L1(),  # noqa: B008 - it is immutable
-        compress: int | None = None,
-        secret: SecretLike | Sequence[SecretLike] | None = None,
-        store_timeout: Seconds = 0.5,
-        raises: bool = False,
-        **options: Unpack[Options],
-    ) -> Self:
+    def from_url(cls, url: str, **options: Unpack[CacheOptions]) -> Self:
         """Make one whose store is at ``url``: ``memory://``, ``redis://…``, ``db``.
 
         ``db`` is the ``Database`` that was opened before it: ``resources=[db, cache]``.
@@ -105,16 +107,7 @@ class Cache:
             UnknownBackendError: there is no such store.
             MissingExtraError: its driver is not installed.
         """
-        return cls(
-            url,
-            prefix=prefix,
-            l1=l1,
-            compress=compress,
-            secret=secret,
-            store_timeout=store_timeout,
-            raises=raises,
-            **options,
-        )
+        return cls(url, **options)
 
     async def __aenter__(self) -> Self:
         await self._core.open()
@@ -144,7 +137,7 @@ class Cache:
     @property
     def rates(self) -> RateStore:
         """Counts for limits, in the same store."""
-        return _Rates(self._core)
+        return StoreRates(self._core)
 
     @property
     def counts(self) -> Counts:
@@ -329,15 +322,15 @@ class Cache:
             for key, value in values.items()
         ]
         if writings:
-            await self._core.write(writings, stored_tags(self._core.prefix, tags))
+            await write(self._core, writings, stored_tags(self._core.prefix, tags))
 
     async def delete_many(self, keys: Iterable[str]) -> int:
         """Delete values; return how many there were."""
-        return await self._core.delete([self._prefix + key for key in keys])
+        return await delete(self._core, [self._prefix + key for key in keys])
 
     async def clear(self) -> None:
         """Delete all values of this cache, or of this namespace."""
-        await self._core.clear(self._prefix)
+        await clear(self._core, self._prefix)
 
     async def invalidate_tags(self, *tags: str, soft: bool = False) -> None:
         """Let no value that has one of these tags count any more.
@@ -345,7 +338,7 @@ class Cache:
         ``soft``: they are stale, and may be served within their grace until there are new ones.
         """
         if tags:
-            await self._core.invalidate(stored_tags(self._core.prefix, tags), soft=soft)
+            await invalidate(self._core, stored_tags(self._core.prefix, tags), soft=soft)
 
     # Functions
 
@@ -445,28 +438,13 @@ class Cache:
         grace: float,
         type: object,
     ) -> Writing:
-        payload = encoded(key, value)
-        if type is not None:
-            typed(type).decode(payload)
+        payload = encoded(key, value, None if type is None else typed(type))
         return Writing(key, payload, self._ttl(ttl), grace)
 
     def _ttl(self, ttl: Seconds | UnsetType | None) -> float | None:
         if isinstance(ttl, UnsetType):
             return self._fresh.ttl
         return None if ttl is None else seconds("ttl", ttl)
-
-
-class _Rates:
-    """Counts for limits, of a store that may not be open yet."""
-
-    def __init__(self, core: Core) -> None:
-        self._core = core
-
-    async def acquire(self, claims: Sequence[Claim]) -> Sequence[Verdict]:
-        return await self._core.guard.call(lambda: self._core.backend.rates.acquire(claims))
-
-    async def release(self, claims: Sequence[Claim]) -> None:
-        await self._core.guard.call(lambda: self._core.backend.rates.release(claims))
 
 
 def _check_prefix(prefix: str) -> None:

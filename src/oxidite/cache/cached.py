@@ -18,6 +18,7 @@ from oxidite.cache.memo import current_memo
 from oxidite.cache.s3fifo import MOST_USES
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import Typed, typed
+from oxidite.cache.writes import delete
 from oxidite.errors import ConfigError
 from oxidite.extract.plan import UnresolvedHintError, resolve_hints
 from oxidite.instrument import is_listening
@@ -102,7 +103,7 @@ class Cached(Generic[P, T]):
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Forget what is kept of these arguments, everywhere."""
-        await self._core.delete([self._full(args, kwargs)])
+        await delete(self._core, [self._full(args, kwargs)])
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function, keep what it returns in place of what is kept, and return it."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple, TypeVar
@@ -33,7 +32,6 @@ __all__ = ["Core", "Found", "Writing", "stored_prefix"]
 
 T = TypeVar("T")
 
-_WRITING = 1.0  # seconds that others wait, if this process is killed between two steps of a write
 _MOST_SHAPES = 1000
 _DIGITS = re.compile(r"[0-9]+")
 _logger = logging.getLogger("oxidite.cache")
@@ -393,31 +391,6 @@ class Core:
         )
         return Item(stored, self._wrapping.wrap(stored, envelope), ttl, envelope.tags)
 
-    async def write(self, writings: Sequence[Writing], tags: tuple[str, ...]) -> None:
-        """Keep values that were not made under a claim."""
-        marks = [self.change(each.key) for each in writings]
-        written: list[Envelope] = []
-
-        async def work() -> bool:
-            as_of = await self._as_of(writings[0].key, tags) if tags else 0
-            written[:] = [self.envelope(each, tags, as_of) for each in writings]
-            items = [
-                self.item(each.key, kept) for each, kept in zip(writings, written, strict=True)
-            ]
-            await self.backend.set_many(items)
-            return True
-
-        stored = [stored_key(each.key) for each in writings]
-        if not await self.attempt(work, False, owe=lambda owed: owed.add(keys=stored)):
-            written[:] = [self.envelope(each, tags, 0) for each in writings]
-        for each, kept, mark in zip(writings, written, marks, strict=True):
-            self.written(each.key, kept, mark)
-
-    async def _as_of(self, key: str, tags: Sequence[str]) -> int:
-        # Asked before the value is kept: an invalidation in between counts.
-        token = secrets.token_hex(8)
-        return (await self.backend.claim(stored_key(key), token, _WRITING, tags)).as_of
-
     def written(self, key: str, envelope: Envelope, mark: int) -> None:
         """Remember what was written here after ``mark``."""
         entry = self.entry(envelope)
@@ -427,46 +400,6 @@ class Core:
         if not self.near.put(key, entry, mark):
             self.near.change(key)  # another write at the same time: whose value stayed is not known
         self.wake(stored_key(key))
-
-    async def delete(self, keys: Sequence[str]) -> int:
-        """Delete values."""
-        for key in keys:
-            self.change(key)
-        stored = [stored_key(key) for key in keys]
-        backend = self.backend
-        try:
-            return await self.attempt(
-                lambda: backend.delete_many(stored), 0, owe=lambda owed: owed.add(keys=stored)
-            )
-        finally:
-            for key in keys:  # who read it while it was deleted
-                self.change(key)
-                self.wake(stored_key(key))
-
-    async def clear(self, prefix: str) -> None:
-        """Delete all that begins with a prefix."""
-        stored = stored_prefix(prefix)
-        backend = self.backend
-        self.change_many(prefix=stored)
-        try:
-            await self.attempt(
-                lambda: backend.clear(stored), None, owe=lambda owed: owed.add(prefixes=[stored])
-            )
-        finally:
-            self.change_many(prefix=stored)
-
-    async def invalidate(self, tags: Sequence[str], *, soft: bool) -> None:
-        """Invalidate tags."""
-        backend = self.backend
-        self.change_many(tags=tags)
-        try:
-            await self.attempt(
-                lambda: backend.invalidate(tags, soft=soft),
-                None,
-                owe=lambda owed: owed.add(hard=() if soft else tags, soft=tags if soft else ()),
-            )
-        finally:
-            self.change_many(tags=tags)
 
     def told_hit(self, entry: Entry, tier: str) -> None:
         """Tell who listens that a value was there."""

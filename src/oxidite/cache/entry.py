@@ -15,6 +15,7 @@ from oxidite.cache.keys import stored_key
 from oxidite.cache.l1 import MISSING
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import Typed, encoded
+from oxidite.cache.writes import write
 
 __all__ = ["CacheEntry"]
 
@@ -92,7 +93,7 @@ class CacheEntry(Generic[T]):
         tags = stored_tags(core.prefix, self.tags)
         writing = Writing(self.key, payload, fresh.life(self._value or 0), fresh.grace)
         if self.found:  # it was there, and is replaced: nobody was kept from making it meanwhile
-            await core.write([writing], tags)
+            await write(core, [writing], tags)
             return
         cost = clock.perf() - self._started
         envelope = core.envelope(writing, tags, self._claim.as_of, cost=cost, calm=fresh.calm)

@@ -22,7 +22,8 @@ _within: ContextVar[tuple[str, ...]] = ContextVar("oxidite.cache.within", defaul
 class Flight:
     """The making of a value: cancelled when the last one who waits for it leaves, unless it is kept."""
 
-    def __init__(self, task: asyncio.Task[Entry], tags: tuple[str, ...]) -> None:
+    def __init__(self, key: str, task: asyncio.Task[Entry], tags: tuple[str, ...]) -> None:
+        self.key = key
         self.task = task
         self.tags = tags
         self._waiting = 0
@@ -35,7 +36,15 @@ class Flight:
             background.spawn(_end_of(self.task), name=self.task.get_name())
 
     async def wait(self, patience: float | None) -> Entry | None:
-        """Return what was made, ``None`` if that takes longer; raise what the making raised."""
+        """Return what was made, ``None`` if that takes longer; raise what the making raised.
+
+        Raises:
+            RuntimeError: it is asked for by what makes it.
+        """
+        if self.key in _within.get():
+            raise RuntimeError(
+                f"The factory of {self.key!r} asks for {self.key!r} itself, and would wait for ever."
+            )
         self._waiting += 1
         try:
             done, _ = await asyncio.wait((self.task,), timeout=patience)
@@ -80,21 +89,12 @@ class Flights:
         *,
         behind: bool,
     ) -> Flight:
-        """Begin to make a value; ``behind``, it may go on when the caller has gone on.
-
-        Raises:
-            RuntimeError: it is asked for by what makes it.
-        """
-        inside = _within.get()
-        if key in inside:
-            raise RuntimeError(
-                f"The factory of {key!r} asks for {key!r} itself, and would wait for itself for ever."
-            )
+        """Begin to make a value; ``behind``, it may go on when the caller has gone on."""
         context = context_behind() if behind else copy_context()
-        context.run(_within.set, (*inside, key))
+        context.run(_within.set, (*_within.get(), key))
         forgetting(context)
         task = asyncio.get_running_loop().create_task(make(), name=f"cache {key}", context=context)
-        flight = self._flights[key] = Flight(task, tags)
+        flight = self._flights[key] = Flight(key, task, tags)
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._landed(key, done))
         return flight

@@ -18,7 +18,6 @@ from oxidite.cache.l1 import MISSING, Entry
 from oxidite.cache.memo import current_memo
 from oxidite.cache.values import Typed, encoded
 from oxidite.concurrency import call
-from oxidite.encoding import DecodeError, MismatchError
 from oxidite.errors import BackendTimeoutError
 from oxidite.instrument import event, span
 
@@ -182,24 +181,13 @@ class Making:
             value = await call(self._factory)
         cost = clock.perf() - started
         core.counts.made += 1
-        payload = encoded(self._key, value)
+        payload = encoded(self._key, value, self._typed)
         writing = Writing(self._key, payload, self._fresh.life(value), self._fresh.grace)
         envelope = core.envelope(writing, self._tags, claim.as_of, cost=cost, calm=self._fresh.calm)
         entry = core.entry(envelope)
-        self._check(entry, value)
         if self._fresh.keeps(value) and await claim.fill(envelope):
             core.near.put(self._key, entry, mark)
         return entry
-
-    def _check(self, entry: Entry, value: object) -> None:
-        """Read what was made as its readers will."""
-        try:
-            entry.read(self._typed)
-        except (DecodeError, MismatchError) as exc:
-            raise TypeError(
-                f"The factory of {self._key!r} returned a {type(value).__qualname__} that cannot be read "
-                f"as {self._typed.annotation!r}: {exc}"
-            ) from exc
 
     def _spared(self, stale: Entry, error: Exception, mark: int) -> Entry:
         """Serve what is stale, as making a new one failed; and do not fail again at once."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from oxidite.encoding import codec_for, encode_msgpack
+from oxidite.encoding import DecodeError, MismatchError, codec_for, encode_msgpack
 from oxidite.encoding.fields import fields_of
 from oxidite.errors import ConfigError
 
@@ -61,20 +61,33 @@ def typed(annotation: object) -> Typed[object]:
     return found
 
 
-def encoded(key: str, value: object) -> bytes:
-    """Return a value as bytes.
+def encoded(key: str, value: object, type_: Typed[object] | None = None) -> bytes:
+    """Return a value as bytes, which can be read as that type.
 
     Raises:
-        TypeError: it, or something in it, has no form as data.
+        TypeError: it, or something in it, has no form as data; or it is of another type.
     """
     try:
-        return encode_msgpack(value)
+        payload = encode_msgpack(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as exc:
-        kind = type(value)
         raise TypeError(
             f"The value of {key!r} cannot be kept: {exc} Keep a Struct, a dataclass, a pydantic model or "
-            f"builtin values, not {kind.__module__}.{kind.__qualname__}."
+            f"builtin values, not {_name(value)}."
         ) from exc
+    if type_ is not None:
+        try:
+            type_.decode(payload)
+        except (DecodeError, MismatchError) as exc:
+            raise TypeError(
+                f"The value of {key!r} is a {_name(value)}, which cannot be read as "
+                f"{type_.annotation!r}: {exc}"
+            ) from exc
+    return payload
+
+
+def _name(value: object) -> str:
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _decoder(annotation: object) -> Callable[[bytes], T]:
