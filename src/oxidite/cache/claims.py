@@ -76,7 +76,8 @@ class Claim:
     async def fill(self, envelope: Envelope) -> bool:
         """Keep a value; return whether it may be remembered here, too.
 
-        It may not if the key was changed while the value was made.
+        It may not if the key was changed while the value was made; nor if it has tags, which another
+        process may have invalidated meanwhile: who reads it from the store sees that.
         """
         if not self._is_held:
             return True  # the store fails; what this process deletes it knows itself
@@ -88,6 +89,8 @@ class Claim:
             core.counts.refused += 1
             event("cache.fill_refused", key=self._key)
         core.wake(item.key)
+        if filled and item.tags and core.backend.is_shared:
+            return False
         return filled is not False
 
     async def __aenter__(self) -> Self:

@@ -391,14 +391,16 @@ class Core:
         )
         return Item(stored, self._wrapping.wrap(stored, envelope), ttl, envelope.tags)
 
-    def written(self, key: str, envelope: Envelope, mark: int) -> None:
-        """Remember what was written here after ``mark``."""
+    def written(self, key: str, envelope: Envelope, mark: int, *, is_kept: bool) -> None:
+        """Remember what was written here after ``mark``; whether the store has it, too."""
         entry = self.entry(envelope)
         memo = current_memo()
         if memo is not None:
             memo.put(self, key, entry)
-        if not self.near.put(key, entry, mark):
-            self.near.change(key)  # another write at the same time: whose value stayed is not known
+        # Another process may have invalidated a tag meanwhile: who reads it from the store sees that.
+        is_sure = not (is_kept and envelope.tags and self.backend.is_shared)
+        if not (is_sure and self.near.put(key, entry, mark)):
+            self.near.change(key)  # of two writes at the same time it is not known which one stayed
         self.wake(stored_key(key))
 
     def told_hit(self, entry: Entry, tier: str) -> None:

@@ -76,7 +76,7 @@ async def add(core: Core, writing: Writing, tags: tuple[str, ...]) -> bool:
 
     added = await core.attempt(work, False)
     if added:
-        core.written(key, kept[0], mark)
+        core.written(key, kept[0], mark, is_kept=True)
     return added
 
 

@@ -36,14 +36,15 @@ async def write(core: Core, writings: Sequence[Writing], tags: tuple[str, ...]) 
         return True
 
     try:
-        if not await core.attempt(work, False, owe=lambda owed: owed.add(keys=stored)):
+        is_kept = await core.attempt(work, False, owe=lambda owed: owed.add(keys=stored))
+        if not is_kept:
             written[:] = [core.envelope(each, tags, 0) for each in writings]
     except BaseException:
         for each in writings:
             core.change(each.key)
         raise
     for each, kept, mark in zip(writings, written, marks, strict=True):
-        core.written(each.key, kept, mark)
+        core.written(each.key, kept, mark, is_kept=is_kept)
 
 
 async def delete(core: Core, keys: Sequence[str]) -> int:
