@@ -8,6 +8,7 @@ from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -90,9 +91,16 @@ def _text_of_object(value: object) -> str:
     cls = type(value)
     for base in cls.__mro__[1:-1]:
         if base in _TEXTS:  # such as a class UserId(int)
-            return f"{cls.__qualname__}({base.__repr__(value)})"
+            return f"{cls.__qualname__}({_plain(base, value)})"
     if not (isinstance(value, Struct) or is_dataclass(value)):
         raise TypeError(f"{cls.__module__}.{cls.__qualname__} is neither plain data nor made of it")
     fields = fields_of(cls) or ()
     shown = ",".join(f"{each.name}={_text(getattr(value, each.name))}" for each in fields)
     return f"{cls.__qualname__}({shown})"
+
+
+def _plain(
+    base: Any, value: object
+) -> str:  # Any: a class whose `__repr__` takes more than a type says
+    text: str = base.__repr__(value)
+    return text

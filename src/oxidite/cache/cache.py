@@ -93,7 +93,7 @@ class Cache:
             timeout=seconds("store_timeout", store_timeout),
             raises=raises,
         )
-        self._find = self._core.near.entries.find
+        self._find = self._core.near.find
         self._prefix = prefix
         self._fresh = freshness(Freshness(), options)
 
@@ -282,9 +282,10 @@ class Cache:
 
     def entry(self, key: str, type: type[T], **options: Unpack[Options]) -> CacheEntry[T]:
         """Return what is kept under a key, for a block that makes it if it is not there."""
-        return CacheEntry(
-            self._core, self._prefix + key, typed(type), freshness(self._fresh, options)
-        )
+        entry: CacheEntry[T] = CacheEntry()
+        fresh = freshness(self._fresh, options)
+        entry._begin(self._core, self._prefix + key, typed(type), fresh)  # noqa: SLF001 - the constructor, whose types are not public
+        return entry
 
     def peek(self, key: str, type: type[T]) -> T | None:
         """Return what this process remembers of a key, without asking the store."""
@@ -362,7 +363,8 @@ class Cache:
         localns = sys._getframe(1).f_locals  # noqa: SLF001 - annotations may name what is local there
 
         def decorate(function: Callable[P, Awaitable[T]]) -> Cached[P, T]:
-            return Cached(
+            cached: Cached[P, T] = Cached()
+            cached._begin(  # noqa: SLF001 - the constructor, whose types are not public
                 self._core,
                 self._prefix,
                 function,
@@ -372,6 +374,7 @@ class Cache:
                 type=type,
                 localns=localns,
             )
+            return cached
 
         return decorate
 
@@ -413,13 +416,15 @@ class Cache:
         """Return a lock that ``slots`` hold at a time."""
         if slots < 1:
             raise ValueError(f"A semaphore has at least one slot, not {slots}.")
-        return Lock(
+        lock = Lock()
+        lock._begin(  # noqa: SLF001 - the constructor, whose types are not public
             self._core,
             self._prefix + name,
             ttl=seconds("ttl", ttl),
             slots=slots,
             timeout=None if timeout is None else seconds("timeout", timeout, zero=True),
         )
+        return lock
 
     async def stats(self) -> CacheStats:
         """Return what is held, in the store and in this process."""

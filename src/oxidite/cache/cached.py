@@ -38,7 +38,10 @@ class Cached(Generic[P, T]):
     Made by ``Cache.cached``.
     """
 
-    def __init__(
+    __name__: str
+    __qualname__: str
+
+    def _begin(
         self,
         core: Core,
         prefix: str,
@@ -56,7 +59,7 @@ class Cached(Generic[P, T]):
         _claim_name(core, prefix + self._name, self)
         self._function = function
         self._core = core
-        self._find = core.near.entries.find
+        self._find = core.near.find
         self._prefix = prefix
         self._base = f"{prefix}{self._name}:"
         self._fresh = fresh

@@ -30,12 +30,18 @@ class CacheEntry(Generic[T]):
     to be others. What is set is kept; if nothing is, or the block raises, nothing is.
     """
 
-    def __init__(self, core: Core, key: str, typed: Typed[object], fresh: Freshness) -> None:
+    key: str
+    found: bool
+    ttl: Seconds | None
+    grace: Seconds
+    tags: Iterable[str]
+
+    def _begin(self, core: Core, key: str, typed: Typed[object], fresh: Freshness) -> None:
         self.key = key
         self.found = False
-        self.ttl: Seconds | None = fresh.ttl
-        self.grace: Seconds = fresh.grace
-        self.tags: Iterable[str] = ()
+        self.ttl = fresh.ttl
+        self.grace = fresh.grace
+        self.tags = ()
         self._core = core
         self._typed = typed
         self._fresh = fresh

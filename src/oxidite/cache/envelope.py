@@ -16,6 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
+from oxidite.config import Secret
 from oxidite.encoding import encode_msgpack
 from oxidite.errors import ConfigError, MissingExtraError
 from oxidite.security import SecretLike
@@ -144,12 +145,10 @@ def _number(data: bytes) -> bytes:
 
 
 def _sealer(secret: SecretLike | Sequence[SecretLike]) -> Sealer:
-    several = (
-        secret if isinstance(secret, Sequence) and not isinstance(secret, str | bytes) else None
-    )
-    secrets = [secret_bytes(each) for each in several or (secret,)]  # type: ignore[arg-type]  # mypy takes a str for a sequence here
-    if several is not None and not several:
+    several = [secret] if isinstance(secret, str | bytes | Secret) else list(secret)
+    if not several:
         raise ConfigError("secret=[] encrypts with nothing. Give one, or leave it out.")
+    secrets = [secret_bytes(each) for each in several]
     return Sealer(secrets, purpose="oxidite.cache", needed_by="An encrypted cache")
 
 

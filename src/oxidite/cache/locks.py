@@ -40,7 +40,7 @@ class Lock:
     the store was away for too long, the block is cancelled and ``LockLostError`` raised.
     """
 
-    def __init__(
+    def _begin(
         self, core: Core, name: str, *, ttl: float, slots: int, timeout: float | None
     ) -> None:
         self._core = core

@@ -53,8 +53,6 @@ class S3FIFO(Generic[V]):
         self.room: int = room
         self._evicted = evicted
         self._kept: dict[str, Kept[V]] = {}
-        self.find: Callable[[str], Kept[V] | None] = self._kept.get
-        """As ``get``, but for the use, which the caller counts: a call less where that is much."""
         self._small: deque[Kept[V]] = deque()
         self._main: deque[Kept[V]] = deque()
         self._small_weight = 0

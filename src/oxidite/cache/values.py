@@ -8,7 +8,7 @@ from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Generic, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Generic, Literal, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
 from msgspec import Struct
@@ -35,7 +35,8 @@ class Typed(Generic[T]):
 
     def __init__(self, annotation: object) -> None:
         self.annotation = annotation
-        self.decode: Callable[[bytes], T] = _decoder(annotation)
+        # What the type says is what comes out; the annotation has no type of its own.
+        self.decode = cast("Callable[[bytes], T]", _decoder(annotation))
         self.is_fixed = _is_fixed(annotation, set())
 
 
@@ -90,15 +91,14 @@ def _name(value: object) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _decoder(annotation: object) -> Callable[[bytes], T]:
+def _decoder(annotation: object) -> Callable[[bytes], object]:
     if isinstance(annotation, type) and hasattr(annotation, "__no_input__"):
         raise ConfigError(
             f"{annotation.__name__} is a model, which a cache does not give back: it would look like a row "
             f"that was just read. Keep {annotation.__name__}.Out or a Struct of what is needed."
         )
     try:
-        # What the type says is what comes out; the annotation has no type of its own.
-        return codec_for(annotation).decode_msgpack  # type: ignore[return-value]
+        return codec_for(annotation).decode_msgpack
     except TypeError as exc:
         raise ConfigError(
             f"Values of type {annotation!r} cannot be read from a cache: {exc}."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
+from oxidite import instrument
 from oxidite.cache import Claimed, Epochs, Item, Listener
 from oxidite.cache.backends.memory import MemoryBackend
 from oxidite.errors import BackendUnavailableError
@@ -22,6 +24,7 @@ class Remote(MemoryBackend):
         super().__init__()
         self.is_down = False
         self.calls: list[str] = []
+        self._awaited: list[tuple[str, int, asyncio.Event]] = []
         self.listener: Listener | None = None
         self._gates: dict[str, Gate] = {}
 
@@ -32,8 +35,18 @@ class Remote(MemoryBackend):
         gate = self._gates[name] = Gate(after)
         return gate
 
+    async def until(self, name: str, times: int) -> None:
+        """Wait for the call of a name that is the last of so many."""
+        event = asyncio.Event()
+        self._awaited.append((name, times, event))
+        if self.calls.count(name) < times:
+            await event.wait()
+
     async def _enter(self, name: str) -> Gate | None:
         self.calls.append(name)
+        for awaited, times, event in self._awaited:
+            if awaited == name and self.calls.count(name) >= times:
+                event.set()
         if self.is_down:
             raise BackendUnavailableError("The store is down.")
         gate = self._gates.pop(name, None)
@@ -113,3 +126,39 @@ class Gate:
 
     def open(self) -> None:
         self._opened.set()
+
+
+class Told(instrument.Listener):
+    """What was told of the work meanwhile."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Mapping[str, object]]] = []
+        self._awaited: list[tuple[str, int, asyncio.Event]] = []
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.events]
+
+    async def until(self, name: str, times: int = 1) -> None:
+        event = asyncio.Event()
+        self._awaited.append((name, times, event))
+        if self.names().count(name) < times:
+            await event.wait()
+
+    def span_started(self, span: instrument.Span) -> None:
+        pass
+
+    def span_ended(self, span: instrument.Span, error: BaseException | None) -> None:
+        pass
+
+    def event(self, name: str, attributes: Mapping[str, object]) -> None:
+        self.events.append((name, attributes))
+        for awaited, times, event in self._awaited:
+            if awaited == name and self.names().count(name) >= times:
+                event.set()
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Told]:
+    told = Told()
+    with instrument.listen(told):
+        yield told

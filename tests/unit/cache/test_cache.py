@@ -10,13 +10,13 @@ from enum import Enum
 import pytest
 from msgspec import Struct
 from pydantic import BaseModel
+from tests.unit.cache.stores import Remote
 
 from oxidite import clock
 from oxidite.cache import L1, Cache
 from oxidite.cache.backends.memory import MemoryBackend
 from oxidite.clock import TravelClock
 from oxidite.errors import BackendError, ConfigError, UnknownBackendError
-from tests.unit.cache.stores import Remote
 
 
 class User(Struct, frozen=True):
@@ -82,6 +82,7 @@ async def test_who_changes_a_value_changes_it_for_himself(cache: Cache) -> None:
     await cache.set("key", Tagged(["a"]))
     for _ in range(3):
         found = await cache.get("key", Tagged)
+        assert found is not None
         assert found == Tagged(["a"])
         found.names.append("b")
 
@@ -130,7 +131,7 @@ async def test_a_value_of_another_type_counts_as_missing(cache: Cache) -> None:
 
 async def test_a_value_is_checked_when_its_type_is_given(cache: Cache) -> None:
     with pytest.raises(
-        TypeError, match="'app:key' is a builtins.dict, which cannot be read as .*User"
+        TypeError, match=r"'app:key' is a builtins\.dict, which cannot be read as .*User"
     ):
         await cache.set("key", {"id": "x"}, type=User)
     assert not await cache.exists("key")
@@ -233,13 +234,13 @@ async def test_a_namespace_clears_only_its_own(cache: Cache) -> None:
 
 async def test_clear_leaves_what_belongs_to_others() -> None:
     backend = MemoryBackend()
-    async with Cache(backend, prefix="ours:") as ours:
-        async with Cache(backend, prefix="theirs:") as theirs:
-            await ours.set("key", 1)
-            await theirs.set("key", 2)
-            await ours.clear()
-            assert await ours.get("key", int) is None
-            assert await theirs.get("key", int) == 2
+    ours, theirs = Cache(backend, prefix="ours:"), Cache(backend, prefix="theirs:")
+    async with ours, theirs:
+        await ours.set("key", 1)
+        await theirs.set("key", 2)
+        await ours.clear()
+        assert await ours.get("key", int) is None
+        assert await theirs.get("key", int) == 2
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a%20b", "%", "é\n\0", "\ud800", "x" * 10_000])
@@ -313,7 +314,7 @@ async def test_options_that_make_no_sense_are_told_at_once() -> None:
     with pytest.raises(ValueError, match="grace is 0 or more"):
         Cache.from_url("memory://", grace=-1)
     with pytest.raises(TypeError, match="soft_timeout is a number of seconds"):
-        Cache.from_url("memory://", soft_timeout="1s")  # type: ignore[typeddict-item]
+        Cache.from_url("memory://", soft_timeout="1s")  # type: ignore[arg-type]
 
 
 async def test_a_cache_that_is_not_open_says_so() -> None:

