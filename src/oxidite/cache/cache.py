@@ -94,6 +94,7 @@ class Cache:
             raises=raises,
         )
         self._find = self._core.near.find
+        self._counts = self._core.counts
         self._prefix = prefix
         self._fresh = freshness(Freshness(), options)
 
@@ -168,7 +169,7 @@ class Cache:
                 and current_memo() is None
                 and not is_listening()
             ):
-                self._core.counts.hits += 1
+                self._counts.hits += 1
                 if kept.uses < MOST_USES:
                     kept.uses += 1
                 return entry.value if entry.decode is None else entry.decode(entry.payload or b"")

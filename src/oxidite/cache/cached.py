@@ -60,6 +60,7 @@ class Cached(Generic[P, T]):
         self._function = function
         self._core = core
         self._find = core.near.find
+        self._counts = core.counts
         self._prefix = prefix
         self._base = f"{prefix}{self._name}:"
         self._fresh = fresh
@@ -84,7 +85,7 @@ class Cached(Generic[P, T]):
                 and current_memo() is None
                 and not is_listening()
             ):
-                self._core.counts.hits += 1
+                self._counts.hits += 1
                 if kept.uses < MOST_USES:
                     kept.uses += 1
                 if entry.decode is None:
