@@ -32,7 +32,7 @@ class Claim:
     """
 
     def __init__(self, core: Core, key: str, typed: Typed[object], tags: tuple[str, ...]) -> None:
-        self.as_of = 0
+        self.as_of: int = 0
         self._core = core
         self._key = key
         self._typed = typed

@@ -75,12 +75,12 @@ class Core:
         timeout: float,
         raises: bool,
     ) -> None:
-        self.prefix = prefix
-        self.raises = raises
-        self.counts = Counts()
-        self.near = Near(l1)
-        self.flights = Flights()
-        self.background = BackgroundTasks()
+        self.prefix: str = prefix
+        self.raises: bool = raises
+        self.counts: Counts = Counts()
+        self.near: Near = Near(l1)
+        self.flights: Flights = Flights()
+        self.background: BackgroundTasks = BackgroundTasks()
         self.refuses: Callable[[], bool] | None = None
         self.names: dict[str, object] = {}
         self._source = source

@@ -23,9 +23,9 @@ class Flight:
     """The making of a value: cancelled when the last one who waits for it leaves, unless it is kept."""
 
     def __init__(self, key: str, task: asyncio.Task[Entry], tags: tuple[str, ...]) -> None:
-        self.key = key
-        self.task = task
-        self.tags = tags
+        self.key: str = key
+        self.task: asyncio.Task[Entry] = task
+        self.tags: tuple[str, ...] = tags
         self._waiting = 0
         self._is_kept = False
 

@@ -108,8 +108,8 @@ class Guard:
         prefix: str,
         healed: Callable[[], None],
     ) -> None:
-        self.backend = backend
-        self.owed = Owed(prefix)
+        self.backend: CacheBackend = backend
+        self.owed: Owed = Owed(prefix)
         self._timeout = timeout
         self._healed = healed
         self._failures = 0

@@ -104,9 +104,9 @@ class Near:
     """The entries, by the key before ``stored_key``, which most calls need not make then."""
 
     def __init__(self, options: L1 | None) -> None:
-        self.is_on = options is not None
+        self.is_on: bool = options is not None
         options = options or L1(max_entries=1)
-        self.ttl = options.ttl
+        self.ttl: float = options.ttl
         self._by_size = options.max_bytes is not None
         self.entries: S3FIFO[Entry] = S3FIFO(
             options.max_bytes or options.max_entries, evicted=self._evicted

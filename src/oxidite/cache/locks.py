@@ -171,7 +171,7 @@ class Counter:
         add: Callable[[int], Awaitable[int]],
         delete: Callable[[], Awaitable[object]],
     ) -> None:
-        self.key = key
+        self.key: str = key
         self._add = add
         self._delete = delete
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import Context, ContextVar
 
 from oxidite.cache.l1 import Entry
@@ -44,7 +44,7 @@ class Memo:
 
 _current: ContextVar[Memo | None] = ContextVar("oxidite.cache.memo", default=None)
 left_behind.append(_current)
-current_memo = _current.get
+current_memo: Callable[[], Memo | None] = _current.get
 
 
 @contextlib.contextmanager

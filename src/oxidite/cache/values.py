@@ -34,10 +34,10 @@ class Typed(Generic[T]):
     __slots__ = ("annotation", "decode", "is_fixed")
 
     def __init__(self, annotation: object) -> None:
-        self.annotation = annotation
+        self.annotation: object = annotation
         # What the type says is what comes out; the annotation has no type of its own.
-        self.decode = cast("Callable[[bytes], T]", _decoder(annotation))
-        self.is_fixed = _is_fixed(annotation, set())
+        self.decode: Callable[[bytes], T] = cast("Callable[[bytes], T]", _decoder(annotation))
+        self.is_fixed: bool = _is_fixed(annotation, set())
 
 
 _typed: dict[object, Typed[object]] = {}
