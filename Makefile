@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo fix check test test-slow faults cov docs bench bench-db lock clean
+.PHONY: help setup tools demo fix check test test-slow faults cov docs bench bench-db bench-cache lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ bench: setup ## benchmarks, side by side with peers
 
 bench-db: setup ## the database beside other ORMs, on SQLite and PostgreSQL
 	$(BIN)/python -m benchmarks.database $(ARGS)
+
+bench-cache: setup ## the cache beside others, in memory; how often its map hits
+	$(BIN)/python -m benchmarks.cache $(ARGS)
 
 lock: ## requirements.lock anew: every version with its hashes, no addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -75,6 +75,14 @@ left_behind: list[contextvars.ContextVar[Any]] = []
 """Variables that background work begins without, such as the open transaction: they become ``None``."""
 
 
+def context_behind() -> contextvars.Context:
+    """Return the context of now as background work begins with it."""
+    context = contextvars.copy_context()
+    for each in left_behind:
+        context.run(each.set, None)
+    return context
+
+
 class BackgroundTasks:
     """Work that goes on after the response was sent, and is waited for at shutdown.
 
@@ -106,10 +114,9 @@ class BackgroundTasks:
 
     def spawn(self, work: Coroutine[object, object, object], *, name: str | None = None) -> None:
         """Start ``work``, independent of whoever started it: it is in no transaction of theirs."""
-        context = contextvars.copy_context()
-        for each in left_behind:
-            context.run(each.set, None)
-        task = asyncio.get_running_loop().create_task(_logged(work), name=name, context=context)
+        task = asyncio.get_running_loop().create_task(
+            _logged(work), name=name, context=context_behind()
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

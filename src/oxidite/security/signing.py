@@ -33,6 +33,7 @@ __all__ = [
     "development_secret",
     "encode_base64url",
     "hkdf",
+    "secret_bytes",
 ]
 
 SecretLike: TypeAlias = str | bytes | Secret[str]
@@ -81,7 +82,7 @@ class Signer:
             raise ConfigError('A Signer needs the name of its purpose, such as salt="unsubscribe".')
         several = [secret] if isinstance(secret, str | bytes | Secret) else secret
         info = _PURPOSE + salt.encode()
-        self._keys = [hkdf(_secret_bytes(each), info=info) for each in several]
+        self._keys = [hkdf(secret_bytes(each), info=info) for each in several]
         if not self._keys:
             raise ConfigError("A Signer needs at least one secret.")
 
@@ -241,7 +242,12 @@ def _read_private(path: Path) -> str:
         return file.read(1024).strip()
 
 
-def _secret_bytes(secret: SecretLike) -> bytes:
+def secret_bytes(secret: SecretLike) -> bytes:
+    """Return a secret as bytes.
+
+    Raises:
+        ConfigError: it is shorter than 16 bytes.
+    """
     plain = _bytes(secret.reveal() if isinstance(secret, Secret) else secret)
     if len(plain) < _SHORTEST_SECRET:
         raise ConfigError(

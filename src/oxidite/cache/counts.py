@@ -1,0 +1,44 @@
+"""What a cache has done in this process, in numbers."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from oxidite.cache.base import Stats
+
+__all__ = ["CacheStats", "Counts"]
+
+
+class Counts(Struct):
+    """How often what happened since the process began. Cheap enough to be kept always."""
+
+    hits: int = 0
+    """Answered out of this process."""
+    shared_hits: int = 0
+    """Answered by the store."""
+    misses: int = 0
+    stale: int = 0
+    """Answered with a value that was no longer fresh, within its grace."""
+    made: int = 0
+    """Values that were made here."""
+    waits: int = 0
+    """Times that this process waited for a value that another one made."""
+    early: int = 0
+    """Values that were made anew before their time."""
+    refused: int = 0
+    """Values that were made and not kept: what they were made of had changed meanwhile."""
+    undecodable: int = 0
+    """Values of the store that could not be read, and counted as misses."""
+    errors: int = 0
+    """Calls of the store that failed."""
+
+
+class CacheStats(Struct, frozen=True):
+    """What a cache holds: in the store, unless that fails, and in this process."""
+
+    store: Stats | None
+    entries: int
+    weight: int
+    counts: Counts
+    is_failing: bool
+    """Whether the store is not asked at present, because it failed too often."""

@@ -1,0 +1,87 @@
+"""Changing what a cache holds: what is remembered here is forgotten before and after the store is told.
+
+Before, as what is read from now on may be the old value or the new one; after, as who read the old one
+meanwhile may have remembered it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from oxidite.cache.core import Core, Writing, stored_prefix
+from oxidite.cache.envelope import Envelope
+from oxidite.cache.keys import stored_key
+
+__all__ = ["clear", "delete", "invalidate", "write"]
+
+_LEASE = 1.0  # seconds that others wait, if this process is killed between two steps
+
+
+async def write(core: Core, writings: Sequence[Writing], tags: tuple[str, ...]) -> None:
+    """Keep values that were not made under a claim."""
+    marks = [core.change(each.key) for each in writings]
+    stored = [stored_key(each.key) for each in writings]
+    written: list[Envelope] = []
+
+    async def work() -> bool:
+        as_of = 0
+        if tags:  # asked before the values are kept, so that an invalidation in between counts
+            token = secrets.token_hex(8)
+            as_of = (await core.backend.claim(stored[0], token, _LEASE, tags)).as_of
+        written[:] = [core.envelope(each, tags, as_of) for each in writings]
+        await core.backend.set_many(
+            [core.item(each.key, kept) for each, kept in zip(writings, written, strict=True)]
+        )
+        return True
+
+    try:
+        is_kept = await core.attempt(work, False, owe=lambda owed: owed.add(keys=stored))
+        if not is_kept:
+            written[:] = [core.envelope(each, tags, 0) for each in writings]
+    except BaseException:
+        for each in writings:
+            core.change(each.key)
+        raise
+    for each, kept, mark in zip(writings, written, marks, strict=True):
+        core.written(each.key, kept, mark, is_kept=is_kept)
+
+
+async def delete(core: Core, keys: Sequence[str]) -> int:
+    """Delete values; return how many there were."""
+    stored = [stored_key(key) for key in keys]
+    for key in keys:
+        core.change(key)
+    try:
+        return await core.attempt(
+            lambda: core.backend.delete_many(stored), 0, owe=lambda owed: owed.add(keys=stored)
+        )
+    finally:
+        for key in keys:
+            core.change(key)
+            core.wake(stored_key(key))
+
+
+async def clear(core: Core, prefix: str) -> None:
+    """Delete all that begins with a prefix."""
+    stored = stored_prefix(prefix)
+    core.change_many(prefix=stored)
+    try:
+        await core.attempt(
+            lambda: core.backend.clear(stored), None, owe=lambda owed: owed.add(prefixes=[stored])
+        )
+    finally:
+        core.change_many(prefix=stored)
+
+
+async def invalidate(core: Core, tags: Sequence[str], *, soft: bool) -> None:
+    """Invalidate tags, as they are stored."""
+    core.change_many(tags=tags)
+    try:
+        await core.attempt(
+            lambda: core.backend.invalidate(tags, soft=soft),
+            None,
+            owe=lambda owed: owed.add(soft=tags) if soft else owed.add(hard=tags),
+        )
+    finally:
+        core.change_many(tags=tags)
