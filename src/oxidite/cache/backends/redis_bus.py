@@ -42,7 +42,7 @@ class Bus:
 
     def __init__(self, options: RedisOptions, prefix: str) -> None:
         # Channels belong to the whole server, values to one of its databases.
-        self.channel = f"{prefix}bus:{options.db}"
+        self.channel: str = f"{prefix}bus:{options.db}"
         self.listener: Listener | None = None
         self._options = options
         self._origin = token_hex(8)

@@ -13,6 +13,6 @@ class Script:
     __slots__ = ("digest", "text")
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text: str = text
         # The name that Redis has given scripts since its beginning; nothing is kept secret by it.
-        self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.digest: str = sha1(text.encode(), usedforsecurity=False).hexdigest()

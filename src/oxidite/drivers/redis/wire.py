@@ -46,11 +46,11 @@ class Command:
         safe: bool,
         count: int = 0,
     ) -> None:
-        self.packed = packed
-        self.future = future
-        self.deadline = deadline
-        self.safe = safe
-        self.count = count
+        self.packed: bytes = packed
+        self.future: asyncio.Future[object] = future
+        self.deadline: float = deadline
+        self.safe: bool = safe
+        self.count: int = count
         self.replies: list[object] = []
 
     def answer(self, reply: object) -> bool:
@@ -107,8 +107,8 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._broken: Exception | None = None
         self.waiting: deque[Command] = deque()
-        self.is_paused = False
-        self.heard_at = loop.time()
+        self.is_paused: bool = False
+        self.heard_at: float = loop.time()
         """When the server last said something, or had nothing left to say."""
         self.gone: asyncio.Future[Exception] = loop.create_future()
         """Done when the connection is closed, with the reason."""
