@@ -356,6 +356,8 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
         else:
             response = await prepared(app, request, response)
             if response.complete:
+                in_flight.young.discard(request)
+                in_flight.forget(request)
                 await _answer(response, send, head=request.method == "HEAD")
             else:
                 await _stream(
