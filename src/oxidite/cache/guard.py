@@ -8,9 +8,11 @@ else is: a value that should be gone is never read from it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 from oxidite import clock
@@ -79,22 +81,29 @@ class Owed:
 
     async def pay(self, backend: CacheBackend) -> None:
         """Tell the store; what it has heard is owed no more, also if it fails before the end."""
-        for prefix in tuple(self.prefixes):
-            await backend.clear(prefix)
-            self.prefixes.pop(prefix, None)
+        while self.prefixes:
+            with _taken(self.prefixes, 1) as prefixes:
+                await backend.clear(prefixes[0])
         for tags, is_soft in ((self.hard, False), (self.soft, True)):
-            if told := tuple(tags):
-                await backend.invalidate(told, soft=is_soft)
-                _remove(tags, told)
+            while tags:
+                with _taken(tags, _BATCH) as told:
+                    await backend.invalidate(told, soft=is_soft)
         while self.keys:
-            batch = tuple(self.keys)[:_BATCH]
-            await backend.delete_many(batch)
-            _remove(self.keys, batch)
+            with _taken(self.keys, _BATCH) as keys:
+                await backend.delete_many(keys)
 
 
-def _remove(names: dict[str, None], told: Iterable[str]) -> None:
-    for each in told:
-        names.pop(each, None)
+@contextlib.contextmanager
+def _taken(names: dict[str, None], count: int) -> Iterator[list[str]]:
+    """Take some out before they are told: one that is owed anew meanwhile is to be told again."""
+    taken = list(islice(names, count))
+    for each in taken:
+        del names[each]
+    try:
+        yield taken
+    except BaseException:
+        names.update(dict.fromkeys(taken))
+        raise
 
 
 class Guard:

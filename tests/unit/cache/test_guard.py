@@ -224,6 +224,23 @@ async def test_what_could_not_be_told_is_still_owed(cache: Cache, backend: Remot
     assert await cache.get("key", str) is None
 
 
+async def test_what_is_owed_again_while_it_is_told_is_told_again(
+    cache: Cache, backend: Remote
+) -> None:
+    backend.is_down = True
+    await cache.delete("key")
+    backend.is_down = False
+    gate = backend.gate("delete_many", after=True)
+    reading = asyncio.ensure_future(cache.get("other", int))
+    await gate.reached()
+    cache._core.guard.owed.add(keys=["key"])  # of a write that arrives after this deletion
+    gate.open()
+    await reading
+    await cache.get("other", int)
+    assert backend.calls.count("delete_many") == 3
+    assert not cache._core.guard.owed
+
+
 async def test_failures_are_logged_but_not_each(
     cache: Cache, backend: Remote, caplog: pytest.LogCaptureFixture
 ) -> None:
