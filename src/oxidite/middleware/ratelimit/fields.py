@@ -10,7 +10,9 @@ from oxidite.http.request import Request
 from oxidite.rates.base import Verdict
 from oxidite.rates.rules import Rule
 
-__all__ = ["FieldStyle", "Writer"]
+__all__ = ["FieldStyle", "Writer", "whole"]
+
+_ROUNDING = 1e-6  # seconds
 
 FieldStyle: TypeAlias = Literal["draft", "legacy", "none"]
 """``RateLimit-Policy`` and ``RateLimit``; or ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset``."""
@@ -49,7 +51,7 @@ class Writer:
         members = []
         for name, verdict in zip(self._names, verdicts, strict=True):
             # Of those at once nobody knows when one of them will have been answered.
-            seconds = math.ceil(verdict.retry_after or verdict.reset)
+            seconds = whole(verdict.retry_after or verdict.reset)
             window = f";t={seconds}" if seconds else ""
             members.append(f"{name}{verdict.remaining}{window}")
         return ", ".join(members)
@@ -59,4 +61,10 @@ class Writer:
         rule, verdict = min(pairs, key=lambda pair: pair[1].remaining)
         fields["x-ratelimit-limit"] = str(rule.quota)
         fields["x-ratelimit-remaining"] = str(verdict.remaining)
-        fields["x-ratelimit-reset"] = str(math.ceil(verdict.retry_after or verdict.reset))
+        fields["x-ratelimit-reset"] = str(whole(verdict.retry_after or verdict.reset))
+
+
+def whole(seconds: float) -> int:
+    """Return whole seconds after which it is so; what rounding has left over is not one of them."""
+    # The end of a window less the moment it began is not always the window: floats are not exact.
+    return math.ceil(seconds - _ROUNDING)

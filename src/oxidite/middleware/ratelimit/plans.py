@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TypeAlias
 
 from oxidite.errors import ConfigError, TooManyRequestsError
 from oxidite.http.request import Request
-from oxidite.middleware.ratelimit.fields import FieldStyle, Writer
+from oxidite.middleware.ratelimit.fields import FieldStyle, Writer, whole
 from oxidite.middleware.ratelimit.keys import Key, by_address, stored
 from oxidite.rates.base import Claim, Verdict
 from oxidite.rates.rules import Rule
@@ -115,7 +114,7 @@ class Plan:
         """Return the error that says which limits were met, and when to come again."""
         pairs = zip(self.rules, verdicts, strict=True)
         violated = [rule for rule, verdict in pairs if not verdict.allowed]
-        seconds = max(1, math.ceil(max(verdict.retry_after for verdict in verdicts)))
+        seconds = max(1, whole(max(verdict.retry_after for verdict in verdicts)))
         headers = {"retry-after": str(seconds)}
         self.writer.write(request, headers, verdicts)
         return RateLimitedError(

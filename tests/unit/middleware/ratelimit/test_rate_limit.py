@@ -13,6 +13,7 @@ from oxidite.errors import BackendUnavailableError, ConfigError
 from oxidite.http import Handler, Middleware
 from oxidite.middleware import cors, limit, rate_limit
 from oxidite.middleware.ratelimit import Key, by_address, by_header
+from oxidite.middleware.ratelimit.fields import whole
 from oxidite.rates import Claim, MemoryRates, Rule, Verdict
 from oxidite.servers import choose_interface
 from oxidite.testing import Client
@@ -190,6 +191,14 @@ async def test_limits_stand_on_a_group_or_a_route_as_well_and_all_are_told() -> 
         '"5-per-minute";r=4;t=60, "group";r=2;t=60, "2-per-minute";r=1;t=60'
     )
     assert refused.json()["violated-policies"] == ["group"]
+
+
+def test_what_rounding_leaves_over_is_no_second_more() -> None:
+    began = 4059.469294288077  # seconds that a machine has been up
+    left = (began + 60.0) - began
+    assert left > 60.0
+    assert whole(left) == 60
+    assert [whole(each) for each in (0.0, 0.1, 1.0, 59.5)] == [0, 1, 1, 60]
 
 
 async def test_a_response_that_the_handler_keeps_tells_the_truth_each_time() -> None:
