@@ -181,7 +181,10 @@ class Bucket:
         """Return what is left."""
         missing = max(self._full_at - now, 0.0) / self._each
         tokens = math.floor(self._rule.capacity - missing + _ROUNDING)
-        return tokens, (missing % 1.0 or 1.0) * self._each if missing else 0.0
+        # Of a token that rounding has not quite filled, the next one is asked for, as of one that is full.
+        part = missing % 1.0
+        part = part if part > _ROUNDING else 1.0
+        return tokens, part * self._each if missing > _ROUNDING else 0.0
 
     def is_idle(self, now: float) -> bool:
         """Tell whether it is full."""

@@ -278,7 +278,7 @@ async def test_changes_that_nobody_needs_any_more_are_removed(tmp_path: Path) ->
 async def test_what_is_being_made_while_its_key_is_deleted_is_never_stored(
     backend: SQLBackend,
 ) -> None:
-    for number in range(20):
+    for number in range(100):
         key = f"key:{number}"
         await backend.claim(key, "token", 60.0, [])
         filled, _ = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""What the methods of the cache are in PostgreSQL: one statement each, so one way to the server.
+"""What the methods of the cache are in PostgreSQL: one statement each where that will do.
 
 Others are told by ``pg_notify`` in the same statement, so what was undone is told to nobody.
 """
@@ -59,9 +59,8 @@ _INCR = (
     "SELECT convert_from(kept.value, 'UTF8')::bigint, pg_notify(:channel, :note) FROM kept"
 )
 _DELETE = (
-    f"WITH revoked AS ({_REVOKE} RETURNING 1), "  # noqa: S608 - ours
-    "gone AS (DELETE FROM ox_cache WHERE name = ANY(:names::text[]) "
-    "AND (SELECT count(*) FROM revoked) >= 0 RETURNING ends IS NULL OR ends > {now} AS lived), "
+    "WITH gone AS (DELETE FROM ox_cache WHERE name = ANY(:names::text[]) "  # noqa: S608 - ours
+    "RETURNING ends IS NULL OR ends > {now} AS lived), "
     f"told AS ({_TOLD}) "
     "SELECT (SELECT count(*) FROM gone WHERE lived), (SELECT count(*) FROM told)"
 )
@@ -153,7 +152,11 @@ class PostgreSQLSteps(StoreSteps):
         return int(rows[0][0])
 
     def delete_many(self, keys: Sequence[str]) -> Steps[int]:
-        """Delete values."""
+        """Delete values; two statements, as the second must see what the first waited for.
+
+        That is what others were just making: it is stored before the first one ends, or not at all.
+        """
+        yield from self._fetched(_REVOKE, apart=True, names=keys)
         rows = yield from self._fetched(
             _DELETE, apart=True, names=keys, channel=self.channel, notes=list(self._notes(keys))
         )
