@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 
+from oxidite.db.sql.compiler import DIALECTS
+
 __all__ = ["bare", "plain", "written"]
 
 
 def plain(sql: str) -> str:
     """Return SQL of MariaDB as it is written elsewhere, too."""
     sql = _QUOTED.sub(_unescaped, sql)
-    sql = re.sub(r"`([a-z_][a-z0-9_]*)`", r"\1", sql).replace("`", '"')
+    sql = re.sub(r"`([a-z_][a-z0-9_]*)`", _unquoted, sql).replace("`", '"')
     sql = re.sub(r"\blcase\(", "lower(", sql)
     return bare(re.sub(r"\bucase\(", "upper(", sql))
+
+
+def _unquoted(name: re.Match[str]) -> str:
+    """Return a name as it is; in quotes if it is a word of SQL."""
+    # Its own quotes, for it knows the words that may not stand alone.
+    quoted = DIALECTS["mysql"].identifier_preparer.quote(name[1])
+    return name[1] if quoted == name[1] else f'"{name[1]}"'
 
 
 _QUOTED = re.compile(r"'(?:[^'\\]|''|\\.)*'", re.DOTALL)
@@ -47,7 +56,10 @@ def _end(sql: str) -> int:
 
 
 def written(value: object) -> str:
-    """Return a value as Python, text in double quotes where that does without a backslash."""
+    """Return a value as Python, as formatters have it: in double quotes, if those are not in it more often."""
     found = repr(value)
-    is_single = isinstance(value, str) and found[0] == "'" and '"' not in value
-    return f'"{found[1:-1]}"' if is_single else found
+    if not isinstance(value, str) or value.count('"') > value.count("'"):
+        return found
+    # With a single quote behind it, `repr` takes double ones, and leaves all others as they are.
+    parts = (repr(f"{part}'")[1:-2] for part in value.split('"'))
+    return '"' + '\\"'.join(parts) + '"'
