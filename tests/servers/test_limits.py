@@ -270,6 +270,7 @@ def test_no_more_connections_wait_than_the_backlog_has_room_for(serve: Serve, se
     host, _, port = served.url.rpartition("//")[2].partition(":")
     # What accepts nothing lets them wait.
     os.killpg(served.process.pid, signal.SIGSTOP)
+    served.wait_until(lambda: _is_stopped(served.process.pid))
     waiting: list[socket.socket] = []
     with contextlib.ExitStack() as stack, contextlib.suppress(TimeoutError):
         while len(waiting) < 20:
@@ -280,6 +281,16 @@ def test_no_more_connections_wait_than_the_backlog_has_room_for(serve: Serve, se
     assert len(waiting) == 5 + 1
     os.killpg(served.process.pid, signal.SIGCONT)
     assert served.get() == "hello"
+
+
+def _is_stopped(group: int) -> bool:
+    """Tell whether every thread of a group of processes stands still: a signal takes its time."""
+    states = []
+    for path in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of, *_ = path.read_text().rpartition(")")[2].split()
+            states += [state] if int(of) == group else []
+    return bool(states) and set(states) == {"T"}
 
 
 def _is_served(served: Served, ask: bytes) -> bool:

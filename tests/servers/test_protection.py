@@ -28,7 +28,8 @@ def test_a_body_is_compressed_and_head_says_the_same(client: httpx2.Client) -> N
     assert get.text == "again and again " * 1000
     assert get.headers["content-encoding"] == "gzip"
     assert int(get.headers["content-length"]) < 1000
-    assert get.headers["vary"] == "accept-encoding, origin"
+    # One origin is named to everybody, so the answer is the same for all of them.
+    assert get.headers["vary"] == "accept-encoding"
     for name in ("content-encoding", "content-length", "vary", "access-control-allow-origin"):
         assert head.headers[name] == get.headers[name]
 
