@@ -55,6 +55,7 @@ NEVER = {
     "oxidite.middleware.timeouts",
     "oxidite.cache",
     "oxidite.db",
+    "oxidite.queue",
     "oxidite.rates",
     "oxidite.openapi",
     "oxidite.middleware.codings",

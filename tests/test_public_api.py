@@ -594,6 +594,32 @@ NAMES: dict[str, list[str]] = {
     "oxidite.protocols.wsgi": [
         "WSGI",
     ],
+    "oxidite.queue": [
+        "Asked",
+        "BatchState",
+        "Claim",
+        "Count",
+        "Filter",
+        "JobState",
+        "JobStore",
+        "Limits",
+        "NewBatch",
+        "NewJob",
+        "Outcome",
+        "OutcomeKind",
+        "Pushed",
+        "QueueState",
+        "Rate",
+        "Ready",
+        "Schedule",
+        "StoredJob",
+        "TaskMinute",
+        "Unique",
+        "WorkerState",
+    ],
+    "oxidite.queue.stores": [
+        "stores",
+    ],
     "oxidite.rates": [
         "Algorithm",
         "Claim",
@@ -673,6 +699,7 @@ NAMES: dict[str, list[str]] = {
     ],
     "oxidite.testing.contracts": [
         "CacheBackendContract",
+        "JobStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",

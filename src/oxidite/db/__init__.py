@@ -277,7 +277,7 @@ from oxidite.db.values.dialects import (
     Placeholders,
     Returning,
 )
-from oxidite.db.values.ids import (
+from oxidite.ids import (
     ulid,
     uuid7,
 )
