@@ -464,6 +464,10 @@ NAMES: dict[str, list[str]] = {
         "StoredFile",
         "Validators",
     ],
+    "oxidite.ids": [
+        "ulid",
+        "uuid7",
+    ],
     "oxidite.instrument": [
         "Listener",
         "Span",

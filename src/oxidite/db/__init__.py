@@ -277,10 +277,6 @@ from oxidite.db.values.dialects import (
     Placeholders,
     Returning,
 )
-from oxidite.ids import (
-    ulid,
-    uuid7,
-)
 from oxidite.db.values.keys import (
     Keys,
 )
@@ -290,6 +286,10 @@ from oxidite.db.values.kinds import (
 from oxidite.db.writes.upserts import (
     Upserted,
     excluded,
+)
+from oxidite.ids import (
+    ulid,
+    uuid7,
 )
 
 __all__ = [
