@@ -38,6 +38,7 @@ from oxidite.queue.base import (
 from oxidite.queue.carried import captured
 from oxidite.queue.errors import JobNotFoundError, JobTooLargeError, TaskError
 from oxidite.queue.handle import Handle
+from oxidite.queue.schedules import Missed, Overlap, Schedules
 from oxidite.queue.stores import stores
 from oxidite.queue.task import Call, Task, Uniqueness
 from oxidite.queue.tasks import Tasks
@@ -70,6 +71,7 @@ class Queue:
         self.store: JobStore = store
         self.max_size: int = max_size
         self.tasks: Tasks = Tasks([_caller()] if tasks is None else tasks)
+        self.schedules: Schedules = Schedules(store, self)
 
     @classmethod
     def from_url(
@@ -90,6 +92,11 @@ class Queue:
 
     async def __aenter__(self) -> Self:
         await self.store.__aenter__()
+        try:
+            await self.schedules.open()
+        except BaseException as exc:
+            await self.store.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
         return self
 
     async def __aexit__(
@@ -165,6 +172,40 @@ class Queue:
     async def push(self, jobs: Sequence[NewJob], batch: NewBatch | None = None) -> None:
         """Push jobs as a store takes them; for extensions."""
         await self.store.push(jobs, batch)
+
+    def cron(
+        self,
+        expression: str,
+        call: Call[Any],
+        *,
+        name: str | None = None,
+        zone: str = "UTC",
+        jitter: float = 0.0,
+        missed: Missed = "latest",
+        overlap: Overlap = "allow",
+        expected: float | None = None,
+    ) -> None:
+        """Have a job pushed by the clock: ``queue.cron("0 3 * * *", nightly.job(), zone="Europe/Berlin")``.
+
+        For ``expression`` and ``zone`` see ``Cron``. Each job runs up to ``jitter`` seconds later, by chance.
+        ``missed`` says what becomes of slots that no worker was there for, ``overlap`` what a slot does
+        when the job of the one before has not ended. When the job of a slot is not completed within
+        ``expected`` seconds, that is logged as an error and told as the event ``cron.late``. The name is
+        that of the task unless said.
+
+        Raises:
+            ConfigError: something cannot be read, or there is another schedule of that name.
+        """
+        self.schedules.declare(
+            expression,
+            call,
+            name=name,
+            zone=zone,
+            jitter=jitter,
+            missed=missed,
+            overlap=overlap,
+            expected=expected,
+        )
 
     # Looking
 

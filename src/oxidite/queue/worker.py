@@ -32,6 +32,7 @@ __all__ = ["Worker"]
 _logger = logging.getLogger("oxidite.queue")
 
 _POLL = 1.0  # seconds after which a worker looks by itself, whoever should have woken it
+_TICK = 5.0  # seconds between two looks at the schedules, at most
 _BACK_OFF = 5.0  # the longest pause after a store has failed
 
 
@@ -75,6 +76,7 @@ class Worker:
         self._stopping = False
         self._loop: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._clock: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if not self._resources.offers(ThreadPool):
@@ -86,6 +88,7 @@ class Worker:
         await store.enter(self.name, about, self.lease)
         self._stopping = False
         self._keeper = asyncio.create_task(self._keep(), name="oxidite queue keeper")
+        self._clock = asyncio.create_task(self._tick(), name="oxidite queue clock")
         self._loop = asyncio.create_task(self._work(), name="oxidite queue worker")
         return self
 
@@ -95,9 +98,11 @@ class Worker:
         self.stop()
         if self._loop is not None:
             await asyncio.wait([self._loop])
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        besides = [each for each in (self._keeper, self._clock) if each is not None]
+        for each in besides:
+            each.cancel()
+        if besides:
+            await asyncio.wait(besides)
         if self._threads is not None:
             await self._threads.__aexit__(None, None, None)
 
@@ -221,3 +226,14 @@ class Worker:
                 await self.queue.store.rescue(self.poison)
             except BackendError as exc:
                 _logger.warning("the store of jobs did not hear that this worker lives: %s", exc)
+
+    async def _tick(self) -> None:
+        """Fire what the schedules have due."""
+        while True:
+            try:
+                pause = await self.queue.schedules.tick()
+            except BackendError as exc:
+                pause = _BACK_OFF
+                _logger.warning("the schedules could not be looked at: %s", exc)
+            # What others add meanwhile is seen within a few seconds.
+            await clock.sleep(min(max(pause, 0.01), _TICK))
