@@ -1,7 +1,6 @@
 """What a store of jobs does. Bytes in, bytes out: no task is imported, no argument is decoded here.
 
-A job is *waiting* (to be run when its time has come), *held* (until what it depends on lets it go),
-*running*, and in the end *completed*, *cancelled* or *dead*. Whoever runs it is a worker, known to the store
+A job is *waiting* (to be run when its time has come), *running*, and in the end *completed*, *cancelled* or *dead*. Whoever runs it is a worker, known to the store
 by a name and a lease: a worker whose lease has lapsed is gone, and its jobs run again.
 
 Each run of a job is an **attempt** with a number that no other run of it ever has, and what a worker says of
@@ -55,7 +54,6 @@ class JobState(StrEnum):
     """Where a job is."""
 
     WAITING = "waiting"
-    HELD = "held"
     RUNNING = "running"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
@@ -71,7 +69,7 @@ class Unique(Struct, frozen=True):
     """
 
     key: bytes
-    states: frozenset[JobState] = frozenset((JobState.WAITING, JobState.HELD, JobState.RUNNING))
+    states: frozenset[JobState] = frozenset((JobState.WAITING, JobState.RUNNING))
     period: float | None = None
     conflict: Literal["skip", "replace_args", "replace_time", "replace"] = "skip"
 
@@ -81,8 +79,8 @@ class NewJob(Struct, frozen=True, kw_only=True):
 
     It is due at ``at``, or else ``delay`` seconds after it was pushed. Of those that are due the one with
     the larger ``priority`` (-32768 to 32767) runs first, and of equals the one that was due first. ``group``
-    is what limits by key count, such as a tenant. What is ``held`` waits until it is released. A finished
-    job is kept for ``keep`` seconds.
+    is what limits by key count, such as a tenant. ``context`` and ``flow`` are the worker's: what the job
+    takes along, and what follows it. A finished job is kept for ``keep`` seconds.
     """
 
     id: UUID
@@ -98,8 +96,8 @@ class NewJob(Struct, frozen=True, kw_only=True):
     unique: Unique | None = None
     group: str | None = None
     batch: UUID | None = None
-    held: bool = False
     context: bytes = b""
+    flow: bytes = b""
 
 
 class Pushed(Struct, frozen=True):
@@ -132,6 +130,7 @@ class Ready(Struct, frozen=True, kw_only=True):
     group: str | None
     batch: UUID | None
     context: bytes
+    flow: bytes
     pushed_at: float
     due_at: float
     state: bytes | None = None
@@ -209,6 +208,7 @@ class StoredJob(Struct, frozen=True, kw_only=True):
     errors: list[bytes]
     """The last ten, the newest last."""
     context: bytes
+    flow: bytes
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -408,7 +408,7 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
         ...
 
     async def cancel(self, filter: Filter) -> int:
-        """Cancel what waits or is held, and ask the workers to cancel what runs; return how many."""
+        """Cancel what waits, and ask the workers to cancel what runs; return how many."""
         ...
 
     async def retry(self, filter: Filter, *, args: bytes | None = None) -> int:

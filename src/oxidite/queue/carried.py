@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
-from oxidite.encoding import Codec, DecodeError, codec_for, encode_msgpack
+from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for, encode_msgpack
 
 __all__ = ["captured", "carry", "restored"]
 
@@ -43,7 +43,7 @@ def restored(context: bytes) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             found = _codec.decode_msgpack(context) if context else {}
-        except DecodeError:
+        except (DecodeError, MismatchError):
             found = {}
         for name, value in found.items():
             if name in _carried:

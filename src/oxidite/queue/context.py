@@ -22,7 +22,7 @@ _current: ContextVar[JobContext | None] = ContextVar("oxidite_job", default=None
 class JobContext:
     """The job that runs: who it is, how far it is, and what it goes on from.
 
-    A task takes it by annotation, ``job: JobContext``.
+    A task takes it by annotation, ``job: JobContext = given()``.
     """
 
     def __init__(

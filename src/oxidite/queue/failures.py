@@ -8,7 +8,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from oxidite import clock
-from oxidite.encoding import Codec, DecodeError, codec_for, encode_msgpack
+from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for, encode_msgpack
 from oxidite.queue.base import StoredJob
 
 __all__ = ["Failure", "failures_of", "last_failure"]
@@ -71,7 +71,7 @@ def failures_of(job: StoredJob) -> list[Failure]:
     for each in job.errors:
         try:
             found.append(_codec.decode_msgpack(each))
-        except DecodeError:
+        except (DecodeError, MismatchError):
             found.append(Failure.said("unreadable", "what was kept of the error cannot be read", 0))
     return found
 

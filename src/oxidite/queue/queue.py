@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, overload
 from uuid import UUID
 
 from oxidite.encoding import encode_msgpack
@@ -35,8 +35,10 @@ from oxidite.queue.base import (
     Unique,
     WorkerState,
 )
+from oxidite.queue.batches import Batch
 from oxidite.queue.carried import captured
 from oxidite.queue.errors import JobNotFoundError, JobTooLargeError, TaskError
+from oxidite.queue.flow import encoded
 from oxidite.queue.handle import Handle
 from oxidite.queue.schedules import Missed, Overlap, Schedules
 from oxidite.queue.stores import stores
@@ -106,14 +108,26 @@ class Queue:
 
     # Pushing
 
-    async def enqueue(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+    @overload
+    async def enqueue(self, task: Call[R], /) -> Handle[R]: ...
+    @overload
+    async def enqueue(
+        self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Handle[R]: ...
+    async def enqueue(
+        self, task: Task[..., Any] | Call[Any], /, *args: Any, **kwargs: Any
+    ) -> Handle[Any]:
         """Push a job, and return its handle: in the open transaction, where they share a database.
+
+        A task and its arguments, or what ``task.job(…)`` made of them. The handle of a chain is that of its
+        last job.
 
         Raises:
             JobArgumentsError: the arguments do not fit the task.
             JobTooLargeError: they are larger than a job may carry.
         """
-        (handle,) = await self.enqueue_many([task.job(*args, **kwargs)])
+        call = task if isinstance(task, Call) else task.job(*args, **kwargs)
+        (handle,) = await self.enqueue_many([call])
         return handle
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> list[Handle[R]]:
@@ -125,14 +139,28 @@ class Queue:
             JobTooLargeError: arguments are larger than a job may carry; none is pushed then.
         """
         known = list(calls)
-        jobs = [self.new_job(call) for call in known]
-        pushed = await self.store.push(jobs)
+        pushed = await self.store.push([self.new_job(call) for call in known])
         return [
-            Handle(self.store, each.id, call.task, is_new=each.is_new)
+            Handle(
+                self.store,
+                call.links[-1].id if call.links and each.is_new else each.id,
+                call.last,
+                is_new=each.is_new,
+            )
             for each, call in zip(pushed, known, strict=True)
         ]
 
-    def new_job(self, call: Call[Any], *, batch: UUID | None = None, held: bool = False) -> NewJob:
+    def batch(
+        self,
+        *,
+        success: Call[Any] | None = None,
+        failure: Call[Any] | None = None,
+        always: Call[Any] | None = None,
+    ) -> Batch:
+        """Return a batch, to collect jobs in that belong together; see ``Batch``."""
+        return Batch(self, success=success, failure=failure, always=always)
+
+    def new_job(self, call: Call[Any], *, batch: UUID | None = None) -> NewJob:
         """Return the job of a call, as a store takes it; for extensions.
 
         Raises:
@@ -165,8 +193,8 @@ class Queue:
             unique=_unique(task, call.args, options.unique),
             group=options.group,
             batch=batch,
-            held=held,
             context=captured(),
+            flow=encoded(call.links),
         )
 
     async def push(self, jobs: Sequence[NewJob], batch: NewBatch | None = None) -> None:
@@ -244,7 +272,7 @@ class Queue:
         """Return what happened in the last ``seconds``, by minute, queue and task."""
         return await self.store.statistics(await self.store.now() - seconds)
 
-    async def batch(self, id: UUID) -> BatchState | None:
+    async def batch_state(self, id: UUID) -> BatchState | None:
         """Tell how far a batch is."""
         return await self.store.batch(id)
 

@@ -18,6 +18,7 @@ from oxidite.queue.carried import restored
 from oxidite.queue.context import JobContext, entered
 from oxidite.queue.errors import JobArgumentsError
 from oxidite.queue.failures import Failure
+from oxidite.queue.flow import next_of
 from oxidite.queue.task import Task
 from oxidite.queue.tasks import Tasks, UnknownTaskError
 from oxidite.queue.verdicts import Cancel, Discard, RetryAt, Snooze
@@ -116,14 +117,14 @@ class Runner:
         if isinstance(returned, RetryAt):
             return self._again_at(task, ready, returned)
         if returned is None:
-            return _ended(ready, "completed")
+            return _ended(ready, "completed", then=next_of(ready, None))
         result = encode_msgpack(returned)
         if len(result) > self._max_size:
             reason = (
                 f"its result has {len(result)} bytes, and a job carries {self._max_size} at most"
             )
             return _dead(ready, Failure.said("job_too_large", reason, ready.attempt), task)
-        return _ended(ready, "completed", result=result)
+        return _ended(ready, "completed", result=result, then=next_of(ready, returned))
 
     def _again_at(self, task: Task[Any, Any], ready: Ready, wish: RetryAt) -> Outcome:
         failure = Failure.said("retry_at", wish.reason, ready.attempt)

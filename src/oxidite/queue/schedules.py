@@ -18,16 +18,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Struct, structs
 
-from oxidite.encoding import Codec, DecodeError, codec_for, encode_msgpack
+from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for, encode_msgpack
 from oxidite.errors import ConfigError, OxiditeError
 from oxidite.instrument import event
 from oxidite.queue.base import Filter, JobState, JobStore, NewJob, Schedule, Unique
 from oxidite.queue.cron import Cron
+from oxidite.queue.making import JobMaker
 from oxidite.queue.task import Call
 
 __all__ = ["Missed", "Overlap", "Planned", "ScheduleNotFoundError", "Schedules"]
@@ -91,18 +92,10 @@ class Planned:
     """The slot that comes next; ``None`` for one that is not enabled."""
 
 
-class Makes(Protocol):
-    """Makes a job of a call, as a store takes it."""
-
-    def new_job(self, call: Call[Any], /) -> NewJob:
-        """Return it."""
-        ...
-
-
 class Schedules:
     """The schedules of a queue."""
 
-    def __init__(self, store: JobStore, maker: Makes) -> None:
+    def __init__(self, store: JobStore, maker: JobMaker) -> None:
         self._store = store
         self._maker = maker
         self._code: dict[str, bytes] = {}
@@ -339,7 +332,7 @@ class Schedules:
     def _read(self, schedule: Schedule) -> _Plan:
         try:
             return _codec.decode_msgpack(schedule.plan)
-        except DecodeError as exc:
+        except (DecodeError, MismatchError) as exc:
             raise ScheduleNotFoundError(
                 f"The schedule {schedule.name!r} was written by another version: {exc}."
             ) from exc

@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from oxidite.encoding import Codec, DecodeError, codec_for, encode_msgpack
+from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for, encode_msgpack
 from oxidite.errors import RouteError
 from oxidite.extract.base import Context, Description, Extractor, Parameter
 from oxidite.extract.depends import dependencies_of
@@ -84,6 +84,21 @@ class Signature:
         self.decode(data)
         return data
 
+    def encode_rest(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes:
+        """Return the arguments of a call beside the first one, which comes later.
+
+        Raises:
+            JobArgumentsError: one is missing or too many, or none of its type can be carried.
+        """
+        first, *others = self._parameters.parameters.values()
+        if first.name in kwargs:
+            raise JobArgumentsError(self.name, [f"{first.name!r} is the result of the job before"])
+        try:
+            bound = self._parameters.replace(parameters=others).bind(*args, **kwargs)
+            return encode_msgpack(bound.arguments)
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise JobArgumentsError(self.name, [str(exc)]) from None
+
     def decode(self, data: bytes) -> dict[str, object]:
         """Return the arguments that a job carries, by name, defaults included.
 
@@ -92,7 +107,7 @@ class Signature:
         """
         try:
             values = self._codec.decode_msgpack(data)
-        except DecodeError as exc:
+        except (DecodeError, MismatchError) as exc:
             raise JobArgumentsError(self.name, [str(exc)]) from exc
         return {name: getattr(values, name) for name in self._parameters.parameters}
 

@@ -14,22 +14,49 @@ find it is its module and its name, or the one it is given.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import update_wrapper
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
+from uuid import UUID
 
 from oxidite.encoding import Codec, codec_for
+from oxidite.ids import uuid7
 from oxidite.queue.base import JobState
-from oxidite.queue.errors import TaskError
+from oxidite.queue.errors import JobArgumentsError, TaskError
 from oxidite.queue.retry import Retry
 from oxidite.queue.signature import Signature
 
-__all__ = ["Call", "Options", "Task", "Uniqueness", "given", "task"]
+__all__ = [
+    "AsyncTask",
+    "Call",
+    "Decorator",
+    "Link",
+    "Options",
+    "SyncTask",
+    "Task",
+    "Uniqueness",
+    "Upgrade",
+    "given",
+    "task",
+]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+S = TypeVar("S")
 
 Upgrade: TypeAlias = Callable[
     [dict[str, Any]], Mapping[str, object]
@@ -51,12 +78,12 @@ _GIVEN = inspect.Parameter.empty
 class Uniqueness:
     """Which jobs of a task are the same: those with the same values of ``by``, all arguments unless said.
 
-    One that waits, is held or runs stands in the way of another, or one in any of ``states``; only for
+    One that waits or runs stands in the way of another, or one in any of ``states``; only for
     ``period`` seconds after it was pushed, if there is one. ``conflict`` is what happens then.
     """
 
     by: tuple[str, ...] | None = None
-    states: frozenset[JobState] = frozenset((JobState.WAITING, JobState.HELD, JobState.RUNNING))
+    states: frozenset[JobState] = frozenset((JobState.WAITING, JobState.RUNNING))
     period: float | None = None
     conflict: Literal["skip", "replace_args", "replace_time", "replace"] = "skip"
 
@@ -93,15 +120,59 @@ class Options:
 
 @dataclass(frozen=True)
 class Call(Generic[R]):
-    """A task with its arguments: a job that was not pushed yet, for chains and batches."""
+    """A task with its arguments: a job that was not pushed yet, and the jobs that follow it.
 
-    task: Task[Any, R]
+    ::
+
+        await queue.enqueue(download.job(url).then(parse).then(store, bucket="pages"))
+    """
+
+    task: Task[Any, Any]
     args: bytes
     options: Options
+    links: tuple[Link, ...] = ()
+
+    @property
+    def last(self) -> Task[Any, R]:
+        """The task whose result is that of the whole."""
+        return self.links[-1].task if self.links else self.task
+
+    def then(self, task: Task[Concatenate[R, Q], S], *args: Q.args, **kwargs: Q.kwargs) -> Call[S]:
+        """Let another job follow, once this one is completed: its first argument is the result.
+
+        It is pushed in the step in which the result is taken over. What fails for good ends the chain; if
+        it is retried later, the chain goes on.
+
+        Raises:
+            JobArgumentsError: the other arguments do not fit.
+        """
+        signature = task.signature
+        if not signature.names:
+            raise JobArgumentsError(
+                task.name, ["it takes none, so not the result of another either"]
+            )
+        link = Link(task, signature.encode_rest(args, kwargs), task.defaults, signature.names[0])
+        return Call(self.task, self.args, self.options, (*self.links, link))
+
+    def after(self, call: Call[S]) -> Call[S]:
+        """Let another job follow, once this one is completed, which does not take its result."""
+        link = Link(call.task, call.args, call.options, None)
+        return Call(self.task, self.args, self.options, (*self.links, link, *call.links))
+
+
+@dataclass(frozen=True)
+class Link:
+    """A job that follows another. ``takes`` names the argument that is the result of that one."""
+
+    task: Task[Any, Any]
+    args: bytes
+    options: Options
+    takes: str | None
+    id: UUID = field(default_factory=uuid7)
 
 
 class Task(Generic[P, R]):
-    """A function that jobs run. Made by ``task``.
+    """A function that jobs run; ``R`` is the result of the job. Made by ``task``.
 
     Raises:
         TaskError: the function cannot be run by a worker.
@@ -109,7 +180,7 @@ class Task(Generic[P, R]):
 
     def __init__(
         self,
-        function: Callable[P, R],
+        function: Callable[P, object],
         *,
         name: str | None,
         aliases: Iterable[str],
@@ -119,7 +190,7 @@ class Task(Generic[P, R]):
         run: Literal["auto", "process"],
         options: Options,
     ) -> None:
-        self.function: Callable[P, R] = function
+        self.function: Callable[P, object] = function
         self.name: str = name or f"{function.__module__}:{function.__qualname__}"
         self.aliases: frozenset[str] = frozenset(aliases)
         self.version: int = version
@@ -129,11 +200,8 @@ class Task(Generic[P, R]):
         self.defaults: Options = options
         self.signature: Signature = Signature(function, self.name)
         self._check()
-        update_wrapper(self, function)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function, here and now."""
-        return self.function(*args, **kwargs)
+        self.__doc__ = function.__doc__
+        self.__wrapped__: Callable[P, object] = function
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
@@ -149,7 +217,7 @@ class Task(Generic[P, R]):
         keep: float | None = None,
         unique: Uniqueness | None = None,
         group: str | None = None,
-    ) -> Task[P, R]:
+    ) -> Self:
         """Return the same task with other options: ``queue.enqueue(report.options(delay=60), 7)``."""
         changes = {
             "queue": queue,
@@ -161,7 +229,7 @@ class Task(Generic[P, R]):
             "unique": unique,
             "group": group,
         }
-        other = object.__new__(type(self))
+        other: Self = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         said: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
         other.defaults = replace(self.defaults, **said)
@@ -211,8 +279,35 @@ class Task(Generic[P, R]):
             raise TaskError(f"{self.name} has no argument {unknown[0]!r}, which unique= names.")
 
 
+class AsyncTask(Task[P, R]):
+    """An async function that jobs run."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call the function, here and now."""
+        return cast("Coroutine[Any, Any, R]", self.function(*args, **kwargs))
+
+
+class SyncTask(Task[P, R]):
+    """A function that jobs run in a thread, or in a process."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function, here and now."""
+        return cast("R", self.function(*args, **kwargs))
+
+
+class Decorator(Protocol):
+    """Makes a function a task."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]  # what an async function returns is an object, too
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+
 @overload
-def task(function: Callable[P, R], /) -> Task[P, R]: ...
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]  # what an async function returns is an object, too
+@overload
+def task(function: Callable[P, R], /) -> SyncTask[P, R]: ...
 @overload
 def task(
     *,
@@ -228,9 +323,9 @@ def task(
     keep: float = 86_400.0,
     keep_dead: float = 30 * 86_400.0,
     unique: Uniqueness | None = None,
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+) -> Decorator: ...
 def task(
-    function: Callable[P, R] | None = None,
+    function: Callable[..., Any] | None = None,
     /,
     *,
     name: str | None = None,
@@ -245,7 +340,7 @@ def task(
     keep: float = 86_400.0,
     keep_dead: float = 30 * 86_400.0,
     unique: Uniqueness | None = None,
-) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
+) -> Task[..., Any] | Decorator:
     """Make a function a task.
 
     An async function runs in the worker's event loop, a sync one in a thread, and with
@@ -254,8 +349,11 @@ def task(
     ``aliases`` are names under which it was known before.
     """
 
-    def make(function: Callable[P, R]) -> Task[P, R]:
-        return Task(
+    def make(
+        function: Callable[..., Any], /
+    ) -> Any:  # Any: which of the two is the overloads' to say
+        kind = AsyncTask if inspect.iscoroutinefunction(function) else SyncTask
+        return kind(
             function,
             name=name,
             aliases=aliases,

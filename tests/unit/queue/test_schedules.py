@@ -179,8 +179,10 @@ async def test_what_is_not_done_in_time_is_said(
             await queue.schedules.tick()
             await queue.schedules.tick()
             assert [each.getMessage() for each in caplog.records] == [
-                ("the schedule report was to be done within 300 seconds of "
-                "2026-11-26T11:00:00+00:00, and is not")
+                (
+                    "the schedule report was to be done within 300 seconds of "
+                    "2026-11-26T11:00:00+00:00, and is not"
+                )
             ]
             caplog.clear()
             async with Worker(queue):

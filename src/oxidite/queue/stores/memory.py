@@ -44,7 +44,6 @@ __all__ = ["MemoryStore"]
 _ERRORS = 10  # of one job that are kept
 _STATISTICS = 86_400.0  # seconds
 _FINISHED = frozenset((JobState.COMPLETED, JobState.CANCELLED, JobState.DEAD))
-_UNFINISHED = frozenset((JobState.WAITING, JobState.HELD))
 
 
 class _Job(Struct, kw_only=True):
@@ -160,11 +159,16 @@ class MemoryStore(JobStore):
                 self._forget_of_batch(new)
                 return Pushed(other.new.id, False)
             self._unique[new.unique.key].append(new.id)
-        state = JobState.HELD if new.held else JobState.WAITING
-        job = _Job(new=new, args=new.args, state=state, pushed_at=now, due_at=due, keep=new.keep)
+        job = _Job(
+            new=new,
+            args=new.args,
+            state=JobState.WAITING,
+            pushed_at=now,
+            due_at=due,
+            keep=new.keep,
+        )
         self._jobs[new.id] = job
-        if not new.held:
-            self._wait(job, due)
+        self._wait(job, due)
         return Pushed(new.id, True)
 
     def _forget_of_batch(self, new: NewJob) -> None:
@@ -184,14 +188,12 @@ class MemoryStore(JobStore):
     def _replace(self, job: _Job, new: NewJob, due: float) -> None:
         assert new.unique is not None  # noqa: S101 - the caller asked
         conflict = new.unique.conflict
-        if conflict == "skip" or job.state not in _UNFINISHED:
+        if conflict == "skip" or job.state is not JobState.WAITING:
             return
         if conflict != "replace_time":
             job.args = new.args
         if conflict != "replace_args":
-            job.due_at = due
-            if job.state is JobState.WAITING:
-                self._wait(job, due)
+            self._wait(job, due)
 
     def _wait(self, job: _Job, due: float) -> None:
         """Put a job where it is claimed from, and take it from where it was."""
@@ -286,6 +288,7 @@ class MemoryStore(JobStore):
             group=job.new.group,
             batch=job.new.batch,
             context=job.new.context,
+            flow=job.new.flow,
             pushed_at=job.pushed_at,
             due_at=job.due_at,
             state=job.saved,
@@ -444,7 +447,7 @@ class MemoryStore(JobStore):
             if job.state is JobState.RUNNING:
                 cancelled += not job.cancel_asked
                 job.cancel_asked = True
-            elif job.state in _UNFINISHED:
+            elif job.state is JobState.WAITING:
                 cancelled += 1
                 self._end(job, JobState.CANCELLED, now, None)
         self._wake()
@@ -469,7 +472,7 @@ class MemoryStore(JobStore):
         """Forget jobs."""
         gone = [job for job in self._that_fit(filter) if job.state is not JobState.RUNNING]
         for job in gone:
-            if job.state in _UNFINISHED and job.new.batch is not None:
+            if job.state is JobState.WAITING and job.new.batch is not None:
                 self._count_in_batch(job.new.batch, is_completed=False)
             self._forget(job)
         return len(gone)
@@ -657,4 +660,5 @@ def _stored(job: _Job) -> StoredJob:
         result=job.result,
         errors=list(job.errors),
         context=job.new.context,
+        flow=job.new.flow,
     )

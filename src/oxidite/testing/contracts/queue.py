@@ -76,7 +76,13 @@ class JobStoreContract:
         """With everything that it was pushed with."""
         await store.enter("w", b"", _LEASE)
         new = job(
-            args=bytes(range(256)), version=3, priority=5, timeout=12.5, group="g", context=b"\0c"
+            args=bytes(range(256)),
+            version=3,
+            priority=5,
+            timeout=12.5,
+            group="g",
+            context=b"\0c",
+            flow=b"\0f",
         )
         (pushed,) = await store.push([new])
         assert pushed.id == new.id
@@ -92,6 +98,7 @@ class JobStoreContract:
             ready.failures,
             ready.crashes,
         )
+        assert ready.flow == b"\0f"
         assert rest == (12.5, "g", b"\0c", 1, 0, 0)
         assert (await claim(store)).jobs == []
         stored = await one(store, new.id)
