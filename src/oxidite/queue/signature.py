@@ -232,7 +232,8 @@ def _source(raw: inspect.Parameter, hints: Mapping[str, object]) -> str | None:
 
     def alone(**_: object) -> None: ...
 
-    alone.__signature__ = inspect.Signature([raw.replace(kind=raw.KEYWORD_ONLY)])  # type: ignore[attr-defined]  # inspect reads it
+    # inspect reads it, and so sees the one parameter.
+    setattr(alone, "__signature__", inspect.Signature([raw.replace(kind=raw.KEYWORD_ONLY)]))  # noqa: B010 - functions have no such attribute for checkers
     try:
         plan = Plan.of(alone, Context(), hints={raw.name: hints[raw.name]})
     except RouteError:
