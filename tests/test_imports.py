@@ -56,6 +56,7 @@ NEVER = {
     "oxidite.cache",
     "oxidite.db",
     "oxidite.drivers",
+    "oxidite.queue",
     "oxidite.rates",
     "oxidite.openapi",
     "oxidite.middleware.codings",

@@ -280,10 +280,6 @@ from oxidite.db.values.dialects import (
     Placeholders,
     Returning,
 )
-from oxidite.db.values.ids import (
-    ulid,
-    uuid7,
-)
 from oxidite.db.values.keys import (
     Keys,
 )
@@ -293,6 +289,10 @@ from oxidite.db.values.kinds import (
 from oxidite.db.writes.upserts import (
     Upserted,
     excluded,
+)
+from oxidite.ids import (
+    ulid,
+    uuid7,
 )
 
 __all__ = [

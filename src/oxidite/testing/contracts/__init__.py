@@ -10,6 +10,7 @@
 """
 
 from oxidite.testing.contracts.cache import CacheBackendContract
+from oxidite.testing.contracts.queue import JobStoreContract
 from oxidite.testing.contracts.rates import RateStoreContract
 
-__all__ = ["CacheBackendContract", "RateStoreContract"]
+__all__ = ["CacheBackendContract", "JobStoreContract", "RateStoreContract"]

@@ -1,0 +1,177 @@
+"""Jobs: work that is done later, elsewhere, again if it fails, and never lost.
+
+::
+
+    @task(retry=Retry(times=5))
+    async def send_welcome(user_id: int, mailer: Mailer = given()) -> None: ...
+
+    queue = Queue.from_url("db")
+    app = Oxidite(resources=[db, queue])
+
+    await queue.enqueue(send_welcome, 7)
+    queue.cron("0 3 * * *", nightly.job(), zone="Europe/Berlin")
+"""
+
+from oxidite.queue.base import (
+    Asked,
+    BatchState,
+    Claim,
+    Count,
+    Filter,
+    JobState,
+    JobStore,
+    Limits,
+    NewBatch,
+    NewJob,
+    Outcome,
+    OutcomeKind,
+    Pushed,
+    QueueState,
+    Rate,
+    Ready,
+    Schedule,
+    StoredJob,
+    TaskMinute,
+    Unique,
+    WorkerState,
+)
+from oxidite.queue.batches import (
+    Batch,
+)
+from oxidite.queue.carried import (
+    Capture,
+    Restore,
+    carry,
+)
+from oxidite.queue.context import (
+    JobContext,
+    current_job,
+)
+from oxidite.queue.cron import (
+    Cron,
+)
+from oxidite.queue.errors import (
+    JobArgumentsError,
+    JobCancelledError,
+    JobFailedError,
+    JobNotFoundError,
+    JobTooLargeError,
+    TaskError,
+)
+from oxidite.queue.failures import (
+    Failure,
+    failures_of,
+    last_failure,
+)
+from oxidite.queue.handle import (
+    Handle,
+    Progress,
+)
+from oxidite.queue.making import JobMaker, JobPusher
+from oxidite.queue.queue import (
+    Queue,
+)
+from oxidite.queue.retry import (
+    Retry,
+)
+from oxidite.queue.schedules import (
+    Missed,
+    Overlap,
+    Planned,
+    ScheduleNotFoundError,
+    Schedules,
+)
+from oxidite.queue.signature import Signature
+from oxidite.queue.task import (
+    AsyncTask,
+    Call,
+    Decorator,
+    Link,
+    Options,
+    SyncTask,
+    Task,
+    Uniqueness,
+    Upgrade,
+    given,
+    task,
+)
+from oxidite.queue.tasks import Tasks, UnknownTaskError
+from oxidite.queue.verdicts import (
+    Cancel,
+    Discard,
+    RetryAt,
+    Snooze,
+)
+from oxidite.queue.worker import (
+    Worker,
+)
+
+__all__ = [
+    "Asked",
+    "AsyncTask",
+    "Batch",
+    "BatchState",
+    "Call",
+    "Cancel",
+    "Capture",
+    "Claim",
+    "Count",
+    "Cron",
+    "Decorator",
+    "Discard",
+    "Failure",
+    "Filter",
+    "Handle",
+    "JobArgumentsError",
+    "JobCancelledError",
+    "JobContext",
+    "JobFailedError",
+    "JobMaker",
+    "JobNotFoundError",
+    "JobPusher",
+    "JobState",
+    "JobStore",
+    "JobTooLargeError",
+    "Limits",
+    "Link",
+    "Missed",
+    "NewBatch",
+    "NewJob",
+    "Options",
+    "Outcome",
+    "OutcomeKind",
+    "Overlap",
+    "Planned",
+    "Progress",
+    "Pushed",
+    "Queue",
+    "QueueState",
+    "Rate",
+    "Ready",
+    "Restore",
+    "Retry",
+    "RetryAt",
+    "Schedule",
+    "ScheduleNotFoundError",
+    "Schedules",
+    "Signature",
+    "Snooze",
+    "StoredJob",
+    "SyncTask",
+    "Task",
+    "TaskError",
+    "TaskMinute",
+    "Tasks",
+    "Unique",
+    "Uniqueness",
+    "UnknownTaskError",
+    "Upgrade",
+    "Worker",
+    "WorkerState",
+    "carry",
+    "current_job",
+    "failures_of",
+    "given",
+    "last_failure",
+    "task",
+]

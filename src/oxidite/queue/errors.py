@@ -1,0 +1,56 @@
+"""Errors of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oxidite.errors import ConfigError, OxiditeError
+
+__all__ = [
+    "JobArgumentsError",
+    "JobCancelledError",
+    "JobFailedError",
+    "JobNotFoundError",
+    "JobTooLargeError",
+    "TaskError",
+]
+
+
+class TaskError(ConfigError):
+    """A function cannot be a task as it is written: fix the program."""
+
+    code = "task"
+
+
+class JobArgumentsError(OxiditeError):
+    """The arguments of a job do not fit the task."""
+
+    code = "job_arguments"
+
+    def __init__(self, task: str, problems: Sequence[str]) -> None:
+        super().__init__(f"{task} cannot be given these arguments: {'; '.join(problems)}.")
+        self.problems: list[str] = list(problems)
+
+
+class JobTooLargeError(OxiditeError):
+    """The arguments or the result of a job are larger than a job may carry."""
+
+    code = "job_too_large"
+
+
+class JobNotFoundError(OxiditeError):
+    """There is no such job, or no longer."""
+
+    code = "job_not_found"
+
+
+class JobFailedError(OxiditeError):
+    """The job whose result is awaited has failed for good."""
+
+    code = "job_failed"
+
+
+class JobCancelledError(OxiditeError):
+    """The job whose result is awaited was cancelled."""
+
+    code = "job_cancelled"

@@ -1,0 +1,114 @@
+"""A job that was pushed, as whoever pushed it sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Generic, TypeVar, cast
+from uuid import UUID
+
+from msgspec import Struct
+
+from oxidite import clock
+from oxidite.encoding import Codec, codec_for
+from oxidite.errors import BackendTimeoutError
+from oxidite.queue.base import Filter, JobState, JobStore, StoredJob
+from oxidite.queue.errors import JobCancelledError, JobFailedError, JobNotFoundError
+from oxidite.queue.failures import last_failure
+from oxidite.queue.task import Task
+
+__all__ = ["Handle", "Progress"]
+
+R = TypeVar("R")
+
+_codec: Codec[tuple[float, str]] = codec_for(tuple[float, str])
+_LOOKS = 0.5  # seconds between two looks at how far a job is
+
+
+class Progress(Struct, frozen=True):
+    """How far a job is, from 0 to 1, and what it says of that."""
+
+    done: float
+    note: str = ""
+
+
+class Handle(Generic[R]):
+    """A job by its id: its state, its progress, its result.
+
+    ``is_new`` is false if another one stood in the way of it, and then it is that one's handle.
+    """
+
+    def __init__(
+        self, store: JobStore, id: UUID, task: Task[Any, R] | None, *, is_new: bool = False
+    ) -> None:
+        self._store = store
+        self.id: UUID = id
+        self.task: Task[Any, R] | None = task
+        self.is_new: bool = is_new
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.id}>"
+
+    async def job(self) -> StoredJob:
+        """Return everything that is known of the job.
+
+        Raises:
+            JobNotFoundError: it is no longer kept.
+        """
+        (found,) = await self._store.get([self.id])
+        if found is None:
+            raise JobNotFoundError(f"There is no job {self.id}, or it is no longer kept.")
+        return found
+
+    async def state(self) -> JobState:
+        """Return where the job is."""
+        return (await self.job()).state
+
+    async def cancel(self) -> bool:
+        """Cancel the job, or ask its worker to; return whether there was something to cancel."""
+        return await self._store.cancel(Filter(ids=(self.id,))) == 1
+
+    async def result(self, within: float = 60.0) -> R:
+        """Wait for the result of the job, for so many seconds.
+
+        Raises:
+            JobFailedError: it failed for good; the message has its last error.
+            JobCancelledError: it was cancelled.
+            JobNotFoundError: it is no longer kept, or its result is not.
+            BackendTimeoutError: it has not ended in time.
+        """
+        ended = (await self._store.results([self.id], within)).get(self.id)
+        if ended is None:
+            await self.job()
+            raise BackendTimeoutError(f"The job {self.id} has not ended within {within:g} seconds.")
+        if ended.state is JobState.CANCELLED:
+            raise JobCancelledError(f"The job {self.id} was cancelled.")
+        if ended.state is JobState.DEAD:
+            failure = last_failure(ended)
+            raise JobFailedError(f"The job {self.id} has failed: {failure.summary}")
+        if ended.result is None:
+            return cast("R", None)
+        codec = codec_for(object) if self.task is None else self.task.result_codec
+        return cast("R", codec.decode_msgpack(ended.result))
+
+    async def progress(self) -> Progress:
+        """Return how far the job is."""
+        return _progress(await self.job())
+
+    async def follow(self) -> AsyncIterator[Progress]:
+        """Yield how far the job is, each time that it has changed, until it has ended."""
+        before: Progress | None = None
+        while True:
+            job = await self.job()
+            now = _progress(job)
+            if now != before:
+                before = now
+                yield now
+            if job.ended_at is not None:
+                return
+            await clock.sleep(_LOOKS)
+
+
+def _progress(job: StoredJob) -> Progress:
+    if job.progress is None:
+        return Progress(1.0 if job.state is JobState.COMPLETED else 0.0)
+    return Progress(*_codec.decode_msgpack(job.progress))

@@ -1,0 +1,333 @@
+"""The queue, as applications use it: what pushes jobs, and sees what becomes of them.
+
+::
+
+    queue = Queue.from_url("db", tasks=["shop.jobs"])
+    app = Oxidite(resources=[db, queue])
+
+    handle = await queue.enqueue(send_welcome, user_id=7)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from hashlib import blake2b
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, overload
+from uuid import UUID
+
+from oxidite.encoding import encode_msgpack
+from oxidite.errors import ConfigError
+from oxidite.ids import uuid7
+from oxidite.queue.base import (
+    BatchState,
+    Count,
+    Filter,
+    JobState,
+    JobStore,
+    Limits,
+    NewBatch,
+    NewJob,
+    QueueState,
+    StoredJob,
+    TaskMinute,
+    Unique,
+    WorkerState,
+)
+from oxidite.queue.batches import Batch
+from oxidite.queue.carried import captured
+from oxidite.queue.errors import JobNotFoundError, JobTooLargeError, TaskError
+from oxidite.queue.flow import encoded
+from oxidite.queue.handle import Handle
+from oxidite.queue.schedules import Missed, Overlap, Schedules
+from oxidite.queue.stores import stores
+from oxidite.queue.task import Call, Task, Uniqueness
+from oxidite.queue.tasks import Tasks
+
+__all__ = ["Queue"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_DEAD = frozenset((JobState.DEAD,))
+
+
+class Queue:
+    """Pushes jobs into a store, and looks at them there; a resource.
+
+    ``tasks`` are the packages, modules and tasks that a worker may run, by name; those of the package that
+    makes the queue unless said. ``max_size`` is what the arguments, or the result, of a job may have, in
+    bytes.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        *,
+        tasks: Iterable[str | Task[Any, Any]] | None = None,
+        max_size: int = 1_000_000,
+    ) -> None:
+        if max_size < 1:
+            raise ConfigError(f"max_size={max_size} leaves no room for arguments.")
+        self.store: JobStore = store
+        self.max_size: int = max_size
+        self.tasks: Tasks = Tasks([_caller()] if tasks is None else tasks)
+        self.schedules: Schedules = Schedules(store, self)
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        tasks: Iterable[str | Task[Any, Any]] | None = None,
+        max_size: int = 1_000_000,
+        resources: Sequence[object] = (),
+    ) -> Self:
+        """Make a queue whose store is at ``url``: ``memory://``, ``db``, ``sqlite:///``, ``postgresql://``, ``redis://``.
+
+        Raises:
+            ConfigError: the URL cannot be read, or what it needs is not installed.
+        """
+        known = [_caller()] if tasks is None else tasks
+        return cls(stores.create(url, resources=resources), tasks=known, max_size=max_size)
+
+    async def __aenter__(self) -> Self:
+        await self.store.__aenter__()
+        try:
+            await self.schedules.open()
+        except BaseException as exc:
+            await self.store.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.store.__aexit__(kind, exc, tb)
+
+    # Pushing
+
+    @overload
+    async def enqueue(self, task: Call[R], /) -> Handle[R]: ...
+    @overload
+    async def enqueue(
+        self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Handle[R]: ...
+    async def enqueue(self, task: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
+        """Push a job, and return its handle: in the open transaction, where they share a database.
+
+        A task and its arguments, or what ``task.job(…)`` made of them. The handle of a chain is that of its
+        last job.
+
+        Raises:
+            JobArgumentsError: the arguments do not fit the task.
+            JobTooLargeError: they are larger than a job may carry.
+        """
+        # Any above, as no checker joins the two forms; here it is told apart.
+        call: Call[Any] = task if isinstance(task, Call) else task.job(*args, **kwargs)
+        (handle,) = await self.enqueue_many([call])
+        return handle
+
+    async def enqueue_many(self, calls: Iterable[Call[R]]) -> list[Handle[R]]:
+        """Push many jobs in one step, and return their handles.
+
+        ``await queue.enqueue_many(resize.job(id) for id in ids)``
+
+        Raises:
+            JobTooLargeError: arguments are larger than a job may carry; none is pushed then.
+        """
+        known = list(calls)
+        pushed = await self.store.push([self.new_job(call) for call in known])
+        return [
+            Handle(
+                self.store,
+                call.links[-1].id if call.links and each.is_new else each.id,
+                call.last,
+                is_new=each.is_new,
+            )
+            for each, call in zip(pushed, known, strict=True)
+        ]
+
+    def batch(
+        self,
+        *,
+        success: Call[Any] | None = None,
+        failure: Call[Any] | None = None,
+        always: Call[Any] | None = None,
+    ) -> Batch:
+        """Return a batch, to collect jobs in that belong together; see ``Batch``."""
+        return Batch(self, success=success, failure=failure, always=always)
+
+    def new_job(self, call: Call[Any], *, batch: UUID | None = None) -> NewJob:
+        """Return the job of a call, as a store takes it; for extensions.
+
+        Raises:
+            JobTooLargeError: its arguments are larger than a job may carry.
+            TaskError: no worker would find the task.
+        """
+        task, options = call.task, call.options
+        if len(call.args) > self.max_size:
+            raise JobTooLargeError(
+                f"The arguments of {task.name} have {len(call.args)} bytes, and a job carries "
+                f"{self.max_size} at most. Store what is large, and give the job its key."
+            )
+        if task.name.startswith("__main__:"):
+            raise TaskError(
+                f"{task.name} is in the program that was started, which no worker can import. Move it "
+                "into a module of its own, or start the program by its name."
+            )
+        self.tasks.check(task)
+        return NewJob(
+            id=uuid7(),
+            queue=options.queue,
+            task=task.name,
+            args=call.args,
+            version=task.version,
+            priority=options.priority,
+            delay=options.delay,
+            at=None if options.at is None else options.at.timestamp(),
+            timeout=options.timeout,
+            keep=options.keep,
+            unique=_unique(task, call.args, options.unique),
+            group=options.group,
+            batch=batch,
+            context=captured(),
+            flow=encoded(call.links),
+        )
+
+    async def push(self, jobs: Sequence[NewJob], batch: NewBatch | None = None) -> None:
+        """Push jobs as a store takes them; for extensions."""
+        await self.store.push(jobs, batch)
+
+    def cron(
+        self,
+        expression: str,
+        call: Call[Any],
+        *,
+        name: str | None = None,
+        zone: str = "UTC",
+        jitter: float = 0.0,
+        missed: Missed = "latest",
+        overlap: Overlap = "allow",
+        expected: float | None = None,
+    ) -> None:
+        """Have a job pushed by the clock: ``queue.cron("0 3 * * *", nightly.job(), zone="Europe/Berlin")``.
+
+        For ``expression`` and ``zone`` see ``Cron``. Each job runs up to ``jitter`` seconds later, by chance.
+        ``missed`` says what becomes of slots that no worker was there for, ``overlap`` what a slot does
+        when the job of the one before has not ended. When the job of a slot is not completed within
+        ``expected`` seconds, that is logged as an error and told as the event ``cron.late``. The name is
+        that of the task unless said.
+
+        Raises:
+            ConfigError: something cannot be read, or there is another schedule of that name.
+        """
+        self.schedules.declare(
+            expression,
+            call,
+            name=name,
+            zone=zone,
+            jitter=jitter,
+            missed=missed,
+            overlap=overlap,
+            expected=expected,
+        )
+
+    # Looking
+
+    def handle(self, id: UUID, task: Task[Any, R] | None = None) -> Handle[R]:
+        """Return the handle of a job by its id; ``task`` tells the type of its result."""
+        return Handle(self.store, id, task)
+
+    async def get(self, id: UUID) -> StoredJob:
+        """Return what is known of a job.
+
+        Raises:
+            JobNotFoundError: there is none with that id, or it was pruned.
+        """
+        (found,) = await self.store.get([id])
+        if found is None:
+            raise JobNotFoundError(f"There is no job {id}, or it is no longer kept.")
+        return found
+
+    def find(self, filter: Filter | None = None) -> AsyncIterator[StoredJob]:
+        """Go through jobs, the newest first."""
+        return self.store.find(filter or Filter())
+
+    async def counts(self, filter: Filter | None = None) -> list[Count]:
+        """Count jobs by queue, task and state."""
+        return await self.store.counts(filter or Filter())
+
+    async def queues(self) -> list[QueueState]:
+        """Return the queues: jobs by state, limits, whether they pause."""
+        return await self.store.queues()
+
+    async def workers(self) -> list[WorkerState]:
+        """Return the workers."""
+        return await self.store.workers()
+
+    async def statistics(self, seconds: float = 3600.0) -> list[TaskMinute]:
+        """Return what happened in the last ``seconds``, by minute, queue and task."""
+        return await self.store.statistics(await self.store.now() - seconds)
+
+    async def batch_state(self, id: UUID) -> BatchState | None:
+        """Tell how far a batch is."""
+        return await self.store.batch(id)
+
+    # Changing
+
+    async def cancel(self, filter: Filter) -> int:
+        """Cancel jobs: at once what waits, and what runs as soon as its worker hears of it."""
+        return await self.store.cancel(filter)
+
+    async def retry(self, filter: Filter | None = None) -> int:
+        """Let dead letters run again, all of them unless a filter says which; return how many."""
+        return await self.store.retry(Filter(states=_DEAD) if filter is None else filter)
+
+    async def edit(self, id: UUID, task: Task[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Let an ended job run again with other arguments.
+
+        Raises:
+            JobArgumentsError: they do not fit the task.
+            JobNotFoundError: there is no such job, or it is not one that has ended or waits.
+        """
+        data = task.signature.encode(args, kwargs)
+        if not await self.store.retry(Filter(ids=(id,)), args=data):
+            raise JobNotFoundError(f"There is no job {id} that has ended or waits.")
+
+    async def delete(self, filter: Filter) -> int:
+        """Forget jobs that do not run; return how many."""
+        return await self.store.delete(filter)
+
+    async def pause(self, queue: str = "default") -> None:
+        """Let no worker begin jobs of a queue; those that run go on."""
+        await self.store.pause(queue, paused=True)
+
+    async def resume(self, queue: str = "default") -> None:
+        """Let workers begin jobs of a queue again."""
+        await self.store.pause(queue, paused=False)
+
+    async def limit(self, queue: str, limits: Limits) -> None:
+        """Set what a queue allows, over all workers, from now on."""
+        await self.store.limit(queue, limits)
+
+
+def _caller() -> str:
+    """Return the package, or the module, of whoever makes a queue."""
+    frame = sys._getframe(1)  # noqa: SLF001 - what every library does to know its caller
+    while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]
+
+
+def _unique(task: Task[Any, Any], args: bytes, uniqueness: Uniqueness | None) -> Unique | None:
+    if uniqueness is None:
+        return None
+    values: Mapping[str, object] = task.signature.decode(args)
+    names = task.signature.names if uniqueness.by is None else uniqueness.by
+    # Sorted, so that the order in which arguments are written means nothing.
+    same = encode_msgpack([task.name, [[name, values[name]] for name in sorted(names)]])
+    key = blake2b(same, digest_size=16).digest()
+    return Unique(key, uniqueness.states, uniqueness.period, uniqueness.conflict)
