@@ -55,6 +55,7 @@ NEVER = {
     "oxidite.middleware.timeouts",
     "oxidite.cache",
     "oxidite.db",
+    "oxidite.drivers",
     "oxidite.rates",
     "oxidite.openapi",
     "oxidite.middleware.codings",

@@ -102,6 +102,7 @@ NAMES: dict[str, list[str]] = {
         "perf",
         "sleep",
         "timestamp",
+        "travelled",
         "use",
     ],
     "oxidite.concurrency": [
@@ -340,6 +341,13 @@ NAMES: dict[str, list[str]] = {
         "check",
         "column",
         "index",
+    ],
+    "oxidite.drivers.redis": [
+        "Argument",
+        "Redis",
+        "RedisFullError",
+        "RedisOptions",
+        "Script",
     ],
     "oxidite.encoding": [
         "Codec",
@@ -688,6 +696,7 @@ NAMES: dict[str, list[str]] = {
     ],
     "oxidite.testing.contracts": [
         "CacheBackendContract",
+        "RateStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",

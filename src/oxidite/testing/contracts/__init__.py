@@ -10,5 +10,6 @@
 """
 
 from oxidite.testing.contracts.cache import CacheBackendContract
+from oxidite.testing.contracts.rates import RateStoreContract
 
-__all__ = ["CacheBackendContract"]
+__all__ = ["CacheBackendContract", "RateStoreContract"]
