@@ -94,6 +94,9 @@ NAMES: dict[str, list[str]] = {
     "oxidite.cache.backends": [
         "backends",
     ],
+    "oxidite.cache.backends.sql": [
+        "SQLBackend",
+    ],
     "oxidite.clock": [
         "Clock",
         "TravelClock",
@@ -136,6 +139,7 @@ NAMES: dict[str, list[str]] = {
         "AnyCast",
         "AnyColumn",
         "AnyExpr",
+        "Ask",
         "Assignment",
         "Batch",
         "BelongsTo",
@@ -265,6 +269,7 @@ NAMES: dict[str, list[str]] = {
         "SoftDeletes",
         "StaleRowError",
         "Statement",
+        "Steps",
         "Subselect",
         "Synced",
         "Table",
