@@ -94,6 +94,9 @@ NAMES: dict[str, list[str]] = {
     "oxidite.cache.backends": [
         "backends",
     ],
+    "oxidite.cache.web": [
+        "CacheReplies",
+    ],
     "oxidite.cache.backends.sql": [
         "SQLBackend",
     ],
@@ -702,6 +705,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.testing.contracts": [
         "CacheBackendContract",
         "RateStoreContract",
+        "ReplyStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",

@@ -11,5 +11,6 @@
 
 from oxidite.testing.contracts.cache import CacheBackendContract
 from oxidite.testing.contracts.rates import RateStoreContract
+from oxidite.testing.contracts.replies import ReplyStoreContract
 
-__all__ = ["CacheBackendContract", "RateStoreContract"]
+__all__ = ["CacheBackendContract", "RateStoreContract", "ReplyStoreContract"]
