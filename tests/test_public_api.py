@@ -95,7 +95,13 @@ NAMES: dict[str, list[str]] = {
         "backends",
     ],
     "oxidite.cache.web": [
+        "CacheControl",
         "CacheReplies",
+        "RouteCaching",
+        "TagsOfRequest",
+        "http_cache",
+        "http_cache_for",
+        "memoized",
     ],
     "oxidite.cache.backends.sql": [
         "SQLBackend",
