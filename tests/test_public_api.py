@@ -94,6 +94,15 @@ NAMES: dict[str, list[str]] = {
     "oxidite.cache.backends": [
         "backends",
     ],
+    "oxidite.cache.web": [
+        "CacheControl",
+        "CacheReplies",
+        "RouteCaching",
+        "TagsOfRequest",
+        "http_cache",
+        "http_cache_for",
+        "memoized",
+    ],
     "oxidite.cache.backends.sql": [
         "SQLBackend",
     ],
@@ -780,6 +789,7 @@ NAMES: dict[str, list[str]] = {
         "CacheBackendContract",
         "JobStoreContract",
         "RateStoreContract",
+        "ReplyStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",

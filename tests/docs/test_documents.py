@@ -95,10 +95,12 @@ def test_every_public_package_has_a_page_of_reference() -> None:
         "protocol-support",
         "databases",
         "cache-stores",
+        "cache-web",
         "redis",
     } == packages - {
         "app",
         "cli",
+        "drivers",  # a page for each
     }
 
 

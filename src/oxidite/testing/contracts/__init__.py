@@ -12,5 +12,6 @@
 from oxidite.testing.contracts.cache import CacheBackendContract
 from oxidite.testing.contracts.queue import JobStoreContract
 from oxidite.testing.contracts.rates import RateStoreContract
+from oxidite.testing.contracts.replies import ReplyStoreContract
 
-__all__ = ["CacheBackendContract", "JobStoreContract", "RateStoreContract"]
+__all__ = ["CacheBackendContract", "JobStoreContract", "RateStoreContract", "ReplyStoreContract"]
