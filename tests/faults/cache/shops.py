@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from time import perf_counter
 
 from msgspec import Struct
@@ -14,9 +14,12 @@ from oxidite.cache import L1, Cache
 from oxidite.middleware import rate_limit
 from oxidite.testing import Client
 
-__all__ = ["Asked", "Product", "Shop", "opened"]
+__all__ = ["Asked", "Product", "Shop", "fares_well", "opened"]
 
 _AT_ONCE = 10
+WORST = 3.0
+"""Seconds. What is waited for is half a second of each call until the store is left alone, and here the
+application does four things one after the other."""
 
 
 class Product(Struct, frozen=True):
@@ -128,3 +131,9 @@ async def opened(url: str, *, l1: L1 | None) -> AsyncIterator[tuple[Shop, Client
     shop = Shop(url, l1)
     async with Client(shop.app) as client:
         yield shop, client
+
+
+async def fares_well(asking: Awaitable[Asked]) -> None:
+    asked = await asking
+    assert asked.wrong == []
+    assert asked.worst < WORST
