@@ -340,7 +340,8 @@ class Cache:
         ``soft``: they are stale, and may be served within their grace until there are new ones.
         """
         if tags:
-            await invalidate(self._core, stored_tags(self._core.prefix, tags), soft=soft)
+            stored = stored_tags(self._core.prefix, tags, most=None)
+            await invalidate(self._core, stored, soft=soft)
 
     # Functions
 
@@ -391,6 +392,8 @@ class Cache:
         Raises:
             BackendError: the store failed, what is there is no number, or it would not fit into 64 bits.
         """
+        if isinstance(by, bool) or not isinstance(by, int):
+            raise TypeError(f"by is a whole number, not {by!r}.")
         return await incr(
             self._core, self._prefix + key, by, None if ttl is None else seconds("ttl", ttl)
         )
@@ -430,7 +433,7 @@ class Cache:
     async def stats(self) -> CacheStats:
         """Return what is held, in the store and in this process."""
         core = self._core
-        store = await core.attempt(core.backend.stats, None)
+        store = await core.attempt(core.backend.stats, None, is_long=True)
         near = core.near
         return CacheStats(
             store, len(near.entries), near.entries.weight, core.counts, core.guard.is_open

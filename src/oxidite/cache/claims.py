@@ -84,6 +84,8 @@ class Claim:
         core = self._core
         item = core.item(self._key, envelope)
         filled = await core.attempt(lambda: core.backend.fill(item, self._token), None)
+        if filled is None:  # nothing was kept, and nobody needs to wait for it
+            self._release()
         self._is_held = False
         if filled is False:
             core.counts.refused += 1

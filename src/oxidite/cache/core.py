@@ -127,8 +127,12 @@ class Core:
             if isinstance(source, str):
                 source = backends.create(source, resources=opened_before())
             source.listen(self)
+            guard = Guard(
+                source, timeout=self._timeout, prefix=stored_prefix(self.prefix), healed=self.lost
+            )
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(source)
+                stack.push_async_callback(guard.close)
                 # Twice: what is given up then ends its claims behind, too.
                 await stack.enter_async_context(self.background)
                 stack.push_async_callback(self.flights.close)
@@ -137,9 +141,7 @@ class Core:
         except BaseException:
             self._opened -= 1
             raise
-        self._guard = Guard(
-            source, timeout=self._timeout, prefix=stored_prefix(self.prefix), healed=self.lost
-        )
+        self._guard = guard
 
     async def close(self) -> None:
         """Close the store, when each who opened it has."""
@@ -173,6 +175,8 @@ class Core:
     def lost(self) -> None:
         """Forget everything."""
         self.cleared("")
+        if self._guard is not None:
+            self._guard.hurry()
 
     def _forget(self, stored: str) -> None:
         self.flights.forget(stored)
@@ -224,14 +228,16 @@ class Core:
         default: T,
         *,
         owe: Callable[[Owed], None] | None = None,
+        is_long: bool = False,
     ) -> T:
         """Call the store; if it fails, do without it, unless errors are asked for.
 
         ``owe`` notes what the store may not have heard then, and is told when it answers again.
+        ``is_long`` is for what looks through all that the store holds.
         """
         guard = self.guard
         try:
-            return await guard.call(work)
+            return await guard.call(work, is_long=is_long)
         except BaseException as exc:  # a cancellation too: what was sent may have arrived or not
             if owe is not None and guard.backend.is_shared:
                 owe(guard.owed)

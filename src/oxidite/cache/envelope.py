@@ -121,7 +121,10 @@ class Wrapping:
 
     def _expanded(self, payload: bytes) -> bytes:
         # A process that compresses nothing itself reads what others have compressed.
-        zstd = self._zstd = self._zstd or _zstd()
+        try:
+            zstd = self._zstd = self._zstd or _zstd()
+        except MissingExtraError as exc:
+            raise UnreadableError(str(exc)) from exc
         decompressor = zstd.ZstdDecompressor()
         try:
             data: bytes = decompressor.decompress(payload, _LARGEST)

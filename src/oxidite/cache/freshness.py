@@ -14,6 +14,7 @@ __all__ = ["Freshness", "Options", "Seconds", "freshness", "seconds"]
 
 Seconds: TypeAlias = float | timedelta
 
+_LONGEST = 10_000_000_000  # seconds, about 300 years: in milliseconds still a number to every store
 _SURELY_NOT = 12.0  # exp(-12): so seldom does a draw reach further ahead
 
 
@@ -92,14 +93,18 @@ def seconds(name: str, value: Seconds, *, zero: bool = False) -> float:
     """Return a time in seconds.
 
     Raises:
-        ValueError: it is negative, zero unless that may be, infinite, or no number.
+        ValueError: it is negative, zero unless that may be, no number, or longer than any store counts.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise TypeError(f"{name} is a number of seconds or a timedelta, not {value!r}.")
-    if not (number > 0 or (zero and number == 0)) or number == math.inf:
+    if not (number > 0 or (zero and number == 0)):
         least = "0 or more" if zero else "more than 0"
         raise ValueError(f"{name} is {least} seconds, and not {value!r}.")
+    if number > _LONGEST:
+        raise ValueError(
+            f"{name} is at most {_LONGEST:,} seconds. What is kept for ever has ttl=None."
+        )
     return float(number)
 
 

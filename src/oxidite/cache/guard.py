@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from oxidite import clock
 from oxidite.cache.base import CacheBackend
+from oxidite.concurrency import context_behind
 from oxidite.errors import BackendError, BackendTimeoutError, BackendUnavailableError
 from oxidite.instrument import event
 
@@ -31,6 +32,7 @@ _SHORTEST_REST = 1.0
 _LONGEST_REST = 30.0
 _MOST_OWED = 10_000
 _BATCH = 1000
+_LONGEST = 600.0  # seconds for what looks through all that a store holds
 _LOG_EVERY = 10.0
 
 
@@ -79,18 +81,25 @@ class Owed:
         for each in (self.keys, self.hard, self.soft, self.prefixes):
             each.clear()
 
-    async def pay(self, backend: CacheBackend) -> None:
-        """Tell the store; what it has heard is owed no more, also if it fails before the end."""
+    async def pay(self, backend: CacheBackend, each: float) -> None:
+        """Tell the store; what it has heard is owed no more, also if it fails before the end.
+
+        Raises:
+            TimeoutError: a call took longer than ``each`` seconds; clearing takes as long as it takes.
+        """
         while self.prefixes:
             with _taken(self.prefixes, 1) as prefixes:
-                await backend.clear(prefixes[0])
+                async with asyncio.timeout(_LONGEST):
+                    await backend.clear(prefixes[0])
         for tags, is_soft in ((self.hard, False), (self.soft, True)):
             while tags:
                 with _taken(tags, _BATCH) as told:
-                    await backend.invalidate(told, soft=is_soft)
+                    async with asyncio.timeout(each):
+                        await backend.invalidate(told, soft=is_soft)
         while self.keys:
             with _taken(self.keys, _BATCH) as keys:
-                await backend.delete_many(keys)
+                async with asyncio.timeout(each):
+                    await backend.delete_many(keys)
 
 
 @contextlib.contextmanager
@@ -104,6 +113,11 @@ def _taken(names: dict[str, None], count: int) -> Iterator[list[str]]:
     except BaseException:
         names.update(dict.fromkeys(taken))
         raise
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # whoever still waits raises it
 
 
 class Guard:
@@ -125,7 +139,7 @@ class Guard:
         self._rest = 0.0
         self._asks_at: float | None = None
         self._is_trying = False
-        self._paying = asyncio.Lock()
+        self._paying: asyncio.Task[None] | None = None
         self._logged_at: float | None = None
 
     @property
@@ -133,8 +147,16 @@ class Guard:
         """Whether the store is not asked at present, because it failed too often."""
         return self._asks_at is not None
 
-    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def close(self) -> None:
+        """Stop telling what is owed."""
+        if self._paying is not None:
+            self._paying.cancel()
+            await asyncio.wait((self._paying,))
+
+    async def call(self, work: Callable[[], Awaitable[T]], *, is_long: bool = False) -> T:
         """Return what ``work`` returns, which calls the store.
+
+        ``is_long``: it looks through all that there is, and takes as long as that takes.
 
         Raises:
             BackendError: the store failed, did not answer in time, or is not asked at present.
@@ -142,39 +164,72 @@ class Guard:
         if not self.backend.is_shared:
             return await work()
         if self._asks_at is None:
-            return await self._call(work)
+            return await self._call(work, is_long)
         if self._is_trying or clock.monotonic() < self._asks_at:
             raise BackendUnavailableError(
                 "The store of the cache failed several times in a row and is not asked for a while."
             )
         self._is_trying = True
         try:
-            return await self._call(work)
+            return await self._call(work, is_long, is_try=True)
         finally:
             self._is_trying = False
 
-    async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
+    def hurry(self) -> None:
+        """Let the next call try: something was heard of the store."""
+        if self._asks_at is not None:
+            self._asks_at = clock.monotonic()
+
+    async def _call(
+        self, work: Callable[[], Awaitable[T]], is_long: bool, *, is_try: bool = False
+    ) -> T:
         try:
-            if self.owed:
-                async with self._paying:
-                    async with asyncio.timeout(self._timeout):
-                        await self.owed.pay(self.backend)
-            async with asyncio.timeout(self._timeout):
+            if self.owed or self._paying is not None:
+                await self._settled()
+            if is_long:  # a store that is away is noticed as soon as by others
+                async with asyncio.timeout(self._timeout):
+                    await self.backend.get_many(["%"])
+            async with asyncio.timeout(_LONGEST if is_long else self._timeout):
                 result = await work()
         except TimeoutError as exc:
-            self._failed()
+            self._failed(is_try)
             raise StoreTimeoutError(
                 f"The store of the cache did not answer within {self._timeout:g} s."
             ) from exc
         except (BackendUnavailableError, BackendTimeoutError):
-            self._failed()
+            self._failed(is_try)
             raise
         self._succeeded()
         return result
 
-    def _failed(self) -> None:
+    async def _settled(self) -> None:
+        """Wait until the store has been told what is owed, also what another has begun to tell.
+
+        Who cannot wait longer leaves, and the telling goes on: there may be much to be cleared.
+        """
+        async with asyncio.timeout(self._timeout):
+            while self.owed or self._paying is not None:
+                if self._paying is None:
+                    self._paying = asyncio.create_task(
+                        self._pay(), name="cache owed", context=context_behind()
+                    )
+                    self._paying.add_done_callback(_seen)
+                paying = self._paying
+                await asyncio.wait((paying,))
+                if paying.cancelled():
+                    raise BackendUnavailableError("The cache was closed.")
+                paying.result()
+
+    async def _pay(self) -> None:
+        try:
+            await self.owed.pay(self.backend, self._timeout)
+        finally:
+            self._paying = None
+
+    def _failed(self, is_try: bool) -> None:
         self._failures += 1
-        if self._failures < _FAILURES and self._asks_at is None:
+        # Who was on the way when the others failed says nothing new.
+        if not is_try and (self._asks_at is not None or self._failures < _FAILURES):
             return
         is_new = self._asks_at is None
         self._rest = min(max(self._rest * 2, _SHORTEST_REST), _LONGEST_REST)

@@ -133,13 +133,18 @@ class Near:
         """Return where the count of changes is, before something is read that may be put here."""
         return self._changes
 
+    def have_changed(self, tags: Iterable[str], mark: int) -> bool:
+        """Tell whether one of these tags was invalidated since ``mark``, as far as is known here."""
+        if mark < self._all_changed:
+            return True
+        return any(self._changed.get(f"tag {tag}", 0) > mark for tag in tags)
+
     def put(self, key: str, entry: Entry, mark: int) -> bool:
         """Remember what was read, unless it or a tag of it changed since ``mark``."""
         stored = stored_key(key)
-        names = (f"key {stored}", *(f"tag {tag}" for tag in entry.tags))
-        if not self.is_on or mark < self._all_changed:
+        if not self.is_on or self._changed.get(f"key {stored}", 0) > mark:
             return False
-        if any(self._changed.get(each, 0) > mark for each in names):
+        if self.have_changed(entry.tags, mark):
             return False
         before = self.entries.peek(key)
         if before is not None:

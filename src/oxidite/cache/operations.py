@@ -69,7 +69,9 @@ async def add(core: Core, writing: Writing, tags: tuple[str, ...]) -> bool:
             if claimed.granted:
                 await backend.release(stored_key(key), token)
             return False
-        kept[:] = [core.envelope(writing, tags, claimed.as_of)]
+        # Who invalidates a tag after this began means this value, too.
+        as_of = 0 if core.near.have_changed(tags, mark) else claimed.as_of
+        kept[:] = [core.envelope(writing, tags, as_of)]
         item = core.item(key, kept[0])
         # Somebody makes the value and is not done: until then there is none, and this one counts.
         return await (backend.fill(item, token) if claimed.granted else backend.add(item))

@@ -15,6 +15,7 @@ from oxidite.cache.keys import stored_key
 
 __all__ = ["clear", "delete", "invalidate", "write"]
 
+_BATCH = 1000  # tags that a store is told of at once
 _LEASE = 1.0  # seconds that others wait, if this process is killed between two steps
 
 
@@ -29,6 +30,8 @@ async def write(core: Core, writings: Sequence[Writing], tags: tuple[str, ...]) 
         if tags:  # asked before the values are kept, so that an invalidation in between counts
             token = secrets.token_hex(8)
             as_of = (await core.backend.claim(stored[0], token, _LEASE, tags)).as_of
+            if core.near.have_changed(tags, marks[0]):
+                as_of = 0  # the values were there before that
         written[:] = [core.envelope(each, tags, as_of) for each in writings]
         await core.backend.set_many(
             [core.item(each.key, kept) for each, kept in zip(writings, written, strict=True)]
@@ -68,7 +71,10 @@ async def clear(core: Core, prefix: str) -> None:
     core.change_many(prefix=stored)
     try:
         await core.attempt(
-            lambda: core.backend.clear(stored), None, owe=lambda owed: owed.add(prefixes=[stored])
+            lambda: core.backend.clear(stored),
+            None,
+            owe=lambda owed: owed.add(prefixes=[stored]),
+            is_long=True,
         )
     finally:
         core.change_many(prefix=stored)
@@ -77,9 +83,14 @@ async def clear(core: Core, prefix: str) -> None:
 async def invalidate(core: Core, tags: Sequence[str], *, soft: bool) -> None:
     """Invalidate tags, as they are stored."""
     core.change_many(tags=tags)
+
+    async def work() -> None:
+        for part in range(0, len(tags), _BATCH):
+            await core.backend.invalidate(tags[part : part + _BATCH], soft=soft)
+
     try:
         await core.attempt(
-            lambda: core.backend.invalidate(tags, soft=soft),
+            work,
             None,
             owe=lambda owed: owed.add(soft=tags) if soft else owed.add(hard=tags),
         )

@@ -23,6 +23,7 @@ class Remote(MemoryBackend):
     def __init__(self) -> None:
         super().__init__()
         self.is_down = False
+        self.breaks = False  # what is on its way fails
         self.calls: list[str] = []
         self._awaited: list[tuple[str, int, asyncio.Event]] = []
         self.listener: Listener | None = None
@@ -52,6 +53,8 @@ class Remote(MemoryBackend):
         gate = self._gates.pop(name, None)
         if gate is not None and not gate.after:
             await gate.stop()
+        if self.breaks:
+            raise BackendUnavailableError("The store broke.")
         return gate
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:

@@ -113,3 +113,16 @@ async def test_what_cannot_be_read_is_a_miss_counted_and_logged_once(
             assert caplog.text.count("under user:* cannot be read") == 1
             assert await cache.get_or_set("user:1", lambda: 7, type=int) == 7
             assert await cache.get("user:1", int) == 7
+
+
+def test_who_cannot_expand_what_another_compressed_makes_it_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = SMALL.wrap("key", Envelope(b"x" * 1000))
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("oxidite.cache.envelope.import_module", missing)
+    with pytest.raises(UnreadableError, match=r"oxidite\[compress\]"):
+        Wrapping(compress=None, secret=None).unwrap("key", data)

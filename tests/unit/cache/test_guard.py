@@ -139,6 +139,39 @@ async def test_a_store_that_still_fails_is_left_alone_for_longer(
     assert max(gaps) <= 46  # half a minute, and half of that by chance
 
 
+async def test_who_fails_together_does_not_lengthen_the_rest(cache: Cache, backend: Remote) -> None:
+    gates = []
+    reading = []
+    for number in range(50):
+        gate = backend.gate("get_many")
+        reading.append(asyncio.ensure_future(cache.get(str(number), int)))
+        await gate.reached()
+        gates.append(gate)
+    backend.breaks = True
+    for gate in gates:
+        gate.open()
+    await asyncio.gather(*reading)
+    assert (await cache.stats()).is_failing
+    backend.breaks = False
+    travel(2)
+    await cache.get("key", int)
+    assert not (await cache.stats()).is_failing
+
+
+async def test_a_store_of_which_something_is_heard_is_tried_at_once(
+    cache: Cache, backend: Remote
+) -> None:
+    backend.is_down = True
+    for _ in range(200):
+        await cache.get("key", int)
+        travel(1)
+    backend.is_down = False
+    assert backend.listener is not None
+    backend.listener.lost()  # as when a connection that broke is there again
+    await cache.get("key", int)
+    assert not (await cache.stats()).is_failing
+
+
 async def test_a_store_that_does_not_answer_is_given_up_in_time(backend: Remote) -> None:
     async with Cache(backend, store_timeout=0.01) as cache:
         backend.gate("get_many")
@@ -239,6 +272,66 @@ async def test_what_is_owed_again_while_it_is_told_is_told_again(
     await cache.get("other", int)
     assert backend.calls.count("delete_many") == 3
     assert not cache._core.guard.owed
+
+
+async def test_who_asks_while_it_is_told_waits_for_the_end_of_that(
+    cache: Cache, backend: Remote
+) -> None:
+    await cache.set("key", "old", tags=["t"])
+    backend.is_down = True
+    await cache.invalidate_tags("t")
+    backend.is_down = False
+    gate = backend.gate("invalidate")
+    first = asyncio.ensure_future(cache.get("other", str))
+    await gate.reached()
+    second = asyncio.ensure_future(cache.get("key", str))
+    await asyncio.sleep(0)
+    gate.open()
+    assert await first is None
+    assert await second is None
+
+
+async def test_what_takes_long_to_be_told_is_told_in_the_end(backend: Remote) -> None:
+    async with Cache(backend, l1=None, store_timeout=0.02) as cache:
+        await cache.set_many({"n:a": 1, "b": 2})
+        backend.is_down = True
+        await cache.namespace("n").clear()
+        backend.is_down = False
+        gate = backend.gate("clear")
+        assert await cache.get("b", int) is None  # it could not wait for so long
+        assert await cache.get("b", int) is None
+        assert backend.calls.count("clear") == 1
+        gate.open()
+        assert await cache.get("b", int) == 2
+        assert await cache.get("n:a", int) is None
+
+
+async def test_clearing_and_looking_through_all_may_take_longer_than_other_calls(
+    backend: Remote,
+) -> None:
+    async with Cache(backend, store_timeout=0.02) as cache:
+        await cache.set("key", 1)
+        gate = backend.gate("clear")
+        clearing = asyncio.ensure_future(cache.clear())
+        await gate.reached()
+        assert await asyncio.wait((clearing,), timeout=0.1) == (set(), {clearing})
+        gate.open()
+        await clearing
+        assert cache.counts.errors == 0
+        assert not cache._core.guard.owed
+
+
+async def test_a_cache_that_closes_while_the_store_is_told_waits_for_nothing(
+    backend: Remote,
+) -> None:
+    async with Cache(backend) as cache:
+        backend.is_down = True
+        await cache.delete("key")
+        backend.is_down = False
+        gate = backend.gate("delete_many")
+        reading = asyncio.ensure_future(cache.get("key", int, 7))
+        await gate.reached()
+    assert await reading == 7
 
 
 async def test_failures_are_logged_but_not_each(

@@ -219,6 +219,21 @@ async def test_a_write_that_races_an_invalidation_counts_as_older(
     assert await cache.get("key", str) is None
 
 
+@pytest.mark.parametrize("write", ["set", "add"])
+async def test_a_write_that_begins_before_an_invalidation_of_this_process_is_older(
+    cache: Cache, other: Cache, backend: Remote, write: str
+) -> None:
+    gate = backend.gate("claim")
+    work = cache.set if write == "set" else cache.add
+    writing = asyncio.ensure_future(work("key", "old", tags=["t"]))
+    await gate.reached()
+    await cache.invalidate_tags("t")
+    gate.open()
+    await writing
+    assert await cache.get("key", str) is None
+    assert await other.get("key", str) is None
+
+
 async def test_a_cancelled_write_leaves_nothing_wrong_behind(cache: Cache, backend: Remote) -> None:
     await cache.set("key", "old")
     gate = backend.gate("set_many", after=True)
@@ -263,6 +278,20 @@ async def test_when_a_lease_ran_out_another_makes_the_value_and_the_first_is_ref
         assert await making == "old"
         assert cache.counts.refused == 1
         assert await cache.get("key", str) == "new"
+
+
+async def test_who_could_not_keep_what_was_made_holds_nobody_up(
+    cache: Cache, other: Cache, backend: Remote
+) -> None:
+    gate = backend.gate("fill")
+    making = asyncio.ensure_future(cache.get_or_set("key", lambda: 1, type=int))
+    await gate.reached()
+    backend.breaks = True  # as a store that is full, which still takes deletions
+    gate.open()
+    assert await making == 1
+    backend.breaks = False
+    async with asyncio.timeout(LEASE / 2):
+        assert await other.get_or_set("key", lambda: 2, type=int) == 2
 
 
 async def test_the_lease_is_renewed_in_real_time(

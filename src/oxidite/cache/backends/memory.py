@@ -73,7 +73,12 @@ class MemoryBackend(CacheBackend):
             raise ConfigError(
                 "A cache in memory is memory://, or memory://?max_size=256MB; it has no other options."
             )
-        return cls() if size is None else cls(max_size=parse_size(size))
+        if size is None:
+            return cls()
+        try:
+            return cls(max_size=parse_size(size))
+        except ValueError:
+            raise ConfigError(f"max_size={size} is no size such as 64MB or 1GiB.") from None
 
     async def __aenter__(self) -> Self:
         return self

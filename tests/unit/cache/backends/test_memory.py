@@ -49,3 +49,9 @@ async def test_claims_of_ever_new_keys_take_no_room_for_ever() -> None:
 async def test_a_url_with_something_else_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="memory://"):
         backends.create(url)
+
+
+@pytest.mark.parametrize("size", ["nonsense", "", "-1", "0", "1.5B"])
+def test_a_size_that_is_none_is_refused(size: str) -> None:
+    with pytest.raises(ConfigError, match=r"max_size="):
+        backends.create(f"memory://?max_size={size}")
