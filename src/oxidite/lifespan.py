@@ -7,18 +7,37 @@ no second lifecycle. What ``__aenter__`` returns is what handlers get.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 from oxidite.errors import ConfigError
 
-__all__ = ["Lifespan", "Resource"]
+__all__ = ["Late", "Lifespan", "Resource"]
 
 T = TypeVar("T")
 
+_logger = logging.getLogger("oxidite")
+
 Resource: TypeAlias = AbstractAsyncContextManager[object, bool | None]
+
+
+@runtime_checkable
+class Late(Protocol):
+    """A resource that works with the others: it begins when all are open, and ends before any closes.
+
+    One in a lifespan is begun and ended by these, and not entered.
+    """
+
+    async def begin(self, resources: Lifespan) -> None:
+        """Begin, with the resources of the application."""
+        ...
+
+    async def end(self) -> None:
+        """End; the resources are still open."""
+        ...
 
 
 class Lifespan:
@@ -39,6 +58,7 @@ class Lifespan:
         self._locks: dict[object, asyncio.Lock] = {}
         self._stack = AsyncExitStack()
         self._is_open = False
+        self._late: list[Late] = []
 
     @property
     def is_open(self) -> bool:
@@ -52,6 +72,9 @@ class Lifespan:
         stack = AsyncExitStack()
         try:
             for resource in self._effective():
+                if isinstance(resource, Late):
+                    opened.append(resource)
+                    continue
                 value = await stack.enter_async_context(resource)
                 opened.append(resource if value is None else value)
         except BaseException as exc:
@@ -62,11 +85,13 @@ class Lifespan:
         self._opened = opened
         self._by_type.clear()
         self._is_open = True
+        await self._begin_late()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        await self._end_late()
         self._is_open = False
         self._opened = []
         self._by_type.clear()
@@ -139,6 +164,25 @@ class Lifespan:
     def replacement(self, provider: Callable[..., object]) -> Callable[..., object] | None:
         """Return what stands in for ``provider``, if anything does."""
         return self._replacements.get(provider) if self._replacements else None
+
+    async def _begin_late(self) -> None:
+        try:
+            for resource in self._effective():
+                if isinstance(resource, Late):
+                    await resource.begin(self)
+                    self._late.append(resource)
+        except BaseException as exc:
+            await self.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
+
+    async def _end_late(self) -> None:
+        while self._late:
+            resource = self._late.pop()
+            try:
+                await resource.end()
+            except Exception:
+                # The others are to be closed all the same.
+                _logger.exception("%s did not end as it should", type(resource).__name__)
 
     def _find(self, type_: type[T]) -> T:
         candidates = self._candidates(type_)
