@@ -47,8 +47,8 @@ class Lifespan:
     resource of that type; two of one type need a subclass each, so that the type tells them apart.
     """
 
-    def __init__(self, resources: Iterable[Resource] = ()) -> None:
-        self.resources: list[Resource] = list(resources)
+    def __init__(self, resources: Iterable[Resource | Late] = ()) -> None:
+        self.resources: list[Resource | Late] = list(resources)
         self._opened: list[object] = []
         self._offered: list[object] = []
         self._by_type: dict[object, object] = {}
@@ -108,7 +108,7 @@ class Lifespan:
         """Have ``get`` find ``value`` too: something that needs neither opening nor closing."""
         self._offered.append(value)
 
-    def add(self, resource: Resource) -> None:
+    def add(self, resource: Resource | Late) -> None:
         """Add a resource; before the lifespan is opened."""
         if self._is_open:
             raise ConfigError("A resource cannot be added while the application runs.")
@@ -205,7 +205,7 @@ class Lifespan:
             return []
         return [each for each in self if isinstance(each, type_)]
 
-    def _effective(self) -> Iterator[Resource]:
+    def _effective(self) -> Iterator[Resource | Late]:
         replaced = tuple(key for key in self._overrides if isinstance(key, type))
         for resource in self.resources:
             if not isinstance(resource, replaced):

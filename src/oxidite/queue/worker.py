@@ -32,6 +32,7 @@ from oxidite.queue.processes import Processes
 from oxidite.queue.queue import Queue
 from oxidite.queue.runner import Runner
 from oxidite.queue.stores import stores
+from oxidite.queue.weights import Weights
 
 __all__ = ["Worker"]
 
@@ -50,7 +51,8 @@ class Worker:
     """Runs the jobs of some queues; a resource, which has those of the application for its jobs.
 
     ``queues`` are their names, or names with weights: one of weight 3 is asked first three times as often
-    as one of weight 1. At most ``concurrency`` jobs run at once; of those that take next to no time some
+    as one of weight 1; with ``None`` they are all that the store has, as in development, where the store is
+    small enough to be counted each second. At most ``concurrency`` jobs run at once; of those that take next to no time some
     are claimed ahead, as many as ``prefetch`` says. The store hears that the worker lives; if it no longer
     does, its jobs run elsewhere after ``lease`` seconds. A job that goes on ``grace`` seconds after its
     time limit is given up. With ``recycle`` it stops by itself when it has done enough. Of jobs in which ``poison`` workers ended, no more is expected. On closing no
@@ -61,7 +63,7 @@ class Worker:
         self,
         queue: Queue,
         *,
-        queues: Mapping[str, int] | Sequence[str] = ("default",),
+        queues: Mapping[str, int] | Sequence[str] | None = ("default",),
         concurrency: int = 10,
         prefetch: int | Literal["auto"] = "auto",
         lease: float = 30.0,
@@ -85,10 +87,8 @@ class Worker:
         self.grace: float = grace
         self.drain: float = drain
         self.poison: int = poison
-        self._weights = dict(queues) if isinstance(queues, Mapping) else dict.fromkeys(queues, 1)
-        if not self._weights or min(self._weights.values()) < 1:
-            raise ConfigError("A worker needs the name of a queue; weights are from 1.")
-        self._prefetch = prefetch
+        self._queues = Weights(queues)
+        self._prefetch: int | Literal["auto"] = prefetch
         self._recycle = recycle
         self._given = resources
         self._keeper = keeper
@@ -215,7 +215,7 @@ class Worker:
             {
                 "host": socket.gethostname(),
                 "process": os.getpid(),
-                "queues": self._weights,
+                "queues": self._queues.weights,
                 "concurrency": self.concurrency,
             }
         )
@@ -287,6 +287,7 @@ class Worker:
             try:
                 if self._lost:
                     await self._regain()
+                await self._queues.find(self.queue.store)
                 claimed = await self._exchange(self._held.room)
                 if self._unsure:
                     await self._reconcile()
@@ -316,7 +317,7 @@ class Worker:
         places = self._held
         ended, places.outcomes = places.outcomes, []
         try:
-            claim = await self.queue.store.exchange(self.name, ended, self._order(), limit)
+            claim = await self.queue.store.exchange(self.name, ended, self._queues.order(), limit)
         except BaseException:
             # It is not known whether they arrived; the second time they do nothing.
             places.outcomes = ended + places.outcomes
@@ -360,13 +361,6 @@ class Worker:
                 self._held.cancel(stored.id, "returned")
         self._unsure.add(_CLAIMED)
 
-    def _order(self) -> list[str]:
-        """Return the queues in the order in which they are asked: by chance, the heavier the earlier."""
-        if len(self._weights) == 1:
-            return list(self._weights)
-        keys = {name: random.random() ** (1 / weight) for name, weight in self._weights.items()}
-        return sorted(keys, key=keys.__getitem__, reverse=True)
-
     async def _wait(self) -> None:
         """Wait until a job has ended, or one may be there to be claimed."""
         self._wake.clear()
@@ -379,7 +373,7 @@ class Worker:
             await self._wake.wait()
             return
         wakes = asyncio.ensure_future(self._wake.wait())
-        comes = asyncio.ensure_future(self.queue.store.wait(list(self._weights), _POLL))
+        comes = asyncio.ensure_future(self.queue.store.wait(self._queues.names, _POLL))
         await _first(wakes, comes)
         if comes.done() and not comes.cancelled() and comes.exception() is not None:
             # The exchange that follows finds out what is wrong; but not again and again at once.

@@ -14,7 +14,7 @@ from oxidite.queue import JobContext, Queue, Retry, given, task
 
 register()
 
-HERE = Path(os.environ["OXIDITE_TEST_DIRECTORY"])
+HERE = Path(os.environ.get("OXIDITE_TEST_DIRECTORY", "/nowhere"))
 queue = Queue.from_url(f"shared://{HERE / 'store'}", tasks=[__name__])
 app = Oxidite(resources=[queue])
 
@@ -55,6 +55,17 @@ async def hangs_once(job: JobContext = given()) -> int:
     if job.attempt == 1:
         threading.Event().wait(600)
     return job.attempt
+
+
+@task(timeout=60.0)
+async def computes(seconds: float) -> int:
+    threading.Event().wait(seconds)
+    return 1
+
+
+@task
+async def tells_process(number: int) -> int:
+    return os.getpid()
 
 
 @task

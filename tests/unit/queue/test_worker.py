@@ -28,6 +28,7 @@ from oxidite.queue import (
     task,
 )
 from oxidite.queue.stores.memory import MemoryStore
+from oxidite.queue.weights import Weights
 
 let_go = threading.Event()
 
@@ -293,9 +294,9 @@ async def test_short_jobs_are_claimed_ahead(queue: Queue) -> None:
     assert store.exchanges < 100
 
 
-async def test_weights_say_which_queue_is_asked_first(queue: Queue) -> None:
-    worker = Worker(queue, queues={"a": 3, "b": 1})
-    first = [worker._order()[0] for _ in range(4000)]
+def test_weights_say_which_queue_is_asked_first() -> None:
+    weights = Weights({"a": 3, "b": 1})
+    first = [weights.order()[0] for _ in range(4000)]
     assert 2800 < first.count("a") < 3200
 
 
@@ -344,12 +345,15 @@ async def test_finished_jobs_are_pruned(queue: Queue, time: TravelClock) -> None
 
 
 async def test_a_schedule_that_breaks_stops_no_job(
-    queue: Queue, time: TravelClock, caplog: pytest.LogCaptureFixture
+    queue: Queue,
+    time: TravelClock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def breaks() -> float:
         raise ValueError("a mistake in a schedule")
 
-    queue.schedules.tick = breaks  # type: ignore[method-assign]  # as a mistake would
+    monkeypatch.setattr(queue.schedules, "tick", breaks)  # as a mistake would
     async with Worker(queue):
         await time.advance(20)
         handle = await queue.enqueue(jobs.add, 1)
@@ -366,6 +370,12 @@ async def test_a_paused_queue_costs_nothing(queue: Queue) -> None:
     async with Worker(queue):
         await passed(0.2)
         assert store.exchanges < 5
+
+
+async def test_a_worker_may_find_its_queues(queue: Queue) -> None:
+    async with Worker(queue, queues=None):
+        handle = await queue.enqueue(jobs.add.options(queue="another"), 1)
+        assert await handle.result(5) == 3
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from oxidite.queue import Asked, Queue, Recycle, Worker
 from oxidite.queue.leases import Keeper, LoopKeeper
 from oxidite.servers import ImportFailedError
 from oxidite.servers.frames import users_traceback
+from oxidite.servers.hosting import check_is_shared, queues_of
 
 __all__ = ["main"]
 
@@ -134,6 +135,7 @@ async def _work(task: Task, control: Control) -> int:
     if not isinstance(app, Oxidite):
         raise ConfigError(f"{task.target} is no Oxidite application, and has no queue.")
     queue = queue_of(app)
+    check_is_shared(queue)
     keeper = LineKeeper(control, queue, task)
     worker = Worker(
         queue,
@@ -181,7 +183,7 @@ def queue_of(app: Oxidite) -> Queue:
     Raises:
         ConfigError: it has none, or several.
     """
-    found = [each for each in app.lifespan if isinstance(each, Queue)]
+    found = queues_of(app)
     if len(found) == 1:
         return found[0]
     if not found:

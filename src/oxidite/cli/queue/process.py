@@ -47,6 +47,7 @@ class Child:
             task = msgspec.structs.replace(task, control=theirs.fileno())
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # a queue.py of the project must not stand in for the library's
                 "-m",
                 "oxidite.cli.queue.child",
                 encode(task).decode(),

@@ -11,30 +11,12 @@ from oxidite.cli.console import bold, dim, say
 from oxidite.cli.options import app_argument, target
 from oxidite.cli.queue.messages import Task
 from oxidite.cli.queue.supervisor import Supervisor
-from oxidite.cli.serve_options import SizeType
+from oxidite.cli.serve_options import QueuesType, SizeType
 
 __all__ = ["work"]
 
 _COUNT = click.IntRange(1)
 _SECONDS = click.FloatRange(0, min_open=True)
-
-
-class QueuesType(click.ParamType[dict[str, int]]):
-    """Names of queues, with weights: ``mail=3,default``."""
-
-    name = "queues"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> dict[str, int]:
-        """Read it."""
-        found: dict[str, int] = {}
-        for part in str(value).split(","):
-            name, _, weight = part.strip().partition("=")
-            if not name or (weight and not weight.isdecimal()) or weight == "0":
-                self.fail(f"{part!r} is neither a queue nor a queue with a weight, as mail=3.")
-            found[name] = int(weight or 1)
-        return found
 
 
 @click.command(cls=Command)
