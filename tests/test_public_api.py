@@ -80,6 +80,13 @@ NAMES: dict[str, list[str]] = {
     "oxidite.cache.backends": [
         "backends",
     ],
+    "oxidite.carried": [
+        "Capture",
+        "Restore",
+        "captured",
+        "carry",
+        "restored",
+    ],
     "oxidite.clock": [
         "Clock",
         "TravelClock",
@@ -737,6 +744,7 @@ NAMES: dict[str, list[str]] = {
         "TLS",
         "Target",
         "TargetError",
+        "WorkerPlan",
         "choose_interface",
         "choose_server",
         "examine",

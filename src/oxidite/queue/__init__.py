@@ -12,6 +12,11 @@
     queue.cron("0 3 * * *", nightly.job(), zone="Europe/Berlin")
 """
 
+from oxidite.carried import (
+    Capture,
+    Restore,
+    carry,
+)
 from oxidite.queue.base import (
     Asked,
     BatchState,
@@ -37,11 +42,6 @@ from oxidite.queue.base import (
 )
 from oxidite.queue.batches import (
     Batch,
-)
-from oxidite.queue.carried import (
-    Capture,
-    Restore,
-    carry,
 )
 from oxidite.queue.context import (
     JobContext,

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 from uuid import UUID
 
+from oxidite.carried import captured
 from oxidite.encoding import encode_msgpack
 from oxidite.errors import ConfigError
 from oxidite.ids import uuid7
@@ -38,7 +39,6 @@ from oxidite.queue.base import (
     WorkerState,
 )
 from oxidite.queue.batches import Batch
-from oxidite.queue.carried import captured
 from oxidite.queue.errors import JobNotFoundError, JobTooLargeError, TaskError
 from oxidite.queue.flow import encoded
 from oxidite.queue.handle import Handle

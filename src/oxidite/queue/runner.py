@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from oxidite import clock
+from oxidite.carried import restored
 from oxidite.encoding import encode_msgpack
 from oxidite.instrument import span
 from oxidite.lifespan import Lifespan
 from oxidite.queue.base import Outcome, OutcomeKind, Ready
-from oxidite.queue.carried import restored
 from oxidite.queue.context import JobContext, entered
 from oxidite.queue.errors import JobArgumentsError, JobTimeoutError
 from oxidite.queue.failures import Failure
@@ -52,6 +52,8 @@ class Running:
         self.end: OutcomeKind | None = None
         self.deadline: float = clock.perf() + ready.timeout
         self.is_abandoned: bool = False
+        self.error: str | None = None
+        """The kind of error that it ended by."""
 
     @property
     def has_ended(self) -> bool:
@@ -97,6 +99,8 @@ class Runner:
         with span("queue.job", task=ready.task, queue=ready.queue, attempt=ready.attempt) as work:
             outcome = await self._outcome(running)
             work.set("outcome", outcome.kind)
+            if running.error is not None:
+                work.set("error", running.error)
         return replace(outcome, seconds=clock.perf() - began)
 
     async def _outcome(self, running: Running) -> Outcome:
@@ -118,6 +122,7 @@ class Runner:
             # Nobody asked for that: given back it would run again at once, and for ever.
             return self._failure(task, ready, _StrayCancelError().caused_by(exc))
         except BaseException as exc:  # noqa: BLE001 - whatever a job raises is its failure
+            running.error = type(exc).__name__
             return self._failure(task, ready, exc)
 
     async def _call(

@@ -292,6 +292,7 @@ class Worker:
                 if self._unsure:
                     await self._reconcile()
                 pause, self._trouble = 0.0, None
+                self._consider_end()
             except Exception as exc:  # noqa: BLE001 - whatever it is, a worker that no longer works helps nobody
                 pause = min(pause * 2 + 0.1, _BACK_OFF)
                 await self._suffer(exc, pause)

@@ -222,7 +222,7 @@ async def test_tasks_run_in_processes_which_are_killed_in_time(place: Workplace)
         await (await place.queue.enqueue(app.fails_in_a_process, "exit")).result(10)
     hangs = await place.queue.enqueue(app.hangs_in_a_process)
     with pytest.raises(JobFailedError, match="JobTimeoutError"):
-        await hangs.result(10)
+        await hangs.result(15)
     await place.until(lambda: is_gone(int(place.seen("process")[0][0])))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.queue_server import register
 
-from oxidite import Oxidite
+from oxidite import Oxidite, clock
 from oxidite.queue import JobContext, Queue, Retry, given, task
 
 register()
@@ -34,7 +34,7 @@ async def quick(number: int, job: JobContext = given()) -> int:
 @task(timeout=60.0)
 async def slow(number: int, seconds: float, job: JobContext = given()) -> int:
     note(f"slow {number} {job.attempt} {os.getpid()}")
-    await asyncio.to_thread(threading.Event().wait, seconds)
+    await clock.sleep(seconds)
     note(f"done {number} {job.attempt} {os.getpid()}")
     return number
 
@@ -90,7 +90,7 @@ def in_a_process(number: int) -> int:
     return os.getpid() if number == 0 else number * 2
 
 
-@task(run="process", timeout=1.0, retry=Retry(times=0))
+@task(run="process", timeout=5.0, retry=Retry(times=0))
 def hangs_in_a_process() -> None:
     note(f"process {os.getpid()}")
     threading.Event().wait(600)
