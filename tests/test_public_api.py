@@ -80,6 +80,9 @@ NAMES: dict[str, list[str]] = {
     "oxidite.cache.backends": [
         "backends",
     ],
+    "oxidite.cache.backends.sql": [
+        "SQLBackend",
+    ],
     "oxidite.clock": [
         "Clock",
         "TravelClock",
@@ -88,6 +91,7 @@ NAMES: dict[str, list[str]] = {
         "perf",
         "sleep",
         "timestamp",
+        "travelled",
         "use",
     ],
     "oxidite.concurrency": [
@@ -121,6 +125,7 @@ NAMES: dict[str, list[str]] = {
         "AnyCast",
         "AnyColumn",
         "AnyExpr",
+        "Ask",
         "Assignment",
         "Batch",
         "BelongsTo",
@@ -250,6 +255,7 @@ NAMES: dict[str, list[str]] = {
         "SoftDeletes",
         "StaleRowError",
         "Statement",
+        "Steps",
         "Subselect",
         "Synced",
         "Table",
@@ -326,6 +332,13 @@ NAMES: dict[str, list[str]] = {
         "check",
         "column",
         "index",
+    ],
+    "oxidite.drivers.redis": [
+        "Argument",
+        "Redis",
+        "RedisFullError",
+        "RedisOptions",
+        "Script",
     ],
     "oxidite.encoding": [
         "Codec",
@@ -480,6 +493,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.lifespan": [
         "Lifespan",
         "Resource",
+        "opened_before",
     ],
     "oxidite.middleware": [
         "AccessEntry",
@@ -750,6 +764,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.testing.contracts": [
         "CacheBackendContract",
         "JobStoreContract",
+        "RateStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",
