@@ -37,6 +37,7 @@ from oxidite.queue.base import (
 )
 from oxidite.queue.stores.sql.home import Home
 from oxidite.queue.stores.sql.planning import StoreSteps
+from oxidite.queue.stores.sql.postgresql import PostgreSQLSteps, is_usual
 from oxidite.queue.stores.sql.waking import ENDED, Channel, Waiters, Watch
 
 __all__ = ["SQLStore"]
@@ -98,7 +99,8 @@ class SQLStore(JobStore):
 
     async def _begin(self) -> None:
         home = self._home
-        self._steps = StoreSteps(home.dialect)
+        kind = PostgreSQLSteps if home.dialect.name == "postgresql" else StoreSteps
+        self._steps = kind(home.dialect)
         self._steps.shard = randbelow(2**15)
         self.is_shared = self.is_durable = not home.driver.has_one_connection
         if home.driver.has_channels:
@@ -186,7 +188,7 @@ class SQLStore(JobStore):
         """Take over outcomes and claim jobs."""
         given = self._given.setdefault(worker, set())
         try:
-            claim = await self._home.write(self._steps.exchange, worker, outcomes, queues, limit)
+            claim = await self._exchanged(worker, outcomes, queues, limit)
             if worker in self._doubtful:
                 lost = await self._lost(worker, given, claim)
                 claim = Claim([*lost, *claim.jobs], claim.refused)
@@ -200,6 +202,37 @@ class SQLStore(JobStore):
         if outcomes:
             self._tell({ENDED, *queues, *(job.queue for each in outcomes for job in each.then)})
         return claim
+
+    async def _exchanged(
+        self, worker: str, outcomes: Sequence[Outcome], queues: Sequence[str], limit: int
+    ) -> Claim:
+        if not isinstance(self._steps, PostgreSQLSteps) or not all(map(is_usual, outcomes)):
+            return await self._home.write(self._steps.exchange, worker, outcomes, queues, limit)
+        return await self._exchanged_apart(self._steps, worker, outcomes, queues, limit)
+
+    async def _exchanged_apart(
+        self,
+        steps: PostgreSQLSteps,
+        worker: str,
+        outcomes: Sequence[Outcome],
+        queues: Sequence[str],
+        limit: int,
+    ) -> Claim:
+        """Exchange with one statement, and more of them only if that says so."""
+        write = self._home.write
+        done = await write(steps.exchange_usual, worker, outcomes, queues, limit)
+        jobs = done.jobs
+        if limit and done.is_live and done.has_due:
+            await write(steps.make_ready, queues)
+            if len(jobs) < limit:
+                more = await write(steps.exchange_usual, worker, (), queues, limit - len(jobs))
+                jobs = [*jobs, *more.jobs]
+        left = [outcome for outcome in outcomes if outcome.id not in done.taken]
+        is_short = done.is_live and done.has_limits and len(jobs) < limit
+        if not left and not is_short:
+            return Claim(jobs, [])
+        rest = await write(steps.exchange, worker, left, queues, limit - len(jobs))
+        return Claim([*jobs, *rest.jobs], rest.refused)
 
     async def _lost(self, worker: str, given: set[UUID], claim: Claim) -> list[Ready]:
         """Return what an exchange has claimed whose answer never came."""

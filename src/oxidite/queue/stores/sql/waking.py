@@ -127,6 +127,8 @@ class Channel(_Background):
         gone = asyncio.Event()
         async with self._driver.connection(write=True) as connection:
             try:
+                # A notice takes part in no commit that would have to be waited for.
+                await connection.run("SET synchronous_commit = off", ())
                 await connection.listen(self._channel, self._hear, gone.set)
                 self._waiters.wake_all()
                 while not gone.is_set():

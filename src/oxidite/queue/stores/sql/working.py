@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from oxidite.db.connections.steps import Steps, changed
-from oxidite.queue.base import Asked, Claim, NewJob, Outcome, Ready
+from oxidite.queue.base import Asked, Claim, NewJob, Outcome, OutcomeKind, Ready
 from oxidite.queue.stores.sql.claiming import NO_SETTING, ClaimSteps, Setting
 from oxidite.queue.stores.sql.pushing import Batches
 from oxidite.queue.stores.sql.rows import READY_COLUMNS, id_of, ids_of, ready_of, with_error
@@ -23,10 +23,10 @@ from oxidite.queue.stores.sql.tables import (
     RUNNING,
 )
 
-__all__ = ["WorkSteps"]
+__all__ = ["ENDS", "WorkSteps"]
 
 _ERRORS = 10  # of one job that are kept
-_ENDS = {"completed": COMPLETED, "cancelled": CANCELLED, "dead": DEAD}
+ENDS: dict[OutcomeKind, int] = {"completed": COMPLETED, "cancelled": CANCELLED, "dead": DEAD}
 _COLUMNS = "id, attempt, queue, task, grp, batch, due_at, waited, keep, cancel_asked, failures, crashes, errors"
 _CHANGE = (
     "UPDATE ox_jobs SET state = ?, failures = ?, crashes = ?, due_at = ?, wake_at = ?, ended_at = ?, "
@@ -334,7 +334,7 @@ def _apply(job: _Running, outcome: Outcome, now: float) -> None:
     if outcome.error is not None:
         job.errors = with_error(job.errors, outcome.error, _ERRORS)
     job.failures += outcome.kind in ("retry", "dead")
-    state = _ENDS.get(outcome.kind)
+    state = ENDS.get(outcome.kind)
     if state is None:
         job.wait(now + outcome.delay, now)
         return
