@@ -45,12 +45,13 @@ _NAMES = ", ".join(name for name, _ in _COLUMNS)
 _HAS_LIMITS = (
     "EXISTS (SELECT FROM ox_job_queues AS s WHERE s.name = {name} AND s.limits IS NOT NULL)"
 )
+# `state + 0`, as jobs are to be found by their ids and not among all that run.
 _DONE = (
     "done AS (UPDATE ox_jobs AS j SET state = o.state, failures = j.failures + (o.state = 6)::int, "  # noqa: S608 - ours
     "ended_at = t.now, expires = t.now + coalesce(o.keep, j.keep), worker = NULL, cancel_asked = 0, "
     "result = o.result FROM t, unnest(:ids::uuid[], :attempts::int[], :states::int[], :keeps::float8[], "
     ":results::bytea[], :seconds::float8[]) AS o (id, attempt, state, keep, result, seconds) "
-    "WHERE j.id = o.id AND j.state = 3 AND j.attempt = o.attempt AND j.batch IS NULL "
+    "WHERE j.id = o.id AND j.state + 0 = 3 AND j.attempt = o.attempt AND j.batch IS NULL "
     f"AND coalesce(o.keep, j.keep) > 0 AND NOT {_HAS_LIMITS.replace('{name}', 'j.queue')} "
     "RETURNING j.id, j.queue, j.task, j.waited, o.state, o.seconds), "
     "counted AS (INSERT INTO ox_job_minutes AS m (minute, queue, task, shard, completed, retried, dead, "

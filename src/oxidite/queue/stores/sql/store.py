@@ -15,6 +15,7 @@ from oxidite.db import Database
 from oxidite.db.connections.base import Driver
 from oxidite.db.connections.options import PoolOptions
 from oxidite.db.drivers import drivers
+from oxidite.db.values.dialects import SQLITE
 from oxidite.errors import ConfigError
 from oxidite.queue.base import (
     Asked,
@@ -62,6 +63,8 @@ class SQLStore(JobStore):
 
     def __init__(self, place: Database | Driver, *, timeout: float = _TIMEOUT) -> None:
         self._home = Home(place, timeout=timeout)
+        # Of which kind it is, is known once it is open.
+        self._steps: StoreSteps = StoreSteps(SQLITE)
         self._waiters = Waiters()
         self._channel: Channel | None = None
         self._watch: Watch | None = None
@@ -99,7 +102,7 @@ class SQLStore(JobStore):
 
     async def _begin(self) -> None:
         home = self._home
-        kind = PostgreSQLSteps if home.dialect.name == "postgresql" else StoreSteps
+        kind = PostgreSQLSteps if home.dialect.unnests else StoreSteps
         self._steps = kind(home.dialect)
         self._steps.shard = randbelow(2**15)
         self.is_shared = self.is_durable = not home.driver.has_one_connection

@@ -231,9 +231,10 @@ class WorkSteps(ClaimSteps):
             yield from self._push(then, now)
         return refused
 
+    # `state + 0`, as jobs are to be found by their ids and not among all that run.
     def _those_that_run(self, ids: Sequence[UUID]) -> Steps[dict[UUID, _Running]]:
         rows = yield from self._fetched(
-            f"SELECT {_COLUMNS} FROM ox_jobs WHERE id IN :ids AND state = 3 ORDER BY id{{update}}",  # noqa: S608 - ours
+            f"SELECT {_COLUMNS} FROM ox_jobs WHERE id IN :ids AND state + 0 = 3 ORDER BY id{{update}}",  # noqa: S608 - ours
             ids=list(ids),
         )
         jobs = [_running(row) for row in rows]
@@ -320,7 +321,7 @@ class WorkSteps(ClaimSteps):
         """Keep how far a job is."""
         count = yield from self._changed(
             "UPDATE ox_jobs SET progress = COALESCE(:progress, progress), saved = COALESCE(:saved, saved) "
-            "WHERE id = :id AND attempt = :attempt AND state = 3",
+            "WHERE id = :id AND attempt = :attempt AND state + 0 = 3",
             progress=progress,
             saved=state,
             id=id,
