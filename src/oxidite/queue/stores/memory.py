@@ -372,7 +372,8 @@ class MemoryStore(JobStore):
         """Return when there may be something to claim."""
         now = clock.timestamp()
         later = [self._queues[name].later for name in queues if name in self._queues]
-        due = min((each[0][0] for each in later if each), default=now + within)
+        # What is due already is to be woken for by what keeps it: a queue that pauses, for one.
+        due = min((each[0][0] for each in later if each and each[0][0] > now), default=now + within)
         changed = self._changed
         waits = [
             asyncio.ensure_future(changed.wait()),

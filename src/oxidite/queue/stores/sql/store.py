@@ -40,12 +40,15 @@ from oxidite.queue.stores.sql.home import Home
 from oxidite.queue.stores.sql.planning import StoreSteps
 from oxidite.queue.stores.sql.postgresql import PostgreSQLSteps, is_usual
 from oxidite.queue.stores.sql.waking import ENDED, Channel, Waiters, Watch
+from oxidite.queue.stores.sql.working import ENDS
 
 __all__ = ["SQLStore"]
 
 _TIMEOUT = 30.0
 _DEFAULTS = {"sqlite": {"synchronous": "full"}}
 """A job that was pushed survives a power cut, too."""
+_DOUBT = 60.0
+"""Seconds after a failed exchange in which it may turn out that it has claimed something."""
 _POLL = 1.0
 """Seconds after which somebody who waits looks by himself."""
 
@@ -71,7 +74,7 @@ class SQLStore(JobStore):
         self._listener: Driver | None = None
         # What workers of this process were given, so that a claim whose answer was lost is found.
         self._given: dict[str, set[UUID]] = {}
-        self._doubtful: set[str] = set()
+        self._doubtful: dict[str, float] = {}
 
     @classmethod
     def from_url(cls, url: SplitResult, *, resources: Sequence[object] = ()) -> Self:
@@ -144,7 +147,14 @@ class SQLStore(JobStore):
             self._channel.tell(names)
 
     def _tell_all(self) -> None:
-        self._home.after(lambda _: self._waiters.wake_all(), ())
+        """Wake everybody, after the commit."""
+
+        def tell(_: Iterable[str]) -> None:
+            self._waiters.wake_all()
+            if self._channel is not None:
+                self._channel.tell_all()
+
+        self._home.after(tell, ())
 
     async def now(self) -> float:
         """Return the time of the database."""
@@ -182,7 +192,7 @@ class SQLStore(JobStore):
         """Forget a worker."""
         await self._home.write(self._steps.exit, worker)
         self._given.pop(worker, None)
-        self._doubtful.discard(worker)
+        self._doubtful.pop(worker, None)
         self._tell_all()
 
     async def exchange(
@@ -195,15 +205,19 @@ class SQLStore(JobStore):
             if worker in self._doubtful:
                 lost = await self._lost(worker, given, claim)
                 claim = Claim([*lost, *claim.jobs], claim.refused)
-                self._doubtful.discard(worker)
+                if clock.perf() > self._doubtful[worker]:
+                    del self._doubtful[worker]
         except BaseException:
-            # It is not known whether something was claimed.
-            self._doubtful.add(worker)
+            # It is not known whether something was claimed, nor when: the server may still be at it.
+            self._doubtful[worker] = clock.perf() + _DOUBT
             raise
         given.difference_update(outcome.id for outcome in outcomes)
         given.update(job.id for job in claim.jobs)
         if outcomes:
-            self._tell({ENDED, *queues, *(job.queue for each in outcomes for job in each.then)})
+            names = {ENDED, *(job.queue for each in outcomes for job in each.then)}
+            if not all(each.kind in ENDS for each in outcomes):
+                names.update(queues)
+            self._tell(names)
         return claim
 
     async def _exchanged(

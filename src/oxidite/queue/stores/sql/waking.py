@@ -100,11 +100,17 @@ class Channel(_Background):
         self._channel = channel
         self._waiters = waiters
         self._untold: set[str] = set()
+        self._is_of_all = False
         self._has_news = asyncio.Event()
 
     def tell(self, names: Iterable[str]) -> None:
         """Tell others soon."""
         self._untold.update(names)
+        self._has_news.set()
+
+    def tell_all(self) -> None:
+        """Tell others soon that anything may have changed."""
+        self._is_of_all = True
         self._has_news.set()
 
     async def _run(self) -> None:
@@ -145,11 +151,12 @@ class Channel(_Background):
                 connection.is_broken = True
 
     def _notice(self) -> str:
-        names = sorted(self._untold)
+        text = json.dumps(sorted(self._untold))
+        is_of_all = self._is_of_all or len(text) > _LONGEST
         self._untold.clear()
+        self._is_of_all = False
         self._has_news.clear()
-        text = json.dumps(names)
-        return text if len(text) < _LONGEST else "null"
+        return "null" if is_of_all else text
 
     def _hear(self, text: str) -> None:
         try:
