@@ -80,6 +80,9 @@ NAMES: dict[str, list[str]] = {
     "oxidite.cache.backends": [
         "backends",
     ],
+    "oxidite.cache.backends.sql": [
+        "SQLBackend",
+    ],
     "oxidite.carried": [
         "Capture",
         "Restore",
@@ -95,6 +98,7 @@ NAMES: dict[str, list[str]] = {
         "perf",
         "sleep",
         "timestamp",
+        "travelled",
         "use",
     ],
     "oxidite.concurrency": [
@@ -128,6 +132,7 @@ NAMES: dict[str, list[str]] = {
         "AnyCast",
         "AnyColumn",
         "AnyExpr",
+        "Ask",
         "Assignment",
         "Batch",
         "BelongsTo",
@@ -257,6 +262,7 @@ NAMES: dict[str, list[str]] = {
         "SoftDeletes",
         "StaleRowError",
         "Statement",
+        "Steps",
         "Subselect",
         "Synced",
         "Table",
@@ -333,6 +339,13 @@ NAMES: dict[str, list[str]] = {
         "check",
         "column",
         "index",
+    ],
+    "oxidite.drivers.redis": [
+        "Argument",
+        "Redis",
+        "RedisFullError",
+        "RedisOptions",
+        "Script",
     ],
     "oxidite.encoding": [
         "Codec",
@@ -488,6 +501,7 @@ NAMES: dict[str, list[str]] = {
         "Late",
         "Lifespan",
         "Resource",
+        "opened_before",
     ],
     "oxidite.middleware": [
         "AccessEntry",
@@ -764,6 +778,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.testing.contracts": [
         "CacheBackendContract",
         "JobStoreContract",
+        "RateStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",

@@ -222,7 +222,7 @@ class Places:
         self._usual = max(usual + (seconds - usual) * _WEIGHT, seconds if seconds > _AHEAD else 0.0)
 
     def _claimed_ahead(self) -> int:
-        if self._ahead != "auto":
+        if isinstance(self._ahead, int):
             return self._ahead
         if self._usual is None:
             return 0

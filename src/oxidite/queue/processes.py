@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from oxidite.queue.errors import JobProcessError
@@ -57,7 +58,7 @@ class Processes:
 
 class _Process:
     def __init__(self) -> None:
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: BaseProcess | None = None
         self._line: Connection | None = None
         self._is_killed = False
 
@@ -87,8 +88,9 @@ class _Process:
         if self._line is None:
             context = multiprocessing.get_context("spawn")
             self._line, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            self._process.start()
+            process = context.Process(target=_serve, args=(theirs,), daemon=True)
+            process.start()
+            self._process = process
             theirs.close()
         if self._is_killed:
             # While this thread was starting it.

@@ -29,9 +29,10 @@ _ROOT = Path(__file__).parents[3]
 class Workplace:
     """Where jobs are pushed to, run by processes, and leave lines in a file."""
 
-    def __init__(self, folder: Path, queue: Queue) -> None:
+    def __init__(self, folder: Path, queue: Queue, url: str) -> None:
         self.folder = folder
         self.queue = queue
+        self.url = url
         self.workers: list[asyncio.subprocess.Process] = []
 
     async def work(self, *options: str, app: str = "worker_app") -> asyncio.subprocess.Process:
@@ -56,7 +57,11 @@ class Workplace:
                 "tests.faults.queue.work",
                 *command,
                 cwd=_ROOT,
-                env={**os.environ, "OXIDITE_TEST_DIRECTORY": str(self.folder)},
+                env={
+                    **os.environ,
+                    "OXIDITE_TEST_DIRECTORY": str(self.folder),
+                    "OXIDITE_TEST_QUEUE": self.url,
+                },
                 process_group=0,
                 stderr=said,
             )
@@ -90,25 +95,36 @@ class Workplace:
             os.killpg(process.pid, signum)
 
 
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Workplace]:
+@pytest.fixture(params=["sqlite", "shared"])
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Workplace]:
+    """On a file of SQLite, and on a store that does next to nothing, so that it is about workers alone."""
+    async with (
+        _store(request.param, tmp_path) as url,
+        Queue.from_url(url, tasks=["tests.faults.queue.worker_app"]) as queue,
+    ):
+        place = Workplace(tmp_path, queue, url)
+        yield place
+        for each in place.workers:
+            place.kill(each, signal.SIGKILL)
+            await each.wait()
+
+
+@contextlib.asynccontextmanager
+async def _store(kind: str, folder: Path) -> AsyncIterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'jobs.db'}"
+        return
     register()
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.queue_server",
-        str(tmp_path / "store"),
+        str(folder / "store"),
         cwd=_ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
     assert server.stdout is not None
     assert await server.stdout.readline() == b"ready\n"
-    url = f"shared://{tmp_path / 'store'}"
-    async with Queue.from_url(url, tasks=["tests.faults.queue.worker_app"]) as queue:
-        place = Workplace(tmp_path, queue)
-        yield place
-        for each in place.workers:
-            place.kill(each, signal.SIGKILL)
-            await each.wait()
+    yield f"shared://{folder / 'store'}"
     server.kill()
     await server.wait()

@@ -15,7 +15,7 @@ from oxidite.queue import JobContext, Queue, Retry, given, task
 register()
 
 HERE = Path(os.environ.get("OXIDITE_TEST_DIRECTORY", "/nowhere"))
-queue = Queue.from_url(f"shared://{HERE / 'store'}", tasks=[__name__])
+queue = Queue.from_url(os.environ.get("OXIDITE_TEST_QUEUE", "memory://"), tasks=[__name__])
 app = Oxidite(resources=[queue])
 
 
