@@ -6,15 +6,18 @@ threads, in logs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+from collections.abc import Iterator
 from contextvars import ContextVar
 from random import Random
 from typing import Annotated
 
 from msgspec import Struct
 
+from oxidite.carried import carry
 from oxidite.clock import timestamp
 from oxidite.errors import ConfigError
 from oxidite.extract.base import Description
@@ -58,6 +61,36 @@ _current: ContextVar[Identity | None] = ContextVar("oxidite_identity", default=N
 def current_identity() -> Identity | None:
     """Return that of the request that is being answered here; ``None`` outside of any."""
     return _current.get()
+
+
+def _captured() -> str | None:
+    identity = _current.get()
+    if identity is None:
+        return None
+    trace = identity.trace
+    return f"{identity.request_id}\n{trace.traceparent}\n{trace.state}"
+
+
+@contextlib.contextmanager
+def _restored(text: str) -> Iterator[None]:
+    """Be in the request and the trace that a job was pushed from, as a span of its own."""
+    own_id, _, rest = text.partition("\n")
+    traceparent, _, state = rest.partition("\n")
+    before = _current.get()
+    parent = parse_traceparent([traceparent])
+    # Whoever wrote that is no reason for a job to fail.
+    if parent is not None and _ACCEPTABLE.fullmatch(own_id):
+        trace_id, parent_id, sampled = parent
+        span_id = hex(_random.getrandbits(138) & _SPAN | _AHEAD)[3:]
+        trace = TraceContext(trace_id, span_id, parent_id, sampled, parse_tracestate([state]))
+        _current.set(Identity(own_id, trace))
+    try:
+        yield
+    finally:
+        _current.set(before)
+
+
+carry("request", _captured, _restored)
 
 
 def request_id(

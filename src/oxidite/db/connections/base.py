@@ -104,11 +104,21 @@ class Connection(Protocol):
             raise
         return result
 
+    async def join(self, steps: Steps[T]) -> T:
+        """Run such statements as a part of the transaction that is open."""
+        try:
+            ask = next(steps)
+        except StopIteration as done:
+            return cast("T", done.value)
+        return await self._followed(ask, steps)
+
     async def _followed(self, ask: Ask, steps: Steps[T]) -> T:
         while True:
             answer: Any
             if ask.has_rows:
                 answer = await self.fetch(ask.sql, ask.values)
+            elif ask.many:
+                answer = (await self.run_many(ask.sql, ask.values)).rowcount
             else:
                 answer = (await self.run(ask.sql, ask.values)).rowcount
             try:

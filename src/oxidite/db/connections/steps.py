@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["Ask", "Steps", "changed", "fetched"]
+__all__ = ["Ask", "Steps", "changed", "fetched", "repeated"]
 
 T = TypeVar("T")
 
@@ -27,13 +27,15 @@ T = TypeVar("T")
 class Ask(NamedTuple):
     """A statement; who asks is answered with its rows, or with how many it changed.
 
-    ``apart`` counts for the first one: no transaction is begun then.
+    ``apart`` counts for the first one: no transaction is begun then. With ``many`` the values are rows, and
+    the statement is run once for each.
     """
 
     sql: str
-    values: Sequence[object]
+    values: Sequence[Any]
     has_rows: bool = True
     apart: bool = False
+    many: bool = False
 
 
 Steps: TypeAlias = Generator[Ask, Any, T]
@@ -50,3 +52,8 @@ def fetched(
 def changed(sql: str, values: Sequence[object], *, apart: bool = False) -> Generator[Ask, int, int]:
     """Ask for a change, and return of how many rows it was."""
     return (yield Ask(sql, values, has_rows=False, apart=apart))
+
+
+def repeated(sql: str, rows: Sequence[Sequence[object]]) -> Generator[Ask, int, int]:
+    """Ask for a change once for each of ``rows``, and return of how many rows it was."""
+    return (yield Ask(sql, rows, has_rows=False, many=True))

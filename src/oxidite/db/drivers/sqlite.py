@@ -200,7 +200,8 @@ def _steps_done(own: sqlite3.Connection, steps: Steps[T]) -> T:
         if not ask.apart:
             own.execute("BEGIN IMMEDIATE")
         while True:
-            cursor = own.execute(ask.sql, ask.values)
+            run = own.executemany if ask.many else own.execute
+            cursor = run(ask.sql, ask.values)
             ask = steps.send(cursor.fetchall() if ask.has_rows else cursor.rowcount)
     except StopIteration as done:
         result: T = done.value

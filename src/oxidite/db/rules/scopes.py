@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
+from oxidite.carried import carry
 from oxidite.db.errors import MissingTenantError, OtherTenantError, QueryError
 from oxidite.db.expressions.expressions import Call, Condition, Expr, Value
 from oxidite.db.statements.arrays import InsertArrays
@@ -22,6 +24,7 @@ from oxidite.db.statements.subqueries import Subquery
 from oxidite.db.statements.walking import derived_tables, inner_exprs
 from oxidite.db.tables.columns import Column, TableKey
 from oxidite.db.tables.table import Table
+from oxidite.encoding import Codec, codec_for, encode_json
 
 __all__ = ["UNSCOPED", "Tenancy", "TenantScope", "check_assigned", "check_scope", "check_scopes"]
 
@@ -111,10 +114,20 @@ class Tenancy(Generic[T]):
 
         with tenancy.of(7):
             await Invoice.all()
+
+    With a ``name``, and its ``type``, jobs take the tenant along from where they are pushed:
+    ``Tenancy(name="shop", type=int)``.
     """
 
-    def __init__(self) -> None:
+    @overload
+    def __init__(self) -> None: ...
+    @overload
+    def __init__(self, *, name: str, type: type[T]) -> None: ...
+    def __init__(self, *, name: str | None = None, type: type[T] | None = None) -> None:
         self._current: ContextVar[T | None] = ContextVar("oxidite.db.tenant", default=None)
+        if name is not None and type is not None:
+            self._codec: Codec[T] = codec_for(type)
+            carry(f"tenant {name}", self._captured, self._restored)
 
     def current(self) -> T:
         """Return the tenant of this moment.
@@ -137,6 +150,13 @@ class Tenancy(Generic[T]):
         finally:
             # Not by a token: a generator may be closed in another context than it began in.
             self._current.set(before)
+
+    def _captured(self) -> str | None:
+        tenant = self._current.get()
+        return None if tenant is None else encode_json(tenant).decode()
+
+    def _restored(self, text: str) -> AbstractContextManager[T]:
+        return self.of(self._codec.decode_json(text.encode()))
 
     def by(self, column: str) -> TenantScope[T]:
         """Return the scope of a model whose ``column``, by name, says whose a row is."""

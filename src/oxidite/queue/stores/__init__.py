@@ -12,6 +12,8 @@ stores: BackendRegistry[JobStore] = BackendRegistry(
         "db": ("oxidite.queue.stores.sql:SQLStore", "db"),
         "sqlite": ("oxidite.queue.stores.sql:SQLStore", "db"),
         "postgresql": ("oxidite.queue.stores.sql:SQLStore", "postgres"),
+        "mysql": ("oxidite.queue.stores.sql:SQLStore", "mysql"),
+        "mariadb": ("oxidite.queue.stores.sql:SQLStore", "mysql"),
         "redis": ("oxidite.queue.stores.redis:RedisStore", "redis"),
         "rediss": ("oxidite.queue.stores.redis:RedisStore", "redis"),
     },

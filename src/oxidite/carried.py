@@ -1,6 +1,6 @@
-"""What a job takes along from where it was pushed: the trace, the user, the tenant, the language.
+"""What a job takes along from where it was pushed: the request and its trace, the tenant, the user, the language.
 
-Each is known by a name to whoever registers it, and is text. A job that finds something it does not know
+Each is registered where it is defined, below the queue, which knows none of them. Each is known by a name to whoever registers it, and is text. A job that finds something it does not know
 leaves it alone, so versions of an application may differ in this.
 """
 
@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack
 
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for, encode_msgpack
 
-__all__ = ["captured", "carry", "restored"]
+__all__ = ["Capture", "Restore", "captured", "carry", "restored"]
 
 Capture = Callable[[], str | None]
 Restore = Callable[[str], AbstractContextManager[object]]
