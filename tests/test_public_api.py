@@ -83,6 +83,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.clock": [
         "Clock",
         "TravelClock",
+        "current",
         "monotonic",
         "now",
         "perf",

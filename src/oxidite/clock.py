@@ -18,7 +18,17 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TypeAlias, TypeVar
 
-__all__ = ["Clock", "TravelClock", "monotonic", "now", "perf", "sleep", "timestamp", "use"]
+__all__ = [
+    "Clock",
+    "TravelClock",
+    "current",
+    "monotonic",
+    "now",
+    "perf",
+    "sleep",
+    "timestamp",
+    "use",
+]
 
 _SECOND = 1_000_000_000  # in nanoseconds, which is how a TravelClock counts
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -203,6 +213,11 @@ def use(clock: _ClockT) -> Iterator[_ClockT]:
         yield clock
     finally:
         _current = before
+
+
+def current() -> Clock:
+    """Return the clock of the process, as for a test that wants to move it."""
+    return _current
 
 
 def now() -> datetime:
