@@ -80,6 +80,9 @@ NAMES: dict[str, list[str]] = {
     "oxidite.cache.backends": [
         "backends",
     ],
+    "oxidite.cache.backends.sql": [
+        "SQLBackend",
+    ],
     "oxidite.clock": [
         "Clock",
         "TravelClock",
@@ -89,6 +92,7 @@ NAMES: dict[str, list[str]] = {
         "perf",
         "sleep",
         "timestamp",
+        "travelled",
         "use",
     ],
     "oxidite.concurrency": [
@@ -122,6 +126,7 @@ NAMES: dict[str, list[str]] = {
         "AnyCast",
         "AnyColumn",
         "AnyExpr",
+        "Ask",
         "Assignment",
         "Batch",
         "BelongsTo",
@@ -251,6 +256,7 @@ NAMES: dict[str, list[str]] = {
         "SoftDeletes",
         "StaleRowError",
         "Statement",
+        "Steps",
         "Subselect",
         "Synced",
         "Table",
@@ -327,6 +333,13 @@ NAMES: dict[str, list[str]] = {
         "check",
         "column",
         "index",
+    ],
+    "oxidite.drivers.redis": [
+        "Argument",
+        "Redis",
+        "RedisFullError",
+        "RedisOptions",
+        "Script",
     ],
     "oxidite.encoding": [
         "Codec",
@@ -481,6 +494,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.lifespan": [
         "Lifespan",
         "Resource",
+        "opened_before",
     ],
     "oxidite.middleware": [
         "AccessEntry",
@@ -751,6 +765,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.testing.contracts": [
         "CacheBackendContract",
         "JobStoreContract",
+        "RateStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",

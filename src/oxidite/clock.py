@@ -27,6 +27,7 @@ __all__ = [
     "perf",
     "sleep",
     "timestamp",
+    "travelled",
     "use",
 ]
 
@@ -57,6 +58,10 @@ class Clock:
     def monotonic(self) -> float:
         """Return seconds that never go back; only the difference of two readings has a meaning."""
         return time.monotonic()
+
+    def travelled(self) -> float:
+        """Return how many seconds this clock is ahead of real time: 0 unless a test moved it."""
+        return 0.0
 
     async def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``; zero or less lets other tasks run once, NaN is a ``ValueError``."""
@@ -98,6 +103,10 @@ class TravelClock(Clock):
     def monotonic(self) -> float:
         """Return seconds that grow exactly as far as this clock was moved."""
         return (self._started + self._elapsed) / _SECOND
+
+    def travelled(self) -> float:
+        """Return how many seconds this clock is ahead of real time, which goes on while it stands."""
+        return self.monotonic() - time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait until this clock was moved by ``seconds``; a cancelled sleep leaves nothing behind."""
@@ -233,6 +242,11 @@ def timestamp() -> float:
 def monotonic() -> float:
     """Return seconds that never go back; only the difference of two readings has a meaning."""
     return _current.monotonic()
+
+
+def travelled() -> float:
+    """Return what is to be added to the time of another machine, so that it travels along: else 0."""
+    return _current.travelled()
 
 
 def perf() -> float:

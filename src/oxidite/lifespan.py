@@ -7,18 +7,40 @@ no second lifecycle. What ``__aenter__`` returns is what handlers get.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Self, TypeAlias, TypeVar
 
 from oxidite.errors import ConfigError
 
-__all__ = ["Lifespan", "Resource"]
+__all__ = ["Lifespan", "Resource", "opened_before"]
 
 T = TypeVar("T")
 
 Resource: TypeAlias = AbstractAsyncContextManager[object, bool | None]
+
+
+_opened: ContextVar[Sequence[object]] = ContextVar("oxidite.lifespan", default=())
+
+
+def opened_before() -> Sequence[object]:
+    """Return what the lifespan that is being opened has opened so far; nothing outside of one.
+
+    For a resource that stands on another one, as a cache in ``db`` does on the database before it.
+    """
+    return tuple(_opened.get())
+
+
+@contextlib.contextmanager
+def _opening(opened: Sequence[object]) -> Iterator[None]:
+    token = _opened.set(opened)
+    try:
+        yield
+    finally:
+        _opened.reset(token)
 
 
 class Lifespan:
@@ -51,9 +73,10 @@ class Lifespan:
         opened: list[object] = []
         stack = AsyncExitStack()
         try:
-            for resource in self._effective():
-                value = await stack.enter_async_context(resource)
-                opened.append(resource if value is None else value)
+            with _opening(opened):
+                for resource in self._effective():
+                    value = await stack.enter_async_context(resource)
+                    opened.append(resource if value is None else value)
         except BaseException as exc:
             # What was opened is closed, in reverse; and no resource may swallow that one failed.
             await stack.__aexit__(type(exc), exc, exc.__traceback__)

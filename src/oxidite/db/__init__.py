@@ -28,6 +28,7 @@ from oxidite.db.connections.options import (
 from oxidite.db.connections.pooled import (
     PoolStats,
 )
+from oxidite.db.connections.steps import Ask, Steps
 from oxidite.db.connections.transaction import (
     Owner,
     Transaction,
@@ -299,6 +300,7 @@ __all__ = [
     "AnyCast",
     "AnyColumn",
     "AnyExpr",
+    "Ask",
     "Assignment",
     "Batch",
     "BelongsTo",
@@ -427,6 +429,7 @@ __all__ = [
     "SoftDeletes",
     "StaleRowError",
     "Statement",
+    "Steps",
     "Subselect",
     "Synced",
     "Table",

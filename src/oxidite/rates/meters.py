@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from oxidite.rates.rules import Algorithm, Rule
 
@@ -34,6 +34,14 @@ class Meter(Protocol):
 
     def is_idle(self, now: float) -> bool:
         """Tell whether it is as if it were new."""
+        ...
+
+    def saved(self) -> list[Any]:
+        """Return what it has counted, as plain data."""
+        ...
+
+    def restore(self, saved: list[Any], now: float) -> bool:
+        """Go on from what was saved; return whether that was by a clock that was ahead, and is mended."""
         ...
 
 
@@ -68,6 +76,16 @@ class FixedWindow:
     def is_idle(self, now: float) -> bool:
         """Tell whether the window is over."""
         return now >= self._ends
+
+    def saved(self) -> list[float]:
+        """Return what was counted."""
+        return [self._used, self._ends]
+
+    def restore(self, saved: list[float], now: float) -> bool:
+        """Go on from what was saved."""
+        self._used = int(saved[0])
+        self._ends = min(saved[1], now + self._rule.window)
+        return self._ends < saved[1]
 
 
 class SlidingWindow:
@@ -123,6 +141,18 @@ class SlidingWindow:
         """Tell whether everything has come back."""
         return not self._ends or self._ends[-1] <= now
 
+    def saved(self) -> list[list[float]]:
+        """Return what comes back, and when."""
+        return [list(self._ends), list(self._amounts)]
+
+    def restore(self, saved: list[list[float]], now: float) -> bool:
+        """Go on from what was saved."""
+        latest = now + self._rule.window + self._step
+        self._ends = array("d", [min(end, latest) for end in saved[0]])
+        self._amounts = array("q", [int(amount) for amount in saved[1]])
+        self._used = sum(self._amounts)
+        return any(end > latest for end in saved[0])
+
 
 class Bucket:
     """A bucket of tokens that fills evenly: GCRA, which needs one number for it.
@@ -157,6 +187,15 @@ class Bucket:
         """Tell whether it is full."""
         return self._full_at <= now
 
+    def saved(self) -> list[float]:
+        """Return when it is full."""
+        return [self._full_at]
+
+    def restore(self, saved: list[float], now: float) -> bool:
+        """Go on from what was saved."""
+        self._full_at = min(saved[0], now + self._rule.capacity * self._each)
+        return self._full_at < saved[0]
+
 
 class Concurrency:
     """Counts those that are being answered."""
@@ -182,6 +221,15 @@ class Concurrency:
     def is_idle(self, now: float) -> bool:
         """Tell whether nobody is inside."""
         return self.inside <= 0
+
+    def saved(self) -> list[int]:
+        """Return how many are inside."""
+        return [self.inside]
+
+    def restore(self, saved: list[int], now: float) -> bool:
+        """Go on from what was saved."""
+        self.inside = saved[0]
+        return False
 
 
 _KINDS: dict[Algorithm, Callable[[Rule], Meter]] = {

@@ -50,6 +50,7 @@ __all__ = ["Ran", "assert_enqueued", "assert_not_enqueued", "drain", "inline", "
 P = ParamSpec("P")
 
 _LEASE = 3600.0
+_LEAST = 0.001  # seconds by which time moves, so that it always does
 _STEP = 1.0  # seconds between two tries of what a limit holds back
 _WAITING = frozenset((JobState.WAITING,))
 _BY_CHOICE = frozenset(("retry_at", "discarded"))  # what a job returned, and no error
@@ -192,7 +193,8 @@ async def _pause(queue: Queue) -> float:
     ]
     slots = [each.next for each in await queue.schedules.all() if each.next is not None]
     moments += [slot.timestamp() for slot in slots]
-    return min(moments, default=float("inf")) - now
+    # A database reads its own clock each time, to which ours is added: so it may seem to go back.
+    return max(min(moments, default=float("inf")) - now, _LEAST)
 
 
 class _Hand:

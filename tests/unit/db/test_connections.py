@@ -502,3 +502,13 @@ async def test_writers_wait_in_a_queue_no_longer_than_said(tmp_path: Path) -> No
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await Thing.create(name="Tea")
+
+
+async def test_an_idle_connection_that_lives_is_used_again(url: str) -> None:
+    mark = "&" if "?" in url else "?"
+    async with Database.from_url(f"{url}{mark}pool_check=0&pool_size=1") as db:
+        for _ in range(3):
+            async with db.driver.connection(write=True) as connection:
+                await connection.fetch("SELECT 1", ())
+
+        assert [pool.opened for pool in db.stats.pools.values()] == [1] * len(db.stats.pools)

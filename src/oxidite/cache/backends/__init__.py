@@ -12,7 +12,11 @@ backends: BackendRegistry[CacheBackend] = BackendRegistry(
         "db": ("oxidite.cache.backends.sql:SQLBackend", "db"),
         "sqlite": ("oxidite.cache.backends.sql:SQLBackend", "db"),
         "postgresql": ("oxidite.cache.backends.sql:SQLBackend", "postgres"),
+        "mysql": ("oxidite.cache.backends.sql:SQLBackend", "mysql"),
+        "mariadb": ("oxidite.cache.backends.sql:SQLBackend", "mysql"),
         "redis": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
+        "redis+unix": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
+        "redis+sentinel": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
         "rediss": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
     },
 )

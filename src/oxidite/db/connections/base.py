@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
+from oxidite.db.connections.options import PoolOptions
 from oxidite.db.connections.pooled import PoolStats
+from oxidite.db.connections.steps import Ask, Steps
 from oxidite.db.errors import DatabaseError
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["Connection", "Done", "Driver", "Isolation"]
 
+T = TypeVar("T")
 Isolation: TypeAlias = Literal["read committed", "repeatable read", "serializable"]
 
 
@@ -78,6 +82,59 @@ class Connection(Protocol):
         """End it and undo what was done."""
         ...
 
+    async def follow(self, steps: Steps[T]) -> T:
+        """Run statements of which each may depend on those before, as one transaction.
+
+        One that begins with a statement ``apart`` is none: each of its statements is by itself. It is
+        the only one that uses the connection meanwhile, which is in no transaction before.
+        """
+        try:
+            ask = next(steps)
+        except StopIteration as done:
+            return cast("T", done.value)
+        if ask.apart:
+            return await self._followed(ask, steps)
+        await self.begin(isolation=None, read_only=False)
+        try:
+            result = await self._followed(ask, steps)
+            await self.commit()
+        except BaseException:
+            if not self.is_broken:
+                await asyncio.shield(self.rollback())
+            raise
+        return result
+
+    async def join(self, steps: Steps[T]) -> T:
+        """Run such statements as a part of the transaction that is open."""
+        try:
+            ask = next(steps)
+        except StopIteration as done:
+            return cast("T", done.value)
+        return await self._followed(ask, steps)
+
+    async def _followed(self, ask: Ask, steps: Steps[T]) -> T:
+        while True:
+            answer: Any
+            if ask.has_rows:
+                answer = await self.fetch(ask.sql, ask.values)
+            elif ask.many:
+                answer = (await self.run_many(ask.sql, ask.values)).rowcount
+            else:
+                answer = (await self.run(ask.sql, ask.values)).rowcount
+            try:
+                ask = steps.send(answer)
+            except StopIteration as done:
+                return cast("T", done.value)
+
+    async def listen(
+        self, channel: str, hear: Callable[[str], None], lost: Callable[[], None]
+    ) -> None:
+        """Call ``hear`` with what is sent to a channel, until the connection ends, and then ``lost``.
+
+        Where ``Driver.has_channels`` says so.
+        """
+        raise DatabaseError("This database has no channels.")
+
     async def ping(self) -> None:
         """Ask for a sign of life; raises if there is none."""
         await self.fetch("SELECT 1", ())
@@ -97,6 +154,11 @@ class Driver(AbstractAsyncContextManager["Driver"], Protocol):
         return False
 
     @property
+    def has_channels(self) -> bool:
+        """Whether a connection can ``listen``."""
+        return False
+
+    @property
     def pools(self) -> dict[str, PoolStats]:
         """How its pools are, by what they are for; empty where there is none."""
         return {}
@@ -113,6 +175,14 @@ class Driver(AbstractAsyncContextManager["Driver"], Protocol):
             BackendUnavailableError: the database cannot be reached.
         """
         ...
+
+    def beside(self, name: str, pool: PoolOptions) -> Driver:
+        """Return a driver, not yet open, to a place beside this one's, with connections of its own.
+
+        For what is kept apart from the application's data: on a server the same database, in a file the
+        one beside it, ``app.<name>.db``. Nothing of it ever waits for an open transaction here.
+        """
+        raise DatabaseError(f"The driver of {self.dialect.product} knows no place beside its own.")
 
     def lock(self, name: str, timeout: float | None) -> AbstractAsyncContextManager[None]:
         """Take the lock of that name, which one holder at a time can have, in any process.

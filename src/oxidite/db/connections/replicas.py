@@ -19,7 +19,7 @@ from typing import Self
 
 from oxidite.clock import perf
 from oxidite.db.connections.base import Connection, Driver
-from oxidite.db.connections.options import DatabaseOptions
+from oxidite.db.connections.options import DatabaseOptions, PoolOptions
 from oxidite.db.connections.pooled import PoolStats
 from oxidite.db.errors import PoolTimeoutError
 from oxidite.db.values.dialects import Dialect
@@ -118,6 +118,15 @@ class ReplicatedDriver(Driver):
         if not good or self._has_written():
             return self.primary.connection(write=False)
         return self._to_read(random.choice(good))
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether a connection to where it is written can ``listen``."""
+        return self.primary.has_channels
+
+    def beside(self, name: str, pool: PoolOptions) -> Driver:
+        """Return one for the place beside where it is written."""
+        return self.primary.beside(name, pool)
 
     def lock(self, name: str, timeout: float | None) -> AbstractAsyncContextManager[None]:
         """Take a lock where it is written."""

@@ -142,6 +142,11 @@ class MySQLDriver(Driver):
         """Take a connection."""
         return _Rested(self._pool)
 
+    def beside(self, name: str, pool: PoolOptions) -> MySQLDriver:
+        """Return one for the same database, with connections of its own."""
+        options = MySQLOptions(connect_timeout=self._patience)
+        return MySQLDriver(self._server, pool=pool, options=options)
+
     def lock(self, name: str, timeout: float | None) -> AbstractAsyncContextManager[None]:
         """Take a lock of the server, on a connection that is kept as long."""
         return self._locked(name, timeout)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
 from typing import Any, Self
@@ -154,9 +154,24 @@ class PostgreSQLConnection(Connection):
             return  # it is closed instead, and the server ends what was open
         await self.run("ROLLBACK", ())
 
+    async def listen(
+        self, channel: str, hear: Callable[[str], None], lost: Callable[[], None]
+    ) -> None:
+        """Call ``hear`` with what is sent to a channel."""
+
+        def heard(_: object, __: int, ___: str, text: object) -> None:
+            hear(str(text))
+
+        self._connection.add_termination_listener(lambda _: lost())
+        try:
+            await self._connection.add_listener(channel, heard)
+        except BaseException as exc:
+            raise self._failed(exc) from exc
+
     async def ping(self) -> None:
         """Ask for a sign of life."""
-        await self.run(";", ())
+        # Not by an empty statement: asyncpg trips over the answer to it.
+        await self.run("SELECT 1", ())
 
     async def close(self) -> None:
         """Close it."""
@@ -210,6 +225,11 @@ class PostgreSQLDriver(Driver):
         return POSTGRESQL
 
     @property
+    def has_channels(self) -> bool:
+        """Whether a connection hears what is sent: not through a pooler, which lends it to others."""
+        return not self._options.pooler
+
+    @property
     def pools(self) -> dict[str, PoolStats]:
         """How its pool is."""
         return {"connections": self._pool.stats}
@@ -224,6 +244,10 @@ class PostgreSQLDriver(Driver):
     def connection(self, *, write: bool) -> Lease[PostgreSQLConnection]:
         """Take a connection."""
         return self._pool.connection()
+
+    def beside(self, name: str, pool: PoolOptions) -> PostgreSQLDriver:
+        """Return one for the same database, with connections of its own."""
+        return PostgreSQLDriver(self._dsn, pool=pool, options=self._options)
 
     def lock(self, name: str, timeout: float | None) -> AbstractAsyncContextManager[None]:
         """Take an advisory lock, on a connection that is kept as long."""

@@ -25,6 +25,7 @@ from oxidite.db.connections.base import Connection, Done, Driver, Isolation
 from oxidite.db.connections.options import PoolOptions, kinds_of, pool_options, take_options
 from oxidite.db.connections.pool import Lease, Pool
 from oxidite.db.connections.pooled import PoolStats
+from oxidite.db.connections.steps import Steps
 from oxidite.db.drivers.files import FileLock
 from oxidite.db.drivers.sqlite_errors import errors
 from oxidite.db.drivers.sqlite_functions import FUNCTIONS
@@ -110,6 +111,14 @@ class SQLiteConnection(Connection):
             finally:
                 await self._whole(cursor.close())
 
+    async def follow(self, steps: Steps[T]) -> T:
+        """Run statements that depend on each other, with one hop for all of them."""
+        with errors():
+            # What aiosqlite itself runs everything by: it has no public name.
+            execute: Any = self._connection._execute  # noqa: SLF001
+            result: T = await self._whole(execute(_followed, self._connection, steps))
+        return result
+
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
         """Begin a transaction; every one is serialisable here."""
         await self.run("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE", ())
@@ -156,6 +165,34 @@ class SQLiteConnection(Connection):
 
 def _go_on() -> int:
     return 0
+
+
+def _followed(connection: aiosqlite.Connection, steps: Steps[T]) -> T:
+    """Run steps, in the thread of the connection."""
+    own: sqlite3.Connection = connection._conn  # noqa: SLF001 - as aiosqlite does
+    try:
+        result = _steps_done(own, steps)
+        if own.in_transaction:
+            own.execute("COMMIT")
+    except BaseException:
+        if own.in_transaction:
+            own.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _steps_done(own: sqlite3.Connection, steps: Steps[T]) -> T:
+    try:
+        ask = next(steps)
+        if not ask.apart:
+            own.execute("BEGIN IMMEDIATE")
+        while True:
+            run = own.executemany if ask.many else own.execute
+            cursor = run(ask.sql, ask.values)
+            ask = steps.send(cursor.fetchall() if ask.has_rows else cursor.rowcount)
+    except StopIteration as done:
+        result: T = done.value
+        return result
 
 
 class SQLiteDriver(Driver):
@@ -240,6 +277,12 @@ class SQLiteDriver(Driver):
         """Take the connection that writes, or one that reads."""
         pool = self._writer if write or self.path is None else self._readers
         return pool.connection()
+
+    def beside(self, name: str, pool: PoolOptions) -> SQLiteDriver:
+        """Return one for the file beside this one; of a database in memory, for another in memory."""
+        path = self.path and self.path.with_suffix(f".{name}{self.path.suffix}")
+        options = replace(self._options, mode="rw", synchronous="normal")
+        return SQLiteDriver(path, pool=pool, options=options)
 
     def lock(self, name: str, timeout: float | None) -> FileLock:
         """Take a lock on a file beside the database; no connection is kept for it."""

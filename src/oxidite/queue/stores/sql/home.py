@@ -1,0 +1,160 @@
+"""Where jobs are: a database of the application, or one that only the queue uses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import ParamSpec, TypeVar
+
+from oxidite.db import Database
+from oxidite.db.connections.base import Connection, Driver
+from oxidite.db.connections.steps import Steps
+from oxidite.db.connections.transaction import Transaction, TransactionBlock, current_transaction
+from oxidite.db.errors import (
+    ConflictingTransactionsError,
+    DatabaseError,
+    LockTimeoutError,
+    PoolTimeoutError,
+    QueryError,
+)
+from oxidite.db.sql.plan import Plans
+from oxidite.db.values.dialects import Dialect
+from oxidite.errors import BackendError, BackendTimeoutError, BackendUnavailableError
+from oxidite.queue.stores.sql.tables import TABLES
+from oxidite.queue.stores.sql.waking import rest
+
+__all__ = ["Home"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_TRIES = 10
+"""How often what stood in the way of another process is tried."""
+_PAUSE = 0.02
+"""The longest pause before it is tried again the first time, in seconds."""
+
+
+class Home:
+    """The database of a queue.
+
+    One of the application is open already, and what is done in an open transaction of it is a part of that.
+    """
+
+    def __init__(self, place: Database | Driver, *, timeout: float) -> None:
+        self.database: Database | None = place if isinstance(place, Database) else None
+        self._place = place
+        self._timeout = timeout
+        self._plans: Plans | None = None
+
+    @property
+    def driver(self) -> Driver:
+        """What connects; that of a database may be another later, as inside a sandbox."""
+        return self._place.driver if isinstance(self._place, Database) else self._place
+
+    @property
+    def dialect(self) -> Dialect:
+        """What it can do."""
+        return self.driver.dialect
+
+    @property
+    def plans(self) -> Plans:
+        """None of its own; another object each time it is opened."""
+        if self._plans is None:
+            raise BackendError("The queue is not open. Give it to Oxidite(resources=[queue]).")
+        return self._plans
+
+    def connection(self, *, write: bool) -> AbstractAsyncContextManager[Connection]:
+        """Take a connection for one statement."""
+        return self.driver.connection(write=write)
+
+    def transaction(self) -> TransactionBlock:
+        """Begin a transaction."""
+        return TransactionBlock(self, None, read_only=False, retry=0)
+
+    async def open(self) -> None:
+        """Connect, and make the tables."""
+        with _translated():
+            if self.database is not None:
+                self._plans = self.database.plans
+                await TABLES.ensure(self.database)
+                return
+            await self.driver.__aenter__()
+            try:
+                self._plans = Plans(self.driver.dialect)
+                await TABLES.ensure(self)
+            except BaseException:
+                await self.close()
+                raise
+
+    async def close(self) -> None:
+        """Close the connections, if they are the queue's own."""
+        self._plans = None
+        if self.database is None:
+            await self.driver.__aexit__(None, None, None)
+
+    def joined(self) -> Transaction | None:
+        """Return the open transaction that what is done here becomes a part of."""
+        return None if self.database is None else current_transaction(self.database)
+
+    async def read(self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run steps that change nothing."""
+        return await self._run(lambda: steps(*args, **kwargs), within=self._timeout, write=False)
+
+    async def write(self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run steps, again if they stood in the way of others."""
+        return await self._run(lambda: steps(*args, **kwargs), within=self._timeout, write=True)
+
+    async def write_long(
+        self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run steps that may take as long as it takes."""
+        return await self._run(lambda: steps(*args, **kwargs), within=None, write=True)
+
+    async def _run(self, steps: Callable[[], Steps[T]], *, within: float | None, write: bool) -> T:
+        transaction = self.joined()
+        if transaction is not None:
+            # What goes wrong is the transaction's, and told as it is: who repeats it must know.
+            async with transaction.statement() as connection:
+                return await connection.join(steps())
+        _ = self.plans
+        with _translated():
+            async with asyncio.timeout(within):
+                for tried in range(1, _TRIES + 1):
+                    try:
+                        async with self.driver.connection(write=write) as connection:
+                            return await connection.follow(steps())
+                    except ConflictingTransactionsError:
+                        # SQLite has waited for as long as it may.
+                        if tried == _TRIES or not self.dialect.locks_rows:
+                            raise
+                    await rest(random.uniform(0, _PAUSE * tried))
+        raise AssertionError("unreachable")
+
+    def after(self, tell: Callable[[Iterable[str]], None], names: Iterable[str]) -> None:
+        """Tell something once it is committed."""
+        transaction = self.joined()
+        if transaction is None:
+            tell(names)
+        else:
+            told = tuple(names)
+            transaction.on_commit(lambda: tell(told))
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Raise an error of backends for one of databases, which is its cause."""
+    try:
+        yield
+    except (TimeoutError, PoolTimeoutError, LockTimeoutError) as exc:
+        raise BackendTimeoutError(f"The queue's database took too long: {_told(exc)}") from exc
+    except ConflictingTransactionsError as exc:
+        raise BackendUnavailableError(f"The queue's database is busy: {_told(exc)}") from exc
+    except (DatabaseError, QueryError) as exc:
+        raise BackendError(f"The queue's database: {_told(exc)}") from exc
+
+
+def _told(exc: Exception) -> str:
+    return str(exc) or type(exc).__name__

@@ -1,0 +1,135 @@
+"""The tables of jobs in SQL, ``ox_job…``.
+
+``ox_jobs`` has the jobs, ``ox_job_workers`` who works, ``ox_job_queues`` the queues that pause or have
+limits, ``ox_job_rates`` what those of begun jobs have counted, ``ox_job_batches`` what belongs together,
+``ox_job_schedules`` the plans of times, ``ox_job_roles`` who has a role, ``ox_job_minutes`` the statistics.
+
+A job is in one of seven states. Of what waits only what is ready is ever searched for a claim, by an index
+of its own: neither a million jobs that are not yet due nor those beyond a limit stand in its way, and what
+runs or has ended is not in that index.
+"""
+
+from __future__ import annotations
+
+from oxidite.db.outbox.own_tables import OwnTables
+
+__all__ = ["CANCELLED", "COMPLETED", "DEAD", "LATER", "PARKED", "READY", "RUNNING", "TABLES"]
+
+READY, LATER, PARKED, RUNNING, COMPLETED, CANCELLED, DEAD = range(7)
+"""The column ``state``. The first three are what a user knows as waiting: due, until ``wake_at``, and
+until another one of its group ends."""
+
+_TABLES = (
+    (
+        "CREATE TABLE ox_jobs (id {id} NOT NULL PRIMARY KEY, queue {text} NOT NULL,"
+        " task {text} NOT NULL, state SMALLINT NOT NULL, grade INTEGER NOT NULL,"
+        " attempt INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0,"
+        " crashes INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL, pushed_at {time} NOT NULL,"
+        " due_at {time} NOT NULL, wake_at {time} NOT NULL, started_at {time}, ended_at {time},"
+        " expires {time}, waited {time} NOT NULL DEFAULT 0, timeout {time} NOT NULL,"
+        " keep {time} NOT NULL, worker {text}, cancel_asked SMALLINT NOT NULL DEFAULT 0, grp {text},"
+        " batch {id}, ukey {key}, args {data} NOT NULL, context {data} NOT NULL, flow {data} NOT NULL,"
+        " progress {data}, saved {data}, result {data}, errors {data})"
+    ),
+    (
+        "CREATE TABLE ox_job_workers (name {text} NOT NULL PRIMARY KEY, about {data} NOT NULL,"
+        " lease_until {time} NOT NULL)"
+    ),
+    (
+        "CREATE TABLE ox_job_queues (name {text} NOT NULL PRIMARY KEY,"
+        " paused SMALLINT NOT NULL DEFAULT 0, limits {data})"
+    ),
+    (
+        "CREATE TABLE ox_job_rates (queue {text} NOT NULL, grp {text} NOT NULL, full_at {time} NOT NULL,"
+        " PRIMARY KEY (queue, grp))"
+    ),
+    (
+        "CREATE TABLE ox_job_batches (id {id} NOT NULL PRIMARY KEY, total INTEGER NOT NULL,"
+        " completed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, ended_at {time},"
+        " about {data} NOT NULL, follows {data} NOT NULL)"
+    ),
+    (
+        "CREATE TABLE ox_job_schedules (name {text} NOT NULL PRIMARY KEY, plan {data} NOT NULL,"
+        " origin {text} NOT NULL, enabled SMALLINT NOT NULL, since {time} NOT NULL, last {time})"
+    ),
+    (
+        "CREATE TABLE ox_job_roles (role {text} NOT NULL PRIMARY KEY, worker {text} NOT NULL,"
+        " lease_until {time} NOT NULL)"
+    ),
+    # Each process adds to rows of its own, its shard: else one would wait for the commit of the other.
+    (
+        "CREATE TABLE ox_job_minutes (minute {time} NOT NULL, queue {text} NOT NULL,"
+        " task {text} NOT NULL, shard INTEGER NOT NULL, completed INTEGER NOT NULL,"
+        " retried INTEGER NOT NULL, dead INTEGER NOT NULL, seconds {time} NOT NULL,"
+        " slowest {time} NOT NULL, waited {time} NOT NULL,"
+        " PRIMARY KEY (minute, queue, task, shard))"
+    ),
+)
+_PARTIAL = (
+    "CREATE INDEX ox_jobs_ready ON ox_jobs (queue, grade, due_at, id) WHERE state = 0",
+    "CREATE INDEX ox_jobs_later ON ox_jobs (queue, wake_at) WHERE state = 1",
+    "CREATE INDEX ox_jobs_parked ON ox_jobs (queue, grp, grade, due_at, id) WHERE state = 2",
+    "CREATE INDEX ox_jobs_running ON ox_jobs (worker) WHERE state = 3",
+    "CREATE INDEX ox_jobs_expires ON ox_jobs (expires) WHERE expires IS NOT NULL",
+    "CREATE INDEX ox_jobs_unique ON ox_jobs (ukey, pushed_at) WHERE ukey IS NOT NULL",
+    "CREATE INDEX ox_jobs_batch ON ox_jobs (batch) WHERE batch IS NOT NULL",
+)
+_WHOLE = (
+    "CREATE INDEX ox_jobs_ready ON ox_jobs (state, queue, grade, due_at, id)",
+    "CREATE INDEX ox_jobs_later ON ox_jobs (state, queue, wake_at)",
+    "CREATE INDEX ox_jobs_running ON ox_jobs (worker)",
+    "CREATE INDEX ox_jobs_expires ON ox_jobs (expires)",
+    "CREATE INDEX ox_jobs_unique ON ox_jobs (ukey, pushed_at)",
+    "CREATE INDEX ox_jobs_batch ON ox_jobs (batch)",
+    # In MySQL a key is locked until it is known that nobody has it: see pushing.py.
+    "CREATE TABLE ox_job_keys (name VARBINARY(255) NOT NULL PRIMARY KEY)",
+)
+_KINDS = {
+    "sqlite": {"id": "BLOB", "text": "TEXT", "key": "BLOB", "data": "BLOB", "time": "REAL"},
+    "postgresql": {
+        "id": "UUID",
+        "text": 'TEXT COLLATE "C"',
+        "key": "BYTEA",
+        "data": "BYTEA",
+        "time": "DOUBLE PRECISION",
+    },
+    "mysql": {
+        "id": "BINARY(16)",
+        "text": "VARCHAR(250) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "key": "VARBINARY(255)",
+        "data": "LONGBLOB",
+        "time": "DOUBLE",
+    },
+}
+
+
+def _steps(kind: str) -> list[str]:
+    made = [sql.format(**_KINDS[kind]) for sql in _TABLES]
+    return [*made, *(_WHOLE if kind == "mysql" else _PARTIAL)]
+
+
+TABLES = OwnTables(
+    "queue",
+    [
+        {
+            "sqlite": _steps("sqlite"),
+            "postgresql": (
+                *_steps("postgresql"),
+                # What is claimed and what has ended leaves dead entries in the index of what is ready.
+                (
+                    "ALTER TABLE ox_jobs SET (autovacuum_vacuum_scale_factor = 0.01,"
+                    " autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0.05)"
+                ),
+            ),
+            "mysql": (
+                # What one has left that did not come to its end: no making of a table is undone there.
+                *(
+                    f"DROP TABLE IF EXISTS {sql.split()[2]}"
+                    for sql in _steps("mysql")
+                    if sql.startswith("CREATE TABLE")
+                ),
+                *_steps("mysql"),
+            ),
+        }
+    ],
+)

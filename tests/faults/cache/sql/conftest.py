@@ -1,0 +1,7 @@
+"""Servers of this test run's own, as the database's tests of faults have them."""
+
+from __future__ import annotations
+
+from tests.faults.db.conftest import made_server, proxy, server
+
+__all__ = ["made_server", "proxy", "server"]
