@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oxidite import Oxidite, clock
 from oxidite.clock import TravelClock
+from oxidite.db import Database
 from oxidite.errors import ConfigError
 from oxidite.lifespan import Lifespan
 from oxidite.queue import (
@@ -29,6 +31,7 @@ from oxidite.queue import (
 )
 from oxidite.queue.stores.memory import MemoryStore
 from oxidite.testing import Client
+from oxidite.testing.db import sandbox
 from oxidite.testing.queue import assert_enqueued, assert_not_enqueued, drain, inline, manual
 
 START = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
@@ -348,3 +351,30 @@ async def test_inline_what_is_for_later_waits_until_then(queue: Queue, time: Tra
         assert seen == []
         await drain(queue, through=60.0)
         assert seen == ["later 10:01:00"]
+
+
+# With a real store
+
+
+async def test_in_a_sandbox_a_job_is_undone_with_everything_else(tmp_path: Path) -> None:
+    db = Database.from_url(f"sqlite:///{tmp_path / 'app.db'}")
+    queue = Queue.from_url("db", tasks=TASKS, resources=[db])
+    async with sandbox(db), queue:
+        await queue.enqueue(note, "a")
+        assert [each.kind for each in await drain(queue)] == ["completed"]
+        await assert_enqueued(queue, note, "a")
+    async with db, queue:
+        await assert_not_enqueued(queue, note)
+
+
+async def test_draining_a_store_of_a_worker_leaves_alone_what_runs_there(tmp_path: Path) -> None:
+    queue = Queue.from_url(f"sqlite:///{tmp_path / 'jobs.db'}", tasks=TASKS)
+    async with queue:
+        await queue.enqueue(note, "theirs")
+        await queue.store.enter("w", b"", 60.0)
+        (theirs,) = (await queue.store.exchange("w", (), ["default"], 1)).jobs
+        await queue.enqueue(note, "ours")
+        await drain(queue)
+        assert (await queue.get(theirs.id)).state is JobState.RUNNING
+        assert (await assert_enqueued(queue, note, "ours")).state is JobState.COMPLETED
+        assert [each.name for each in await queue.workers()] == ["w"]

@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 
 from oxidite.cli.commands import Command
-from oxidite.cli.console import say, write
+from oxidite.cli.console import harmless, say, write
 from oxidite.cli.queue.filters import (
     DEAD,
     ENDED,
@@ -36,6 +36,7 @@ _ids = click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
 @_ids
 @queue_options
 @filter_options
+@state_option
 @_fingerprint
 @_all
 @json_option
@@ -45,13 +46,15 @@ def retry(
     which: str | None,
     name: str | None,
     task: str | None,
+    states: tuple[str, ...],
     fingerprint: str | None,
     every: bool,
     as_json: bool,
 ) -> int:
-    """Let dead letters run again, as if they had never failed; by id any job that has ended, or waits.
+    """Let dead letters run again, as if they had never failed.
 
-    Ends with 1 if there was none.
+    By id, or with --state, any job that has ended, and those that wait run now. Ends with 1 if there was
+    none.
 
     Examples:
       oxidite queue retry 019ac0de-7b1e-7000-8000-000000000001
@@ -59,11 +62,16 @@ def retry(
       oxidite queue retry --fingerprint 1f0e9d8c7b6a5948
       oxidite queue retry --all
     """
-    _check_said(ids, name, task, fingerprint, every)
+    _check_said(ids, name, task, states, fingerprint, every)
 
     async def work(queue: Queue) -> int:
         filter = await filter_of(
-            queue, ids=ids, name=name, task=task, otherwise=None if ids else DEAD
+            queue,
+            ids=ids,
+            name=name,
+            task=task,
+            states=states,
+            otherwise=None if ids else DEAD,
         )
         return await _change(queue, filter, fingerprint, queue.retry)
 
@@ -92,13 +100,14 @@ def edit(id: UUID, arguments: str, app: str | None, which: str | None) -> None:
         return job
 
     job = with_queue(app, which, work)
-    say(f"{job.task} {id} waits with its new arguments.")
+    say(f"{harmless(job.task)} {id} waits with its new arguments.")
 
 
 @click.command(cls=Command)
 @_ids
 @queue_options
 @filter_options
+@state_option
 @_all
 @json_option
 def cancel(
@@ -107,6 +116,7 @@ def cancel(
     which: str | None,
     name: str | None,
     task: str | None,
+    states: tuple[str, ...],
     every: bool,
     as_json: bool,
 ) -> int:
@@ -116,13 +126,15 @@ def cancel(
 
     Examples:
       oxidite queue cancel 019ac0de-7b1e-7000-8000-000000000001
-      oxidite queue cancel --queue mail
+      oxidite queue cancel --queue mail --state waiting
       oxidite queue cancel --all
     """
-    _check_said(ids, name, task, every)
+    _check_said(ids, name, task, states, every)
 
     async def work(queue: Queue) -> int:
-        filter = await filter_of(queue, ids=ids, name=name, task=task, otherwise=_LIVE)
+        filter = await filter_of(
+            queue, ids=ids, name=name, task=task, states=states, otherwise=_LIVE
+        )
         return await queue.cancel(filter)
 
     return _told(with_queue(app, which, work), "cancelled", as_json=as_json)

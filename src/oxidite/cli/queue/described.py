@@ -85,7 +85,7 @@ def _arguments(queue: Queue, job: StoredJob) -> object:
 def _decoded(data: bytes) -> object:
     try:
         return to_plain(_anything.decode_msgpack(data))
-    except (DecodeError, MismatchError) as exc:
+    except (DecodeError, MismatchError, TypeError, RecursionError) as exc:
         return f"(cannot be read: {exc})"
 
 

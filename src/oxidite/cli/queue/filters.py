@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 from msgspec import structs
 
+from oxidite.cli.console import harmless
 from oxidite.config.problems import did_you_mean
 from oxidite.errors import ConfigError
 from oxidite.queue import Filter, JobState, Queue, StoredJob, last_failure
@@ -75,14 +76,15 @@ async def filter_of(
 
 async def _task(queue: Queue, said: str) -> str:
     """Return the whole name of a task of which the last part was said."""
-    known = sorted({each.task for each in await queue.counts()})
-    if said in known:
+    tasks = {each.task for each in await queue.counts()}
+    if said in tasks:
         return said
-    fit = [each for each in known if each.endswith((f":{said}", f".{said}"))]
+    fit = [each for each in sorted(tasks) if each.endswith((f":{said}", f".{said}"))]
     if len(fit) == 1:
         return fit[0]
     if fit:
-        raise ConfigError(f"{said!r} may be any of {', '.join(fit)}. Say which.")
+        raise ConfigError(f"{said!r} may be any of {harmless(', '.join(fit))}. Say which.")
+    known = [harmless(each) for each in sorted(tasks)]
     hint = did_you_mean(said, known) or f". There are jobs of: {', '.join(known) or 'none'}."
     raise ConfigError(f"There is no job of a task {said!r}{hint}")
 

@@ -22,7 +22,8 @@ def moment(when: datetime | None) -> str:
 def length(seconds: float) -> str:
     """Return a length of time in its largest unit: ``3 min``, ``120 ms``."""
     for size, unit in _UNITS:
-        if seconds >= size:
+        # Rounded first: an hour that has just begun is an hour, not 60 min.
+        if round(seconds) >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds * 1000:.0f} ms"
 

@@ -33,6 +33,7 @@ class Command(Protocol):
 
     def write(self, name: str, source: str) -> None: ...
     def __call__(self, *args: str) -> Done: ...
+    def apart(self, *args: str) -> Done: ...
 
 
 APP = """
@@ -284,9 +285,12 @@ def _of_version(job: Any, version: int) -> Any:
 
 def test_what_waits_is_cancelled(project: Command) -> None:
     in_queue(fail)
+    assert project("queue", "cancel", "--queue", "mail", "--state", "running").code == 1
     assert project("queue", "cancel", "--queue", "mail").err == "1 job cancelled.\n"
     assert len(ids_of(project, "--state", "cancelled")) == 1
     assert project("queue", "cancel", "--all").code == 1
+    assert project("queue", "retry", "--state", "cancelled").err == "1 job retried.\n"
+    assert len(ids_of(project, "--state", "waiting")) == 1
 
 
 def test_what_has_ended_is_forgotten_and_what_waits_only_if_it_is_said(project: Command) -> None:
@@ -410,6 +414,33 @@ def test_a_queue_in_the_memory_of_another_process_is_not_shown_as_empty(oxidite:
     done = oxidite("queue", "list")
     assert done.code == 1
     assert "in the memory of the process that pushes them" in done.err
+
+
+def test_a_queue_in_the_database_of_the_application_is_seen_by_every_process(
+    oxidite: Command,
+) -> None:
+    oxidite.write(
+        "app.py",
+        """
+        from oxidite import Oxidite
+        from oxidite.db import Database
+        from oxidite.queue import Queue, task
+
+        db = Database.from_url("sqlite:///app.db")
+        queue = Queue.from_url("db", resources=[db])
+        app = Oxidite(resources=[db, queue])
+
+        @task
+        async def send(to: str) -> None: ...
+
+        queue.cron("@daily", send.job("all"), name="daily")
+        """,
+    )
+    id = oxidite.apart("cron", "run", "daily").out.strip()
+    shown = oxidite.apart("queue", "show", id, "--json")
+    assert json.loads(shown.out)["arguments"] == {"to": "all"}
+    assert oxidite.apart("queue", "cancel", id).err == "1 job cancelled.\n"
+    assert id in oxidite.apart("queue", "list", "--state", "cancelled").out
 
 
 def test_of_several_queues_one_is_chosen_by_its_class(oxidite: Command) -> None:

@@ -45,14 +45,9 @@ class Home:
 
     def __init__(self, place: Database | Driver, *, timeout: float) -> None:
         self.database: Database | None = place if isinstance(place, Database) else None
-        self._place = place
+        self.driver: Driver = place.driver if isinstance(place, Database) else place
         self._timeout = timeout
         self._plans: Plans | None = None
-
-    @property
-    def driver(self) -> Driver:
-        """What connects; that of a database may be another later, as inside a sandbox."""
-        return self._place.driver if isinstance(self._place, Database) else self._place
 
     @property
     def dialect(self) -> Dialect:
@@ -79,6 +74,8 @@ class Home:
         with _translated():
             if self.database is not None:
                 self._plans = self.database.plans
+                # It may be another one by now, as it is inside a sandbox.
+                self.driver = self.database.driver
                 await TABLES.ensure(self.database)
                 return
             await self.driver.__aenter__()
