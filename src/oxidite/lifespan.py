@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
 from oxidite.errors import ConfigError
 
-__all__ = ["Lifespan", "Resource", "opened_before"]
+__all__ = ["Late", "Lifespan", "Resource", "opened_before"]
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("oxidite")
 
 Resource: TypeAlias = AbstractAsyncContextManager[object, bool | None]
 
@@ -43,6 +46,22 @@ def _opening(opened: Sequence[object]) -> Iterator[None]:
         _opened.reset(token)
 
 
+@runtime_checkable
+class Late(Protocol):
+    """A resource that works with the others: it begins when all are open, and ends before any closes.
+
+    One in a lifespan is begun and ended by these, and not entered.
+    """
+
+    async def begin(self, resources: Lifespan) -> None:
+        """Begin, with the resources of the application."""
+        ...
+
+    async def end(self) -> None:
+        """End; the resources are still open."""
+        ...
+
+
 class Lifespan:
     """The resources of an application.
 
@@ -50,8 +69,8 @@ class Lifespan:
     resource of that type; two of one type need a subclass each, so that the type tells them apart.
     """
 
-    def __init__(self, resources: Iterable[Resource] = ()) -> None:
-        self.resources: list[Resource] = list(resources)
+    def __init__(self, resources: Iterable[Resource | Late] = ()) -> None:
+        self.resources: list[Resource | Late] = list(resources)
         self._opened: list[object] = []
         self._offered: list[object] = []
         self._by_type: dict[object, object] = {}
@@ -61,6 +80,7 @@ class Lifespan:
         self._locks: dict[object, asyncio.Lock] = {}
         self._stack = AsyncExitStack()
         self._is_open = False
+        self._late: list[Late] = []
 
     @property
     def is_open(self) -> bool:
@@ -75,6 +95,9 @@ class Lifespan:
         try:
             with _opening(opened):
                 for resource in self._effective():
+                    if isinstance(resource, Late):
+                        opened.append(resource)
+                        continue
                     value = await stack.enter_async_context(resource)
                     opened.append(resource if value is None else value)
         except BaseException as exc:
@@ -85,11 +108,13 @@ class Lifespan:
         self._opened = opened
         self._by_type.clear()
         self._is_open = True
+        await self._begin_late()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        await self._end_late()
         self._is_open = False
         self._opened = []
         self._by_type.clear()
@@ -106,7 +131,7 @@ class Lifespan:
         """Have ``get`` find ``value`` too: something that needs neither opening nor closing."""
         self._offered.append(value)
 
-    def add(self, resource: Resource) -> None:
+    def add(self, resource: Resource | Late) -> None:
         """Add a resource; before the lifespan is opened."""
         if self._is_open:
             raise ConfigError("A resource cannot be added while the application runs.")
@@ -163,6 +188,25 @@ class Lifespan:
         """Return what stands in for ``provider``, if anything does."""
         return self._replacements.get(provider) if self._replacements else None
 
+    async def _begin_late(self) -> None:
+        try:
+            for resource in self._effective():
+                if isinstance(resource, Late):
+                    await resource.begin(self)
+                    self._late.append(resource)
+        except BaseException as exc:
+            await self.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
+
+    async def _end_late(self) -> None:
+        while self._late:
+            resource = self._late.pop()
+            try:
+                await resource.end()
+            except Exception:
+                # The others are to be closed all the same.
+                _logger.exception("%s did not end as it should", type(resource).__name__)
+
     def _find(self, type_: type[T]) -> T:
         candidates = self._candidates(type_)
         exact = [each for each in candidates if type(each) is type_]
@@ -184,7 +228,7 @@ class Lifespan:
             return []
         return [each for each in self if isinstance(each, type_)]
 
-    def _effective(self) -> Iterator[Resource]:
+    def _effective(self) -> Iterator[Resource | Late]:
         replaced = tuple(key for key in self._overrides if isinstance(key, type))
         for resource in self.resources:
             if not isinstance(resource, replaced):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack, cast
 
@@ -18,7 +19,14 @@ from oxidite.cli.options import (
     target,
     with_hint,
 )
-from oxidite.cli.serve_options import Others, limit_options, limits_of, tls_of, tls_options
+from oxidite.cli.serve_options import (
+    Others,
+    QueuesType,
+    limit_options,
+    limits_of,
+    tls_of,
+    tls_options,
+)
 from oxidite.servers import (
     SERVERS,
     AccessLog,
@@ -29,6 +37,7 @@ from oxidite.servers import (
     Server,
     Settings,
     Target,
+    WorkerPlan,
     choose_interface,
     choose_server,
     examine,
@@ -60,6 +69,23 @@ __all__ = ["serve"]
     type=click.Choice(["text", "json"]),
     help="Write a line for each request to standard output, for people or for programs.",
 )
+@click.option("--with-worker", is_flag=True, help="Run jobs too: of all processes one does.")
+@click.option(
+    "--worker-queues",
+    type=QueuesType(),
+    default="default",
+    show_default=True,
+    metavar="NAME[=WEIGHT],…",
+    help="Of which queues, asked first as often as their weights say.",
+)
+@click.option(
+    "--worker-concurrency",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How many jobs run at once.",
+)
 @click.option("--allow-pending", is_flag=True, help="Serve although migrations are pending.")
 @limit_options
 @tls_options
@@ -73,6 +99,9 @@ def serve(
     interface: str,
     access_log: str | None,
     allow_pending: bool,
+    with_worker: bool,
+    worker_queues: dict[str, int],
+    worker_concurrency: int,
     **others: Unpack[Others],
 ) -> int:
     """Serve the application in production.
@@ -84,6 +113,7 @@ def serve(
       oxidite serve
       oxidite serve blog.main:app --host 0.0.0.0 --workers auto
       oxidite serve --port 443 --tls-cert chain.pem --tls-key key.pem
+      oxidite serve --workers 4 --with-worker
       oxidite serve --uds /run/blog.sock --server uvicorn
     """
     environment = Environment.load().settings
@@ -100,6 +130,10 @@ def serve(
     )
     wanted = None if interface == "auto" else cast("Interface", interface)
     where = target(app)
+    if with_worker:
+        queues = tuple(worker_queues.items())
+        plan = WorkerPlan(queues, worker_concurrency, processes=settings.workers)
+        where = replace(where, worker=plan)
     check_schema(where, allow_pending=allow_pending)
     return run(where, choose_server(server), settings, wanted)
 

@@ -13,7 +13,16 @@ import click
 from oxidite.config import Secret
 from oxidite.servers import TLS, Renewal
 
-__all__ = ["Limits", "Others", "limit_options", "limits_of", "tls_of", "tls_options"]
+__all__ = [
+    "Limits",
+    "Others",
+    "QueuesType",
+    "SizeType",
+    "limit_options",
+    "limits_of",
+    "tls_of",
+    "tls_options",
+]
 
 C = TypeVar("C", bound=Callable[..., object])
 
@@ -93,6 +102,24 @@ class SizeType(click.ParamType[int]):
         if found is None or not int(found[1]):
             self.fail(f"{value!r} is no size such as 512M or 2G.", param, ctx)
         return int(found[1]) * _UNITS[(found[2] or "").lower()]
+
+
+class QueuesType(click.ParamType[dict[str, int]]):
+    """Names of queues, with weights: ``mail=3,default``."""
+
+    name = "queues"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, int]:
+        """Read it."""
+        found: dict[str, int] = {}
+        for part in str(value).split(","):
+            name, _, weight = part.strip().partition("=")
+            if not name or (weight and not weight.isdecimal()) or weight == "0":
+                self.fail(f"{part!r} is neither a queue nor a queue with a weight, as mail=3.")
+            found[name] = int(weight or 1)
+        return found
 
 
 def processors() -> int:

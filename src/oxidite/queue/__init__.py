@@ -55,6 +55,8 @@ from oxidite.queue.errors import (
     JobCancelledError,
     JobFailedError,
     JobNotFoundError,
+    JobProcessError,
+    JobTimeoutError,
     JobTooLargeError,
     TaskError,
 )
@@ -67,6 +69,8 @@ from oxidite.queue.handle import (
     Handle,
     Progress,
 )
+from oxidite.queue.health import Recycle, WorkerHealth
+from oxidite.queue.leases import Keeper
 from oxidite.queue.making import JobMaker, JobPusher
 from oxidite.queue.queue import (
     Queue,
@@ -128,10 +132,13 @@ __all__ = [
     "JobFailedError",
     "JobMaker",
     "JobNotFoundError",
+    "JobProcessError",
     "JobPusher",
     "JobState",
     "JobStore",
+    "JobTimeoutError",
     "JobTooLargeError",
+    "Keeper",
     "Limits",
     "Link",
     "Missed",
@@ -148,6 +155,7 @@ __all__ = [
     "QueueState",
     "Rate",
     "Ready",
+    "Recycle",
     "Restore",
     "Retry",
     "RetryAt",
@@ -167,6 +175,7 @@ __all__ = [
     "UnknownTaskError",
     "Upgrade",
     "Worker",
+    "WorkerHealth",
     "WorkerState",
     "carry",
     "current_job",

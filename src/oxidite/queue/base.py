@@ -338,6 +338,11 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
     """Whether other processes see what this one stores."""
     is_durable: bool
     """Whether a job that was pushed is still there when every process has ended."""
+    address: str | None = None
+    """Once it is open, the URL by which others open the same store, if that is another than its own.
+
+    As a store in the database of the application has one: workers keep their leases by connections apart.
+    """
 
     async def now(self) -> float:
         """Return the time of the store."""
@@ -355,11 +360,14 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
     # Working
 
     async def enter(self, worker: str, about: bytes, lease: float) -> None:
-        """Make a worker known, for ``lease`` seconds."""
+        """Make a worker known, for ``lease`` seconds; again, once its lease had lapsed."""
         ...
 
     async def beat(self, worker: str, lease: float) -> Asked:
-        """Prolong the lease of a worker, if it has not lapsed, and tell what it is to know."""
+        """Prolong the lease of a worker, if it has not lapsed, and tell what it is to know.
+
+        A lease of 0 seconds has lapsed: so a worker is given up that is known to have crashed.
+        """
         ...
 
     async def exit(self, worker: str) -> None:

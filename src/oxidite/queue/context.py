@@ -31,7 +31,9 @@ class JobContext:
         self._ready = ready
         self._save = save
         self.stopping: bool = False
-        """Whether the worker is stopping: a long job may save its state and return ``SnoozeJob(0)``."""
+        """Whether the worker is stopping: a long job may save its state and return ``Snooze(0)``."""
+        self.is_in_thread: bool = False
+        """Whether a thread is in the function of the job, which nothing but its end ends."""
 
     @property
     def id(self) -> UUID:

@@ -11,6 +11,8 @@ __all__ = [
     "JobCancelledError",
     "JobFailedError",
     "JobNotFoundError",
+    "JobProcessError",
+    "JobTimeoutError",
     "JobTooLargeError",
     "TaskError",
 ]
@@ -55,3 +57,15 @@ class JobCancelledError(OxiditeError):
     """The job whose result is awaited was cancelled."""
 
     code = "job_cancelled"
+
+
+class JobTimeoutError(OxiditeError, TimeoutError):
+    """The job has not ended within its time limit."""
+
+    code = "job_timeout"
+
+
+class JobProcessError(OxiditeError):
+    """The process of a job has ended before the job had."""
+
+    code = "job_process"

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -20,6 +21,7 @@ from uuid import UUID
 from oxidite.encoding import encode_msgpack
 from oxidite.errors import ConfigError
 from oxidite.ids import uuid7
+from oxidite.instrument import span
 from oxidite.queue.base import (
     BatchState,
     Count,
@@ -50,6 +52,7 @@ __all__ = ["Queue"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_IS_DB = re.compile(r"db(?::|$)", re.IGNORECASE)
 _DEAD = frozenset((JobState.DEAD,))
 
 
@@ -58,7 +61,7 @@ class Queue:
 
     ``tasks`` are the packages, modules and tasks that a worker may run, by name; those of the package that
     makes the queue unless said. ``max_size`` is what the arguments, or the result, of a job may have, in
-    bytes.
+    bytes. ``address`` is the URL of the store, if it has one that others can open it by.
     """
 
     def __init__(
@@ -67,11 +70,13 @@ class Queue:
         *,
         tasks: Iterable[str | Task[Any, Any]] | None = None,
         max_size: int = 1_000_000,
+        address: str | None = None,
     ) -> None:
         if max_size < 1:
             raise ConfigError(f"max_size={max_size} leaves no room for arguments.")
         self.store: JobStore = store
         self.max_size: int = max_size
+        self._address = address
         self.tasks: Tasks = Tasks([_caller()] if tasks is None else tasks)
         self.schedules: Schedules = Schedules(store, self)
 
@@ -90,7 +95,21 @@ class Queue:
             ConfigError: the URL cannot be read, or what it needs is not installed.
         """
         known = [_caller()] if tasks is None else tasks
-        return cls(stores.create(url, resources=resources), tasks=known, max_size=max_size)
+        store = stores.create(url, resources=resources)
+        return cls(store, tasks=known, max_size=max_size, address=url)
+
+    @property
+    def address(self) -> str | None:
+        """The URL by which another process, or the loop of another thread, opens the same store.
+
+        ``None`` if there is no such URL: then a worker keeps its lease in its own event loop.
+        """
+        if not self.store.is_shared:
+            return None
+        if self.store.address is not None:
+            return self.store.address
+        # A ``db`` means a database that only this application knows.
+        return None if self._address is None or _IS_DB.match(self._address) else self._address
 
     async def __aenter__(self) -> Self:
         await self.store.__aenter__()
@@ -144,7 +163,10 @@ class Queue:
             JobTooLargeError: arguments are larger than a job may carry; none is pushed then.
         """
         known = list(calls)
-        pushed = await self.store.push([self.new_job(call) for call in known])
+        with span("queue.enqueue", jobs=len(known)) as work:
+            if len(known) == 1:
+                work.set("task", known[0].task.name)
+            pushed = await self.store.push([self.new_job(call) for call in known])
         return [
             Handle(
                 self.store,

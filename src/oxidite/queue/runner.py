@@ -16,9 +16,10 @@ from oxidite.lifespan import Lifespan
 from oxidite.queue.base import Outcome, OutcomeKind, Ready
 from oxidite.queue.carried import restored
 from oxidite.queue.context import JobContext, entered
-from oxidite.queue.errors import JobArgumentsError
+from oxidite.queue.errors import JobArgumentsError, JobTimeoutError
 from oxidite.queue.failures import Failure
 from oxidite.queue.flow import next_of
+from oxidite.queue.processes import Processes
 from oxidite.queue.task import Task
 from oxidite.queue.tasks import Tasks, UnknownTaskError
 from oxidite.queue.verdicts import Cancel, Discard, RetryAt, Snooze
@@ -39,13 +40,23 @@ class Save(Protocol):
 
 
 class Running:
-    """A job that runs: its task in the event loop, and why that was cancelled, if it was."""
+    """A job that runs: its task in the event loop, and why that was cancelled, if it was.
+
+    ``deadline`` is when its time is over, by ``clock.perf``.
+    """
 
     def __init__(self, ready: Ready, context: JobContext) -> None:
         self.ready: Ready = ready
         self.context: JobContext = context
         self.task: asyncio.Task[Outcome] | None = None
         self.end: OutcomeKind | None = None
+        self.deadline: float = clock.perf() + ready.timeout
+        self.is_abandoned: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it runs any more, its thread included."""
+        return (self.task is None or self.task.done()) and not self.context.is_in_thread
 
     def cancel(self, end: OutcomeKind) -> None:
         """End it: ``cancelled`` or ``returned``."""
@@ -57,11 +68,19 @@ class Running:
 class Runner:
     """Runs jobs, one call each."""
 
-    def __init__(self, tasks: Tasks, resources: Lifespan, save: Save, max_size: int) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        resources: Lifespan,
+        save: Save,
+        max_size: int,
+        processes: Processes | None = None,
+    ) -> None:
         self._tasks = tasks
         self._resources = resources
         self._save = save
         self._max_size = max_size
+        self._processes = Processes() if processes is None else processes
 
     def running(self, ready: Ready) -> Running:
         """Return a job that is about to run."""
@@ -93,18 +112,38 @@ class Runner:
         try:
             returned = await self._call(task, arguments, running)
             return self._said(task, ready, returned)
-        except asyncio.CancelledError:
-            return _ended(ready, running.end or "returned")
+        except asyncio.CancelledError as exc:
+            if running.end is not None:
+                return _ended(ready, running.end)
+            # Nobody asked for that: given back it would run again at once, and for ever.
+            return self._failure(task, ready, _StrayCancelError().caused_by(exc))
         except BaseException as exc:  # noqa: BLE001 - whatever a job raises is its failure
-            return await self._failed(task, ready, exc)
+            return self._failure(task, ready, exc)
 
     async def _call(
         self, task: Task[Any, Any], arguments: dict[str, object], running: Running
     ) -> object:
         ready = running.ready
-        with restored(ready.context), entered(running.context):
-            async with asyncio.timeout(ready.timeout):
-                return await task.signature.call(arguments, running.context, self._resources)
+        limit = asyncio.timeout(ready.timeout)
+        try:
+            with restored(ready.context), entered(running.context):
+                async with limit:
+                    if task.run == "process":
+                        return await self._processes.run(task, arguments)
+                    return await task.signature.call(arguments, running.context, self._resources)
+        except TimeoutError as exc:
+            if limit.expired():
+                raise _late(ready) from exc
+            raise
+
+    def late(self, running: Running) -> Outcome:
+        """Return what becomes of a job that goes on beyond its time limit, whatever it does."""
+        ready = running.ready
+        try:
+            task = self._tasks.find(ready.task)
+        except UnknownTaskError as exc:
+            return _dead(ready, Failure.said(exc.code, exc.message, ready.attempt), None)
+        return self._failure(task, ready, _late(ready))
 
     def _said(self, task: Task[Any, Any], ready: Ready, returned: object) -> Outcome:
         if isinstance(returned, Snooze):
@@ -118,7 +157,12 @@ class Runner:
             return self._again_at(task, ready, returned)
         if returned is None:
             return _ended(ready, "completed", then=next_of(ready, None))
-        result = encode_msgpack(returned)
+        try:
+            result = encode_msgpack(returned)
+        except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+            # It has done its work, and would only do it again.
+            reason = f"its result cannot be kept: {exc}"
+            return _dead(ready, Failure.said("job_result", reason, ready.attempt), task)
         if len(result) > self._max_size:
             reason = (
                 f"its result has {len(result)} bytes, and a job carries {self._max_size} at most"
@@ -133,7 +177,7 @@ class Runner:
         delay = max((wish.when - clock.now()).total_seconds(), 0.0)
         return _ended(ready, "retry", delay=delay, error=failure.encoded())
 
-    async def _failed(self, task: Task[Any, Any], ready: Ready, error: BaseException) -> Outcome:
+    def _failure(self, task: Task[Any, Any], ready: Ready, error: BaseException) -> Outcome:
         failure = Failure.of(error, ready.attempt)
         age = max(clock.timestamp() - ready.pushed_at, 0.0)
         pause = task.retry.pause(error, failures=ready.failures, age=age)
@@ -148,6 +192,21 @@ class Runner:
             failure.summary,
         )
         return _ended(ready, "retry", delay=pause, error=failure.encoded())
+
+
+class _StrayCancelError(RuntimeError):
+    def __init__(self) -> None:
+        super().__init__(
+            "something that the job awaited was cancelled, and not by the job's worker"
+        )
+
+    def caused_by(self, error: BaseException) -> _StrayCancelError:
+        self.__cause__ = error
+        return self
+
+
+def _late(ready: Ready) -> JobTimeoutError:
+    return JobTimeoutError(f"The job has not ended within its time limit of {ready.timeout:g} s.")
 
 
 def _ended(ready: Ready, kind: OutcomeKind, **settings: Any) -> Outcome:  # Any: fields of Outcome

@@ -6,6 +6,7 @@ worker in the same way; ``JobContext`` is the job itself. All others are the arg
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -21,7 +22,7 @@ from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
 from oxidite.http.request import Request
 from oxidite.lifespan import Lifespan
-from oxidite.queue.context import JobContext
+from oxidite.queue.context import JobContext, current_job
 from oxidite.queue.errors import JobArgumentsError, TaskError
 
 __all__ = ["Signature"]
@@ -50,7 +51,11 @@ class Signature:
             markers[parameter.name] = marker
             if isinstance(marker, _Argument):
                 fields.append((parameter.name, hints[parameter.name], parameter.default))
-        self._plan = _planned(function, markers, hints)
+        self.is_plain: bool = all(isinstance(each, _Argument) for each in markers.values()) and len(
+            markers
+        ) == len(inspect.signature(function).parameters)
+        """Whether all that it takes is carried by the job, and nothing is given by the worker."""
+        self._plan = _planned(_noticed(function), markers, hints)
         self._parameters = inspect.Signature(
             [
                 each
@@ -169,6 +174,25 @@ async def _close(request: Request, error: BaseException | None) -> None:
     opened = request.opened
     for stack in (opened.handler, opened.request, opened.stream):
         await stack.__aexit__(kind, error, trace)
+
+
+def _noticed(function: Callable[..., object]) -> Callable[..., object]:
+    """Let a job know when a thread is in its function: it cannot be stopped, only waited for."""
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    @functools.wraps(function)
+    def call(*args: object, **kwargs: object) -> object:
+        job = current_job()
+        if job is None:
+            return function(*args, **kwargs)
+        job.is_in_thread = True
+        try:
+            return function(*args, **kwargs)
+        finally:
+            job.is_in_thread = False
+
+    return call
 
 
 class _Argument:

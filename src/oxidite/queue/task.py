@@ -278,6 +278,13 @@ class Task(Generic[P, R]):
                 f"{self.name} is defined inside a function, where no worker finds it. Define it in its "
                 "module, or give it a name= and the queue the task itself: Queue(…, tasks=[…])."
             )
+        if self.run == "process" and not self.signature.is_plain:
+            raise TaskError(
+                f'{self.name}: with run="process" it is called in another process, where there are no '
+                "resources, no dependencies and no JobContext. Take them out, or leave run= out."
+            )
+        if self.run == "process" and inspect.iscoroutinefunction(self.function):
+            raise TaskError(f'{self.name}: run="process" is for functions that are not async.')
         unknown = [
             each
             for each in (self.defaults.unique.by or () if self.defaults.unique else ())

@@ -7,6 +7,7 @@ places: so a busy worker needs one round trip for many jobs, and an idle one wai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -14,7 +15,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from oxidite import clock
@@ -23,9 +24,15 @@ from oxidite.encoding import encode_msgpack
 from oxidite.errors import BackendError, ConfigError
 from oxidite.instrument import event
 from oxidite.lifespan import Lifespan
-from oxidite.queue.base import Outcome, Ready
+from oxidite.queue.base import Asked, Filter, JobState, Outcome, Ready
+from oxidite.queue.health import Recycle, WorkerHealth, memory
+from oxidite.queue.leases import Keeper, LoopKeeper, ThreadKeeper
+from oxidite.queue.places import Places
+from oxidite.queue.processes import Processes
 from oxidite.queue.queue import Queue
-from oxidite.queue.runner import Runner, Running
+from oxidite.queue.runner import Runner
+from oxidite.queue.stores import stores
+from oxidite.queue.weights import Weights
 
 __all__ = ["Worker"]
 
@@ -34,206 +41,435 @@ _logger = logging.getLogger("oxidite.queue")
 _POLL = 1.0  # seconds after which a worker looks by itself, whoever should have woken it
 _TICK = 5.0  # seconds between two looks at the schedules, at most
 _BACK_OFF = 5.0  # the longest pause after a store has failed
+_SIGN = 1.0  # seconds between two signs of life, at most
+_FLUSH = 0.01  # seconds after which the store is told what has ended, at most
+_BUNDLE = 100  # outcomes that are not held back even so long
+_RUNNING = frozenset((JobState.RUNNING,))
 
 
 class Worker:
-    """Runs the jobs of some queues; a resource.
+    """Runs the jobs of some queues; a resource, which has those of the application for its jobs.
 
     ``queues`` are their names, or names with weights: one of weight 3 is asked first three times as often
-    as one of weight 1. At most ``concurrency`` jobs run at once. The store is told every third of
-    ``lease`` seconds that the worker lives; if it no longer does, its jobs run elsewhere when the lease is
-    over. Of jobs in which ``poison`` workers ended, no more is expected. On closing no job begins, those
-    that run have ``drain`` seconds to end, and the others go back to the store unharmed.
+    as one of weight 1; with ``None`` they are all that the store has, as in development, where the store is
+    small enough to be counted each second. At most ``concurrency`` jobs run at once; of those that take next to no time some
+    are claimed ahead, as many as ``prefetch`` says. The store hears that the worker lives; if it no longer
+    does, its jobs run elsewhere after ``lease`` seconds. A job that goes on ``grace`` seconds after its
+    time limit is given up. With ``recycle`` it stops by itself when it has done enough. Of jobs in which ``poison`` workers ended, no more is expected. On closing no
+    job begins, those that run have ``drain`` seconds to end, and the others go back to the store unharmed.
     """
 
     def __init__(
         self,
         queue: Queue,
         *,
-        queues: Mapping[str, int] | Sequence[str] = ("default",),
+        queues: Mapping[str, int] | Sequence[str] | None = ("default",),
         concurrency: int = 10,
+        prefetch: int | Literal["auto"] = "auto",
         lease: float = 30.0,
+        grace: float = 5.0,
         drain: float = 25.0,
         poison: int = 3,
+        recycle: Recycle | None = None,
         resources: Lifespan | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
-        if concurrency < 1 or poison < 1 or lease <= 0 or drain < 0:
-            raise ConfigError("concurrency= and poison= are from 1, lease= above 0, drain= from 0.")
+        if concurrency < 1 or poison < 1 or lease <= 0 or drain < 0 or grace < 0:
+            raise ConfigError(
+                "concurrency= and poison= are from 1, lease= above 0, drain= and grace= from 0."
+            )
+        if prefetch != "auto" and prefetch < 0:
+            raise ConfigError(f'prefetch={prefetch} is "auto", or how many jobs are claimed ahead.')
         self.queue: Queue = queue
         self.name: str = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self.concurrency: int = concurrency
         self.lease: float = lease
+        self.grace: float = grace
         self.drain: float = drain
         self.poison: int = poison
-        self._weights = dict(queues) if isinstance(queues, Mapping) else dict.fromkeys(queues, 1)
-        if not self._weights or min(self._weights.values()) < 1:
-            raise ConfigError("A worker needs the name of a queue; weights are from 1.")
-        self._resources = Lifespan() if resources is None else resources
+        self._queues = Weights(queues)
+        self._prefetch: int | Literal["auto"] = prefetch
+        self._recycle = recycle
+        self._given = resources
+        self._keeper = keeper
         self._threads: ThreadPool | None = None
-        self._running: dict[UUID, Running] = {}
-        self._ended: list[Outcome] = []
+        self._processes = Processes()
+        self._places: Places | None = None
+        self._unsure: set[UUID] = set()
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._hurry = asyncio.Event()
+        self._asked = asyncio.Event()
+        self._lost = False
+        self._trouble: str | None = None
+        self._heard_at = self._began = clock.perf()
         self._loop: asyncio.Task[None] | None = None
-        self._keeper: asyncio.Task[None] | None = None
         self._clock: asyncio.Task[None] | None = None
+        self._pulse: asyncio.TimerHandle | None = None
+        self._flush: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        if not self._resources.offers(ThreadPool):
-            self._threads = ThreadPool()
-            self._resources.offer(self._threads)
-        store = self.queue.store
-        self._runner = Runner(self.queue.tasks, self._resources, self._save, self.queue.max_size)
-        about = encode_msgpack({"queues": list(self._weights), "concurrency": self.concurrency})
-        await store.enter(self.name, about, self.lease)
-        self._stopping = False
-        self._keeper = asyncio.create_task(self._keep(), name="oxidite queue keeper")
-        self._clock = asyncio.create_task(self._tick(), name="oxidite queue clock")
-        self._loop = asyncio.create_task(self._work(), name="oxidite queue worker")
+        await self.begin(Lifespan())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        await self.end()
+
+    async def begin(self, resources: Lifespan) -> None:
+        """Begin to work, with these resources unless the worker was given others."""
+        given = resources if self._given is None else self._given
+        if not given.offers(ThreadPool):
+            self._threads = ThreadPool(max(self.concurrency, 4))
+            given.offer(self._threads)
+        queue = self.queue
+        runner = Runner(queue.tasks, given, self._save, queue.max_size, self._processes)
+        self._places = Places(
+            runner, self.concurrency, ahead=self._prefetch, grace=self.grace, ended=self._note_end
+        )
+        self._lost = False
+        self._wake, self._hurry, self._asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._began = self._heard_at = clock.perf()
+        await queue.store.enter(self.name, self._about(), self.lease)
+        if self._keeper is None:
+            self._keeper = self._own_keeper()
+        try:
+            await self._keeper.begin(self.name, self._hear)
+        except BaseException:
+            with contextlib.suppress(BackendError):
+                await queue.store.exit(self.name)
+            raise
+        self._live()
+        self._clock = asyncio.create_task(self._tick(), name="oxidite queue clock")
+        self._loop = asyncio.create_task(self._work(), name="oxidite queue worker")
+
+    async def end(self) -> None:
+        """Stop, as ``stop`` says, and wait for it."""
         self.stop()
         if self._loop is not None:
             await asyncio.wait([self._loop])
-        besides = [each for each in (self._keeper, self._clock) if each is not None]
-        for each in besides:
-            each.cancel()
-        if besides:
-            await asyncio.wait(besides)
-        if self._threads is not None:
+        if self._clock is not None:
+            self._clock.cancel()
+            await asyncio.wait([self._clock])
+        for timer in (self._pulse, self._flush):
+            if timer is not None:
+                timer.cancel()
+        if self._keeper is not None:
+            await self._keeper.end()
+        self._processes.close()
+        if self._threads is not None and not self._held.abandoned:
             await self._threads.__aexit__(None, None, None)
 
-    def stop(self) -> None:
-        """Begin no more jobs, and end when those that run have."""
-        self._stopping = True
-        for running in self._running.values():
-            running.context.stopping = True
+    def stop(self, *, now: bool = False) -> None:
+        """Begin no more jobs, and end when those that run have; ``now``: give them back at once."""
+        self._asked.set()
+        if self._places is not None:
+            self._places.stop()
+        if now:
+            self._hurry.set()
         self._wake.set()
 
     async def run(self) -> None:
         """Work until ``stop`` is called, and everything has ended."""
         async with self:
-            assert self._loop is not None  # noqa: S101 - it was just begun
+            await self.stopped()
+
+    async def stopping(self) -> None:
+        """Wait until the worker was asked to stop, by whomever."""
+        await self._asked.wait()
+
+    async def stopped(self) -> None:
+        """Wait until the worker has stopped, and nothing runs any more."""
+        if self._loop is not None:
             await asyncio.wait([self._loop])
+
+    @property
+    def _stopping(self) -> bool:
+        return self._asked.is_set()
+
+    @property
+    def _held(self) -> Places:
+        """The jobs that it has, once it has begun."""
+        if self._places is None:
+            raise ConfigError("The worker has not begun: open it first.")
+        return self._places
+
+    def health(self) -> WorkerHealth:
+        """Tell how the worker is."""
+        places = self._places
+        ended = self._loop is None or self._loop.done()
+        return WorkerHealth(
+            name=self.name,
+            state="stopped" if ended else "draining" if self._stopping else "working",
+            running=0 if places is None else len(places.running),
+            waiting=0 if places is None else places.waiting,
+            abandoned=0 if places is None else len(places.abandoned),
+            unsent=0 if places is None else len(places.outcomes),
+            done=0 if places is None else places.done,
+            trouble=self._trouble,
+            silence=clock.perf() - self._heard_at,
+        )
+
+    def _about(self) -> bytes:
+        return encode_msgpack(
+            {
+                "host": socket.gethostname(),
+                "process": os.getpid(),
+                "queues": self._queues.weights,
+                "concurrency": self.concurrency,
+            }
+        )
+
+    def _own_keeper(self) -> Keeper:
+        address = self.queue.address
+        if address is None:
+            return LoopKeeper(self.queue.store, lease=self.lease, poison=self.poison)
+        return ThreadKeeper(lambda: stores.create(address), lease=self.lease, poison=self.poison)
 
     async def _save(
         self, job: Ready, *, progress: bytes | None = None, state: bytes | None = None
     ) -> bool:
         return await self.queue.store.save(job.id, job.attempt, progress=progress, state=state)
 
+    # What others tell
+
+    def _hear(self, asked: Asked) -> None:
+        for id in asked.cancel:
+            self._held.cancel(id, "cancelled")
+        if asked.lost and not self._lost:
+            self._lost = True
+            event("queue.lost", worker=self.name)
+            _logger.warning("the lease of %s had lapsed: its jobs run elsewhere", self.name)
+        if asked.cancel or asked.lost:
+            self._note_end()
+
+    def _live(self) -> None:
+        """Give a sign of life, and see what has gone on for too long."""
+        self._held.check()
+        self._sign()
+        self._consider_end()
+        pause = min(_SIGN, self.lease / 4)
+        self._pulse = asyncio.get_running_loop().call_later(pause, self._live)
+
+    def _sign(self) -> None:
+        if self._keeper is not None:
+            self._keeper.sign(self._held.left)
+
+    def _consider_end(self) -> None:
+        """Stop when this process has done enough, so that a new one may begin."""
+        if self._recycle is None or self._stopping:
+            return
+        places = self._held
+        reason = self._recycle.reason(places.done, clock.perf() - self._began, memory)
+        if reason is None and len(places.abandoned) >= self.concurrency:
+            reason = "all its places are taken by jobs that cannot be stopped"
+        if reason is not None:
+            _logger.info("worker %s ends: %s", self.name, reason)
+            self.stop()
+
+    def _note_end(self) -> None:
+        """Have the store told what has ended: soon, and much at once."""
+        places = self._held
+        if self._lost or not places.ahead or len(places.outcomes) >= _BUNDLE:
+            self._wake.set()
+        elif self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(_FLUSH, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush = None
+        self._wake.set()
+
+    # Working
+
     async def _work(self) -> None:
         pause = 0.0
         while not self._stopping:
             try:
-                claimed = await self._exchange(self.concurrency - len(self._running))
-                pause = 0.0
-            except BackendError as exc:
+                if self._lost:
+                    await self._regain()
+                await self._queues.find(self.queue.store)
+                claimed = await self._exchange(self._held.room)
+                if self._unsure:
+                    await self._reconcile()
+                pause, self._trouble = 0.0, None
+            except Exception as exc:  # noqa: BLE001 - whatever it is, a worker that no longer works helps nobody
                 pause = min(pause * 2 + 0.1, _BACK_OFF)
-                _logger.warning("the store of jobs failed, trying again in %.1f s: %s", pause, exc)
-                await clock.sleep(pause * random.uniform(0.5, 1.0))
+                await self._suffer(exc, pause)
                 continue
-            if not claimed or len(self._running) >= self.concurrency:
+            if not claimed or not self._held.room:
                 await self._wait()
         await self._drain()
 
-    async def _exchange(self, free: int) -> int:
-        ended, self._ended = self._ended, []
+    async def _suffer(self, error: Exception, pause: float) -> None:
+        """Wait after a failure of the store; the next try hands in what it did not take."""
+        self._trouble = str(error)
+        _logger.warning(
+            "the store of jobs failed, trying again in %.1f s: %s",
+            pause,
+            error,
+            exc_info=None if isinstance(error, BackendError) else error,
+        )
+        waits = asyncio.ensure_future(self._hurry.wait())
+        sleeps = asyncio.ensure_future(clock.sleep(pause * random.uniform(0.5, 1.0)))
+        await _first(waits, sleeps)
+
+    async def _exchange(self, limit: int) -> int:
+        places = self._held
+        ended, places.outcomes = places.outcomes, []
         try:
-            claim = await self.queue.store.exchange(self.name, ended, self._order(), free)
+            claim = await self.queue.store.exchange(self.name, ended, self._queues.order(), limit)
         except BaseException:
             # It is not known whether they arrived; the second time they do nothing.
-            self._ended = ended + self._ended
+            places.outcomes = ended + places.outcomes
+            self._unsure.update(each.id for each in ended)
+            self._unsure.add(_CLAIMED)
             raise
-        for id in claim.refused:
-            _logger.warning("job %s ran elsewhere meanwhile; what became of it here is void", id)
-            event("queue.refused", job=str(id))
-        for ready in claim.jobs:
-            self._start(ready)
+        self._heard_at = clock.perf()
+        self._note_refused(claim.refused)
+        places.take(claim.jobs)
+        if claim.jobs:
+            # Before any of them begins: the first may hold up the loop.
+            self._sign()
+        places.fill(is_told=not places.outcomes)
         return len(claim.jobs)
 
-    def _order(self) -> list[str]:
-        """Return the queues in the order in which they are asked: by chance, the heavier the earlier."""
-        if len(self._weights) == 1:
-            return list(self._weights)
-        keys = {name: random.random() ** (1 / weight) for name, weight in self._weights.items()}
-        return sorted(keys, key=keys.__getitem__, reverse=True)
+    def _note_refused(self, refused: Sequence[UUID]) -> None:
+        for id in refused:
+            if id in self._unsure:  # it had arrived the first time
+                continue
+            _logger.warning("job %s ran elsewhere meanwhile; what became of it here is void", id)
+            event("queue.refused", job=str(id))
 
-    def _start(self, ready: Ready) -> None:
-        running = self._runner.running(ready)
-        self._running[ready.id] = running
-        running.task = asyncio.create_task(self._runner.run(running), name=ready.task)
-        running.task.add_done_callback(lambda task: self._finish(running, task))
+    async def _reconcile(self) -> None:
+        """Give back jobs that were claimed by an exchange whose answer was lost: nobody runs them."""
+        async for job in self.queue.store.find(Filter(states=_RUNNING)):
+            if job.worker == self.name and job.id not in self._held:
+                back = Outcome(id=job.id, attempt=job.attempt, kind="returned")
+                self._held.outcomes.append(back)
+        self._unsure.clear()
 
-    def _finish(self, running: Running, task: asyncio.Task[Outcome]) -> None:
-        del self._running[running.ready.id]
-        if task.cancelled():
-            # It was cancelled before it ran at all.
-            ready = running.ready
-            self._ended.append(
-                Outcome(id=ready.id, attempt=ready.attempt, kind=running.end or "returned")
-            )
-        else:
-            self._ended.append(task.result())
-        self._wake.set()
+    async def _regain(self) -> None:
+        """Become known again; what is another's by now is ended here."""
+        await self.queue.store.enter(self.name, self._about(), self.lease)
+        self._lost = False
+        running = dict(self._held.running)
+        for stored in await self.queue.store.get(list(running)):
+            if stored is None or stored.id not in running:
+                continue
+            is_ours = stored.worker == self.name and stored.state is JobState.RUNNING
+            if not is_ours or stored.attempt != running[stored.id].ready.attempt:
+                self._held.cancel(stored.id, "returned")
+        self._unsure.add(_CLAIMED)
 
     async def _wait(self) -> None:
         """Wait until a job has ended, or one may be there to be claimed."""
         self._wake.clear()
-        if self._ended or self._stopping:
+        places = self._held
+        if self._stopping or self._lost or (places.outcomes and not places.ahead):
             return
-        if len(self._running) >= self.concurrency:
+        if places.outcomes:
+            self._note_end()
+        if not places.room or places.ahead:
             await self._wake.wait()
             return
-        waits = [
-            asyncio.ensure_future(self._wake.wait()),
-            asyncio.ensure_future(self.queue.store.wait(list(self._weights), _POLL)),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waits:
-                each.cancel()
-            await asyncio.wait(waits)
+        wakes = asyncio.ensure_future(self._wake.wait())
+        comes = asyncio.ensure_future(self.queue.store.wait(self._queues.names, _POLL))
+        await _first(wakes, comes)
+        if comes.done() and not comes.cancelled() and comes.exception() is not None:
+            # The exchange that follows finds out what is wrong; but not again and again at once.
+            await clock.sleep(_FLUSH)
 
     async def _drain(self) -> None:
-        tasks = [each.task for each in self._running.values() if each.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=self.drain)
-        late = list(self._running.values())
-        for running in late:
-            running.cancel("returned")
+        places = self._held
+        running = [each.task for each in places.running.values() if each.task is not None]
+        if running:
+            await self._flush_while(asyncio.gather(*running, return_exceptions=True), self.drain)
+        for each in list(places.running.values()):
+            each.cancel("returned")
+        late = [each.task for each in places.running.values() if each.task is not None]
         if late:
-            await asyncio.wait([each.task for each in late if each.task is not None])
+            await asyncio.wait(late, timeout=self.grace)
         await clock.sleep(0)  # what has ended is noted by callbacks
+        places.abandon_all()
+        await self._part()
+
+    async def _flush_while(self, work: asyncio.Future[list[object]], seconds: float) -> None:
+        """Wait for work to end, for so long, or until somebody hurries; tell the store meanwhile."""
+        ends = clock.perf() + seconds
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        try:
+            while not work.done() and not self._hurry.is_set() and clock.perf() < ends:
+                self._wake.clear()
+                wake = asyncio.ensure_future(self._wake.wait())
+                left = max(ends - clock.perf(), 0.0)
+                # Shielded: what runs is ended one by one, each in its own way.
+                waits: set[asyncio.Future[Any]] = {
+                    asyncio.shield(work),
+                    wake,
+                    hurry,
+                }  # Any: only waited for
+                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                wake.cancel()
+                if self._held.outcomes:
+                    await self._tell()
+        finally:
+            hurry.cancel()
+
+    async def _tell(self) -> bool:
         try:
             await self._exchange(0)
-            await self.queue.store.exit(self.name)
-        except BackendError as exc:
-            _logger.warning("the store of jobs could not be told that this worker ends: %s", exc)
+        except Exception as exc:  # noqa: BLE001 - what is not handed in now is handed in later
+            self._trouble = str(exc)
+            return False
+        return True
 
-    async def _keep(self) -> None:
-        """Keep the lease, hear of cancellations, and look after what others have left behind."""
+    async def _part(self) -> None:
+        """Hand in what is left, and be forgotten; a store that fails has as long as the jobs had."""
+        ends = clock.perf() + max(self.drain, self.grace)
+        pause = 0.1
         while True:
-            await clock.sleep(self.lease / 3)
             try:
-                asked = await self.queue.store.beat(self.name, self.lease)
-                for id in asked.cancel:
-                    if id in self._running:
-                        self._running[id].cancel("cancelled")
-                await self.queue.store.rescue(self.poison)
-            except BackendError as exc:
-                _logger.warning("the store of jobs did not hear that this worker lives: %s", exc)
+                await self._exchange(0)
+                await self.queue.store.exit(self.name)
+            except Exception as exc:  # noqa: BLE001 - the lease lapses, and everything runs again
+                if clock.perf() + pause > ends or self._hurry.is_set():
+                    _logger.warning(
+                        "the store of jobs could not be told that %s ends, nor what became of %d jobs, "
+                        "which run again: %s",
+                        self.name,
+                        len(self._held.outcomes),
+                        exc,
+                    )
+                    return
+                await self._suffer(exc, pause)
+                pause = min(pause * 2, _BACK_OFF)
+            else:
+                return
 
     async def _tick(self) -> None:
         """Fire what the schedules have due."""
         while True:
             try:
                 pause = await self.queue.schedules.tick()
-            except BackendError as exc:
+            except Exception as exc:
                 pause = _BACK_OFF
-                _logger.warning("the schedules could not be looked at: %s", exc)
+                _logger.warning(
+                    "the schedules could not be looked at: %s",
+                    exc,
+                    exc_info=None if isinstance(exc, BackendError) else exc,
+                )
             # What others add meanwhile is seen within a few seconds.
             await clock.sleep(min(max(pause, 0.01), _TICK))
+
+
+_CLAIMED = UUID(int=0)
+"""Stands among the outcomes that may have arrived for the jobs that may have been claimed."""
+
+
+async def _first(*waits: asyncio.Future[Any]) -> None:  # Any: only waited for
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
+        await asyncio.wait(waits)

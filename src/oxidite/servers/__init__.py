@@ -20,6 +20,7 @@ from oxidite.servers.base import (
 )
 from oxidite.servers.choice import SERVERS, choose_server, installed_servers
 from oxidite.servers.examine import examine
+from oxidite.servers.hosting import WorkerPlan
 from oxidite.servers.interface import choose_interface
 from oxidite.servers.target import ImportFailedError, Target, TargetError
 
@@ -38,6 +39,7 @@ __all__ = [
     "Settings",
     "Target",
     "TargetError",
+    "WorkerPlan",
     "choose_interface",
     "choose_server",
     "examine",

@@ -80,7 +80,7 @@ def _worker(app: Target, settings: Settings, sock: socket.socket, report: Report
     for each in (signal.SIGINT, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     # Here it is not announced, as whoever asks has found it.
-    found = WorkerLoader(app, replace(settings, http3=False), report)()
+    found = WorkerLoader(replace(app, worker=None), replace(settings, http3=False), report)()
     config = common_config(settings)
     config.bind = []
     config.quic_bind = [f"fd://{sock.detach()}"]

@@ -17,6 +17,7 @@ from oxidite.config.problems import did_you_mean
 from oxidite.errors import ConfigError
 from oxidite.http.response import ASGIApp
 from oxidite.servers.frames import users_traceback
+from oxidite.servers.hosting import WorkerPlan, host_worker
 
 __all__ = ["ImportFailedError", "Target", "TargetError"]
 
@@ -50,13 +51,14 @@ class Target:
 
     Without ``attribute`` that is ``app``, else the only ``Oxidite`` there, else what the function
     ``create_app`` returns. ``file`` is where the module was seen, to notice that another one of
-    that name hides it.
+    that name hides it. ``worker`` is how a worker of its jobs works beside it, if one does.
     """
 
     module: str
     attribute: str | None = None
     directory: Path = Path()
     file: Path | None = None
+    worker: WorkerPlan | None = None
 
     def __str__(self) -> str:
         return f"{self.module}:{self.attribute}" if self.attribute else self.module
@@ -71,7 +73,10 @@ class Target:
             TargetError: there is no such module, or no application in it, or several.
         """
         module = self.load_module()
-        return self._made(*self._find(module))
+        app = self._made(*self._find(module))
+        if self.worker is not None and not host_worker(app, self.worker):
+            raise TargetError(f"{self} has no queue, so there is nothing for a worker to do.")
+        return app
 
     def load_module(self) -> ModuleType:
         """Import the module and return it; raises as ``load`` does."""

@@ -50,6 +50,7 @@ __all__ = ["Ran", "assert_enqueued", "assert_not_enqueued", "drain", "inline", "
 P = ParamSpec("P")
 
 _LEASE = 3600.0
+_TOLD = 60.0  # seconds, beyond which schedules do not tell when they have something to do
 _LEAST = 0.001  # seconds by which time moves, so that it always does
 _STEP = 1.0  # seconds between two tries of what a limit holds back
 _WAITING = frozenset((JobState.WAITING,))
@@ -152,8 +153,7 @@ async def drain(
         hand = _Hand(queue, opened)
         try:
             while True:
-                if through:
-                    await queue.schedules.tick()
+                slot = await queue.schedules.tick() if through else _TOLD
                 while ready := await hand.claim(queue.store, 1):
                     if len(ran) == at_most:
                         await hand.give_back(queue.store, ready)
@@ -165,7 +165,7 @@ async def drain(
                 left = ends - clock.timestamp()
                 if travel is None or left <= 0:
                     return ran
-                await travel.advance(min(await _pause(queue), left))
+                await travel.advance(min(await _pause(queue, slot), left))
         finally:
             await queue.store.exit(hand.name)
 
@@ -182,8 +182,11 @@ def _travel(through: float) -> TravelClock | None:
     return current
 
 
-async def _pause(queue: Queue) -> float:
-    """Return the seconds until the next job, or the next slot of a schedule, is due."""
+async def _pause(queue: Queue, slot: float) -> float:
+    """Return the seconds until the next job, or the next slot of a schedule, is due.
+
+    ``slot`` is what the schedules themselves said, who know whether one is due that is not fired yet.
+    """
     now = await queue.store.now()
     paused = {each.name for each in await queue.queues() if each.paused}
     moments = [
@@ -193,8 +196,9 @@ async def _pause(queue: Queue) -> float:
     ]
     slots = [each.next for each in await queue.schedules.all() if each.next is not None]
     moments += [slot.timestamp() for slot in slots]
+    pause = min(moments, default=float("inf")) - now
     # A database reads its own clock each time, to which ours is added: so it may seem to go back.
-    return max(min(moments, default=float("inf")) - now, _LEAST)
+    return max(min(pause, slot) if slot < _TOLD else pause, _LEAST)
 
 
 class _Hand:

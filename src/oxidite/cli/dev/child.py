@@ -26,6 +26,7 @@ from oxidite.http.response import ASGIApp
 from oxidite.servers import TLS, ImportFailedError, Target
 from oxidite.servers.drain import begin_to_stop
 from oxidite.servers.frames import users_traceback
+from oxidite.servers.hosting import WorkerPlan, host_worker
 from oxidite.servers.logs import SERVER_LOGS
 from oxidite.servers.uvicorn import StoppableServer, context_factory, run_server
 
@@ -114,6 +115,7 @@ def _load(target: Target) -> ASGIApp:
         # Mistakes in routes are found here, while the old code still serves.
         app.table  # noqa: B018 - a property that works
         add_first_tables(app, Path.cwd())
+        host_worker(app, WorkerPlan(drain=_GRACE))
     return app
 
 

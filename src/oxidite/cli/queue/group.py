@@ -11,6 +11,7 @@ __all__ = ["cron", "queue"]
 _HOME = "oxidite.cli.queue"
 
 QUEUE = {
+    "work": Lazy(f"{_HOME}.work:work", "Run jobs."),
     "list": Lazy(f"{_HOME}.looking:list_", "List jobs, the newest first."),
     "show": Lazy(f"{_HOME}.looking:show", "Show all that is known of a job."),
     "stats": Lazy(f"{_HOME}.statistics:stats", "Show queues, tasks and workers."),
@@ -35,9 +36,10 @@ CRON = {
 
 @click.group(cls=LazyGroup, lazy=QUEUE)
 def queue() -> None:
-    """Look at the jobs of the application, and change what is to become of them.
+    """Run the jobs of the application, look at them, and change what is to become of them.
 
     Examples:
+      oxidite queue work                       run what is in the queue "default"
       oxidite queue stats                      how much waits, how fast it goes
       oxidite queue list --state running       what runs just now
       oxidite queue dlq                        what has failed, grouped by error

@@ -371,8 +371,12 @@ class MemoryStore(JobStore):
     async def wait(self, queues: Sequence[str], within: float) -> None:
         """Return when there may be something to claim."""
         now = clock.timestamp()
-        later = [self._queues[name].later for name in queues if name in self._queues]
-        due = min((each[0][0] for each in later if each), default=now + within)
+        open_queues = [
+            self._queues[name]
+            for name in queues
+            if name in self._queues and not self._queues[name].paused
+        ]
+        due = min((each.later[0][0] for each in open_queues if each.later), default=now + within)
         changed = self._changed
         waits = [
             asyncio.ensure_future(changed.wait()),

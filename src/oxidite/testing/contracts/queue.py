@@ -342,6 +342,33 @@ class JobStoreContract:
             assert await store.rescue(3) == 1
             assert (await store.beat("w", 10.0)).lost
 
+    async def test_a_worker_that_is_known_to_have_crashed_loses_its_jobs_at_once(
+        self, store: JobStore
+    ) -> None:
+        """A lease of no length has lapsed."""
+        new = job()
+        await store.push([new])
+        await store.enter("crashed", b"", _LEASE)
+        await claim(store, worker="crashed")
+        await store.beat("crashed", 0.0)
+        assert await store.rescue(3) == 1
+        await store.enter("w", b"", _LEASE)
+        (ready,) = (await claim(store)).jobs
+        assert (ready.id, ready.crashes) == (new.id, 1)
+
+    async def test_a_worker_enters_again(self, store: JobStore) -> None:
+        """Under its name, once its lease has lapsed; what nobody took over meanwhile is still its own."""
+        with clock.use(TravelClock()) as time:
+            await store.push([job()])
+            await store.enter("w", b"", 10.0)
+            (ready,) = (await claim(store)).jobs
+            time.jump(11)
+            assert (await store.beat("w", 10.0)).lost
+            await store.enter("w", b"", 10.0)
+            assert not (await store.beat("w", 10.0)).lost
+            assert await store.rescue(3) == 0
+            assert (await claim(store, outcomes=(ended(ready),))).refused == []
+
     async def test_poison_is_not_run_for_ever(self, store: JobStore) -> None:
         """A job in which three workers ended is dead."""
         with clock.use(TravelClock()) as time:

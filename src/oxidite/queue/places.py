@@ -1,0 +1,229 @@
+"""The places of a worker: which jobs run, which wait for a place, and what became of those that ran."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Literal
+from uuid import UUID
+
+from oxidite import clock
+from oxidite.instrument import event
+from oxidite.queue.base import Outcome, OutcomeKind, Ready
+from oxidite.queue.runner import Runner, Running
+
+__all__ = ["Places"]
+
+_logger = logging.getLogger("oxidite.queue")
+
+_AHEAD = 0.05  # seconds of work that may be claimed before there is a place for it
+_MOST_AHEAD = 200  # jobs
+_WEIGHT = 0.1  # of the newest job in what is held for the usual time of one
+_LONGEST_WAIT = 1.0  # seconds a claimed job waits for a place before others may have it
+
+
+class Places:
+    """Up to ``size`` jobs that run, and those that were claimed ahead of that.
+
+    A job in which a worker ended before runs alone, so that no other is blamed if it does that again. One
+    that does not end ``grace`` seconds after its time limit, as no thread can be stopped, is given up: what
+    it comes to no longer counts, and its place is not free before it has ended.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        size: int,
+        *,
+        ahead: int | Literal["auto"],
+        grace: float,
+        ended: Callable[[], None],
+    ) -> None:
+        self.size: int = size
+        self.outcomes: list[Outcome] = []
+        """What became of jobs, and the store does not know yet."""
+        self.running: dict[UUID, Running] = {}
+        self.abandoned: list[Running] = []
+        self.done: int = 0
+        self._runner = runner
+        self._ahead = ahead
+        self._grace = grace
+        self._ended = ended
+        self._waiting: deque[tuple[Ready, float]] = deque()
+        self._suspects: deque[Ready] = deque()
+        self._is_alone = False
+        self._usual: float | None = None
+        self._stopping = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no job."""
+        return not (self.running or self._waiting or self._suspects)
+
+    @property
+    def waiting(self) -> int:
+        """How many were claimed and have not begun."""
+        return len(self._waiting) + len(self._suspects)
+
+    @property
+    def ahead(self) -> int:
+        """How many of these only wait for a place."""
+        return len(self._waiting)
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be claimed."""
+        if self._suspects or self._is_alone or self._stopping:
+            return 0
+        free = self.size - len(self.running) - len(self.abandoned) - len(self._waiting)
+        # With every place given up there is nowhere for what is claimed ahead.
+        ahead = self._claimed_ahead() if len(self.abandoned) < self.size else 0
+        return max(free + ahead, 0)
+
+    @property
+    def left(self) -> float:
+        """The seconds for which jobs may hold up the loop, 0 if there are none."""
+        now = clock.perf()
+        ends = [each.deadline for each in self.running.values()]
+        ends += [now + ready.timeout for ready, _ in self._waiting]
+        ends += [now + ready.timeout for ready in self._suspects]
+        return max(max(ends) - now, 0.0) + self._grace if ends else 0.0
+
+    def __contains__(self, id: UUID) -> bool:
+        known = [ready.id for ready, _ in self._waiting] + [each.id for each in self._suspects]
+        return id in self.running or id in known or any(each.id == id for each in self.outcomes)
+
+    def take(self, jobs: Sequence[Ready]) -> None:
+        """Take jobs that were claimed."""
+        now = clock.perf()
+        for ready in jobs:
+            if ready.crashes:
+                self._suspects.append(ready)
+            else:
+                self._waiting.append((ready, now))
+        if self._suspects:
+            # Not to be lost with the worker, if it is this time.
+            self.give_back()
+
+    def fill(self, *, is_told: bool = False) -> None:
+        """Begin what there are places for; ``is_told``: the store knows of all that ended."""
+        if self._stopping or self._is_alone:
+            return
+        if self._suspects:
+            if is_told and not self.running and not self.outcomes:
+                self._is_alone = True
+                self._begin(self._suspects.popleft())
+            return
+        while self._waiting and len(self.running) + len(self.abandoned) < self.size:
+            self._begin(self._waiting.popleft()[0])
+
+    def give_back(self) -> None:
+        """Give back what has not begun."""
+        while self._waiting:
+            self._say(self._waiting.popleft()[0], "returned")
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping = True
+        self.give_back()
+        while self._suspects:
+            self._say(self._suspects.popleft(), "returned")
+        for running in self.running.values():
+            running.context.stopping = True
+
+    def cancel(self, id: UUID, end: OutcomeKind) -> None:
+        """End a job: ``cancelled`` or ``returned``."""
+        if id in self.running:
+            self.running[id].cancel(end)
+            return
+        for each in [each for each in self._waiting if each[0].id == id]:
+            self._waiting.remove(each)
+            self._say(each[0], end)
+        for ready in [each for each in self._suspects if each.id == id]:
+            self._suspects.remove(ready)
+            self._say(ready, end)
+
+    def check(self) -> None:
+        """Give up jobs that do not end, free the places of those that have, and give back what waits long."""
+        now = clock.perf()
+        for running in list(self.running.values()):
+            if now >= running.deadline + self._grace:
+                self._abandon(running, self._runner.late(running))
+        before = len(self.abandoned)
+        self.abandoned = [each for each in self.abandoned if not each.has_ended]
+        if self._waiting and now - self._waiting[0][1] > _LONGEST_WAIT:
+            self.give_back()
+            self._ended()
+        if len(self.abandoned) < before:
+            self.fill()
+            self._ended()
+
+    def abandon_all(self) -> None:
+        """Give up what still runs, and give it back."""
+        for running in list(self.running.values()):
+            self._abandon(
+                running,
+                Outcome(id=running.ready.id, attempt=running.ready.attempt, kind="returned"),
+            )
+
+    def _begin(self, ready: Ready) -> None:
+        running = self._runner.running(ready)
+        self.running[ready.id] = running
+        running.task = asyncio.create_task(self._runner.run(running), name=ready.task)
+        running.task.add_done_callback(lambda task: self._finish(running, task))
+
+    def _finish(self, running: Running, task: asyncio.Task[Outcome]) -> None:
+        if running.is_abandoned:
+            return
+        ready = running.ready
+        del self.running[ready.id]
+        self._is_alone = False
+        self.done += 1
+        if task.cancelled():
+            # It was cancelled before it ran at all.
+            self._say(ready, running.end or "returned")
+        else:
+            outcome = task.result()
+            self.outcomes.append(outcome)
+            self._learn(outcome.seconds)
+        if running.context.is_in_thread:
+            self._keep_place(running)
+        self.fill()
+        self._ended()
+
+    def _abandon(self, running: Running, outcome: Outcome) -> None:
+        running.is_abandoned = True
+        running.cancel("returned")
+        del self.running[running.ready.id]
+        self._is_alone = False
+        self.outcomes.append(outcome)
+        self._keep_place(running)
+        self._ended()
+
+    def _keep_place(self, running: Running) -> None:
+        self.abandoned.append(running)
+        ready = running.ready
+        event("queue.abandoned", job=str(ready.id), task=ready.task)
+        _logger.error(
+            "job %s of %s cannot be stopped: what it still does no longer counts, and its place is not "
+            "free before it ends",
+            ready.id,
+            ready.task,
+        )
+
+    def _say(self, ready: Ready, kind: OutcomeKind) -> None:
+        self.outcomes.append(Outcome(id=ready.id, attempt=ready.attempt, kind=kind))
+
+    def _learn(self, seconds: float) -> None:
+        usual = seconds if self._usual is None else self._usual
+        # What is long is known at once, and what is short only after a while.
+        self._usual = max(usual + (seconds - usual) * _WEIGHT, seconds if seconds > _AHEAD else 0.0)
+
+    def _claimed_ahead(self) -> int:
+        if self._ahead != "auto":
+            return self._ahead
+        if self._usual is None:
+            return 0
+        return min(int(_AHEAD * self.size / max(self._usual, 1e-6)), _MOST_AHEAD)
