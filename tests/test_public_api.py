@@ -116,6 +116,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.clock": [
         "Clock",
         "TravelClock",
+        "current",
         "monotonic",
         "now",
         "perf",
@@ -717,6 +718,9 @@ NAMES: dict[str, list[str]] = {
         "given",
         "last_failure",
         "task",
+    ],
+    "oxidite.queue.stores.sql": [
+        "SQLStore",
     ],
     "oxidite.queue.stores": [
         "stores",

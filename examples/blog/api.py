@@ -11,8 +11,9 @@ from oxidite.db import CursorPage, InvalidCursorError
 from oxidite.db.web import Bound
 
 from . import store
+from .mail import Outbox
 from .models import Comment, NewComment, NewPost, Post, PostChange
-from .store import FullError, Outbox
+from .store import FullError
 
 api = Router("/api", tags=["api"], name="api")
 

@@ -9,9 +9,11 @@ from oxidite.http import complete
 from oxidite.openapi import OpenAPI
 
 from .api import api
+from .database import db, queue
+from .mail import Outbox
 from .settings import loaded
 from .site import site
-from .store import Outbox, Tables, db
+from .store import Tables
 
 
 @complete
@@ -26,7 +28,7 @@ async def stamp(request: Request, call_next: Handler) -> Response:
 
 
 app = Oxidite(
-    resources=[db, Tables(samples=loaded.settings.samples), Outbox()],
+    resources=[db, queue, Tables(samples=loaded.settings.samples), Outbox()],
     # It signs the cursors of pages. Without one they are good until the process ends.
     secret=loaded.settings.secret or token_urlsafe(32),
     middleware=[stamp],

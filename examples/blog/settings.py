@@ -1,6 +1,6 @@
 """What can be set from outside: ``BLOG_TITLE``, ``BLOG_POSTS_PER_PAGE``, ``BLOG_SAMPLES``, ``BLOG_SECRET``.
 
-And ``DATABASE_URL``, which `store.py` reads.
+And ``DATABASE_URL`` and ``QUEUE_URL``, which `database.py` reads.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from oxidite.http import complete
 from oxidite.routing import URLs
 
 from . import store
+from .mail import Outbox
 from .models import NewComment, NewPost, Post
 from .settings import settings
-from .store import Outbox
 from .views import index_page, post_page
 
 CSS = (Path(__file__).parent / "style.css").read_bytes()

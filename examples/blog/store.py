@@ -1,8 +1,7 @@
-"""What can be done with posts and comments, and the database that they are in."""
+"""What can be done with posts and comments."""
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -10,13 +9,11 @@ from typing import Self
 from msgspec import UNSET, structs
 
 from oxidite import ConflictError, clock
-from oxidite.config import env
-from oxidite.db import CursorPage, Database
+from oxidite.db import CursorPage
 
+from .database import db, queue
+from .jobs import welcome
 from .models import ANONYMOUS, Comment, NewComment, NewPost, Post, PostChange
-
-# A file beside the program, or whatever the environment names: postgresql://… is all that it takes.
-db = Database.from_url(env("DATABASE_URL", "sqlite:///blog.db"))
 
 MAX_POSTS = 500
 MAX_COMMENTS = 200  # of one post
@@ -33,8 +30,8 @@ async def newest(*, after: str | None, limit: int) -> CursorPage[Post]:
     return await Post.order_by(Post.id.desc()).keyset(after=after, limit=limit)
 
 
-async def publish(new: NewPost, *, created: datetime | None = None) -> Post:
-    """Add a post.
+async def publish(new: NewPost) -> Post:
+    """Add a post; whoever has written their first one is welcomed, by a job.
 
     Raises:
         FullError: there are too many already.
@@ -42,13 +39,22 @@ async def publish(new: NewPost, *, created: datetime | None = None) -> Post:
     async with db.transaction():
         if await Post.count() >= MAX_POSTS:
             raise FullError
-        return await Post.create(
-            title=new.title.strip(),
-            author=new.author.strip() or ANONYMOUS,
-            summary=new.summary or None,
-            body=new.body.strip(),
-            created=created or clock.now(),
-        )
+        post = await add(new, clock.now())
+        written = await Post.where(Post.author == post.author).count()
+        if written == 1 and post.author != ANONYMOUS:
+            # In the same transaction: there is no welcome for a post that is not kept.
+            await queue.enqueue(welcome, post.author)
+        return post
+
+
+async def add(new: NewPost, created: datetime) -> Post:
+    return await Post.create(
+        title=new.title.strip(),
+        author=new.author.strip() or ANONYMOUS,
+        summary=new.summary or None,
+        body=new.body.strip(),
+        created=created,
+    )
 
 
 async def change(post: Post, change: PostChange) -> Post:
@@ -104,7 +110,7 @@ async def add_samples() -> None:
     if await Post.count():
         return
     posts = [
-        await publish(new, created=datetime(2026, 1, day, 9, 30, tzinfo=UTC))
+        await add(new, datetime(2026, 1, day, 9, 30, tzinfo=UTC))
         for day, new in enumerate(SAMPLES, start=5)
     ]
     await comment(
@@ -137,23 +143,3 @@ SAMPLES = (
         "Oil it, turn it, put it to work.",
     ),
 )
-
-
-class Outbox:
-    """What would be mailed to authors: the last hundred messages."""
-
-    def __init__(self) -> None:
-        self.messages: deque[str] = deque(maxlen=100)
-
-    async def __aenter__(self) -> Self:
-        self.messages.clear()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.messages.clear()
-
-    async def tell_author(self, post: Post, comment: Comment) -> None:
-        """Write to the author of ``post`` that somebody commented."""
-        self.messages.append(f"To {post.author}: {comment.author} commented on {post.title!r}.")

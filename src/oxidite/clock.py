@@ -21,6 +21,7 @@ from typing import TypeAlias, TypeVar
 __all__ = [
     "Clock",
     "TravelClock",
+    "current",
     "monotonic",
     "now",
     "perf",
@@ -221,6 +222,11 @@ def use(clock: _ClockT) -> Iterator[_ClockT]:
         yield clock
     finally:
         _current = before
+
+
+def current() -> Clock:
+    """Return the clock of the process, as for a test that wants to move it."""
+    return _current
 
 
 def now() -> datetime:

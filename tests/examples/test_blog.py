@@ -18,12 +18,13 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from oxidite import Oxidite
+from oxidite import Oxidite, clock
 from oxidite.config import SettingsError, load
 from oxidite.db.drivers import drivers
 from oxidite.servers import choose_interface
 from oxidite.testing import Client, LiveServer
 from oxidite.testing.db import run_apart
+from oxidite.testing.queue import assert_enqueued, assert_not_enqueued, drain
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 POSTGRES = os.environ.get(
@@ -69,7 +70,7 @@ def blog(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 )
 def app(blog: ModuleType, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Oxidite]:
     """The application with an empty database: all that differs is its URL."""
-    db = importlib.import_module("blog.store").db
+    db = importlib.import_module("blog.database").db
     before, schema = db.driver, f"blog_{uuid4().hex}"
     url = {
         "memory": "sqlite://",
@@ -328,7 +329,7 @@ async def test_a_full_store_takes_no_more(client: Client, monkeypatch: pytest.Mo
 
 
 async def test_what_was_written_is_there_after_a_restart(app: Oxidite) -> None:
-    is_kept = getattr(importlib.import_module("blog.store").db.driver, "path", "") is not None
+    is_kept = getattr(importlib.import_module("blog.database").db.driver, "path", "") is not None
     for number in (4, 5) if is_kept else (4, 4):
         async with Client(app) as client:
             response = await client.post("/api/posts", json={"title": "New", "body": "Text"})
@@ -381,6 +382,46 @@ def test_a_setting_out_of_range_is_refused(blog: ModuleType) -> None:
 
 def test_everything_it_answers_is_complete_bytes(app: Oxidite) -> None:
     assert choose_interface(app, rsgi=True)[0] == "rsgi"
+
+
+# Jobs.
+
+
+async def test_whoever_publishes_first_is_welcomed_once(app: Oxidite, client: Client) -> None:
+    jobs = importlib.import_module("blog.jobs")
+    for title in ("One", "Two"):
+        await client.post("/posts", data={"title": title, "body": "Text", "author": "Mo"})
+    await assert_enqueued(jobs.queue, jobs.welcome, "Mo")
+    ran = await drain(jobs.queue, resources=app.lifespan)
+    assert [each.kind for each in ran] == ["completed"]
+    assert (await client.get("/api/outbox")).json() == [
+        "To Mo: Welcome! Your first post is there for all to read."
+    ]
+
+
+async def test_nobody_is_welcomed_for_a_post_that_is_not_kept(client: Client) -> None:
+    store, jobs = importlib.import_module("blog.store"), importlib.import_module("blog.jobs")
+    models = importlib.import_module("blog.models")
+
+    async def publish() -> None:
+        async with store.db.transaction():
+            await store.publish(models.NewPost(title="New", body="Text", author="Mo"))
+            await assert_enqueued(jobs.queue, jobs.welcome, "Mo")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await publish()
+    await assert_not_enqueued(jobs.queue, jobs.welcome)
+    assert (await client.get("/api/posts/4")).status_code == 404
+
+
+async def test_every_night_the_editors_are_told_how_much_there_is(app: Oxidite) -> None:
+    jobs = importlib.import_module("blog.jobs")
+    with clock.use(clock.TravelClock()):
+        async with Client(app) as client:
+            await drain(jobs.queue, through=2 * 86_400.0, resources=app.lifespan)
+            told = (await client.get("/api/outbox")).json()
+    assert told == ["To the editors: There are 3 posts and 1 comments."] * 2
 
 
 # Over a real socket.

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import click
 
-__all__ = ["bold", "dim", "fail", "say", "table", "write"]
+__all__ = ["bold", "dim", "fail", "harmless", "say", "table", "write"]
 
 
 def write(text: str) -> None:
@@ -36,6 +36,17 @@ def bold(text: str) -> str:
 def dim(text: str) -> str:
     """Make ``text`` stand back."""
     return click.style(text, dim=True)
+
+
+def harmless(text: str) -> str:
+    """Return text from outside as it may be printed: what would move the cursor is written out.
+
+    Line breaks and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    kept = (each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)
+    return "".join(kept)
 
 
 def in_colour(stream: TextIO) -> bool:

@@ -20,7 +20,8 @@ COMMANDS = {
     "routes": Lazy("oxidite.cli.routes:routes", "List the routes of the application."),
     "openapi": Lazy("oxidite.cli.openapi:openapi", "Write the OpenAPI document; compare two."),
     "db": Lazy("oxidite.cli.database.group:db", "Migrations: diff, up, down, status and more."),
-    "queue": Lazy("oxidite.cli.queue.group:queue", "Run jobs."),
+    "queue": Lazy("oxidite.cli.queue.group:queue", "Jobs: work, list, show, retry and more."),
+    "cron": Lazy("oxidite.cli.queue.group:cron", "Schedules: list, next, run, enable, disable."),
     "config": Lazy("oxidite.cli.config:config", "Show settings and where they come from."),
     "version": Lazy("oxidite.cli.version:version", "Show the versions of everything involved."),
 }

@@ -419,10 +419,12 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
         """Cancel what waits, and ask the workers to cancel what runs; return how many."""
         ...
 
-    async def retry(self, filter: Filter, *, args: bytes | None = None) -> int:
+    async def retry(
+        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+    ) -> int:
         """Let ended jobs wait anew, as if they had never run, or those that wait run now.
 
-        With ``args`` they get new arguments. Returns how many.
+        With ``args`` they get new arguments, which are of ``version`` if that is said. Returns how many.
         """
         ...
 

@@ -30,7 +30,8 @@ class JobArgumentsError(OxiditeError):
     code = "job_arguments"
 
     def __init__(self, task: str, problems: Sequence[str]) -> None:
-        super().__init__(f"{task} cannot be given these arguments: {'; '.join(problems)}.")
+        told = "; ".join(each.removesuffix(".") for each in problems)
+        super().__init__(f"{task} cannot be given these arguments: {told}.")
         self.problems: list[str] = list(problems)
 
 

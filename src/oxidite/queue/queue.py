@@ -125,6 +125,12 @@ class Queue:
     ) -> None:
         await self.store.__aexit__(kind, exc, tb)
 
+    def use(self, store: JobStore) -> JobStore:
+        """Put another store into the place of this one, and return this one; for tests."""
+        before, self.store = self.store, store
+        self.schedules.use(store)
+        return before
+
     # Pushing
 
     @overload
@@ -190,10 +196,7 @@ class Queue:
         """
         task, options = call.task, call.options
         if len(call.args) > self.max_size:
-            raise JobTooLargeError(
-                f"The arguments of {task.name} have {len(call.args)} bytes, and a job carries "
-                f"{self.max_size} at most. Store what is large, and give the job its key."
-            )
+            raise JobTooLargeError(_too_large(call, self.max_size))
         if task.name.startswith("__main__:"):
             raise TaskError(
                 f"{task.name} is in the program that was started, which no worker can import. Move it "
@@ -314,8 +317,14 @@ class Queue:
             JobArgumentsError: they do not fit the task.
             JobNotFoundError: there is no such job, or it is not one that has ended or waits.
         """
-        data = task.signature.encode(args, kwargs)
-        if not await self.store.retry(Filter(ids=(id,)), args=data):
+        await self.edit_job(id, task.job(*args, **kwargs))
+
+    async def edit_job(self, id: UUID, call: Call[Any]) -> None:
+        """Let an ended job run again with the arguments of a call; see ``edit``."""
+        if len(call.args) > self.max_size:
+            raise JobTooLargeError(_too_large(call, self.max_size))
+        filter = Filter(ids=(id,))
+        if not await self.store.retry(filter, args=call.args, version=call.task.version):
             raise JobNotFoundError(f"There is no job {id} that has ended or waits.")
 
     async def delete(self, filter: Filter) -> int:
@@ -342,6 +351,13 @@ def _caller() -> str:
         frame = frame.f_back
     name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0]
+
+
+def _too_large(call: Call[Any], most: int) -> str:
+    return (
+        f"The arguments of {call.task.name} have {len(call.args)} bytes, and a job carries {most} at most. "
+        "Store what is large, and give the job its key."
+    )
 
 
 def _unique(task: Task[Any, Any], args: bytes, uniqueness: Uniqueness | None) -> Unique | None:

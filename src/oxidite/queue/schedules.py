@@ -102,6 +102,10 @@ class Schedules:
         self._crons: dict[tuple[str, str], Cron] = {}
         self._late: dict[str, float] = {}
 
+    def use(self, store: JobStore) -> None:
+        """Keep the schedules in another store; for tests."""
+        self._store = store
+
     def declare(
         self,
         expression: str,

@@ -104,6 +104,17 @@ class Signature:
         except (TypeError, ValueError, OverflowError) as exc:
             raise JobArgumentsError(self.name, [str(exc)]) from None
 
+    def encode_json(self, json: bytes | str) -> bytes:
+        """Return the arguments in a JSON object as a job carries them; defaults are filled in.
+
+        Raises:
+            JobArgumentsError: they do not fit, or it is no JSON.
+        """
+        try:
+            return encode_msgpack(self._codec.decode_json(json))
+        except (DecodeError, MismatchError) as exc:
+            raise JobArgumentsError(self.name, [str(exc)]) from exc
+
     def decode(self, data: bytes) -> dict[str, object]:
         """Return the arguments that a job carries, by name, defaults included.
 

@@ -243,6 +243,14 @@ class Task(Generic[P, R]):
         """
         return Call(self, self.signature.encode(args, kwargs), self.defaults)
 
+    def job_of(self, json: bytes | str) -> Call[R]:
+        """Return a job whose arguments are a JSON object, by name.
+
+        Raises:
+            JobArgumentsError: they do not fit.
+        """
+        return Call(self, self.signature.encode_json(json), self.defaults)
+
     def upgraded(self, args: bytes, version: int) -> dict[str, object]:
         """Return the arguments of a job that was pushed by ``version`` of the task, as of this one.
 

@@ -1,1 +1,1 @@
-"""``oxidite queue``."""
+"""``oxidite queue`` and ``oxidite cron``: jobs and schedules, looked at and changed."""

@@ -457,7 +457,9 @@ class MemoryStore(JobStore):
         self._wake()
         return cancelled
 
-    async def retry(self, filter: Filter, *, args: bytes | None = None) -> int:
+    async def retry(
+        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+    ) -> int:
         """Let jobs run again."""
         now = clock.timestamp()
         retried = 0
@@ -466,6 +468,8 @@ class MemoryStore(JobStore):
                 continue
             retried += 1
             job.args = job.args if args is None else args
+            if version is not None:
+                job.new = structs.replace(job.new, version=version)
             job.failures = job.crashes = 0
             job.ended_at = job.result = job.progress = None
             self._wait(job, now)

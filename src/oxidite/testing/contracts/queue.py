@@ -514,10 +514,10 @@ class JobStoreContract:
         (first,) = (await claim(store)).jobs
         await claim(store, 0, outcomes=(ended(first, "dead", error=b"e"),))
         dead = Filter(states=frozenset((JobState.DEAD,)))
-        assert await store.retry(dead, args=b"edited") == 1
+        assert await store.retry(dead, args=b"edited", version=7) == 1
         assert await store.retry(dead) == 0
         (second,) = (await claim(store)).jobs
-        assert (second.args, second.failures) == (b"edited", 0)
+        assert (second.args, second.version, second.failures) == (b"edited", 7, 0)
         assert second.attempt > first.attempt
         assert (await claim(store, 0, outcomes=(ended(first),))).refused == [new.id]
 

@@ -74,6 +74,8 @@ class Home:
         with _translated():
             if self.database is not None:
                 self._plans = self.database.plans
+                # It may be another one by now, as it is inside a sandbox.
+                self.driver = self.database.driver
                 await TABLES.ensure(self.database)
                 return
             await self.driver.__aenter__()

@@ -117,7 +117,7 @@ class LookSteps(WorkSteps):
         )
         return cancelled
 
-    def retry(self, filter: Filter, args: bytes | None) -> Steps[int]:
+    def retry(self, filter: Filter, args: bytes | None, version: int | None) -> Steps[int]:
         """Let jobs run again."""
         now = yield from self.now()
         where, values = _where(filter)
@@ -125,9 +125,11 @@ class LookSteps(WorkSteps):
             yield from self._changed(
                 "UPDATE ox_jobs SET state = 0, due_at = :now, wake_at = :now, failures = 0, "  # noqa: S608 - ours
                 "crashes = 0, ended_at = NULL, expires = NULL, result = NULL, progress = NULL, "
-                f"args = COALESCE(:args, args) WHERE {where} AND state <> 3",
+                "args = COALESCE(:args, args), "
+                f"version = COALESCE(:version, version) WHERE {where} AND state <> 3",
                 now=now,
                 args=args,
+                version=version,
                 **values,
             )
         )

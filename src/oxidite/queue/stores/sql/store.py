@@ -303,9 +303,11 @@ class SQLStore(JobStore):
         self._tell_all()
         return count
 
-    async def retry(self, filter: Filter, *, args: bytes | None = None) -> int:
+    async def retry(
+        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+    ) -> int:
         """Let jobs run again."""
-        count = await self._home.write_long(self._steps.retry, filter, args)
+        count = await self._home.write_long(self._steps.retry, filter, args, version)
         self._tell_all()
         return count
 
