@@ -56,6 +56,7 @@ NEVER = {
     "oxidite.cache",
     "oxidite.db",
     "oxidite.queue",
+    "oxidite.drivers",
     "oxidite.rates",
     "oxidite.openapi",
     "oxidite.middleware.codings",

@@ -88,6 +88,7 @@ NAMES: dict[str, list[str]] = {
         "perf",
         "sleep",
         "timestamp",
+        "travelled",
         "use",
     ],
     "oxidite.concurrency": [
@@ -326,6 +327,13 @@ NAMES: dict[str, list[str]] = {
         "check",
         "column",
         "index",
+    ],
+    "oxidite.drivers.redis": [
+        "Argument",
+        "Redis",
+        "RedisFullError",
+        "RedisOptions",
+        "Script",
     ],
     "oxidite.encoding": [
         "Codec",
@@ -750,6 +758,7 @@ NAMES: dict[str, list[str]] = {
     "oxidite.testing.contracts": [
         "CacheBackendContract",
         "JobStoreContract",
+        "RateStoreContract",
     ],
     "oxidite.websocket": [
         "CloseCode",

@@ -18,7 +18,17 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TypeAlias, TypeVar
 
-__all__ = ["Clock", "TravelClock", "monotonic", "now", "perf", "sleep", "timestamp", "use"]
+__all__ = [
+    "Clock",
+    "TravelClock",
+    "monotonic",
+    "now",
+    "perf",
+    "sleep",
+    "timestamp",
+    "travelled",
+    "use",
+]
 
 _SECOND = 1_000_000_000  # in nanoseconds, which is how a TravelClock counts
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,6 +57,10 @@ class Clock:
     def monotonic(self) -> float:
         """Return seconds that never go back; only the difference of two readings has a meaning."""
         return time.monotonic()
+
+    def travelled(self) -> float:
+        """Return how many seconds this clock is ahead of real time: 0 unless a test moved it."""
+        return 0.0
 
     async def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``; zero or less lets other tasks run once, NaN is a ``ValueError``."""
@@ -88,6 +102,10 @@ class TravelClock(Clock):
     def monotonic(self) -> float:
         """Return seconds that grow exactly as far as this clock was moved."""
         return (self._started + self._elapsed) / _SECOND
+
+    def travelled(self) -> float:
+        """Return how many seconds this clock is ahead of real time, which goes on while it stands."""
+        return self.monotonic() - time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait until this clock was moved by ``seconds``; a cancelled sleep leaves nothing behind."""
@@ -218,6 +236,11 @@ def timestamp() -> float:
 def monotonic() -> float:
     """Return seconds that never go back; only the difference of two readings has a meaning."""
     return _current.monotonic()
+
+
+def travelled() -> float:
+    """Return what is to be added to the time of another machine, so that it travels along: else 0."""
+    return _current.travelled()
 
 
 def perf() -> float:

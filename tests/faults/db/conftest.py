@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import pwd
 import shutil
@@ -16,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.faults.proxy import Proxy as AnyProxy
 
 ROUNDS = int(os.environ.get("OXIDITE_FAULT_ROUNDS", "1"))
 """How often what depends on chance is tried; `make faults` says more."""
@@ -143,71 +142,12 @@ def server(made_server: PostgreSQL) -> PostgreSQL:
     return made_server
 
 
-class Proxy:
-    """Stands between, and hands on what comes, for as long as it likes."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._flows = asyncio.Event()
-        self._flows.set()
-        self._pairs: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.port = 0
-
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        self.cut()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+class Proxy(AnyProxy):
+    """Stands between an application and PostgreSQL."""
 
     @property
     def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres?sslmode=disable"
-
-    def cut(self) -> None:
-        """Break off what is open, as a machine that is gone."""
-        for writer in list(self._pairs):
-            with contextlib.suppress(OSError):
-                found: socket.socket = writer.get_extra_info("socket")
-                found.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
-                )
-            writer.transport.abort()
-        self._pairs.clear()
-
-    def pause(self) -> None:
-        """Hand on nothing, and say nothing, as a network that loses everything."""
-        self._flows.clear()
-
-    def resume(self) -> None:
-        self._flows.set()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._pairs.add(writer)
-        try:
-            other_reader, other_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._pairs.add(other_writer)
-        for source, target in ((reader, other_writer), (other_reader, writer)):
-            task = asyncio.create_task(self._pump(source, target))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65536):
-                await self._flows.wait()
-                target.write(data)
-                await target.drain()
-        target.close()
 
 
 @pytest.fixture

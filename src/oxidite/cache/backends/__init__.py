@@ -13,6 +13,8 @@ backends: BackendRegistry[CacheBackend] = BackendRegistry(
         "sqlite": ("oxidite.cache.backends.sql:SQLBackend", "db"),
         "postgresql": ("oxidite.cache.backends.sql:SQLBackend", "postgres"),
         "redis": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
+        "redis+unix": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
+        "redis+sentinel": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
         "rediss": ("oxidite.cache.backends.redis:RedisBackend", "redis"),
     },
 )

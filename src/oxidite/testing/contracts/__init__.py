@@ -11,5 +11,6 @@
 
 from oxidite.testing.contracts.cache import CacheBackendContract
 from oxidite.testing.contracts.queue import JobStoreContract
+from oxidite.testing.contracts.rates import RateStoreContract
 
-__all__ = ["CacheBackendContract", "JobStoreContract"]
+__all__ = ["CacheBackendContract", "JobStoreContract", "RateStoreContract"]

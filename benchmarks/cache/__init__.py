@@ -1,0 +1,1 @@
+"""The cache side by side with other ways to the same end; each file is a program."""
