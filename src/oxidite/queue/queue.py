@@ -29,6 +29,7 @@ from oxidite.queue.base import (
     Limits,
     NewBatch,
     NewJob,
+    Pushed,
     QueueState,
     StoredJob,
     TaskMinute,
@@ -44,6 +45,7 @@ from oxidite.queue.schedules import Missed, Overlap, Schedules
 from oxidite.queue.stores import stores
 from oxidite.queue.task import Call, Task, Uniqueness
 from oxidite.queue.tasks import Tasks
+from oxidite.queue.transactional import AfterCommit
 
 __all__ = ["Queue"]
 
@@ -58,7 +60,8 @@ class Queue:
 
     ``tasks`` are the packages, modules and tasks that a worker may run, by name; those of the package that
     makes the queue unless said. ``max_size`` is what the arguments, or the result, of a job may have, in
-    bytes.
+    bytes. Queues of one application that have different stores have different names: by it other processes
+    know where to push what was enqueued in a transaction of a database that the store is not in.
     """
 
     def __init__(
@@ -67,13 +70,16 @@ class Queue:
         *,
         tasks: Iterable[str | Task[Any, Any]] | None = None,
         max_size: int = 1_000_000,
+        name: str = "default",
     ) -> None:
         if max_size < 1:
             raise ConfigError(f"max_size={max_size} leaves no room for arguments.")
         self.store: JobStore = store
         self.max_size: int = max_size
         self.tasks: Tasks = Tasks([_caller()] if tasks is None else tasks)
+        self.name: str = name
         self.schedules: Schedules = Schedules(store, self)
+        self._after_commit = AfterCommit(store, name)
 
     @classmethod
     def from_url(
@@ -82,6 +88,7 @@ class Queue:
         *,
         tasks: Iterable[str | Task[Any, Any]] | None = None,
         max_size: int = 1_000_000,
+        name: str = "default",
         resources: Sequence[object] = (),
     ) -> Self:
         """Make a queue whose store is at ``url``: ``memory://``, ``db``, ``sqlite:///``, ``postgresql://``, ``redis://``.
@@ -90,13 +97,16 @@ class Queue:
             ConfigError: the URL cannot be read, or what it needs is not installed.
         """
         known = [_caller()] if tasks is None else tasks
-        return cls(stores.create(url, resources=resources), tasks=known, max_size=max_size)
+        store = stores.create(url, resources=resources)
+        return cls(store, tasks=known, max_size=max_size, name=name)
 
     async def __aenter__(self) -> Self:
         await self.store.__aenter__()
         try:
             await self.schedules.open()
+            await self._after_commit.open()
         except BaseException as exc:
+            await self._after_commit.close()
             await self.store.__aexit__(type(exc), exc, exc.__traceback__)
             raise
         return self
@@ -104,6 +114,7 @@ class Queue:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        await self._after_commit.close()
         await self.store.__aexit__(kind, exc, tb)
 
     # Pushing
@@ -115,7 +126,7 @@ class Queue:
         self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> Handle[R]: ...
     async def enqueue(self, task: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
-        """Push a job, and return its handle: in the open transaction, where they share a database.
+        """Push a job, and return its handle: with the commit, if a transaction of a database is open.
 
         A task and its arguments, or what ``task.job(…)`` made of them. The handle of a chain is that of its
         last job.
@@ -138,7 +149,7 @@ class Queue:
             JobTooLargeError: arguments are larger than a job may carry; none is pushed then.
         """
         known = list(calls)
-        pushed = await self.store.push([self.new_job(call) for call in known])
+        pushed = await self._push([self.new_job(call) for call in known])
         return [
             Handle(
                 self.store,
@@ -198,7 +209,11 @@ class Queue:
 
     async def push(self, jobs: Sequence[NewJob], batch: NewBatch | None = None) -> None:
         """Push jobs as a store takes them; for extensions."""
-        await self.store.push(jobs, batch)
+        await self._push(jobs, batch)
+
+    async def _push(self, jobs: Sequence[NewJob], batch: NewBatch | None = None) -> list[Pushed]:
+        later = await self._after_commit.push(jobs, batch)
+        return await self.store.push(jobs, batch) if later is None else later
 
     def cron(
         self,

@@ -80,6 +80,7 @@ class RedisStore(JobStore):
                 f"prefix={prefix!r}: at most 50 characters of ASCII without spaces and braces are wanted."
             )
         self._redis = Redis(options)
+        self.place: str = f"{options.place} {prefix}"
         self._prefix = f"{{{prefix}q}}:"
         self._name = token_hex(8)
         self._waits = Waits(options, self._key(f"k:{self._name}"), self._pass_on)
