@@ -7,10 +7,10 @@ import contextlib
 import logging
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from secrets import token_hex
 from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import Self, cast
 from urllib.parse import SplitResult
 from uuid import UUID
 
@@ -36,21 +36,17 @@ from oxidite.queue.base import (
     TaskMinute,
     WorkerState,
 )
-from oxidite.queue.stores import redis_forms as forms
-from oxidite.queue.stores import redis_scripts as scripts
-from oxidite.queue.stores.redis_waits import Waits, told_or
+from oxidite.queue.stores.redis import changing, forms, working
+from oxidite.queue.stores.redis.pages import MOST, Pages, chunks
+from oxidite.queue.stores.redis.waits import Waits, told_or
 
 __all__ = ["RedisStore"]
 
-T = TypeVar("T")
-
 _logger = logging.getLogger("oxidite.queue")
 
-_MOST = 500  # jobs in one step: the server does nothing else meanwhile
 _LARGEST = 8_000_000  # bytes of arguments in one step
 _BATCHES = 7 * 86_400.0  # seconds that the count of a batch is kept after its end
 _VAIN = 3  # times that there seemed to be something to claim, and was not
-_ENDED = frozenset((JobState.COMPLETED, JobState.CANCELLED, JobState.DEAD))
 _PREFIX = re.compile(r"[!-z|~]{0,50}")
 
 
@@ -84,6 +80,7 @@ class RedisStore(JobStore):
         self._prefix = f"{{{prefix}q}}:"
         self._name = token_hex(8)
         self._waits = Waits(options, self._key(f"k:{self._name}"), self._pass_on)
+        self._pages = Pages(self._redis, self._prefix)
         self._seats: defaultdict[str, _Seat] = defaultdict(_Seat)
         self._vain = 0
         self._passing: set[asyncio.Task[object]] = set()
@@ -143,7 +140,7 @@ class RedisStore(JobStore):
         begins = [] if batch is None else forms.batch_arguments(batch)
         for some in _by_size(jobs) or ([[]] if begins else []):
             args = (len(some), *forms.arguments_of(some), *begins)
-            reply = cast("list[tuple[bytes, int]]", await self._call(scripts.PUSH, *args))
+            reply = cast("list[tuple[bytes, int]]", await self._call(working.PUSH, *args))
             pushed += [Pushed(UUID(id.decode()), is_new == 1) for id, is_new in reply]
         return pushed
 
@@ -151,11 +148,11 @@ class RedisStore(JobStore):
 
     async def enter(self, worker: str, about: bytes, lease: float) -> None:
         """Make a worker known."""
-        await self._call(scripts.ENTER, worker, about, repr(float(lease)))
+        await self._call(working.ENTER, worker, about, repr(float(lease)))
 
     async def beat(self, worker: str, lease: float) -> Asked:
         """Prolong a lease."""
-        reply = await self._call(scripts.BEAT, worker, repr(float(lease)))
+        reply = await self._call(working.BEAT, worker, repr(float(lease)))
         lost, cancel, paused = cast("tuple[int, list[bytes], list[bytes]]", reply)
         return Asked(
             [UUID(id.decode()) for id in cancel], sorted(map(bytes.decode, paused)), lost == 1
@@ -163,7 +160,7 @@ class RedisStore(JobStore):
 
     async def exit(self, worker: str) -> None:
         """Forget a worker."""
-        while await self._call(scripts.EXIT, worker) == 1:
+        while await self._call(working.EXIT, worker) == 1:
             pass
         self._seats.pop(worker, None)
 
@@ -174,10 +171,10 @@ class RedisStore(JobStore):
         seat = self._seats[worker]
         refused: list[UUID] = []
         async with seat.lock:  # its calls are numbered, and must arrive in their order
-            *before, last = list(_chunks(outcomes, _MOST)) or [outcomes]
+            *before, last = list(chunks(outcomes, MOST)) or [outcomes]
             for some in before:
                 refused += (await self._exchange(worker, seat, some, (), 0)).refused
-            claim = await self._exchange(worker, seat, last, queues, min(limit, _MOST))
+            claim = await self._exchange(worker, seat, last, queues, min(limit, MOST))
         if claim.jobs:
             self._vain = 0
         return Claim(claim.jobs, refused + claim.refused)
@@ -194,7 +191,7 @@ class RedisStore(JobStore):
         number = seat.number
         said = (worker, limit, self._name, number, seat.answered, len(outcomes))
         args = (*said, *forms.outcome_arguments(outcomes), *queues)
-        reply = await self._call(scripts.EXCHANGE, *args)
+        reply = await self._call(working.EXCHANGE, *args)
         if limit:
             seat.answered = number
         rows, refused = cast("tuple[list[forms.Row], list[bytes]]", reply)
@@ -203,6 +200,7 @@ class RedisStore(JobStore):
     async def wait(self, queues: Sequence[str], within: float) -> None:
         """Return when there may be something to claim."""
         ends = clock.monotonic() + within
+        await self._waits.open()
         with self._waits.listening(f"q{each}".encode() for each in queues) as told:
             while (left := ends - clock.monotonic()) > 0:
                 soon = await self._until_due(queues)
@@ -216,14 +214,13 @@ class RedisStore(JobStore):
 
     async def _until_due(self, queues: Sequence[str]) -> float:
         try:
-            await self._waits.open()
-            return float(cast("bytes", await self._call(scripts.WAIT, self._name, *queues)))
+            return float(cast("bytes", await self._call(working.WAIT, self._name, *queues)))
         except BackendError:
             return 1.0  # who claims will hear of it
 
     def _pass_on(self, queue: str) -> None:
         """Have another process told: nobody here waits for that queue any more."""
-        task = asyncio.ensure_future(self._call(scripts.PASS, queue))
+        task = asyncio.ensure_future(self._call(working.PASS, queue))
         self._passing.add(task)
         task.add_done_callback(self._passed)
 
@@ -234,7 +231,7 @@ class RedisStore(JobStore):
 
     async def rescue(self, poison: int) -> int:
         """Have the jobs of lost workers run again."""
-        return await self._repeat(scripts.RESCUE, poison)
+        return await self._repeat(working.RESCUE, poison)
 
     async def save(
         self, id: UUID, attempt: int, *, progress: bytes | None = None, state: bytes | None = None
@@ -242,28 +239,28 @@ class RedisStore(JobStore):
         """Keep how far a job is."""
         said = {"p": progress, "v": state}
         args = [part for name, each in said.items() if each is not None for part in (name, each)]
-        return await self._call(scripts.SAVE, id.hex, attempt, *args) == 1
+        return await self._call(working.SAVE, id.hex, attempt, *args) == 1
 
     # Looking and changing
 
     async def get(self, ids: Sequence[UUID]) -> list[StoredJob | None]:
         """Return jobs."""
         found: dict[UUID, StoredJob] = {}
-        for some in _chunks([each.hex for each in ids], _MOST):
+        for some in chunks([each.hex for each in ids], MOST):
             async for job in self._fetch(Filter(), some):
                 found[job.id] = job
         return [found.get(each) for each in ids]
 
     async def find(self, filter: Filter) -> AsyncIterator[StoredJob]:
         """Go through jobs."""
-        async for ids in self._pages(filter):
+        async for ids in self._pages.of(filter):
             async for job in self._fetch(filter, ids):
                 yield job
 
     async def _fetch(self, filter: Filter, ids: Sequence[str]) -> AsyncIterator[StoredJob]:
         wanted, done = forms.filter_argument(filter), 0
         while done < len(ids):
-            reply = await self._call(scripts.GET, wanted, *ids[done:], safe=True)
+            reply = await self._call(changing.GET, wanted, *ids[done:], safe=True)
             looked, rows = cast("tuple[int, list[forms.Row]]", reply)
             for row in rows:
                 yield forms.stored(row)
@@ -275,8 +272,8 @@ class RedisStore(JobStore):
             return [each for each in await self._all_counts() if _fits(each, filter)]
         totals: defaultdict[tuple[str, str, JobState], int] = defaultdict(int)
         wanted = forms.filter_argument(filter)
-        async for ids in self._pages(filter):
-            reply = await self._call(scripts.COUNT, wanted, *ids, safe=True)
+        async for ids in self._pages.of(filter):
+            reply = await self._call(changing.COUNT, wanted, *ids, safe=True)
             for each in forms.counts(cast("list[bytes | int]", reply)):
                 totals[each.queue, each.task, each.state] += each.count
         return [Count(*key, many) for key, many in sorted(totals.items())]
@@ -287,24 +284,24 @@ class RedisStore(JobStore):
 
     async def cancel(self, filter: Filter) -> int:
         """Cancel jobs."""
-        return await self._change(scripts.CANCEL, filter)
+        return await self._change(changing.CANCEL, filter)
 
     async def retry(self, filter: Filter, *, args: bytes | None = None) -> int:
         """Let jobs run again."""
-        return await self._change(scripts.RETRY, filter, int(args is not None), args or b"")
+        return await self._change(changing.RETRY, filter, int(args is not None), args or b"")
 
     async def delete(self, filter: Filter) -> int:
         """Forget jobs."""
-        return await self._change(scripts.DELETE, filter)
+        return await self._change(changing.DELETE, filter)
 
     async def prune(self) -> int:
         """Forget what was kept long enough."""
-        return await self._repeat(scripts.PRUNE, repr(_BATCHES))
+        return await self._repeat(changing.PRUNE, repr(_BATCHES))
 
     async def _change(self, script: Script, filter: Filter, *args: Argument) -> int:
         changed = 0
         wanted = forms.filter_argument(filter)
-        async for ids in self._pages(filter):
+        async for ids in self._pages.of(filter):
             changed += cast("int", await self._call(script, wanted, *args, *ids))
         return changed
 
@@ -317,69 +314,21 @@ class RedisStore(JobStore):
             if not left:
                 return total
 
-    async def _pages(self, filter: Filter) -> AsyncIterator[list[str]]:
-        """Go through the ids of jobs that may be meant, the newest first."""
-        if filter.ids is not None:
-            ids = sorted({each.hex for each in filter.ids}, reverse=True)
-        elif filter.states is not None and JobState.WAITING not in filter.states:
-            ids = sorted(await self._ids_in(filter.states), reverse=True)
-        else:
-            async for page in self._all_pages():
-                yield page
-            return
-        for some in _chunks(ids, _MOST):
-            yield list(some)
-
-    async def _all_pages(self) -> AsyncIterator[list[str]]:
-        below = "+"
-        while True:
-            where = (self._key("all"), below, "-", "LIMIT", 0, _MOST)
-            found = await self._redis.run("ZREVRANGEBYLEX", *where, safe=True)
-            page = [each.decode() for each in cast("list[bytes]", found)]
-            if page:
-                yield page
-            if len(page) < _MOST:
-                return
-            below = f"({page[-1]}"
-
-    async def _ids_in(self, states: Iterable[JobState]) -> set[str]:
-        ids: set[str] = set()
-        for state in states:
-            if state in _ENDED:
-                ids |= await self._ids_of_ended(self._key(f"end:{forms.LETTERS[state]}"))
-            else:
-                workers = await self._redis.run("ZRANGE", self._key("ws"), 0, -1, safe=True)
-                for worker in cast("list[bytes]", workers):
-                    key = self._key(f"w:{worker.decode()}")
-                    found = await self._redis.run("SMEMBERS", key, safe=True)
-                    ids |= {each.decode() for each in cast("Iterable[bytes]", found)}
-        return ids
-
-    async def _ids_of_ended(self, key: str) -> set[str]:
-        ids: set[str] = set()
-        cursor = b"0"
-        while True:
-            reply = await self._redis.run("ZSCAN", key, cursor, "COUNT", 1000, safe=True)
-            cursor, found = cast("tuple[bytes, list[bytes]]", reply)
-            ids |= {each.decode() for each in found[::2]}
-            if cursor == b"0":
-                return ids
-
     # Queues
 
     async def queues(self) -> list[QueueState]:
         """Return the queues."""
-        reply = await self._call(scripts.QUEUES, safe=True)
+        reply = await self._call(changing.QUEUES, safe=True)
         pairs, rows = cast("tuple[list[bytes], list[list[object]]]", reply)
         return forms.queue_states(pairs, rows)
 
     async def pause(self, queue: str, *, paused: bool) -> None:
         """Pause a queue, or let it go on."""
-        await self._call(scripts.PAUSE, queue, int(paused))
+        await self._call(changing.PAUSE, queue, int(paused))
 
     async def limit(self, queue: str, limits: Limits) -> None:
         """Set what a queue allows."""
-        await self._call(scripts.LIMIT, queue, *forms.limit_arguments(limits))
+        await self._call(changing.LIMIT, queue, *forms.limit_arguments(limits))
 
     async def workers(self) -> list[WorkerState]:
         """Return the workers."""
@@ -414,7 +363,7 @@ class RedisStore(JobStore):
 
     async def batch(self, id: UUID) -> BatchState | None:
         """Tell how far a batch is."""
-        reply = await self._call(scripts.BATCH, id.hex, safe=True)
+        reply = await self._call(changing.BATCH, id.hex, safe=True)
         return forms.batch_state(id, cast("forms.Row", reply))
 
     # Schedules
@@ -433,7 +382,7 @@ class RedisStore(JobStore):
         """Keep a schedule."""
         last = "" if schedule.last is None else repr(schedule.last)
         said = (schedule.name, schedule.plan, schedule.origin, int(schedule.enabled), last)
-        await self._call(scripts.SCHEDULE, *said)
+        await self._call(changing.SCHEDULE, *said)
 
     async def remove_schedule(self, name: str) -> bool:
         """Forget a schedule."""
@@ -445,11 +394,11 @@ class RedisStore(JobStore):
     async def fire(self, name: str, slot: float, jobs: Sequence[NewJob]) -> bool:
         """Push the jobs of a slot."""
         args = (name, repr(float(slot)), len(jobs), *forms.arguments_of(jobs))
-        return await self._call(scripts.FIRE, *args) == 1
+        return await self._call(changing.FIRE, *args) == 1
 
     async def lead(self, role: str, worker: str, lease: float) -> bool:
         """Tell whether a worker has a role."""
-        return await self._call(scripts.LEAD, role, worker, repr(float(lease))) == 1
+        return await self._call(changing.LEAD, role, worker, repr(float(lease))) == 1
 
     async def results(self, ids: Sequence[UUID], within: float) -> Mapping[UUID, StoredJob]:
         """Wait until one of these has ended."""
@@ -466,8 +415,8 @@ class RedisStore(JobStore):
 
     async def _ended(self, ids: Sequence[UUID]) -> dict[UUID, StoredJob]:
         found: dict[UUID, StoredJob] = {}
-        for some in _chunks([each.hex for each in ids], _MOST):
-            rows = await self._call(scripts.RESULTS, self._name, *some)
+        for some in chunks([each.hex for each in ids], MOST):
+            rows = await self._call(changing.RESULTS, self._name, *some)
             jobs = [forms.stored(row) for row in cast("list[forms.Row]", rows)]
             found |= {job.id: job for job in jobs}
         return found
@@ -494,18 +443,13 @@ def _pairs(found: object) -> list[bytes | int]:
     return [part for pair in both.items() for part in pair]
 
 
-def _chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
-
-
 def _by_size(jobs: Sequence[NewJob]) -> list[list[NewJob]]:
     """Return jobs in parts that one step can take."""
     parts: list[list[NewJob]] = []
     size = _LARGEST
     for job in jobs:
         size += len(job.args)
-        if size > _LARGEST or len(parts[-1]) == _MOST:
+        if size > _LARGEST or len(parts[-1]) == MOST:
             parts.append([])
             size = len(job.args)
         parts[-1].append(job)

@@ -42,7 +42,11 @@ class Waits:
                 made = Subscriber(
                     self._options, [self._channel], heard=self._heard, lost=self._look_all
                 )
-                await made.__aenter__()
+                try:
+                    await made.__aenter__()
+                except BaseException:  # who waits may be cancelled at any moment
+                    await made.__aexit__(None, None, None)
+                    raise
                 self._subscriber = made
 
     async def close(self) -> None:
