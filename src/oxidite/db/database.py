@@ -45,7 +45,7 @@ from oxidite.db.values.dialects import Dialect
 from oxidite.errors import BackendUnavailableError
 from oxidite.security.signing import Signers
 
-__all__ = ["Database", "HasTable", "database_of"]
+__all__ = ["Database", "HasTable", "database_of", "default_database"]
 
 _using: ContextVar[Database | None] = ContextVar("oxidite.db.using", default=None)
 _open: list[Database] = []
@@ -374,3 +374,8 @@ def database_of(table: Table) -> Database:
         if table.database is None
         else f"No database named {table.database!r} is open: Database.from_url(…, name={table.database!r})."
     )
+
+
+def default_database() -> Database | None:
+    """Return the open database that tables are in unless they say otherwise, if there is one."""
+    return next((each for each in _open if each.name is None), None)

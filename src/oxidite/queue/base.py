@@ -343,10 +343,19 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
 
     As a store in the database of the application has one: workers keep their leases by connections apart.
     """
+    place: str = ""
+    """Where it is, for people, and to tell two stores from each other: without a password."""
 
     async def now(self) -> float:
         """Return the time of the store."""
         ...
+
+    def joins(self, database: object) -> bool:
+        """Tell whether a push is part of the transaction that is open in ``database``.
+
+        If not, what is enqueued in a transaction goes through the outbox of that database.
+        """
+        return False
 
     # Pushing
 

@@ -32,6 +32,7 @@ from oxidite.queue.base import (
     Limits,
     NewBatch,
     NewJob,
+    Pushed,
     QueueState,
     StoredJob,
     TaskMinute,
@@ -46,6 +47,7 @@ from oxidite.queue.schedules import Missed, Overlap, Schedules
 from oxidite.queue.stores import stores
 from oxidite.queue.task import Call, Task, Uniqueness
 from oxidite.queue.tasks import Tasks
+from oxidite.queue.transactional import AfterCommit
 
 __all__ = ["Queue"]
 
@@ -61,7 +63,9 @@ class Queue:
 
     ``tasks`` are the packages, modules and tasks that a worker may run, by name; those of the package that
     makes the queue unless said. ``max_size`` is what the arguments, or the result, of a job may have, in
-    bytes. ``address`` is the URL of the store, if it has one that others can open it by.
+    bytes. ``address`` is the URL of the store, if it has one that others can open it by. Queues of one
+    application that have different stores have different names: by it other processes know where to push what
+    was enqueued in a transaction of a database that the store is not in.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Queue:
         tasks: Iterable[str | Task[Any, Any]] | None = None,
         max_size: int = 1_000_000,
         address: str | None = None,
+        name: str = "default",
     ) -> None:
         if max_size < 1:
             raise ConfigError(f"max_size={max_size} leaves no room for arguments.")
@@ -78,7 +83,9 @@ class Queue:
         self.max_size: int = max_size
         self._address = address
         self.tasks: Tasks = Tasks([_caller()] if tasks is None else tasks)
+        self.name: str = name
         self.schedules: Schedules = Schedules(store, self)
+        self._after_commit = AfterCommit(store, name)
 
     @classmethod
     def from_url(
@@ -87,6 +94,7 @@ class Queue:
         *,
         tasks: Iterable[str | Task[Any, Any]] | None = None,
         max_size: int = 1_000_000,
+        name: str = "default",
         resources: Sequence[object] = (),
     ) -> Self:
         """Make a queue whose store is at ``url``: ``memory://``, ``db``, ``sqlite:///``, ``postgresql://``, ``redis://``.
@@ -96,7 +104,7 @@ class Queue:
         """
         known = [_caller()] if tasks is None else tasks
         store = stores.create(url, resources=resources)
-        return cls(store, tasks=known, max_size=max_size, address=url)
+        return cls(store, tasks=known, max_size=max_size, address=url, name=name)
 
     @property
     def address(self) -> str | None:
@@ -115,7 +123,9 @@ class Queue:
         await self.store.__aenter__()
         try:
             await self.schedules.open()
+            await self._after_commit.open()
         except BaseException as exc:
+            await self._after_commit.close()
             await self.store.__aexit__(type(exc), exc, exc.__traceback__)
             raise
         return self
@@ -123,12 +133,14 @@ class Queue:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        await self._after_commit.close()
         await self.store.__aexit__(kind, exc, tb)
 
     def use(self, store: JobStore) -> JobStore:
         """Put another store into the place of this one, and return this one; for tests."""
         before, self.store = self.store, store
         self.schedules.use(store)
+        self._after_commit.use(store)
         return before
 
     # Pushing
@@ -140,7 +152,7 @@ class Queue:
         self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> Handle[R]: ...
     async def enqueue(self, task: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
-        """Push a job, and return its handle: in the open transaction, where they share a database.
+        """Push a job, and return its handle: with the commit, if a transaction of a database is open.
 
         A task and its arguments, or what ``task.job(…)`` made of them. The handle of a chain is that of its
         last job.
@@ -166,7 +178,7 @@ class Queue:
         with span("queue.enqueue", jobs=len(known)) as work:
             if len(known) == 1:
                 work.set("task", known[0].task.name)
-            pushed = await self.store.push([self.new_job(call) for call in known])
+            pushed = await self._push([self.new_job(call) for call in known])
         return [
             Handle(
                 self.store,
@@ -223,7 +235,11 @@ class Queue:
 
     async def push(self, jobs: Sequence[NewJob], batch: NewBatch | None = None) -> None:
         """Push jobs as a store takes them; for extensions."""
-        await self.store.push(jobs, batch)
+        await self._push(jobs, batch)
+
+    async def _push(self, jobs: Sequence[NewJob], batch: NewBatch | None = None) -> list[Pushed]:
+        later = await self._after_commit.push(jobs, batch)
+        return await self.store.push(jobs, batch) if later is None else later
 
     def cron(
         self,

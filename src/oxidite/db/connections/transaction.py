@@ -22,7 +22,14 @@ from oxidite.db.connections.callers import caller
 from oxidite.db.connections.watching import Watch
 from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
 
-__all__ = ["Owner", "Transaction", "TransactionBlock", "Turns", "current_transaction"]
+__all__ = [
+    "Owner",
+    "Transaction",
+    "TransactionBlock",
+    "Turns",
+    "current_transaction",
+    "innermost_transaction",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -315,5 +322,13 @@ def current_transaction(owner: object) -> Transaction | None:
     """Return the transaction that is open here in the database ``owner``."""
     found = _current.get()
     while found is not None and (found.has_ended or found.owner is not owner):
+        found = found.outer
+    return found
+
+
+def innermost_transaction() -> Transaction | None:
+    """Return the transaction that is open here, in whichever database."""
+    found = _current.get()
+    while found is not None and found.has_ended:
         found = found.outer
     return found

@@ -18,8 +18,6 @@ from oxidite.instrument import event, span
 __all__ = ["MessageHandler", "Relay"]
 
 _logger = logging.getLogger("oxidite.db")
-_PAUSE = 300.0
-"""The longest pause before another attempt, in seconds."""
 _PRUNE = 1000
 """Rounds between two looks for messages that were kept long enough."""
 
@@ -32,8 +30,8 @@ class Relay:
 
     ``concurrency`` messages at most at a time. A handler that takes longer than ``timeout`` seconds is
     cancelled, which counts as a failure. After a failure there is another attempt, later each time:
-    ``pause`` seconds after the first, twice as long after the next; after ``attempts`` of them the message
-    is given up and kept. Any number of relays, in any number of processes, share the work. What another
+    ``pause`` seconds after the first, twice as long after the next, ``longest_pause`` at most; after
+    ``attempts`` of them the message is given up and kept. Any number of relays, in any number of processes, share the work. What another
     process has added is seen after ``poll`` seconds at the latest. Messages with a ``dedup`` are known for
     ``keep`` seconds after they were done.
     """
@@ -47,6 +45,7 @@ class Relay:
         timeout: float = 60.0,
         attempts: int = 10,
         pause: float = 1.0,
+        longest_pause: float = 300.0,
         poll: float = 1.0,
         keep: float = 86_400.0,
         grace: float = 10.0,
@@ -61,6 +60,7 @@ class Relay:
         self._timeout = timeout
         self._attempts = attempts
         self._pause = pause
+        self._longest_pause = longest_pause
         self._poll = poll
         self._keep = keep
         self._grace = grace
@@ -214,7 +214,8 @@ class Relay:
     async def _failed(self, message: Message, claim: str, exc: Exception) -> None:
         text = f"{type(exc).__name__}: {exc}"[:2000].replace("\0", "\\0")
         if message.attempt < self._attempts:
-            longest = min(_PAUSE, self._pause * 2 ** (message.attempt - 1))
+            # Not of any attempt: there may be thousands, and no such number.
+            longest = min(self._longest_pause, self._pause * 2 ** min(message.attempt - 1, 30))
             await self._again(message, claim, text, pause=longest * random.uniform(0.5, 1.0))
             return
         _logger.error("the message %d of %s is given up", message.id, message.topic)

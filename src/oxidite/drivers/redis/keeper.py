@@ -69,9 +69,10 @@ class Keeper:
     async def stop(self) -> None:
         """Close, and connect no more."""
         task, self._task = self._task, None
-        if task is not None:
+        while task is not None and not task.done():
+            # Again, if it was lost: what connects waits with time-outs, which may end at the same moment.
             task.cancel()
-            await asyncio.wait((task,))
+            await asyncio.wait((task,), timeout=_CLOSING)
         if self._wire is not None:
             self._wire.abort(BackendUnavailableError("The connection to Redis was closed."))
             await asyncio.wait((self._wire.gone,), timeout=_CLOSING)
