@@ -131,3 +131,10 @@ async def test_all_that_a_cache_does_it_does_here(cache: Cache) -> None:
     assert not await cache.exists("e")
     assert not await cache.exists("n")
     assert cache.counts.errors == 0
+
+
+async def test_a_value_of_ten_megabytes_comes_back(cache: Cache) -> None:
+    value = secrets.token_bytes(10_000_000)
+    await cache.set("large", value)
+    cache._core.lost()
+    assert await cache.get("large", bytes) == value
