@@ -112,7 +112,7 @@ RETRY = Script(
     _CHANGING
     + """
 local retried = 0
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local job = load(ARGV[i])
   if job and job.state ~= 'r' and fits(job) then
     retried = retried + 1
@@ -122,6 +122,12 @@ for i = 5, #ARGV do
     call('HDEL', job.key, 'f', 'c', 'e', 'z', 'p')
     call('HSET', job.key, 's', 'w', 'm', place)
     if ARGV[3] == '1' then call('HSET', job.key, 'a', ARGV[4]) end
+    if ARGV[5] ~= '' then
+      -- The version is the first of an array.
+      local body = call('HGET', job.key, 'b')
+      local rest = cmsgpack.unpack_one(body, 1)
+      call('HSET', job.key, 'b', string.sub(body, 1, 1) .. ARGV[5] .. string.sub(body, rest + 1))
+    end
   end
 end
 write_all()

@@ -122,6 +122,11 @@ def arguments_of(jobs: Iterable[NewJob]) -> list[Argument]:
     return parts
 
 
+def version_argument(version: int | None) -> Argument:
+    """Return a version as the body of a job has it; empty for none."""
+    return b"" if version is None else _pack(version)
+
+
 def outcome_arguments(outcomes: Iterable[Outcome]) -> list[Argument]:
     """Return outcomes as a script takes them, with the jobs that follow."""
     parts: list[Argument] = []

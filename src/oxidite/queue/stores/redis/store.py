@@ -286,9 +286,12 @@ class RedisStore(JobStore):
         """Cancel jobs."""
         return await self._change(changing.CANCEL, filter)
 
-    async def retry(self, filter: Filter, *, args: bytes | None = None) -> int:
+    async def retry(
+        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+    ) -> int:
         """Let jobs run again."""
-        return await self._change(changing.RETRY, filter, int(args is not None), args or b"")
+        changes = (int(args is not None), args or b"", forms.version_argument(version))
+        return await self._change(changing.RETRY, filter, *changes)
 
     async def delete(self, filter: Filter) -> int:
         """Forget jobs."""

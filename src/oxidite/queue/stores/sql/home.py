@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +14,7 @@ from oxidite.db import Database
 from oxidite.db.connections.base import Connection, Driver
 from oxidite.db.connections.steps import Steps
 from oxidite.db.connections.transaction import Transaction, TransactionBlock, current_transaction
+from oxidite.db.connections.watching import Watch
 from oxidite.db.errors import (
     ConflictingTransactionsError,
     DatabaseError,
@@ -48,6 +50,8 @@ class Home:
         self.driver: Driver = place.driver if isinstance(place, Database) else place
         self._timeout = timeout
         self._plans: Plans | None = None
+        # Nobody asks what it counts: what a queue does is told as the queue's.
+        self._watch = Watch(math.inf, "queue")
 
     @property
     def dialect(self) -> Dialect:

@@ -94,6 +94,10 @@ class SQLStore(JobStore):
         query = urlencode({**_DEFAULTS.get(url.scheme, {}), **said})
         return cls(drivers.create(f"{url.scheme}://{url.netloc}{url.path}?{query}"))
 
+    def joins(self, database: object) -> bool:
+        """Tell whether it is in that database."""
+        return self._home.database is database
+
     async def __aenter__(self) -> Self:
         await self._home.open()
         try:
