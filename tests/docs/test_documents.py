@@ -96,6 +96,7 @@ def test_every_public_package_has_a_page_of_reference() -> None:
         "databases",
         "cache-stores",
         "cache-web",
+        "queue-stores",
         "redis",
     } == packages - {
         "app",

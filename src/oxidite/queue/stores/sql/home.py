@@ -45,13 +45,31 @@ class Home:
     One of the application is open already, and what is done in an open transaction of it is a part of that.
     """
 
-    def __init__(self, place: Database | Driver, *, timeout: float) -> None:
-        self.database: Database | None = place if isinstance(place, Database) else None
-        self.driver: Driver = place.driver if isinstance(place, Database) else place
+    def __init__(
+        self, place: Database | Driver | Callable[[], Database], *, timeout: float
+    ) -> None:
+        self.database: Database | None = None
+        self._driver: Driver | None = None
+        self._find: Callable[[], Database] | None = None
+        if isinstance(place, Database):
+            self.database = place
+        elif callable(place):
+            self._find = place
+        else:
+            self._driver = place
         self._timeout = timeout
         self._plans: Plans | None = None
         # Nobody asks what it counts: what a queue does is told as the queue's.
         self._watch = Watch(math.inf, "queue")
+
+    @property
+    def driver(self) -> Driver:
+        """The way to it; of a database that is found when the queue is opened, from then on."""
+        if self._driver is None and self.database is not None:
+            return self.database.driver
+        if self._driver is None:
+            raise BackendError("The queue is not open. Give it to Oxidite(resources=[db, queue]).")
+        return self._driver
 
     @property
     def dialect(self) -> Dialect:
@@ -76,10 +94,12 @@ class Home:
     async def open(self) -> None:
         """Connect, and make the tables."""
         with _translated():
+            if self._find is not None:
+                self.database = self._find()
             if self.database is not None:
                 self._plans = self.database.plans
-                # It may be another one by now, as it is inside a sandbox.
-                self.driver = self.database.driver
+                # It may be another one each time, as it is inside a sandbox.
+                self._driver = self.database.driver
                 await TABLES.ensure(self.database)
                 return
             await self.driver.__aenter__()

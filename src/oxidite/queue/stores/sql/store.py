@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from secrets import randbelow
 from types import TracebackType
 from typing import Self
@@ -14,9 +15,11 @@ from oxidite import clock
 from oxidite.db import Database
 from oxidite.db.connections.base import Driver
 from oxidite.db.connections.options import PoolOptions
+from oxidite.db.database import default_database
 from oxidite.db.drivers import drivers
 from oxidite.db.values.dialects import SQLITE
 from oxidite.errors import ConfigError
+from oxidite.lifespan import opened_before
 from oxidite.queue.base import (
     Asked,
     BatchState,
@@ -64,7 +67,9 @@ class SQLStore(JobStore):
     is_shared: bool = True
     is_durable: bool = True
 
-    def __init__(self, place: Database | Driver, *, timeout: float = _TIMEOUT) -> None:
+    def __init__(
+        self, place: Database | Driver | Callable[[], Database], *, timeout: float = _TIMEOUT
+    ) -> None:
         self._home = Home(place, timeout=timeout)
         # Of which kind it is, is known once it is open.
         self._steps: StoreSteps = StoreSteps(SQLITE)
@@ -89,7 +94,9 @@ class SQLStore(JobStore):
                     "A queue in a database of the application is db, or db://name; the rest is as the "
                     "URL of the database says."
                 )
-            return cls(_database(url.netloc, resources))
+            if resources:
+                return cls(_database(url.netloc, resources))
+            return cls(partial(_opened, url.netloc))
         said = dict(parse_qsl(url.query, keep_blank_values=True))
         query = urlencode({**_DEFAULTS.get(url.scheme, {}), **said})
         return cls(drivers.create(f"{url.scheme}://{url.netloc}{url.path}?{query}"))
@@ -400,6 +407,13 @@ async def _until(event: asyncio.Event, seconds: float) -> None:
     finally:
         for each in waits:
             each.cancel()
+
+
+def _opened(name: str) -> Database:
+    """Return the database that was opened before the queue: by the lifespan, or else the one there is."""
+    before = opened_before()
+    default = None if before or name else default_database()
+    return _database(name, before if default is None else [default])
 
 
 def _database(name: str, resources: Sequence[object]) -> Database:
