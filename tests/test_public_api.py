@@ -678,6 +678,9 @@ NAMES: dict[str, list[str]] = {
     "oxidite.queue.stores": [
         "stores",
     ],
+    "oxidite.queue.stores.redis": [
+        "RedisStore",
+    ],
     "oxidite.rates": [
         "Algorithm",
         "Claim",
