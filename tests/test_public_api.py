@@ -692,6 +692,9 @@ NAMES: dict[str, list[str]] = {
         "Rule",
         "Verdict",
     ],
+    "oxidite.queue.stores.sql": [
+        "SQLStore",
+    ],
     "oxidite.routing": [
         "Controller",
         "Converter",

@@ -95,6 +95,7 @@ def test_every_public_package_has_a_page_of_reference() -> None:
         "protocol-support",
         "databases",
         "cache-stores",
+        "queue-stores",
     } == packages - {
         "app",
         "cli",
