@@ -736,6 +736,9 @@ NAMES: dict[str, list[str]] = {
         "Rule",
         "Verdict",
     ],
+    "oxidite.queue.stores.sql": [
+        "SQLStore",
+    ],
     "oxidite.routing": [
         "Controller",
         "Converter",

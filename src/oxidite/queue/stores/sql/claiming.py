@@ -69,14 +69,15 @@ class ClaimSteps(PushSteps):
         )
 
     def _started(self, worker: str, rows: Sequence[Any], now: float) -> Steps[list[Ready]]:
+        jobs = [ready_of(row, attempt=row[5] + 1) for row in rows]
         yield from self._changed_of(
-            ids_of(rows),
+            [job.id for job in jobs],
             "UPDATE ox_jobs SET state = 3, attempt = attempt + 1, started_at = :now, worker = :worker, "
             "waited = :now - due_at WHERE id IN :ids",
             now=now,
             worker=worker,
         )
-        return [ready_of(row, attempt=row[5] + 1) for row in rows]
+        return jobs
 
     def _make_ready(self, queue: str, now: float) -> Steps[int]:
         """Let what has become due be claimed."""

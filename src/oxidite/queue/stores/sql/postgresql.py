@@ -45,12 +45,15 @@ _NAMES = ", ".join(name for name, _ in _COLUMNS)
 _HAS_LIMITS = (
     "EXISTS (SELECT FROM ox_job_queues AS s WHERE s.name = {name} AND s.limits IS NOT NULL)"
 )
+# Lists are sub-queries, so that their lengths are not seen: for one that is shorter than what PostgreSQL
+# takes as usual it would plan anew each time, which takes longer than the statement.
 # `state + 0`, as jobs are to be found by their ids and not among all that run.
 _DONE = (
     "done AS (UPDATE ox_jobs AS j SET state = o.state, failures = j.failures + (o.state = 6)::int, "  # noqa: S608 - ours
     "ended_at = t.now, expires = t.now + coalesce(o.keep, j.keep), worker = NULL, cancel_asked = 0, "
-    "result = o.result FROM t, unnest(:ids::uuid[], :attempts::int[], :states::int[], :keeps::float8[], "
-    ":results::bytea[], :seconds::float8[]) AS o (id, attempt, state, keep, result, seconds) "
+    "result = o.result FROM t, unnest((SELECT :ids::uuid[]), (SELECT :attempts::int[]), "
+    "(SELECT :states::int[]), (SELECT :keeps::float8[]), "
+    "(SELECT :results::bytea[]), (SELECT :seconds::float8[])) AS o (id, attempt, state, keep, result, seconds) "
     "WHERE j.id = o.id AND j.state + 0 = 3 AND j.attempt = o.attempt AND j.batch IS NULL "
     f"AND coalesce(o.keep, j.keep) > 0 AND NOT {_HAS_LIMITS.replace('{name}', 'j.queue')} "
     "RETURNING j.id, j.queue, j.task, j.waited, o.state, o.seconds), "
@@ -65,7 +68,7 @@ _DONE = (
 # The places are taken from one queue after the other, and only as many rows are locked as are taken.
 _CLAIMED = (
     "live AS (SELECT FROM ox_job_workers AS w, t WHERE w.name = :worker AND w.lease_until > t.now), "  # noqa: S608 - ours
-    "picked AS MATERIALIZED (SELECT r.id FROM unnest(:queues::text[]) AS q (name) "
+    "picked AS MATERIALIZED (SELECT r.id FROM unnest((SELECT :queues::text[])) AS q (name) "
     "CROSS JOIN LATERAL (SELECT id FROM ox_jobs WHERE queue = q.name AND state = 0 "
     "ORDER BY grade, due_at, id LIMIT {limit} FOR UPDATE SKIP LOCKED) AS r "
     "WHERE EXISTS (SELECT FROM live) AND NOT EXISTS (SELECT FROM ox_job_queues AS s "
@@ -77,8 +80,9 @@ _CLAIMED = (
 _TIME = "WITH t AS MATERIALIZED (SELECT {now} AS now), "
 _HEAD = (
     "EXISTS (SELECT FROM live), EXISTS (SELECT FROM ox_jobs, t WHERE state = 1 "  # noqa: S608 - ours
-    "AND queue = ANY(:queues::text[]) AND wake_at <= t.now), EXISTS (SELECT FROM ox_job_queues "
-    f"WHERE name = ANY(:queues::text[]) AND limits IS NOT NULL), {_NULLS} "
+    "AND queue = ANY((SELECT :queues::text[])::text[]) AND wake_at <= t.now), "
+    "EXISTS (SELECT FROM ox_job_queues "
+    f"WHERE name = ANY((SELECT :queues::text[])::text[]) AND limits IS NOT NULL), {_NULLS} "
     f"UNION ALL SELECT NULL, NULL, NULL, NULL, {_NAMES} FROM started"
 )
 _EXCHANGE = f"{_TIME}{_DONE}{_CLAIMED}SELECT (SELECT array_agg(id) FROM done), {_HEAD}"  # noqa: S608 - ours
