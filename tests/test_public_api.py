@@ -736,9 +736,6 @@ NAMES: dict[str, list[str]] = {
         "Rule",
         "Verdict",
     ],
-    "oxidite.queue.stores.sql": [
-        "SQLStore",
-    ],
     "oxidite.routing": [
         "Controller",
         "Converter",

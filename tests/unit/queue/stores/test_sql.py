@@ -262,9 +262,10 @@ def test_a_url_with_something_else_is_refused(url: str) -> None:
         stores.create(url)
 
 
-def test_a_database_that_was_not_opened_before_is_told() -> None:
+async def test_a_database_that_was_not_opened_before_is_told() -> None:
     with pytest.raises(ConfigError, match=r"resources=\[db, queue\]"):
-        stores.create("db")
+        async with stores.create("db"):
+            pass
     with pytest.raises(ConfigError, match="name='other'"):
         stores.create("db://other", resources=[Database.from_url("sqlite://")])
 
