@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -170,9 +171,9 @@ class _Loop(Bus):
             await rest(pause)
             pause = min(_LAST, pause * 2)
 
+    @abstractmethod
     async def _listen(self) -> None:
         """Listen until the connection ends."""
-        raise NotImplementedError
 
     def _begun(self) -> None:
         """Note that from now on nothing is missed."""

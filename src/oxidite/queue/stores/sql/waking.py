@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
 from oxidite import clock
@@ -70,7 +71,7 @@ class Waiters:
             event.set()
 
 
-class _Background:
+class _Background(ABC):
     """A task that goes on for as long as the store is open, whatever fails in it."""
 
     def __init__(self) -> None:
@@ -87,8 +88,9 @@ class _Background:
             await asyncio.wait((self._task,))
             self._task = None
 
+    @abstractmethod
     async def _run(self) -> None:
-        raise NotImplementedError
+        """Do it, until it is cancelled."""
 
 
 class Channel(_Background):
