@@ -53,12 +53,13 @@ class Ledger:
         self.pushed: set[UUID] = set()
         self.runs: Counter[UUID] = Counter()
         self.failed: Counter[str] = Counter()
-        self.ends = False
+        self.stops_pushing = False
+        self.everything_is_pushed = False
         self._more: int | None = None
         self._settled = asyncio.Event()
 
     async def push(self) -> None:
-        while not self.ends:
+        while not self.stops_pushing:
             jobs: list[NewJob] = [job() for _ in range(5)]
             for each in await stubbornly(partial(self.store.push, jobs), self.failed):
                 self.pushed.add(each.id)
@@ -78,7 +79,7 @@ class Ledger:
             )
             self.runs.update(each.id for each in found.jobs)
             outcomes = tuple(ended(each) for each in found.jobs)
-            if not outcomes and self.ends:
+            if not outcomes and self.everything_is_pushed:
                 return
             await asyncio.sleep(0.002)
 
@@ -89,8 +90,10 @@ class Ledger:
         # Until what was away is back.
         self._more = 50
         await asyncio.wait_for(self._settled.wait(), 60)
-        self.ends = True
-        await asyncio.gather(pushing, *working)
+        self.stops_pushing = True
+        await pushing
+        self.everything_is_pushed = True
+        await asyncio.gather(*working)
 
     async def check(self) -> None:
         assert self.failed, "nothing has failed, so nothing was tried"
