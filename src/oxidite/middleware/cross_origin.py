@@ -76,8 +76,10 @@ def cors(
                 return told
         response = await call_next(request)
         # PERF: most responses have no fields of their own yet; benchmark `mw`.
-        is_bare = response.made_headers is None and response.fixed is None
-        opened = None if is_bare or always is None else response.headers.get(_ALLOW)
+        if always is not None and response.fixed is None and response.made_headers is None:
+            response.fixed = always
+            return response
+        opened = None if always is None else response.headers.get(_ALLOW)
         if always is not None and opened is None:
             response.add_fixed(always)
         elif always is not None and opened == only:

@@ -2,7 +2,8 @@
 
 from oxidite.http.version import Version
 from oxidite.routing.documented import Documented
-from oxidite.routing.endpoint import Encoder, RenderError
+from oxidite.routing.endpoint import Encoder
+from oxidite.routing.layers import RenderError
 from oxidite.routing.pattern import Converter, Param, Pattern
 from oxidite.routing.resolve import resolve
 from oxidite.routing.route import Definition, Route, RouteOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
@@ -16,7 +16,6 @@ from oxidite.errors import (
     RouteError,
     ValidationError,
 )
-from oxidite.extract.base import location
 from oxidite.extract.depends import forget
 from oxidite.extract.plan import Plan
 from oxidite.http.conditional import Validators, not_modified
@@ -31,7 +30,8 @@ from oxidite.http.response import (
     TextResponse,
     to_response,
 )
-from oxidite.http.types import Handler, Middleware
+from oxidite.http.types import Handler
+from oxidite.routing.layers import RenderError
 from oxidite.routing.streams import stream_call
 from oxidite.routing.values import Finish
 
@@ -39,19 +39,14 @@ __all__ = [
     "SAFE_METHODS",
     "ETag",
     "Encoder",
-    "RenderError",
     "ending_scope",
     "endpoint_of",
     "may_stream",
     "offers_of",
     "with_etag",
-    "wrap",
 ]
 
 _logger = logging.getLogger("oxidite")
-
-RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
-"""Makes the response of an exception; the application passes it in."""
 
 Encoder: TypeAlias = Callable[[object], bytes]
 """Makes the body of a value in one media type."""
@@ -95,26 +90,6 @@ def _may_be(type_: object, test: Callable[[type[Response]], bool]) -> bool:
             return test(type_)
         return hasattr(type_, "__aiter__")
     return False
-
-
-def wrap(handler: Handler, middleware: Middleware, render: RenderError) -> Handler:
-    """Put ``middleware`` around ``handler``.
-
-    What the middleware raises becomes a response here, so the layers above always get one, with the
-    exception in ``response.error``: CORS headers and access logs see failures like anything else.
-    """
-
-    async def layer(request: Request) -> Response:
-        try:
-            answer: object = await middleware(request, handler)
-        except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
-            return await render(request, exc)
-        if isinstance(answer, Response):
-            return answer
-        problem = f"returned a {type(answer).__name__}, not the Response that call_next gave"
-        return await render(request, TypeError(f"the middleware {location(middleware)} {problem}"))
-
-    return layer
 
 
 def offers_of(

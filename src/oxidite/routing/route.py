@@ -24,14 +24,13 @@ from oxidite.routing.documented import Documented
 from oxidite.routing.endpoint import (
     SAFE_METHODS,
     Encoder,
-    RenderError,
     ending_scope,
     endpoint_of,
     may_stream,
     offers_of,
     with_etag,
-    wrap,
 )
+from oxidite.routing.layers import RenderError, fold
 from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
 from oxidite.routing.streams import check_stream
 from oxidite.routing.values import finish_of
@@ -298,8 +297,7 @@ class Route:
             from oxidite.websocket.endpoint import websocket_endpoint
 
             handler = websocket_endpoint(self.plan, self.websocket, render)
-        for middleware in reversed(self.middleware):
-            handler = wrap(handler, middleware, render)
+        handler = fold(handler, self.middleware, render)
         if dependencies_of(self.plan):
             handler = ending_scope(handler, render)
         self.handle = handler

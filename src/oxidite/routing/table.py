@@ -17,7 +17,7 @@ from oxidite.http.request import Request
 from oxidite.http.response import RedirectResponse, Response
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.websocket import WEBSOCKET
-from oxidite.routing.endpoint import RenderError, wrap
+from oxidite.routing.layers import RenderError, fold
 from oxidite.routing.route import Route
 from oxidite.routing.tree import ANY_METHOD, Match, Tree
 
@@ -65,14 +65,8 @@ class RouteTable:
         straight = Tree[Route]() if self._by_host else self._tree
         self._statics = straight.statics
         self._walk = straight.walk
-        self._around = self._fold(middleware) if middleware else None
-
-    def _fold(self, middleware: Sequence[Middleware]) -> Handler:
-        """Lay the application's middleware around whatever answers."""
-        handler: Handler = self._inside
-        for each in reversed(middleware):
-            handler = wrap(handler, each, self._render)
-        return handler
+        # Around whatever answers.
+        self._around = fold(self._inside, middleware, render) if middleware else None
 
     def _add(self, route: Route) -> None:
         hidden_by = self._tree_of(route).add(route.pattern, route.methods, route)
@@ -198,10 +192,7 @@ class RouteTable:
         async def answer(_: Request) -> Response:
             return _options(allowed)
 
-        handler: Handler = answer
-        for each in reversed(route.middleware):
-            handler = wrap(handler, each, self._render)
-        return await handler(request)
+        return await fold(answer, route.middleware, self._render)(request)
 
     def _asked_before(self, request: Request, allowed: set[str]) -> Route | None:
         """Return the route that a browser asks about before it sends the request itself."""

@@ -13,7 +13,7 @@ from oxidite.errors import RouteError
 from oxidite.http.request import Request
 from oxidite.http.response import Response
 from oxidite.http.types import Middleware
-from oxidite.routing.endpoint import RenderError
+from oxidite.routing.layers import RenderError
 from oxidite.routing.route import Route
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.version_errors import NotInVersionError
