@@ -273,6 +273,8 @@ def resolve_hints(
     target: Any = function  # a function, a class, a partial or an object with __call__
     while isinstance(target, functools.partial):
         target = target.func
+    # What a decorator made of a function may be an object: it says what it stands for.
+    target = inspect.unwrap(target)
     if isinstance(target, type):
         target = cast("Any", target).__init__
     elif not (inspect.isfunction(target) or inspect.ismethod(target)):

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from tests.unit.cache.stores import Remote
 
+from oxidite import Oxidite
 from oxidite.cache import Cache
 from oxidite.cache.arguments import ArgumentKeys
 from oxidite.config import Secret
 from oxidite.errors import ConfigError
+from oxidite.testing import Client
 
 
 class Profile(Struct, frozen=True):
@@ -275,3 +277,22 @@ def _sorted(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_sorted(each) for each in value]
     return value
+
+
+async def test_a_handler_with_parameters_can_be_cached() -> None:
+    cache = Cache.from_url("memory://")
+    app = Oxidite(resources=[cache])
+    asked: list[tuple[int, UUID]] = []
+
+    @app.get("/products/{id:int}")
+    @cache.cached(ttl=60)
+    async def product(id: int, edition: UUID) -> dict[str, int]:
+        asked.append((id, edition))
+        return {"id": id}
+
+    edition = UUID(int=5)
+    async with Client(app) as client:
+        for _ in range(2):
+            assert (await client.get(f"/products/7?edition={edition}")).json() == {"id": 7}
+        assert (await client.get("/products/7?edition=5")).status_code == 422
+    assert asked == [(7, edition)]
