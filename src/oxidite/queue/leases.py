@@ -123,7 +123,7 @@ class Beats:
         rescued = await self.store.rescue(self._poison)
         if rescued:
             event("queue.rescued", jobs=rescued)
-            _logger.warning("%d jobs of workers that are gone run again", rescued)
+            _logger.warning("jobs of workers that are gone, which run again: %d", rescued)
 
     async def release(self) -> None:
         """Have the jobs of this worker run again at once: it has crashed."""
