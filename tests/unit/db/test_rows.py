@@ -186,7 +186,6 @@ class TestQueries:
         with pytest.raises(QueryError, match="takes conditions"):
             User.where(users[0].age > 3)  # type: ignore[arg-type]
 
-
     async def test_a_value_that_decides_nothing_is_not_bound(self, users: list[User]) -> None:
         # Something that always holds leaves no place for what stands beside it.
         assert await User.where(some([User.age == 3, ~some([])])).count() == len(users)

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from oxidite.db.connections.together import Together
+from oxidite.db.connections.transaction import Owner, current_transaction
 from oxidite.db.errors import QueryError
 
-__all__ = ["Batch", "Later"]
+__all__ = ["Batch", "Later", "current_batch"]
 
 T = TypeVar("T")
+
+_current: ContextVar[Batch | None] = ContextVar("oxidite.db.connections.batch", default=None)
+
+
+def current_batch(owner: Owner) -> Together | None:
+    """Return what gathers the reads of the batch that the calling code is a part of.
+
+    None in a transaction, which has a connection of its own, also if the part itself has begun it.
+    """
+    batch = _current.get()
+    if batch is None or batch.owner is not owner or current_transaction(owner) is not None:
+        return None
+    return batch.together
 
 
 class Later(Generic[T]):
@@ -59,12 +75,19 @@ class Later(Generic[T]):
         return self._error
 
 
-class Batch:
-    """Questions to be asked together; ``width`` at most at a time."""
+_WIDTH = 8
+"""Questions at a time where each has a connection."""
+_JOINED_WIDTH = 32
+"""Where one statement asks several, and most have none."""
 
-    def __init__(self, is_in_transaction: Callable[[], bool], *, width: int = 8) -> None:
-        self._is_in_transaction = is_in_transaction
-        self._width = width
+
+class Batch:
+    """Questions to be asked together; with ``together`` its reads are gathered into one statement."""
+
+    def __init__(self, owner: Owner, together: Callable[[], Together] | None = None) -> None:
+        self.owner: Owner = owner
+        self.together: Together | None = None
+        self._make_together = together
         self._parts: list[Later[Any]] = []
 
     def add(self, work: Coroutine[Any, Any, T]) -> Later[T]:
@@ -90,11 +113,24 @@ class Batch:
                 raise each.error
 
     async def _run(self) -> None:
-        if self._is_in_transaction():
+        if current_transaction(self.owner) is not None:
             for each in self._parts:
                 await each.run()
             return
-        turn = asyncio.Semaphore(self._width)
+        if self._make_together is None:
+            await self._side_by_side(_WIDTH)
+            return
+        self.together = self._make_together()
+        before = _current.get()
+        _current.set(self)
+        try:
+            await self._side_by_side(_JOINED_WIDTH)
+        finally:
+            _current.set(before)
+            await self.together.close()
+
+    async def _side_by_side(self, width: int) -> None:
+        turn = asyncio.Semaphore(width)
 
         async def one(part: Later[Any]) -> None:
             async with turn:
