@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from oxidite.config import environment
 from oxidite.db.coalesce import Loads, fits, is_plain
 from oxidite.db.connections.base import Connection, Done, Driver, Isolation
-from oxidite.db.connections.batch import Batch, current_batch
+from oxidite.db.connections.batch import Batch, Later, current_batch, run_parts
 from oxidite.db.connections.options import (
     DatabaseOptions,
     OptionValue,
@@ -275,10 +275,11 @@ class Database:
         eight at a time, so the whole takes as long as the slowest; in a transaction, which has one
         connection, one after the other.
         """
-        return Batch(self, self._together if self.dialect.joins_reads else None)
+        return Batch(self._run_parts)
 
-    def _together(self) -> Together:
-        return Together(self._read, self._alone)
+    async def _run_parts(self, parts: Sequence[Later[Any]]) -> None:
+        joins = self.dialect.joins_reads
+        await run_parts(self, parts, Together(self._read, self._alone) if joins else None)
 
     async def _read(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         async with self.driver.connection(write=False) as connection:
