@@ -125,7 +125,8 @@ class Together:
 
     async def _rows_of(self, part: list[_Asked]) -> Sequence[Any]:
         sql, values = joined([(each.sql, each.values) for each in part])
-        return (await self._read(sql, values))[0]
+        found: Sequence[Any] = (await self._read(sql, values))[0]
+        return found
 
 
 def joined(statements: Sequence[tuple[str, Sequence[object]]]) -> tuple[str, list[object]]:

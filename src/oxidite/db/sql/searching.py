@@ -19,7 +19,7 @@ def _language(options: tuple[object, ...]) -> Element:
 
 
 def _vector(options: tuple[object, ...], *texts: Element) -> Element:
-    known = [sa.func.coalesce(each, word(""), type_=sa.Text) for each in texts]
+    known: list[Element] = [sa.func.coalesce(each, word(""), type_=sa.Text) for each in texts]
     whole = reduce(lambda before, each: before.concat(word(" ")).concat(each), known)
     return sa.func.to_tsvector(_language(options), whole)
 
