@@ -187,10 +187,10 @@ def test_what_is_wrong_is_said() -> None:
     with pytest.raises(QueryError, match="takes texts"):
         search()
     with pytest.raises(QueryError, match="columns of text"):
-        search(Post.likes)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        search(Post.likes)  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="Encrypted"):
         search(Note.secret)
     with pytest.raises(QueryError, match="simple, english"):
         search(Post.title, language="english'; --")
     with pytest.raises(QueryError, match="as one text"):
-        search(Post.title).matches(["a"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        search(Post.title).matches(["a"])  # type: ignore[arg-type]
