@@ -87,6 +87,10 @@ from oxidite.db.expressions.expressions import (
 from oxidite.db.expressions.paths import (
     JsonPath,
 )
+from oxidite.db.expressions.search import (
+    Search,
+    search,
+)
 from oxidite.db.expressions.windows import (
     Aggregate,
     Exprs,
@@ -422,6 +426,7 @@ __all__ = [
     "Rows",
     "SchemaError",
     "Scope",
+    "Search",
     "Select",
     "SelectStatement",
     "Selectable",
@@ -469,6 +474,7 @@ __all__ = [
     "query_time",
     "reencrypt",
     "rel",
+    "search",
     "some",
     "sort_by",
     "ulid",

@@ -33,6 +33,7 @@ from oxidite.db import (
     UpdateStatement,
     col,
     excluded,
+    search,
 )
 from oxidite.db.expressions.expressions import Value
 from oxidite.db.values.kinds import INTEGER
@@ -237,6 +238,17 @@ async def beyond_ascii(db: Database) -> str:
     return "yes" if await Thing.where(Thing.name.ilike("\u00e4")).exists() else "no"
 
 
+async def full_text(db: Database) -> str:
+    """Words are searched for in texts (`search`)"""
+    await Thing.create(name="a", text="Cats and other animals")
+    found = search(Thing.name, Thing.text)
+    try:
+        rows = await Thing.where(found.matches("animals cats")).order_by(found.rank("cats")).all()
+    except QueryError:
+        return "no"
+    return "yes" if len(rows) == 1 else "no"
+
+
 async def long_order(db: Database) -> str:
     """An order of long text is by all of it"""
     for number in (2, 1, 4, 3):
@@ -325,7 +337,7 @@ async def swapping(db: Database) -> str:
 
 PROBES: list[Probe] = [
     inserted, updated, deleted, transactional, locked, repeatable, partial, conflicts, streamed,
-    nulls_ordered, nulls_default, exactly_equal, beyond_ascii, long_order, unique_text, compared,
+    nulls_ordered, nulls_default, exactly_equal, beyond_ascii, full_text, long_order, unique_text, compared,
     zeros, digits, infinite, overflowing, referring, swapping,
 ]  # fmt: skip
 

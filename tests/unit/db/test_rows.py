@@ -27,6 +27,8 @@ from oxidite.db import (
     UniqueError,
     Version,
     col,
+    every,
+    some,
 )
 from oxidite.errors import ValidationError
 
@@ -183,6 +185,11 @@ class TestQueries:
     async def test_an_object_is_no_condition(self, users: list[User]) -> None:
         with pytest.raises(QueryError, match="takes conditions"):
             User.where(users[0].age > 3)  # type: ignore[arg-type]
+
+    async def test_a_value_that_decides_nothing_is_not_bound(self, users: list[User]) -> None:
+        # Something that always holds leaves no place for what stands beside it.
+        assert await User.where(some([User.age == 3, ~some([])])).count() == len(users)
+        assert await User.where(every([User.age == 3, ~every([])])).all() == []
 
 
 class TestSaving:

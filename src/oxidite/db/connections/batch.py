@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from oxidite.db.connections.together import Together
+from oxidite.db.connections.transaction import Owner, current_transaction
 from oxidite.db.errors import QueryError
 
-__all__ = ["Batch", "Later"]
+__all__ = ["Batch", "Later", "current_batch", "run_parts"]
 
 T = TypeVar("T")
+
+_WIDTH = 8
+"""Questions at a time where each has a connection."""
+_JOINED_WIDTH = 32
+"""Where one statement asks several, and most have none."""
+_current: ContextVar[tuple[Owner, Together] | None] = ContextVar(
+    "oxidite.db.connections.batch", default=None
+)
+
+
+def current_batch(owner: Owner) -> Together | None:
+    """Return what gathers the reads of the batch that the calling code is a part of.
+
+    None in a transaction, which has a connection of its own, also if the part itself has begun it.
+    """
+    batch = _current.get()
+    if batch is None or batch[0] is not owner or current_transaction(owner) is not None:
+        return None
+    return batch[1]
 
 
 class Later(Generic[T]):
@@ -60,11 +82,10 @@ class Later(Generic[T]):
 
 
 class Batch:
-    """Questions to be asked together; ``width`` at most at a time."""
+    """Questions to be asked together."""
 
-    def __init__(self, is_in_transaction: Callable[[], bool], *, width: int = 8) -> None:
-        self._is_in_transaction = is_in_transaction
-        self._width = width
+    def __init__(self, run: Callable[[Sequence[Later[Any]]], Awaitable[None]]) -> None:
+        self._run = run
         self._parts: list[Later[Any]] = []
 
     def add(self, work: Coroutine[Any, Any, T]) -> Later[T]:
@@ -81,7 +102,7 @@ class Batch:
     ) -> None:
         try:
             if exc is None:
-                await self._run()
+                await self._run(self._parts)
         finally:
             for each in self._parts:
                 each.give_up()
@@ -89,17 +110,34 @@ class Batch:
             if exc is None and each.error is not None:
                 raise each.error
 
-    async def _run(self) -> None:
-        if self._is_in_transaction():
-            for each in self._parts:
-                await each.run()
-            return
-        turn = asyncio.Semaphore(self._width)
 
-        async def one(part: Later[Any]) -> None:
-            async with turn:
-                await part.run()
+async def run_parts(
+    owner: Owner, parts: Sequence[Later[Any]], together: Together | None = None
+) -> None:
+    """Find the answers of a batch; ``together`` gathers what is read into one statement."""
+    if current_transaction(owner) is not None:
+        for each in parts:
+            await each.run()
+        return
+    if together is None:
+        await _side_by_side(parts, _WIDTH)
+        return
+    before = _current.get()
+    _current.set((owner, together))
+    try:
+        await _side_by_side(parts, _JOINED_WIDTH)
+    finally:
+        _current.set(before)
+        await together.close()
 
-        async with asyncio.TaskGroup() as group:
-            for each in self._parts:
-                group.create_task(one(each))
+
+async def _side_by_side(parts: Sequence[Later[Any]], width: int) -> None:
+    turn = asyncio.Semaphore(width)
+
+    async def one(part: Later[Any]) -> None:
+        async with turn:
+            await part.run()
+
+    async with asyncio.TaskGroup() as group:
+        for each in parts:
+            group.create_task(one(each))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from itertools import groupby
@@ -22,6 +23,7 @@ from sqlalchemy.pool import StaticPool
 from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.enum_types import natives
 from oxidite.db.migrations.operations import Schema
+from oxidite.db.sql.literals import written
 from oxidite.db.sql.schema import metadata
 from oxidite.db.values.dialects import Dialect
 
@@ -124,7 +126,11 @@ def _differences(
         # Of indexes over expressions, which SQLAlchemy does not read from SQLite; see below.
         warnings.simplefilter("ignore")
         found = compare_metadata(context, wanted)
-        texts = [_words(each) for each in _flat(found)]
+        flat = _flat(found)
+        if dialect.name == "postgresql":
+            alike = _alike(flat, dialect)
+            flat = [each for each in flat if each[0] not in _INDEX or each[1].name not in alike]
+        texts = [_words(each) for each in flat]
         texts += _keys(sa.inspect(connection), wanted.tables)
         texts += _checks(sa.inspect(connection), wanted.tables)
         if dialect.name == "postgresql":
@@ -141,6 +147,34 @@ def _flat(found: list[Any]) -> list[tuple[Any, ...]]:
     for each in found:
         flat += each if isinstance(each, list) else [each]
     return flat
+
+
+_INDEX = ("add_index", "remove_index")
+_CASTS = re.compile(r"::[\w ]+\w|[\s()\"]")
+
+
+def _alike(found: list[tuple[Any, ...]], dialect: Dialect) -> set[str]:
+    """Return the names of indexes over expressions that are there as they should be.
+
+    PostgreSQL writes casts and parentheses of its own into them, of which Alembic knows only some.
+    """
+    had, wanted = (
+        {each[1].name: each[1] for each in found if each[0] == kind}
+        for kind in ("remove_index", "add_index")
+    )
+    return {
+        name
+        for name in had.keys() & wanted.keys()
+        if _bare(had[name], dialect) == _bare(wanted[name], dialect)
+    }
+
+
+def _bare(index: sa.Index, dialect: Dialect) -> tuple[object, ...]:
+    options = index.dialect_options["postgresql"]
+    using, where = options.get("using") or "btree", options.get("where")
+    parts = [*index.expressions, *([] if where is None else [where])]
+    texts = [_CASTS.sub("", written(each, dialect)).lower() for each in parts]
+    return (index.unique, using, where is None, *texts)
 
 
 def _words(difference: tuple[Any, ...]) -> str:

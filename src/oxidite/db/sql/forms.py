@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from oxidite.db.sql.dates import DATES
 from oxidite.db.sql.documents import DOCUMENTS
 from oxidite.db.sql.related import CALLS
+from oxidite.db.sql.searching import SEARCHES
 from oxidite.db.sql.types import Element, Family, Form, Forms, cast_to, family, number
 from oxidite.db.values.dialects import Dialect
 
@@ -211,4 +212,5 @@ _FORMS: Mapping[str, Form | Forms] = {
     **DATES,
     **DOCUMENTS,
     **CALLS,
+    **SEARCHES,
 }

@@ -34,6 +34,7 @@ from oxidite.db.values.kinds import DATETIME, INTERVAL, UUID_, Kind, stored_valu
 __all__ = ["sql_of", "text_of", "value_of", "written"]
 
 _COMPARED = frozenset(("eq", "ne", "lt", "le", "gt", "ge", "in", "not_in"))
+_WITH_OPTIONS = frozenset(("search_vector",))
 
 
 def sql_of(table: Table, rule: Any, dialect: Dialect) -> Any:
@@ -78,7 +79,7 @@ def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
         return _column(expr)
     if isinstance(expr, Value):
         return value_of(expr.kind, expr.value, dialect)
-    if not isinstance(expr, Call) or expr.options:
+    if not isinstance(expr, Call) or (expr.options and expr.name not in _WITH_OPTIONS):
         raise ModelError(f"{expr!r} cannot stand in an index or a check. Write it as SQL.")
     match expr.name, expr.args:
         case "in" | "not_in", (Column() as column, Value() as values):
@@ -92,7 +93,7 @@ def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
         raise ModelError(
             f"{expr!r} cannot stand in an index or a check. Write it as SQL."
         ) from None
-    return form(*args)
+    return form(expr.options, *args) if expr.options else form(*args)
 
 
 def _column(column: Column[Any, Any]) -> Any:

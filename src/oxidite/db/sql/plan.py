@@ -58,7 +58,8 @@ class Plan:
             binder(kinds[place], dialect.name) if place < len(kinds) else None for place in order
         ]
         self._constants = constants
-        self._codecs = bool(constants) or any(codecs) or list(order) != list(range(len(order)))
+        # A value that decides nothing, as in `x OR 1 = 1`, is not in the SQL: there may be more values.
+        self._codecs = bool(constants) or any(codecs) or list(order) != list(range(len(kinds)))
         self._binders = tuple(zip(order, codecs, strict=True))
 
     def bind(self, values: list[object]) -> list[object]:

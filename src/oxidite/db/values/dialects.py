@@ -92,6 +92,8 @@ class Dialect:
     """Whether it uses an index for ``(a, b) > (1, 2)``; if not, the comparison is written out."""
     nulls_are_large: bool = False
     """Whether NULL comes after every value in an ascending order; if not, before."""
+    joins_reads: bool = False
+    """Whether one statement can bring the rows of several queries, each as it is (``ARRAY(SELECT …)``)."""
     analyzes: bool = False
     """Whether EXPLAIN can run the statement and tell what it took."""
 
@@ -119,6 +121,7 @@ SQLITE = Dialect(
     exact_decimals=False,
 )
 POSTGRESQL = Dialect(
+    joins_reads=True,
     name="postgresql",
     product="PostgreSQL",
     locks_rows=True,
