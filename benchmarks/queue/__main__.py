@@ -20,7 +20,7 @@ from benchmarks.queue.peers import marks
 from benchmarks.queue.processes import Client, FailedError, Place
 from benchmarks.queue.report import markdown
 from benchmarks.queue.results import Results
-from benchmarks.queue.rounds import Lengths, run_rounds
+from benchmarks.queue.rounds import KINDS, Lengths, run_rounds
 from benchmarks.queue.rows import ROWS, Row
 from benchmarks.queue.stores import Stores, own_stores
 
@@ -71,7 +71,8 @@ def _measure(
                     clients.append(stack.enter_context(Client(place(row))))
                 except FailedError as exc:
                     results.problems[row.key] = str(exc)
-            run_rounds(clients, stores, Lengths(options.jobs, options.seconds), results)
+            lengths = Lengths(options.jobs, options.seconds)
+            run_rounds(clients, stores, options.kinds, lengths, results)
     if "kills" in options.parts:
         probe([place(row, is_hasty=True) for row in rows], results, options.patience)
     if "claims" in options.parts and ours:
@@ -86,6 +87,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.queue", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=keys, default=keys, metavar="ROW")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=10_000, help="of one kind of work, at most")
     parser.add_argument("--seconds", type=float, default=1.5, help="of one kind of work, about")

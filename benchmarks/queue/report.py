@@ -67,7 +67,7 @@ def _lines(results: Results, environments: Mapping[str, Environment]) -> Iterato
     yield from _settings(results)
     yield from _bars(results)
     for what, problem in results.problems.items():
-        yield f"Not measured: {what}: `{(problem.strip() or '?').splitlines()[-1]}`"
+        yield f"Not measured: {what}: `{_short(problem)}`"
         yield ""
     yield "## Versions"
     yield ""
@@ -192,3 +192,9 @@ def is_durable(row: Row, results: Results) -> bool:
 
 def _verdict(is_reached: bool) -> str:
     return "reached" if is_reached else "**missed**"
+
+
+def _short(problem: str) -> str:
+    """The beginning, which says what failed, and the end, which says why."""
+    words = " ".join(problem.split())
+    return words if len(words) < 300 else f"{words[:100]} … {words[-200:]}"

@@ -11,7 +11,7 @@ from benchmarks.queue.processes import Client, FailedError, Place, Worker
 from benchmarks.queue.results import PLACES, Results
 from benchmarks.queue.stores import Stores
 
-__all__ = ["Lengths", "run_rounds"]
+__all__ = ["KINDS", "Lengths", "run_rounds"]
 
 _PAUSE = 0.01  # seconds between two jobs whose latency is measured
 
@@ -25,23 +25,25 @@ class Lengths:
 
 
 def run_rounds(
-    clients: Sequence[Client], stores: Stores, lengths: Lengths, results: Results
+    clients: Sequence[Client],
+    stores: Stores,
+    kinds: Sequence[str],
+    lengths: Lengths,
+    results: Results,
 ) -> None:
-    """Fill in the samples; a row that fails takes part no more."""
-    works: list[Callable[[Client, Lengths, Results], None]] = [_one]
-    works += [_processed(places) for places in PLACES] + [_latency]
+    """Fill in the samples of some ``KINDS``; a row that fails takes part no more."""
     left = list(clients)
     for client in clients:
         # The first connects, and imports what is imported late.
         client.push("one", 1, 10.0)
     for number in range(results.rounds):
-        for work in works:
+        for kind in kinds:
             # Another one begins each time, so that none always follows the same.
             for client in left[number % len(left) :] + left[: number % len(left)]:
                 try:
                     client.place.clear()
                     stores.empty(client.place.url)
-                    work(client, lengths, results)
+                    KINDS[kind](client, lengths, results)
                 except FailedError as exc:
                     results.problems[client.place.row.key] = str(exc)
                     left.remove(client)
@@ -79,9 +81,17 @@ def _latency(client: Client, lengths: Lengths, results: Results) -> None:
         worker.wait_for(1, 0.0)
         place.clear()
         client.push("paced", count, _PAUSE)
-        worker.wait_for(count, lengths.seconds + count * _PAUSE)
+        worker.wait_for(count, 10.0 + count * _PAUSE)
         waits = place.waits(count)
         if len(waits) < count:
             raise worker.failed(f"of {count} jobs only {len(waits)} began")
     results.add(place.row.key, "p50", statistics.median(waits))
     results.add(place.row.key, "p99", sorted(waits)[min(int(count * 0.99), count - 1)])
+
+
+KINDS: dict[str, Callable[[Client, Lengths, Results], None]] = {
+    "one": _one,
+    **{f"process{places}": _processed(places) for places in PLACES},
+    "latency": _latency,
+}
+"""What is done in a round, by name; those that process push in bulk before."""
