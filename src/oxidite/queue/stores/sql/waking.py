@@ -26,6 +26,8 @@ ENDED = ""
 """What is told when jobs have ended, in the place of the name of a queue."""
 _PAUSE = 0.005
 """Seconds between two notices of a process. Each is a commit, but one that waits for no disk."""
+_MOST_MISSED = 1000
+"""Names that are kept for who waits next: others look by themselves a second later."""
 _LONGEST = 7000
 """Bytes of a notice; the server takes 8000."""
 _ALIVE = 5.0
@@ -39,10 +41,15 @@ _EXACT = 0.2
 
 
 class Waiters:
-    """Who waits in this process, each for the names of some queues."""
+    """Who waits in this process, each for the names of some queues.
+
+    What is told while nobody waits for it is kept for the next who does: it may have happened after he had
+    looked, and before he waited.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Event, frozenset[str]] = {}
+        self._missed: set[str] = set()
         self.on_wait: Callable[[], object] | None = None
         """Is called when somebody begins to wait."""
 
@@ -53,7 +60,10 @@ class Waiters:
     def waiting(self, names: Iterable[str]) -> Iterator[asyncio.Event]:
         """Give an event that is set when one of these is told."""
         event = asyncio.Event()
-        self._waiting[event] = frozenset(names)
+        wanted = self._waiting[event] = frozenset(names)
+        if not wanted.isdisjoint(self._missed):
+            self._missed -= wanted
+            event.set()
         if self.on_wait is not None:
             self.on_wait()
         try:
@@ -63,10 +73,13 @@ class Waiters:
 
     def wake(self, names: Iterable[str]) -> None:
         """Wake those who wait for one of these."""
-        told = set(names)
+        told = missed = set(names)
         for event, wanted in self._waiting.items():
             if not wanted.isdisjoint(told):
+                missed = missed - wanted
                 event.set()
+        if len(self._missed) + len(missed) <= _MOST_MISSED:
+            self._missed |= missed
 
     def wake_all(self) -> None:
         """Wake everybody: something may have been missed."""
