@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo fix check test test-slow faults cov docs bench bench-db bench-cache lock clean
+.PHONY: help setup tools demo fix check test test-slow faults cov docs bench bench-db bench-cache bench-queue lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -74,6 +74,9 @@ bench-db: setup ## the database beside other ORMs, on SQLite and PostgreSQL
 
 bench-cache: setup ## the cache beside others, in memory; how often its map hits
 	$(BIN)/python -m benchmarks.cache $(ARGS)
+
+bench-queue: setup ## jobs beside other queues, on Redis, PostgreSQL and SQLite
+	$(BIN)/python -m benchmarks.queue $(ARGS)
 
 lock: ## requirements.lock anew: every version with its hashes, no addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

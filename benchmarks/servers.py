@@ -130,7 +130,7 @@ class Server:
 
     def pids(self) -> frozenset[int]:
         """The processes of the group that are not zombies."""
-        return frozenset(pid for pid, group in _processes() if group == self._group)
+        return processes_of(self._group)
 
     def check(self) -> None:
         """Raise ServerFailedError if the server has ended."""
@@ -223,6 +223,11 @@ def _free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise AssertionError("cycle() ends never")
+
+
+def processes_of(group: int) -> frozenset[int]:
+    """The processes of a group that are not zombies."""
+    return frozenset(pid for pid, its_group in _processes() if its_group == group)
 
 
 def _processes() -> Iterator[tuple[int, int]]:

@@ -101,7 +101,7 @@ class Worker:
         self._asked = asyncio.Event()
         self._lost = False
         self._trouble: str | None = None
-        self._heard_at = self._began = clock.perf()
+        self._heard_at = self._began = self._signed_until = clock.perf()
         self._loop: asyncio.Task[None] | None = None
         self._clock: asyncio.Task[None] | None = None
         self._pulse: asyncio.TimerHandle | None = None
@@ -248,12 +248,21 @@ class Worker:
         self._held.check()
         self._sign()
         self._consider_end()
-        pause = min(_SIGN, self.lease / 4)
-        self._pulse = asyncio.get_running_loop().call_later(pause, self._live)
+        self._pulse = asyncio.get_running_loop().call_later(self._between_signs, self._live)
+
+    @property
+    def _between_signs(self) -> float:
+        return min(_SIGN, self.lease / 4)
 
     def _sign(self) -> None:
-        if self._keeper is not None:
-            self._keeper.sign(self._held.left)
+        if self._keeper is None:
+            return
+        left = self._held.left
+        if left:
+            # Also for what is claimed before the next sign: else each claim would have one of its own.
+            left += self._between_signs
+        self._signed_until = clock.perf() + left
+        self._keeper.sign(left)
 
     def _consider_end(self) -> None:
         """Stop when this process has done enough, so that a new one may begin."""
@@ -288,7 +297,8 @@ class Worker:
                 if self._lost:
                     await self._regain()
                 await self._queues.find(self.queue.store)
-                claimed = await self._exchange(self._held.room)
+                room = self._held.room
+                claimed = await self._exchange(room)
                 if self._unsure:
                     await self._reconcile()
                 pause, self._trouble = 0.0, None
@@ -297,7 +307,8 @@ class Worker:
                 pause = min(pause * 2 + 0.1, _BACK_OFF)
                 await self._suffer(exc, pause)
                 continue
-            if not claimed or not self._held.room:
+            # With less than there was room for, the store has no more for now.
+            if claimed < room or not self._held.room:
                 await self._wait()
         await self._drain()
 
@@ -328,7 +339,7 @@ class Worker:
         self._heard_at = clock.perf()
         self._note_refused(claim.refused)
         places.take(claim.jobs)
-        if claim.jobs:
+        if claim.jobs and self._held.left > self._signed_until - clock.perf():
             # Before any of them begins: the first may hold up the loop.
             self._sign()
         places.fill(is_told=not places.outcomes)
@@ -364,6 +375,11 @@ class Worker:
 
     async def _wait(self) -> None:
         """Wait until a job has ended, or one may be there to be claimed."""
+        if self._held.running:
+            # What is done in no time has ended after two turns of the loop: the store is told without a
+            # wait, which would have been one more question to it.
+            await clock.sleep(0)
+            await clock.sleep(0)
         self._wake.clear()
         places = self._held
         if self._stopping or self._lost or (places.outcomes and not places.ahead):

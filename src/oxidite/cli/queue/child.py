@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import signal
 import socket
@@ -110,7 +111,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = Control(socket.socket(fileno=task.control))
     try:
-        abandoned = asyncio.run(_work(task, control))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            abandoned = runner.run(_work(task, control))
     except ImportFailedError as exc:
         return _fail(control, exc.traceback)
     except OxiditeError as exc:
@@ -123,6 +125,15 @@ def main() -> int:
         sys.stderr.flush()
         os._exit(0)
     return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the loop: uvloop, if it is installed, as servers have it."""
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 def _fail(control: Control, text: str) -> int:

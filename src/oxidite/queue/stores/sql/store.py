@@ -138,9 +138,10 @@ class SQLStore(JobStore):
             return await connection.fetch(sql, ())
 
     async def _end(self) -> None:
-        for each in (self._channel, self._watch):
-            if each is not None:
-                await each.close()
+        if self._watch is not None:
+            self._watch.close()
+        if self._channel is not None:
+            await self._channel.close()
         if self._listener is not None:
             await self._listener.__aexit__(None, None, None)
         self._channel = self._watch = self._listener = None

@@ -13,8 +13,7 @@ import contextlib
 import json
 import logging
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from oxidite import clock
 from oxidite.db.connections.base import Driver
@@ -25,8 +24,10 @@ __all__ = ["ENDED", "Channel", "Waiters", "Watch", "rest"]
 _logger = logging.getLogger("oxidite.queue")
 ENDED = ""
 """What is told when jobs have ended, in the place of the name of a queue."""
-_PAUSE = 0.025
-"""Seconds between two notices of a process."""
+_PAUSE = 0.005
+"""Seconds between two notices of a process. Each is a commit, but one that waits for no disk."""
+_MOST_MISSED = 1000
+"""Names that are kept for who waits next: others look by themselves a second later."""
 _LONGEST = 7000
 """Bytes of a notice; the server takes 8000."""
 _ALIVE = 5.0
@@ -40,10 +41,17 @@ _EXACT = 0.2
 
 
 class Waiters:
-    """Who waits in this process, each for the names of some queues."""
+    """Who waits in this process, each for the names of some queues.
+
+    What is told while nobody waits for it is kept for the next who does: it may have happened after he had
+    looked, and before he waited.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Event, frozenset[str]] = {}
+        self._missed: set[str] = set()
+        self.on_wait: Callable[[], object] | None = None
+        """Is called when somebody begins to wait."""
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -52,7 +60,12 @@ class Waiters:
     def waiting(self, names: Iterable[str]) -> Iterator[asyncio.Event]:
         """Give an event that is set when one of these is told."""
         event = asyncio.Event()
-        self._waiting[event] = frozenset(names)
+        wanted = self._waiting[event] = frozenset(names)
+        if not wanted.isdisjoint(self._missed):
+            self._missed -= wanted
+            event.set()
+        if self.on_wait is not None:
+            self.on_wait()
         try:
             yield event
         finally:
@@ -60,10 +73,13 @@ class Waiters:
 
     def wake(self, names: Iterable[str]) -> None:
         """Wake those who wait for one of these."""
-        told = set(names)
+        told = missed = set(names)
         for event, wanted in self._waiting.items():
             if not wanted.isdisjoint(told):
+                missed = missed - wanted
                 event.set()
+        if len(self._missed) + len(missed) <= _MOST_MISSED:
+            self._missed |= missed
 
     def wake_all(self) -> None:
         """Wake everybody: something may have been missed."""
@@ -71,11 +87,17 @@ class Waiters:
             event.set()
 
 
-class _Background(ABC):
-    """A task that goes on for as long as the store is open, whatever fails in it."""
+class Channel:
+    """Tells other processes by PostgreSQL, and hears what they tell, whatever fails meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: Driver, channel: str, waiters: Waiters) -> None:
         self._task: asyncio.Task[None] | None = None
+        self._driver = driver
+        self._channel = channel
+        self._waiters = waiters
+        self._untold: set[str] = set()
+        self._is_of_all = False
+        self._has_news = asyncio.Event()
 
     def open(self) -> None:
         """Begin."""
@@ -87,23 +109,6 @@ class _Background(ABC):
             self._task.cancel()
             await asyncio.wait((self._task,))
             self._task = None
-
-    @abstractmethod
-    async def _run(self) -> None:
-        """Do it, until it is cancelled."""
-
-
-class Channel(_Background):
-    """Tells other processes by PostgreSQL, and hears what they tell."""
-
-    def __init__(self, driver: Driver, channel: str, waiters: Waiters) -> None:
-        super().__init__()
-        self._driver = driver
-        self._channel = channel
-        self._waiters = waiters
-        self._untold: set[str] = set()
-        self._is_of_all = False
-        self._has_news = asyncio.Event()
 
     def tell(self, names: Iterable[str]) -> None:
         """Tell others soon."""
@@ -171,25 +176,45 @@ class Channel(_Background):
             self._waiters.wake_all()
 
 
-class Watch(_Background):
-    """Looks whether another process has written to the file of SQLite, while somebody waits."""
+class Watch:
+    """Looks whether another process has written to the file of SQLite, while somebody waits.
+
+    A timer and no task, as a worker with nothing to do would do little else.
+    """
 
     def __init__(self, log: str, waiters: Waiters) -> None:
-        super().__init__()
         self._log = log
         self._waiters = waiters
+        self._timer: asyncio.TimerHandle | None = None
         self._stamp: tuple[int, int] | None = None
         self._look_again: float | None = None
 
-    async def _run(self) -> None:
-        while True:
-            await rest(_LOOK)
-            if self._waiters and self._was_written():
-                self._waiters.wake_all()
+    def open(self) -> None:
+        """Begin."""
+        self._waiters.on_wait = self._go_on
+
+    def close(self) -> None:
+        """End."""
+        self._waiters.on_wait = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _go_on(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._waiters:
+            return
+        if self._was_written():
+            self._waiters.wake_all()
+        self._go_on()
 
     def _was_written(self) -> bool:
         try:
-            found = os.stat(self._log)  # noqa: PTH116 - 33 times a second, a path is made once
+            found = os.stat(self._log)  # noqa: PTH116 - 33 times a second
         except OSError:
             return False
         stamp = (found.st_mtime_ns, found.st_size)

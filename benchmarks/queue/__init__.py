@@ -1,0 +1,1 @@
+"""Jobs side by side with other queues: see ``__main__.py``."""
