@@ -12,21 +12,26 @@ from contextlib import AbstractContextManager, ExitStack
 
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for, encode_msgpack
 
-__all__ = ["Capture", "Restore", "captured", "carry", "restored"]
+__all__ = ["Capture", "Restore", "captured", "carry", "restored", "together"]
 
 Capture = Callable[[], str | None]
 Restore = Callable[[str], AbstractContextManager[object]]
 
 _carried: dict[str, tuple[Capture, Restore]] = {}
+_apart: set[str] = set()
 _codec: Codec[dict[str, str]] = codec_for(dict[str, str])
 
 
-def carry(name: str, capture: Capture, restore: Restore) -> None:
+def carry(name: str, capture: Capture, restore: Restore, *, apart: bool = False) -> None:
     """Let every job take something along, under a name; registering it again replaces it.
 
-    ``capture`` reads it where the job is pushed, and ``restore`` is around the job.
+    ``capture`` reads it where the job is pushed, and ``restore`` is around the job. Jobs that differ in it are
+    never run in one chunk if it keeps them ``apart``, as a tenant does; a chunk has nothing of the rest.
     """
     _carried[name] = (capture, restore)
+    _apart.discard(name)
+    if apart:
+        _apart.add(name)
 
 
 def captured() -> bytes:
@@ -37,15 +42,26 @@ def captured() -> bytes:
     return encode_msgpack(found) if found else b""
 
 
+def together(context: bytes) -> bytes:
+    """Return what a chunk takes along of what one of its jobs does: the same from all of them."""
+    found = {name: value for name, value in _decoded(context).items() if name in _apart}
+    return encode_msgpack(dict(sorted(found.items()))) if found else b""
+
+
 @contextlib.contextmanager
 def restored(context: bytes) -> Iterator[None]:
     """Have here what was taken along."""
     with ExitStack() as stack:
-        try:
-            found = _codec.decode_msgpack(context) if context else {}
-        except (DecodeError, MismatchError):
-            found = {}
-        for name, value in found.items():
+        for name, value in _decoded(context).items():
             if name in _carried:
                 stack.enter_context(_carried[name][1](value))
         yield
+
+
+def _decoded(context: bytes) -> dict[str, str]:
+    if not context:
+        return {}
+    try:
+        return _codec.decode_msgpack(context)
+    except (DecodeError, MismatchError):
+        return {}

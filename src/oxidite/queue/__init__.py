@@ -43,6 +43,7 @@ from oxidite.queue.base import (
 from oxidite.queue.batches import (
     Batch,
 )
+from oxidite.queue.chunks import Chunk
 from oxidite.queue.context import (
     JobContext,
     current_job,
@@ -72,6 +73,7 @@ from oxidite.queue.handle import (
 from oxidite.queue.health import Recycle, WorkerHealth
 from oxidite.queue.leases import Keeper
 from oxidite.queue.making import JobMaker, JobPusher
+from oxidite.queue.options import Options, Uniqueness
 from oxidite.queue.queue import (
     Queue,
 )
@@ -89,12 +91,12 @@ from oxidite.queue.signature import Signature
 from oxidite.queue.task import (
     AsyncTask,
     Call,
+    ChunkDecorator,
+    ChunkTask,
     Decorator,
     Link,
-    Options,
     SyncTask,
     Task,
-    Uniqueness,
     Upgrade,
     given,
     task,
@@ -118,6 +120,9 @@ __all__ = [
     "Call",
     "Cancel",
     "Capture",
+    "Chunk",
+    "ChunkDecorator",
+    "ChunkTask",
     "Claim",
     "Count",
     "Cron",

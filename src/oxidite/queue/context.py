@@ -12,11 +12,12 @@ from oxidite.encoding import Codec, codec_for, encode_msgpack
 from oxidite.errors import ConfigError
 from oxidite.queue.base import Ready
 
-__all__ = ["JobContext", "current_job", "entered"]
+__all__ = ["JobContext", "called_for", "current_job", "entered"]
 
 T = TypeVar("T")
 
 _current: ContextVar[JobContext | None] = ContextVar("oxidite_job", default=None)
+_called: ContextVar[JobContext | None] = ContextVar("oxidite_called_for", default=None)
 
 
 class JobContext:
@@ -86,16 +87,23 @@ class JobContext:
 
 
 def current_job() -> JobContext | None:
-    """Return the job that this code runs in, if it runs in one."""
+    """Return the job that this code runs in, if it runs in one; in a chunk there is none that it would be."""
     return _current.get()
 
 
+def called_for() -> JobContext | None:
+    """Return what a thread is noted in: the job, or the first of a chunk."""
+    return _called.get()
+
+
 @contextlib.contextmanager
-def entered(job: JobContext) -> Iterator[None]:
-    """Be in a job."""
-    before = _current.get()
-    _current.set(job)
+def entered(job: JobContext, *, is_alone: bool = True) -> Iterator[None]:
+    """Be in a job, or in a chunk that it is the first of."""
+    before = _current.get(), _called.get()
+    _current.set(job if is_alone else None)
+    _called.set(job)
     try:
         yield
     finally:
-        _current.set(before)
+        _current.set(before[0])
+        _called.set(before[1])

@@ -67,7 +67,7 @@ class Exchanges:
             if stored is None or stored.id not in running:
                 continue
             is_ours = stored.worker == self._name and stored.state is JobState.RUNNING
-            if not is_ours or stored.attempt != running[stored.id].ready.attempt:
+            if not is_ours or stored.attempt != running[stored.id].jobs[stored.id].attempt:
                 places.cancel(stored.id, "returned")
         self._unsure.add(_CLAIMED)
 
