@@ -14,6 +14,7 @@
 
 from oxidite.carried import (
     Capture,
+    Carried,
     Restore,
     carry,
 )
@@ -55,6 +56,7 @@ from oxidite.queue.errors import (
     JobArgumentsError,
     JobCancelledError,
     JobFailedError,
+    JobLostError,
     JobNotFoundError,
     JobProcessError,
     JobTimeoutError,
@@ -68,6 +70,7 @@ from oxidite.queue.failures import (
 )
 from oxidite.queue.handle import (
     Handle,
+    JobUpdate,
     Progress,
 )
 from oxidite.queue.health import Recycle, WorkerHealth
@@ -120,6 +123,7 @@ __all__ = [
     "Call",
     "Cancel",
     "Capture",
+    "Carried",
     "Chunk",
     "ChunkDecorator",
     "ChunkTask",
@@ -135,6 +139,7 @@ __all__ = [
     "JobCancelledError",
     "JobContext",
     "JobFailedError",
+    "JobLostError",
     "JobMaker",
     "JobNotFoundError",
     "JobProcessError",
@@ -143,6 +148,7 @@ __all__ = [
     "JobStore",
     "JobTimeoutError",
     "JobTooLargeError",
+    "JobUpdate",
     "Keeper",
     "Limits",
     "Link",

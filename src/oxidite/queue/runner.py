@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Hashable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from oxidite.carried import restored, together
 from oxidite.encoding import encode_msgpack
 from oxidite.instrument import span
 from oxidite.lifespan import Lifespan
-from oxidite.queue.base import Outcome, OutcomeKind, Ready
+from oxidite.queue.base import JobStore, Outcome, OutcomeKind, Ready
 from oxidite.queue.chunks import Chunk
 from oxidite.queue.context import JobContext, entered
 from oxidite.queue.errors import JobArgumentsError, JobTimeoutError
@@ -29,16 +29,6 @@ from oxidite.queue.verdicts import Cancel, Discard, RetryAt, Snooze
 __all__ = ["Runner", "Running"]
 
 _logger = logging.getLogger("oxidite.queue")
-
-
-class Save(Protocol):
-    """Keeps how far a job is."""
-
-    def __call__(
-        self, job: Ready, *, progress: bytes | None = None, state: bytes | None = None
-    ) -> Awaitable[bool]:
-        """Return whether it counted."""
-        ...
 
 
 class Running:
@@ -87,13 +77,13 @@ class Runner:
         self,
         tasks: Tasks,
         resources: Lifespan,
-        save: Save,
+        store: Callable[[], JobStore],
         max_size: int,
         processes: Processes | None = None,
     ) -> None:
         self._tasks = tasks
         self._resources = resources
-        self._save = save
+        self._store = store
         self._max_size = max_size
         self._processes = Processes() if processes is None else processes
 
@@ -109,12 +99,7 @@ class Runner:
 
     def running(self, *jobs: Ready) -> Running:
         """Return a job, or the jobs of a chunk, about to run."""
-        ready = jobs[0]
-
-        async def save(progress: bytes | None, state: bytes | None) -> bool:
-            return await self._save(ready, progress=progress, state=state)
-
-        return Running(jobs, JobContext(ready, save))
+        return Running(jobs, JobContext(jobs[0], self._store(), self._max_size))
 
     async def run(self, running: Running) -> list[Outcome]:
         """Run a job, or a chunk, to its end, and return what became of each job. It raises nothing."""

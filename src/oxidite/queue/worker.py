@@ -23,7 +23,7 @@ from oxidite.encoding import encode_msgpack
 from oxidite.errors import BackendError, ConfigError
 from oxidite.instrument import event
 from oxidite.lifespan import Lifespan
-from oxidite.queue.base import Asked, Ready
+from oxidite.queue.base import Asked
 from oxidite.queue.exchanges import Exchanges
 from oxidite.queue.health import Recycle, WorkerHealth, memory
 from oxidite.queue.leases import Keeper, LoopKeeper, ThreadKeeper
@@ -122,7 +122,7 @@ class Worker:
             self._threads = ThreadPool(max(self.concurrency, 4))
             given.offer(self._threads)
         queue = self.queue
-        runner = Runner(queue.tasks, given, self._save, queue.max_size, self._processes)
+        runner = Runner(queue.tasks, given, lambda: queue.store, queue.max_size, self._processes)
         self._places = Places(
             runner, self.concurrency, ahead=self._prefetch, grace=self.grace, ended=self._note_end
         )
@@ -232,11 +232,6 @@ class Worker:
         if address is None:
             return LoopKeeper(self.queue.store, lease=self.lease, poison=self.poison)
         return ThreadKeeper(lambda: stores.create(address), lease=self.lease, poison=self.poison)
-
-    async def _save(
-        self, job: Ready, *, progress: bytes | None = None, state: bytes | None = None
-    ) -> bool:
-        return await self.queue.store.save(job.id, job.attempt, progress=progress, state=state)
 
     # What others tell
 

@@ -210,11 +210,10 @@ class _Hand:
 
     def __init__(self, queue: Queue, resources: Lifespan) -> None:
         self.name = f"test:{uuid4().hex}"
-        self._queue = queue
         self._errors: dict[UUID, Exception] = {}
         self._collected: list[Ready] = []
         tasks = _Watched(queue.tasks, self._errors)
-        self._runner = Runner(tasks, resources, self._save, queue.max_size)
+        self._runner = Runner(tasks, resources, lambda: queue.store, queue.max_size)
 
     async def claim(self, store: JobStore, limit: int) -> list[Ready]:
         """Claim jobs that are due, from whatever queue."""
@@ -281,12 +280,6 @@ class _Hand:
             raise error
         if failure.kind not in _BY_CHOICE:
             raise JobFailedError(f"The job {ready.id} of {ready.task} failed: {failure.summary}")
-
-    async def _save(
-        self, job: Ready, *, progress: bytes | None = None, state: bytes | None = None
-    ) -> bool:
-        store = self._queue.store
-        return await store.save(job.id, job.attempt, progress=progress, state=state)
 
 
 class _Watched(Tasks):
