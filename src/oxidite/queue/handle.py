@@ -124,8 +124,9 @@ class Handle(Generic[R]):
     async def updates(self) -> AsyncIterator[JobUpdate[R]]:
         """Yield how the job is, each time that it has changed, until it has ended: with its result then.
 
-        A handler that returns ``Events[JobUpdate[int]]`` yields them to a browser. Whether somebody may see
-        the job is for the handler to ask: whoever knows its id could.
+        A handler sends them to a browser by ``EventStream(handle.updates())``, after ``await handle.job()``,
+        so that a job which is not there is a 404. Whether somebody may see the job is for the handler to
+        ask: whoever knows its id could.
 
         Raises:
             JobNotFoundError: it is no longer kept.
