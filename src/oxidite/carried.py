@@ -102,6 +102,9 @@ def together(context: bytes) -> bytes:
 @contextlib.contextmanager
 def restored(context: bytes) -> Iterator[None]:
     """Have here what was taken along."""
+    if not context:
+        yield
+        return
     with ExitStack() as stack:
         for name, value in _decoded(context).items():
             if name in _carried:

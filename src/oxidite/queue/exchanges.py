@@ -62,12 +62,12 @@ class Exchanges:
         """Become known again, once the lease had lapsed; what is another's by now is ended here."""
         store, places = self._queue.store, self._places
         await store.enter(self._name, about, lease)
-        running = dict(places.running)
+        running = {job.id: job for each in set(places.running.values()) for job in each.jobs}
         for stored in await store.get(list(running)):
             if stored is None or stored.id not in running:
                 continue
             is_ours = stored.worker == self._name and stored.state is JobState.RUNNING
-            if not is_ours or stored.attempt != running[stored.id].jobs[stored.id].attempt:
+            if not is_ours or stored.attempt != running[stored.id].attempt:
                 places.cancel(stored.id, "returned")
         self._unsure.add(_CLAIMED)
 

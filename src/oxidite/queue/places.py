@@ -81,7 +81,8 @@ class Places:
         if self._suspects or self._is_alone or self._stopping:
             return 0
         # What is collected for a chunk takes no place before that is full.
-        free = self._free - len(self._waiting) - len(self._chunks.full)
+        taken = self._taken + len(self.abandoned)
+        free = self.size - taken - len(self._waiting) - len(self._chunks.full)
         # With every place given up there is nowhere for what is claimed ahead.
         ahead = self._claimed_ahead() if len(self.abandoned) < self.size else 0
         return max(free + ahead, 0)
@@ -122,7 +123,7 @@ class Places:
                 self._is_alone = True
                 self._begin(self._suspects.popleft())
             return
-        while self._free > 0:
+        while self._taken + len(self.abandoned) < self.size:
             if self._chunks.full:
                 self._begin(*self._chunks.full.popleft()[0])
             elif self._waiting:
@@ -194,13 +195,9 @@ class Places:
                 running,
                 [
                     Outcome(id=each.id, attempt=each.attempt, kind="returned")
-                    for each in running.jobs.values()
+                    for each in running.jobs
                 ],
             )
-
-    @property
-    def _free(self) -> int:
-        return self.size - self._taken - len(self.abandoned)
 
     def _begin(self, *jobs: Ready) -> None:
         running = self._runner.running(*jobs)
@@ -211,8 +208,8 @@ class Places:
         running.task.add_done_callback(lambda task: self._finish(running, task))
 
     def _leave(self, running: Running) -> None:
-        for id in running.jobs:
-            del self.running[id]
+        for each in running.jobs:
+            del self.running[each.id]
         self._taken -= 1
         self._is_alone = False
 
@@ -223,7 +220,7 @@ class Places:
         self.done += len(running.jobs)
         if task.cancelled():
             # It was cancelled before it ran at all.
-            for each in running.jobs.values():
+            for each in running.jobs:
                 self._say(each, running.asked.get(each.id, running.end or "returned"))
         else:
             outcomes = task.result()

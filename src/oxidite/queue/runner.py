@@ -39,13 +39,15 @@ class Running:
 
     def __init__(self, jobs: Sequence[Ready], context: JobContext) -> None:
         self.ready: Ready = jobs[0]
-        self.jobs: dict[UUID, Ready] = {each.id: each for each in jobs}
+        self.jobs: Sequence[Ready] = jobs
         self.context: JobContext = context
         self.task: asyncio.Task[list[Outcome]] | None = None
         self.end: OutcomeKind | None = None
         self.asked: dict[UUID, OutcomeKind] = {}
         """The jobs of a chunk that are to end, while others are not."""
-        self.timeout: float = min(each.timeout for each in jobs)
+        self.timeout: float = (
+            jobs[0].timeout if len(jobs) == 1 else min(each.timeout for each in jobs)
+        )
         self.deadline: float = clock.perf() + self.timeout
         self.is_abandoned: bool = False
         self.error: str | None = None
@@ -119,7 +121,8 @@ class Runner:
     async def _outcomes(self, running: Running) -> list[Outcome]:
         outcomes: list[Outcome] = []
         calls: list[tuple[Ready, dict[str, object]]] = []
-        for ready in running.jobs.values():
+        task: Task[Any, Any] | None = None
+        for ready in running.jobs:
             try:
                 task = self._tasks.find(ready.task)
                 calls.append((ready, task.upgraded(ready.args, ready.version)))
@@ -129,16 +132,8 @@ class Runner:
                 outcomes.append(_dead(ready, failure, None))
             except Exception as exc:  # noqa: BLE001 - an import may raise anything
                 outcomes.append(_dead(ready, Failure.of(exc, ready.attempt), None))
-        if calls:
-            outcomes += await self._run(self._tasks.find(running.ready.task), calls, running)
-        return outcomes
-
-    async def _run(
-        self,
-        task: Task[Any, Any],
-        calls: Sequence[tuple[Ready, dict[str, object]]],
-        running: Running,
-    ) -> list[Outcome]:
+        if task is None or not calls:
+            return outcomes
         jobs = [ready for ready, _ in calls]
         try:
             if task.chunk is None:
@@ -146,16 +141,17 @@ class Runner:
                 return [self._said(task, jobs[0], returned)]
             many = task.signature.gathered([arguments for _, arguments in calls])
             returned = await self._call(task, many, running)
-            return self._each_said(task, jobs, returned)
+            return outcomes + self._each_said(task, jobs, returned)
         except asyncio.CancelledError as exc:
             if running.end is not None:
-                return [_ended(each, running.asked.get(each.id, running.end)) for each in jobs]
+                ends = [running.asked.get(each.id, running.end) for each in jobs]
+                return outcomes + [_ended(*each) for each in zip(jobs, ends, strict=True)]
             # Nobody asked for that: given back it would run again at once, and for ever.
             error: BaseException = _StrayCancelError().caused_by(exc)
         except BaseException as exc:  # noqa: BLE001 - whatever a job raises is its failure
             running.error = type(exc).__name__
             error = exc
-        return [
+        return outcomes + [
             _ended(each, running.asked[each.id])
             if len(jobs) > 1 and each.id in running.asked
             else self._failure(task, each, error)
@@ -182,7 +178,7 @@ class Runner:
 
     def late(self, running: Running) -> list[Outcome]:
         """Return what becomes of jobs that go on beyond their time limit, whatever they do."""
-        jobs = running.jobs.values()
+        jobs = running.jobs
         try:
             task = self._tasks.find(running.ready.task)
         except UnknownTaskError as exc:

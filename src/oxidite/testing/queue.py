@@ -262,8 +262,9 @@ class _Hand:
         outcomes = running.task.result()
         await store.exchange(self.name, outcomes, (), 0)
         ran = []
+        by_id = {each.id: each for each in jobs}
         for outcome in outcomes:
-            ready = running.jobs[outcome.id]
+            ready = by_id[outcome.id]
             error = self._errors.pop(ready.id, None)
             if raise_errors and outcome.error is not None:
                 self._raise(ready, _failure.decode_msgpack(outcome.error), error)
