@@ -69,6 +69,8 @@ class SQLStore(JobStore):
 
     is_shared: bool = True
     is_durable: bool = True
+    address: str | None = None
+    place: str = ""
 
     def __init__(
         self, place: Database | Driver | Callable[[], Database], *, timeout: float = _TIMEOUT
