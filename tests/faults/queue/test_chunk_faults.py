@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 
 import pytest
 from tests.faults.queue import chunk_app as app
@@ -14,6 +15,10 @@ from oxidite.queue import JobState, Queue
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals of Unix")
 
 _AND = 2.0  # seconds after the lease within which what was lost runs again
+
+
+def has_seen(place: Workplace, word: str, count: int) -> bool:
+    return len(place.seen(word)) >= count
 
 
 async def test_all_jobs_of_a_chunk_that_was_killed_run_again_each_alone(place: Workplace) -> None:
@@ -58,7 +63,7 @@ async def test_a_step_that_was_done_before_a_kill_is_not_done_again(place: Workp
     for number in range(ROUNDS):
         worker = await place.work(app="chunk_app")
         handle = await queue.enqueue(app.stepwise)
-        await place.until(lambda number=number: len(place.seen("after")) == 2 * number + 1)
+        await place.until(partial(has_seen, place, "after", 2 * number + 1))
         place.kill(worker, signal.SIGKILL)
         await place.work(app="chunk_app")
         assert await handle.result(LEASE + _AND + 10) == 7
