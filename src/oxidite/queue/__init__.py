@@ -14,6 +14,7 @@
 
 from oxidite.carried import (
     Capture,
+    Carried,
     Restore,
     carry,
 )
@@ -43,6 +44,7 @@ from oxidite.queue.base import (
 from oxidite.queue.batches import (
     Batch,
 )
+from oxidite.queue.chunks import Chunk
 from oxidite.queue.context import (
     JobContext,
     current_job,
@@ -54,6 +56,7 @@ from oxidite.queue.errors import (
     JobArgumentsError,
     JobCancelledError,
     JobFailedError,
+    JobLostError,
     JobNotFoundError,
     JobProcessError,
     JobTimeoutError,
@@ -67,11 +70,13 @@ from oxidite.queue.failures import (
 )
 from oxidite.queue.handle import (
     Handle,
+    JobUpdate,
     Progress,
 )
 from oxidite.queue.health import Recycle, WorkerHealth
 from oxidite.queue.leases import Keeper
 from oxidite.queue.making import JobMaker, JobPusher
+from oxidite.queue.options import Options, Uniqueness
 from oxidite.queue.queue import (
     Queue,
 )
@@ -89,12 +94,12 @@ from oxidite.queue.signature import Signature
 from oxidite.queue.task import (
     AsyncTask,
     Call,
+    ChunkDecorator,
+    ChunkTask,
     Decorator,
     Link,
-    Options,
     SyncTask,
     Task,
-    Uniqueness,
     Upgrade,
     given,
     task,
@@ -118,6 +123,10 @@ __all__ = [
     "Call",
     "Cancel",
     "Capture",
+    "Carried",
+    "Chunk",
+    "ChunkDecorator",
+    "ChunkTask",
     "Claim",
     "Count",
     "Cron",
@@ -130,6 +139,7 @@ __all__ = [
     "JobCancelledError",
     "JobContext",
     "JobFailedError",
+    "JobLostError",
     "JobMaker",
     "JobNotFoundError",
     "JobProcessError",
@@ -138,6 +148,7 @@ __all__ = [
     "JobStore",
     "JobTimeoutError",
     "JobTooLargeError",
+    "JobUpdate",
     "Keeper",
     "Limits",
     "Link",

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 from uuid import UUID
 
 from oxidite.encoding import Codec, codec_for, encode_msgpack
 from oxidite.errors import ConfigError
-from oxidite.queue.base import Ready
+from oxidite.queue.base import JobStore, Ready
+from oxidite.queue.steps import Steps
 
-__all__ = ["JobContext", "current_job", "entered"]
+__all__ = ["JobContext", "called_for", "current_job", "entered"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _current: ContextVar[JobContext | None] = ContextVar("oxidite_job", default=None)
+_called: ContextVar[JobContext | None] = ContextVar("oxidite_called_for", default=None)
 
 
 class JobContext:
@@ -25,11 +28,11 @@ class JobContext:
     A task takes it by annotation, ``job: JobContext = given()``.
     """
 
-    def __init__(
-        self, ready: Ready, save: Callable[[bytes | None, bytes | None], Awaitable[bool]]
-    ) -> None:
+    def __init__(self, ready: Ready, store: JobStore, max_size: int) -> None:
         self._ready = ready
-        self._save = save
+        self._store = store
+        self._max_size = max_size
+        self._kept: Steps | None = None
         self.stopping: bool = False
         """Whether the worker is stopping: a long job may save its state and return ``Snooze(0)``."""
         self.is_in_thread: bool = False
@@ -67,11 +70,18 @@ class JobContext:
         """
         if total <= 0:
             raise ConfigError(f"total={total} of a progress is above 0.")
-        return await self._save(encode_msgpack([done / total, note]), None)
+        said = encode_msgpack([done / total, note])
+        return await self._store.save(self.id, self.attempt, progress=said)
 
     async def save(self, state: object) -> bool:
-        """Keep what the next attempt is to go on from, such as a cursor; see ``state``."""
-        return await self._save(None, encode_msgpack(state))
+        """Keep what the next attempt is to go on from, such as a cursor; see ``state``.
+
+        Returns whether it counted: a worker that has lost the job gets ``False``.
+
+        Raises:
+            JobTooLargeError: it is larger than a job may carry.
+        """
+        return await self._steps.save(encode_msgpack(state))
 
     def state(self, type: type[T]) -> T | None:
         """Return what an earlier attempt has saved, or ``None``.
@@ -79,23 +89,68 @@ class JobContext:
         Raises:
             DecodeError: it is not of that type.
         """
-        if self._ready.state is None:
+        if self._steps.state is None:
             return None
         codec: Codec[T] = codec_for(type)
-        return codec.decode_msgpack(self._ready.state)
+        return codec.decode_msgpack(self._steps.state)
+
+    @overload
+    async def step(
+        self,
+        name: str,
+        function: Callable[P, Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T: ...
+    @overload
+    async def step(
+        self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    async def step(
+        self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Call a function, once over all attempts: ``charge = await job.step("charge", charge_card, order)``.
+
+        What it returns is kept under ``name`` with the job, and an attempt that comes after a failure gets
+        that without a call: data, of the type that its annotation says. What raises is not done. A worker
+        that ends between the call and the keeping of its result leaves it to be called again; with a queue
+        in ``db``, a transaction that is open around the step keeps both or none.
+
+        Raises:
+            JobLostError: the job runs elsewhere by now, so nothing here counts.
+            JobTooLargeError: the results are larger than a job may carry.
+            ConfigError: the job has another step of that name, or a transaction is open that the queue takes
+                no part in.
+        """
+        return await self._steps.run(name, function, args, kwargs)
+
+    @property
+    def _steps(self) -> Steps:
+        # PERF: most jobs keep nothing.
+        if self._kept is None:
+            self._kept = Steps(self._ready, self._store, self._max_size)
+        return self._kept
 
 
 def current_job() -> JobContext | None:
-    """Return the job that this code runs in, if it runs in one."""
+    """Return the job that this code runs in, if it runs in one; in a chunk there is none that it would be."""
     return _current.get()
 
 
+def called_for() -> JobContext | None:
+    """Return what a thread is noted in: the job, or the first of a chunk."""
+    return _called.get()
+
+
 @contextlib.contextmanager
-def entered(job: JobContext) -> Iterator[None]:
-    """Be in a job."""
-    before = _current.get()
-    _current.set(job)
+def entered(job: JobContext, *, is_alone: bool = True) -> Iterator[None]:
+    """Be in a job, or in a chunk that it is the first of."""
+    before = _current.get(), _called.get()
+    _current.set(job if is_alone else None)
+    _called.set(job)
     try:
         yield
     finally:
-        _current.set(before)
+        _current.set(before[0])
+        _called.set(before[1])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oxidite.errors import ConfigError, OxiditeError
+from oxidite.errors import ConfigError, NotFoundError, OxiditeError
 
 __all__ = [
     "JobArgumentsError",
     "JobCancelledError",
     "JobFailedError",
+    "JobLostError",
     "JobNotFoundError",
     "JobProcessError",
     "JobTimeoutError",
@@ -41,8 +42,8 @@ class JobTooLargeError(OxiditeError):
     code = "job_too_large"
 
 
-class JobNotFoundError(OxiditeError):
-    """There is no such job, or no longer."""
+class JobNotFoundError(NotFoundError):
+    """There is no such job, or no longer: 404 in a handler."""
 
     code = "job_not_found"
 
@@ -63,6 +64,12 @@ class JobTimeoutError(OxiditeError, TimeoutError):
     """The job has not ended within its time limit."""
 
     code = "job_timeout"
+
+
+class JobLostError(OxiditeError):
+    """A job goes on that is another's by now: its worker was held up past its lease, or the job was ended."""
+
+    code = "job_lost"
 
 
 class JobProcessError(OxiditeError):

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from oxidite import clock
 from oxidite.encoding import Codec, codec_for
 from oxidite.errors import BackendTimeoutError
 from oxidite.queue.base import Filter, JobState, JobStore, StoredJob
@@ -16,7 +15,7 @@ from oxidite.queue.errors import JobCancelledError, JobFailedError, JobNotFoundE
 from oxidite.queue.failures import last_failure
 from oxidite.queue.task import Task
 
-__all__ = ["Handle", "Progress"]
+__all__ = ["Handle", "JobUpdate", "Progress"]
 
 R = TypeVar("R")
 
@@ -29,6 +28,18 @@ class Progress(Struct, frozen=True):
 
     done: float
     note: str = ""
+
+
+class JobUpdate(Struct, Generic[R], frozen=True):
+    """How a job is: what a browser may see of it. ``result`` is there once it is completed.
+
+    Why it failed is not in it, as errors may say more than a user is to know.
+    """
+
+    state: JobState
+    done: float
+    note: str = ""
+    result: R | None = None
 
 
 class Handle(Generic[R]):
@@ -85,27 +96,53 @@ class Handle(Generic[R]):
         if ended.state is JobState.DEAD:
             failure = last_failure(ended)
             raise JobFailedError(f"The job {self.id} has failed: {failure.summary}")
-        if ended.result is None:
+        return self._result_of(ended)
+
+    def _result_of(self, job: StoredJob) -> R:
+        if job.result is None:
             return cast("R", None)
         codec = codec_for(object) if self.task is None else self.task.result_codec
-        return cast("R", codec.decode_msgpack(ended.result))
+        return cast("R", codec.decode_msgpack(job.result))
 
     async def progress(self) -> Progress:
         """Return how far the job is."""
         return _progress(await self.job())
 
     async def follow(self) -> AsyncIterator[Progress]:
-        """Yield how far the job is, each time that it has changed, until it has ended."""
+        """Yield how far the job is, each time that it has changed, until it has ended.
+
+        Raises:
+            JobNotFoundError: it is no longer kept.
+        """
         before: Progress | None = None
+        async for update in self.updates():
+            now = Progress(update.done, update.note)
+            if now != before:
+                before = now
+                yield now
+
+    async def updates(self) -> AsyncIterator[JobUpdate[R]]:
+        """Yield how the job is, each time that it has changed, until it has ended: with its result then.
+
+        A handler sends them to a browser by ``EventStream(handle.updates())``, after ``await handle.job()``,
+        so that a job which is not there is a 404. Whether somebody may see the job is for the handler to
+        ask: whoever knows its id could.
+
+        Raises:
+            JobNotFoundError: it is no longer kept.
+        """
+        before: JobUpdate[R] | None = None
         while True:
             job = await self.job()
-            now = _progress(job)
+            far = _progress(job)
+            result = self._result_of(job) if job.state is JobState.COMPLETED else None
+            now = JobUpdate(job.state, far.done, far.note, result)
             if now != before:
                 before = now
                 yield now
             if job.ended_at is not None:
                 return
-            await clock.sleep(_LOOKS)
+            await self._store.results([self.id], _LOOKS)
 
 
 def _progress(job: StoredJob) -> Progress:

@@ -12,6 +12,7 @@ from uuid import UUID
 from oxidite import clock
 from oxidite.instrument import event
 from oxidite.queue.base import Outcome, OutcomeKind, Ready
+from oxidite.queue.chunks import Chunks
 from oxidite.queue.runner import Runner, Running
 
 __all__ = ["Places"]
@@ -51,7 +52,9 @@ class Places:
         self._ahead = ahead
         self._grace = grace
         self._ended = ended
+        self._taken = 0
         self._waiting: deque[tuple[Ready, float]] = deque()
+        self._chunks = Chunks(self.fill)
         self._suspects: deque[Ready] = deque()
         self._is_alone = False
         self._usual: float | None = None
@@ -60,12 +63,12 @@ class Places:
     @property
     def is_empty(self) -> bool:
         """Whether it has no job."""
-        return not (self.running or self._waiting or self._suspects)
+        return not (self.running or self.waiting)
 
     @property
     def waiting(self) -> int:
         """How many were claimed and have not begun."""
-        return len(self._waiting) + len(self._suspects)
+        return len(self._waiting) + len(self._suspects) + len(list(self._chunks))
 
     @property
     def ahead(self) -> int:
@@ -77,7 +80,9 @@ class Places:
         """How many more jobs may be claimed."""
         if self._suspects or self._is_alone or self._stopping:
             return 0
-        free = self.size - len(self.running) - len(self.abandoned) - len(self._waiting)
+        # What is collected for a chunk takes no place before that is full.
+        taken = self._taken + len(self.abandoned)
+        free = self.size - taken - len(self._waiting) - len(self._chunks.full)
         # With every place given up there is nowhere for what is claimed ahead.
         ahead = self._claimed_ahead() if len(self.abandoned) < self.size else 0
         return max(free + ahead, 0)
@@ -88,11 +93,12 @@ class Places:
         now = clock.perf()
         ends = [each.deadline for each in self.running.values()]
         ends += [now + ready.timeout for ready, _ in self._waiting]
-        ends += [now + ready.timeout for ready in self._suspects]
+        ends += [now + ready.timeout for ready in (*self._suspects, *self._chunks)]
         return max(max(ends) - now, 0.0) + self._grace if ends else 0.0
 
     def __contains__(self, id: UUID) -> bool:
-        known = [ready.id for ready, _ in self._waiting] + [each.id for each in self._suspects]
+        known = [ready.id for ready, _ in self._waiting]
+        known += [each.id for each in (*self._suspects, *self._chunks)]
         return id in self.running or id in known or any(each.id == id for each in self.outcomes)
 
     def take(self, jobs: Sequence[Ready]) -> None:
@@ -106,6 +112,7 @@ class Places:
         if self._suspects:
             # Not to be lost with the worker, if it is this time.
             self.give_back()
+            self._give_back_chunks()
 
     def fill(self, *, is_told: bool = False) -> None:
         """Begin what there are places for; ``is_told``: the store knows of all that ended."""
@@ -116,18 +123,33 @@ class Places:
                 self._is_alone = True
                 self._begin(self._suspects.popleft())
             return
-        while self._waiting and len(self.running) + len(self.abandoned) < self.size:
-            self._begin(self._waiting.popleft()[0])
+        while self._taken + len(self.abandoned) < self.size:
+            if self._chunks.full:
+                self._begin(*self._chunks.full.popleft()[0])
+            elif self._waiting:
+                ready, _ = self._waiting.popleft()
+                chunk = self._runner.chunk_of(ready)
+                if chunk is None:
+                    self._begin(ready)
+                else:
+                    self._chunks.add(*chunk, ready)
+            else:
+                return
 
     def give_back(self) -> None:
         """Give back what has not begun."""
         while self._waiting:
             self._say(self._waiting.popleft()[0], "returned")
 
+    def _give_back_chunks(self) -> None:
+        for ready in self._chunks.clear():
+            self._say(ready, "returned")
+
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping = True
         self.give_back()
+        self._give_back_chunks()
         while self._suspects:
             self._say(self._suspects.popleft(), "returned")
         for running in self.running.values():
@@ -136,8 +158,11 @@ class Places:
     def cancel(self, id: UUID, end: OutcomeKind) -> None:
         """End a job: ``cancelled`` or ``returned``."""
         if id in self.running:
-            self.running[id].cancel(end)
+            self.running[id].cancel(end, id)
             return
+        collected = self._chunks.remove(id)
+        if collected is not None:
+            self._say(collected, end)
         for each in [each for each in self._waiting if each[0].id == id]:
             self._waiting.remove(each)
             self._say(each[0], end)
@@ -148,7 +173,7 @@ class Places:
     def check(self) -> None:
         """Give up jobs that do not end, free the places of those that have, and give back what waits long."""
         now = clock.perf()
-        for running in list(self.running.values()):
+        for running in dict.fromkeys(self.running.values()):
             if now >= running.deadline + self._grace:
                 self._abandon(running, self._runner.late(running))
         before = len(self.abandoned)
@@ -156,49 +181,61 @@ class Places:
         if self._waiting and now - self._waiting[0][1] > _LONGEST_WAIT:
             self.give_back()
             self._ended()
+        if self._chunks.full and now - self._chunks.full[0][1] > _LONGEST_WAIT:
+            self._give_back_chunks()
+            self._ended()
         if len(self.abandoned) < before:
             self.fill()
             self._ended()
 
     def abandon_all(self) -> None:
         """Give up what still runs, and give it back."""
-        for running in list(self.running.values()):
+        for running in dict.fromkeys(self.running.values()):
             self._abandon(
                 running,
-                Outcome(id=running.ready.id, attempt=running.ready.attempt, kind="returned"),
+                [
+                    Outcome(id=each.id, attempt=each.attempt, kind="returned")
+                    for each in running.jobs
+                ],
             )
 
-    def _begin(self, ready: Ready) -> None:
-        running = self._runner.running(ready)
-        self.running[ready.id] = running
-        running.task = asyncio.create_task(self._runner.run(running), name=ready.task)
+    def _begin(self, *jobs: Ready) -> None:
+        running = self._runner.running(*jobs)
+        for each in jobs:
+            self.running[each.id] = running
+        self._taken += 1
+        running.task = asyncio.create_task(self._runner.run(running), name=running.ready.task)
         running.task.add_done_callback(lambda task: self._finish(running, task))
 
-    def _finish(self, running: Running, task: asyncio.Task[Outcome]) -> None:
+    def _leave(self, running: Running) -> None:
+        for each in running.jobs:
+            del self.running[each.id]
+        self._taken -= 1
+        self._is_alone = False
+
+    def _finish(self, running: Running, task: asyncio.Task[list[Outcome]]) -> None:
         if running.is_abandoned:
             return
-        ready = running.ready
-        del self.running[ready.id]
-        self._is_alone = False
-        self.done += 1
+        self._leave(running)
+        self.done += len(running.jobs)
         if task.cancelled():
             # It was cancelled before it ran at all.
-            self._say(ready, running.end or "returned")
+            for each in running.jobs:
+                self._say(each, running.asked.get(each.id, running.end or "returned"))
         else:
-            outcome = task.result()
-            self.outcomes.append(outcome)
-            self._learn(outcome.seconds)
+            outcomes = task.result()
+            self.outcomes += outcomes
+            self._learn(outcomes[0].seconds)
         if running.context.is_in_thread:
             self._keep_place(running)
         self.fill()
         self._ended()
 
-    def _abandon(self, running: Running, outcome: Outcome) -> None:
+    def _abandon(self, running: Running, outcomes: Sequence[Outcome]) -> None:
         running.is_abandoned = True
         running.cancel("returned")
-        del self.running[running.ready.id]
-        self._is_alone = False
-        self.outcomes.append(outcome)
+        self._leave(running)
+        self.outcomes += outcomes
         self._keep_place(running)
         self._ended()
 

@@ -43,9 +43,10 @@ from oxidite.queue.batches import Batch
 from oxidite.queue.errors import JobNotFoundError, JobTooLargeError, TaskError
 from oxidite.queue.flow import encoded
 from oxidite.queue.handle import Handle
+from oxidite.queue.options import Uniqueness
 from oxidite.queue.schedules import Missed, Overlap, Schedules
 from oxidite.queue.stores import stores
-from oxidite.queue.task import Call, Task, Uniqueness
+from oxidite.queue.task import Call, Task
 from oxidite.queue.tasks import Tasks
 from oxidite.queue.transactional import AfterCommit
 

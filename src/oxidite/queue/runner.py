@@ -1,20 +1,22 @@
-"""Runs one job, and says what became of it."""
+"""Runs one job, or a chunk of them, and says what became of each."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+from uuid import UUID
 
 from msgspec.structs import replace
 
 from oxidite import clock
-from oxidite.carried import restored
+from oxidite.carried import restored, together
 from oxidite.encoding import encode_msgpack
 from oxidite.instrument import span
 from oxidite.lifespan import Lifespan
-from oxidite.queue.base import Outcome, OutcomeKind, Ready
+from oxidite.queue.base import JobStore, Outcome, OutcomeKind, Ready
+from oxidite.queue.chunks import Chunk
 from oxidite.queue.context import JobContext, entered
 from oxidite.queue.errors import JobArgumentsError, JobTimeoutError
 from oxidite.queue.failures import Failure
@@ -29,28 +31,24 @@ __all__ = ["Runner", "Running"]
 _logger = logging.getLogger("oxidite.queue")
 
 
-class Save(Protocol):
-    """Keeps how far a job is."""
-
-    def __call__(
-        self, job: Ready, *, progress: bytes | None = None, state: bytes | None = None
-    ) -> Awaitable[bool]:
-        """Return whether it counted."""
-        ...
-
-
 class Running:
-    """A job that runs: its task in the event loop, and why that was cancelled, if it was.
+    """A job, or a chunk, that runs: its task in the event loop, and why that was cancelled, if it was.
 
-    ``deadline`` is when its time is over, by ``clock.perf``.
+    ``ready`` is the first of ``jobs``. ``deadline`` is when its time is over, by ``clock.perf``.
     """
 
-    def __init__(self, ready: Ready, context: JobContext) -> None:
-        self.ready: Ready = ready
+    def __init__(self, jobs: Sequence[Ready], context: JobContext) -> None:
+        self.ready: Ready = jobs[0]
+        self.jobs: Sequence[Ready] = jobs
         self.context: JobContext = context
-        self.task: asyncio.Task[Outcome] | None = None
+        self.task: asyncio.Task[list[Outcome]] | None = None
         self.end: OutcomeKind | None = None
-        self.deadline: float = clock.perf() + ready.timeout
+        self.asked: dict[UUID, OutcomeKind] = {}
+        """The jobs of a chunk that are to end, while others are not."""
+        self.timeout: float = (
+            jobs[0].timeout if len(jobs) == 1 else min(each.timeout for each in jobs)
+        )
+        self.deadline: float = clock.perf() + self.timeout
         self.is_abandoned: bool = False
         self.error: str | None = None
         """The kind of error that it ended by."""
@@ -60,95 +58,155 @@ class Running:
         """Whether nothing of it runs any more, its thread included."""
         return (self.task is None or self.task.done()) and not self.context.is_in_thread
 
-    def cancel(self, end: OutcomeKind) -> None:
-        """End it: ``cancelled`` or ``returned``."""
+    def cancel(self, end: OutcomeKind, id: UUID | None = None) -> None:
+        """End it: ``cancelled`` or ``returned``; a chunk only when all its jobs are asked to end.
+
+        Until then one that is asked to, by its ``id``, is only not tried again.
+        """
+        if id is not None:
+            self.asked[id] = end
+            if len(self.asked) < len(self.jobs):
+                return
         if self.end is None and self.task is not None:
             self.end = end
             self.task.cancel()
 
 
 class Runner:
-    """Runs jobs, one call each."""
+    """Runs jobs, by one call each, or by one for all of a chunk."""
 
     def __init__(
         self,
         tasks: Tasks,
         resources: Lifespan,
-        save: Save,
+        store: Callable[[], JobStore],
         max_size: int,
         processes: Processes | None = None,
     ) -> None:
         self._tasks = tasks
         self._resources = resources
-        self._save = save
+        self._store = store
         self._max_size = max_size
         self._processes = Processes() if processes is None else processes
 
-    def running(self, ready: Ready) -> Running:
-        """Return a job that is about to run."""
-
-        async def save(progress: bytes | None, state: bytes | None) -> bool:
-            return await self._save(ready, progress=progress, state=state)
-
-        return Running(ready, JobContext(ready, save))
-
-    async def run(self, running: Running) -> Outcome:
-        """Run a job to its end, and return what became of it. It raises nothing."""
-        ready = running.ready
-        began = clock.perf()
-        with span("queue.job", task=ready.task, queue=ready.queue, attempt=ready.attempt) as work:
-            outcome = await self._outcome(running)
-            work.set("outcome", outcome.kind)
-            if running.error is not None:
-                work.set("error", running.error)
-        return replace(outcome, seconds=clock.perf() - began)
-
-    async def _outcome(self, running: Running) -> Outcome:
-        ready = running.ready
+    def chunk_of(self, ready: Ready) -> tuple[Hashable, Chunk] | None:
+        """Return with which others a job is run together, and how many; ``None`` for one that runs alone."""
         try:
             task = self._tasks.find(ready.task)
-            arguments = task.upgraded(ready.args, ready.version)
-        except (UnknownTaskError, JobArgumentsError) as exc:
-            # No other try will find more than this one did.
-            return _dead(ready, Failure.said(exc.code, exc.message, ready.attempt), None)
-        except Exception as exc:  # noqa: BLE001 - an import may raise anything
-            return _dead(ready, Failure.of(exc, ready.attempt), None)
+        except Exception:  # noqa: BLE001 - it is run, and says then what is wrong
+            return None
+        if task.chunk is None:
+            return None
+        return (task.name, together(ready.context)), task.chunk
+
+    def running(self, *jobs: Ready) -> Running:
+        """Return a job, or the jobs of a chunk, about to run."""
+        return Running(jobs, JobContext(jobs[0], self._store(), self._max_size))
+
+    async def run(self, running: Running) -> list[Outcome]:
+        """Run a job, or a chunk, to its end, and return what became of each job. It raises nothing."""
+        ready = running.ready
+        count = len(running.jobs)
+        began = clock.perf()
+        with span("queue.job", task=ready.task, queue=ready.queue, attempt=ready.attempt) as work:
+            outcomes = await self._outcomes(running)
+            work.set("outcome", outcomes[0].kind)
+            if count > 1:
+                work.set("jobs", count)
+            if running.error is not None:
+                work.set("error", running.error)
+        seconds = (clock.perf() - began) / count
+        return [replace(each, seconds=seconds) for each in outcomes]
+
+    async def _outcomes(self, running: Running) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        calls: list[tuple[Ready, dict[str, object]]] = []
+        task: Task[Any, Any] | None = None
+        for ready in running.jobs:
+            try:
+                task = self._tasks.find(ready.task)
+                calls.append((ready, task.upgraded(ready.args, ready.version)))
+            except (UnknownTaskError, JobArgumentsError) as exc:
+                # No other try will find more than this one did.
+                failure = Failure.said(exc.code, exc.message, ready.attempt)
+                outcomes.append(_dead(ready, failure, None))
+            except Exception as exc:  # noqa: BLE001 - an import may raise anything
+                outcomes.append(_dead(ready, Failure.of(exc, ready.attempt), None))
+        if task is None or not calls:
+            return outcomes
+        jobs = [ready for ready, _ in calls]
         try:
-            returned = await self._call(task, arguments, running)
-            return self._said(task, ready, returned)
+            if task.chunk is None:
+                returned = await self._call(task, calls[0][1], running)
+                return [self._said(task, jobs[0], returned)]
+            many = task.signature.gathered([arguments for _, arguments in calls])
+            returned = await self._call(task, many, running)
+            return outcomes + self._each_said(task, jobs, returned)
         except asyncio.CancelledError as exc:
             if running.end is not None:
-                return _ended(ready, running.end)
+                ends = [running.asked.get(each.id, running.end) for each in jobs]
+                return outcomes + [_ended(*each) for each in zip(jobs, ends, strict=True)]
             # Nobody asked for that: given back it would run again at once, and for ever.
-            return self._failure(task, ready, _StrayCancelError().caused_by(exc))
+            error: BaseException = _StrayCancelError().caused_by(exc)
         except BaseException as exc:  # noqa: BLE001 - whatever a job raises is its failure
             running.error = type(exc).__name__
-            return self._failure(task, ready, exc)
+            error = exc
+        return outcomes + [
+            _ended(each, running.asked[each.id])
+            if len(jobs) > 1 and each.id in running.asked
+            else self._failure(task, each, error)
+            for each in jobs
+        ]
 
     async def _call(
         self, task: Task[Any, Any], arguments: dict[str, object], running: Running
     ) -> object:
-        ready = running.ready
-        limit = asyncio.timeout(ready.timeout)
+        context = running.ready.context
+        if task.chunk is not None:
+            context = together(context)
+        limit = asyncio.timeout(running.timeout)
         try:
-            with restored(ready.context), entered(running.context):
+            with restored(context), entered(running.context, is_alone=task.chunk is None):
                 async with limit:
                     if task.run == "process":
                         return await self._processes.run(task, arguments)
                     return await task.signature.call(arguments, running.context, self._resources)
         except TimeoutError as exc:
             if limit.expired():
-                raise _late(ready) from exc
+                raise _late(running) from exc
             raise
 
-    def late(self, running: Running) -> Outcome:
-        """Return what becomes of a job that goes on beyond its time limit, whatever it does."""
-        ready = running.ready
+    def late(self, running: Running) -> list[Outcome]:
+        """Return what becomes of jobs that go on beyond their time limit, whatever they do."""
+        jobs = running.jobs
         try:
-            task = self._tasks.find(ready.task)
+            task = self._tasks.find(running.ready.task)
         except UnknownTaskError as exc:
-            return _dead(ready, Failure.said(exc.code, exc.message, ready.attempt), None)
-        return self._failure(task, ready, _late(ready))
+            return [
+                _dead(each, Failure.said(exc.code, exc.message, each.attempt), None)
+                for each in jobs
+            ]
+        return [self._failure(task, each, _late(running)) for each in jobs]
+
+    def _each_said(
+        self, task: Task[Any, Any], jobs: Sequence[Ready], returned: object
+    ) -> list[Outcome]:
+        """Return what a chunk has said of its jobs."""
+        if returned is None:
+            return [self._said(task, each, None) for each in jobs]
+        if not isinstance(returned, list | tuple) or len(returned) != len(jobs):
+            said = f"{len(returned)}" if isinstance(returned, list | tuple) else repr(returned)
+            # It has done its work, and would only do it again.
+            reason = f"the chunk of {len(jobs)} jobs returned {said:.100}, not one result for each"
+            return [
+                _dead(each, Failure.said("job_result", reason, each.attempt), task) for each in jobs
+            ]
+        return [
+            self._failure(task, ready, value)
+            if isinstance(value, Exception)
+            else self._said(task, ready, value)
+            for ready, value in zip(jobs, returned, strict=True)
+        ]
 
     def _said(self, task: Task[Any, Any], ready: Ready, returned: object) -> Outcome:
         if isinstance(returned, Snooze):
@@ -210,8 +268,8 @@ class _StrayCancelError(RuntimeError):
         return self
 
 
-def _late(ready: Ready) -> JobTimeoutError:
-    return JobTimeoutError(f"The job has not ended within its time limit of {ready.timeout:g} s.")
+def _late(running: Running) -> JobTimeoutError:
+    return JobTimeoutError(f"The job has not ended within its time limit of {running.timeout:g} s.")
 
 
 def _ended(ready: Ready, kind: OutcomeKind, **settings: Any) -> Outcome:  # Any: fields of Outcome

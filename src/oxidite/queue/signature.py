@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from types import MappingProxyType
-from typing import Any, get_type_hints
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -22,24 +23,28 @@ from oxidite.extract.depends import dependencies_of
 from oxidite.extract.plan import Plan
 from oxidite.http.request import Request
 from oxidite.lifespan import Lifespan
-from oxidite.queue.context import JobContext, current_job
+from oxidite.queue.context import JobContext, called_for
 from oxidite.queue.errors import JobArgumentsError, TaskError
+from oxidite.queue.verdicts import Cancel, Discard, RetryAt, Snooze
 
 __all__ = ["Signature"]
 
 _GIVEN = frozenset(("resource", "dependency"))
 _JOB = "job"
+_NO_RESULTS = (Snooze, RetryAt, Discard, Cancel, BaseException)
 _PLAIN: Codec[Any] = codec_for(dict[str, Any])  # Any: of types that are no longer known
 
 
 class Signature:
-    """What a task takes.
+    """What a task takes. If it takes a list ``of_many`` jobs, each of these carries one element.
 
     Raises:
         TaskError: the function cannot be called by a worker; the message names the parameter.
     """
 
-    def __init__(self, function: Callable[..., object], name: str) -> None:
+    def __init__(
+        self, function: Callable[..., object], name: str, *, of_many: bool = False
+    ) -> None:
         self.name: str = name
         hints = _hints(function)
         markers: dict[str, _Marker] = {}
@@ -51,6 +56,9 @@ class Signature:
             markers[parameter.name] = marker
             if isinstance(marker, _Argument):
                 fields.append((parameter.name, hints[parameter.name], parameter.default))
+        returns = hints.get("return", object)
+        if of_many:
+            fields, returns = [_element(function, fields, markers)], _each(function, returns)
         self.is_plain: bool = all(isinstance(each, _Argument) for each in markers.values()) and len(
             markers
         ) == len(inspect.signature(function).parameters)
@@ -64,8 +72,8 @@ class Signature:
             ]
         )
         self._codec = _codec(name, fields)
-        self.returns: object = hints.get("return", object)
-        """What the function returns, by its annotation."""
+        self.returns: object = _result(returns)
+        """What comes of a job, by the annotation of the function."""
 
     @property
     def names(self) -> list[str]:
@@ -127,6 +135,11 @@ class Signature:
             raise JobArgumentsError(self.name, [str(exc)]) from exc
         return {name: getattr(values, name) for name in self._parameters.parameters}
 
+    def gathered(self, each: Sequence[Mapping[str, object]]) -> dict[str, object]:
+        """Return the arguments of one call for many jobs, of those that each of them carries."""
+        (name,) = self._parameters.parameters
+        return {name: [arguments[name] for arguments in each]}
+
     def upgrade(
         self,
         data: bytes,
@@ -183,7 +196,7 @@ def _noticed(function: Callable[..., object]) -> Callable[..., object]:
 
     @functools.wraps(function)
     def call(*args: object, **kwargs: object) -> object:
-        job = current_job()
+        job = called_for()
         if job is None:
             return function(*args, **kwargs)
         job.is_in_thread = True
@@ -275,6 +288,50 @@ def _source(raw: inspect.Parameter, hints: Mapping[str, object]) -> str | None:
         return None  # no handler could have it, so it can only be data
     (step,) = plan.steps
     return step.extractor.describe().source
+
+
+def _element(
+    function: Callable[..., object],
+    fields: list[tuple[str, object, object]],
+    markers: Mapping[str, _Marker],
+) -> tuple[str, object, object]:
+    """Return the argument that a job of a chunk carries: an element of the one list that the task takes."""
+    if any(isinstance(each, _Job) for each in markers.values()):
+        raise TaskError(
+            f"{_where(function)}: it runs the jobs of a chunk, and JobContext is of one. Take it out."
+        )
+    if len(fields) == 1:
+        ((name, hint, default),) = fields
+        if get_origin(hint) in (list, Sequence) and default is inspect.Parameter.empty:
+            return name, get_args(hint)[0], default
+    raise TaskError(
+        f"{_where(function)}: with chunk= it takes one list of what the jobs carry, without a default, such "
+        "as items: list[Doc]; beside that only what the worker gives."
+    )
+
+
+def _each(function: Callable[..., object], hint: object) -> object:
+    """Return the result of each job of a chunk; an error in the list is none."""
+    if hint in (None, NoneType, object, Any):
+        return None if hint is None else hint
+    if get_origin(hint) not in (list, Sequence):
+        raise TaskError(
+            f"{_where(function)}: with chunk= it returns nothing, or a list with what became of each job."
+        )
+    (element,) = get_args(hint)
+    return element
+
+
+def _result(hint: object) -> object:
+    """Return what is kept of what a function returns: what is to become of a job, or why not, is no result."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    kept: list[Any] = [
+        each
+        for each in get_args(hint)
+        if not (isinstance(each, type) and issubclass(each, _NO_RESULTS))
+    ]
+    return functools.reduce(operator.or_, kept) if kept else object
 
 
 def _planned(

@@ -14,7 +14,7 @@ find it is its module and its name, or the one it is given.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import (
@@ -34,20 +34,21 @@ from uuid import UUID
 
 from oxidite.encoding import Codec, codec_for
 from oxidite.ids import uuid7
-from oxidite.queue.base import JobState
+from oxidite.queue.chunks import Chunk
 from oxidite.queue.errors import JobArgumentsError, TaskError
+from oxidite.queue.options import Options, Uniqueness
 from oxidite.queue.retry import Retry
 from oxidite.queue.signature import Signature
 
 __all__ = [
     "AsyncTask",
     "Call",
+    "ChunkDecorator",
+    "ChunkTask",
     "Decorator",
     "Link",
-    "Options",
     "SyncTask",
     "Task",
-    "Uniqueness",
     "Upgrade",
     "given",
     "task",
@@ -57,6 +58,7 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
+T = TypeVar("T")
 
 Upgrade: TypeAlias = Callable[
     [dict[str, Any]], Mapping[str, object]
@@ -72,50 +74,6 @@ def given() -> Any:  # Any: it stands for a value of whatever type the parameter
 
 
 _GIVEN = inspect.Parameter.empty
-
-
-@dataclass(frozen=True, kw_only=True)
-class Uniqueness:
-    """Which jobs of a task are the same: those with the same values of ``by``, all arguments unless said.
-
-    One that waits or runs stands in the way of another, or one in any of ``states``; only for
-    ``period`` seconds after it was pushed, if there is one. ``conflict`` is what happens then.
-    """
-
-    by: tuple[str, ...] | None = None
-    states: frozenset[JobState] = frozenset((JobState.WAITING, JobState.RUNNING))
-    period: float | None = None
-    conflict: Literal["skip", "replace_args", "replace_time", "replace"] = "skip"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a job is to be run. Times are in seconds."""
-
-    queue: str = "default"
-    priority: int = 0
-    delay: float = 0.0
-    at: datetime | None = None
-    timeout: float = 600.0
-    keep: float = 86_400.0
-    """How long it is kept once it is completed or cancelled."""
-    keep_dead: float = 30 * 86_400.0
-    """How long it is kept as a dead letter."""
-    unique: Uniqueness | None = None
-    group: str | None = None
-    """What limits by key count it under."""
-
-    def __post_init__(self) -> None:
-        if not self.queue or len(self.queue) > 100:
-            raise TaskError(f"The name of a queue is 1 to 100 characters, not {self.queue!r}.")
-        if not -32768 <= self.priority <= 32767:
-            raise TaskError(f"priority={self.priority} is not from -32768 to 32767.")
-        if not 0 < self.timeout < float("inf"):
-            raise TaskError(f"timeout={self.timeout}: every job has one, above 0 and finite.")
-        if min(self.delay, self.keep, self.keep_dead) < 0:
-            raise TaskError("delay=, keep= and keep_dead= are times, from 0.")
-        if self.at is not None and self.at.tzinfo is None:
-            raise TaskError(f"at={self.at} has no time zone, so it is not known when that is.")
 
 
 @dataclass(frozen=True)
@@ -189,6 +147,7 @@ class Task(Generic[P, R]):
         retry: Retry,
         run: Literal["auto", "process"],
         options: Options,
+        chunk: Chunk | None = None,
     ) -> None:
         self.function: Callable[P, object] = function
         self.name: str = name or f"{function.__module__}:{function.__qualname__}"
@@ -198,7 +157,8 @@ class Task(Generic[P, R]):
         self.retry: Retry = retry
         self.run: Literal["auto", "process"] = run
         self.defaults: Options = options
-        self.signature: Signature = Signature(function, self.name)
+        self.chunk: Chunk | None = chunk
+        self.signature: Signature = Signature(function, self.name, of_many=chunk is not None)
         self._check()
         self.__doc__ = function.__doc__
         self.__wrapped__: Callable[P, object] = function
@@ -310,6 +270,15 @@ class SyncTask(Task[P, R]):
         return cast("R", self.function(*args, **kwargs))
 
 
+class ChunkTask(Task[[T], R], Generic[T, R, Q, S]):
+    """A function that runs many jobs by one call; each job carries a ``T``, and ``R`` is its result."""
+
+    def __call__(self, items: list[T], /, *args: Q.args, **kwargs: Q.kwargs) -> S:
+        """Call the function, here and now."""
+        function = cast("Callable[Concatenate[list[T], Q], S]", self.function)
+        return function(items, *args, **kwargs)
+
+
 class Decorator(Protocol):
     """Makes a function a task."""
 
@@ -317,6 +286,29 @@ class Decorator(Protocol):
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]  # what an async function returns is an object, too
     @overload
     def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+
+class ChunkDecorator(Protocol):
+    """Makes a function that takes a list a task whose jobs carry an element each."""
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[list[T], Q], Coroutine[Any, Any, None]], /
+    ) -> ChunkTask[T, None, Q, Coroutine[Any, Any, None]]: ...
+    @overload
+    def __call__(
+        self,
+        function: Callable[Concatenate[list[T], Q], Coroutine[Any, Any, Sequence[R | Exception]]],
+        /,
+    ) -> ChunkTask[T, R, Q, Coroutine[Any, Any, Sequence[R | Exception]]]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[list[T], Q], None], /
+    ) -> ChunkTask[T, None, Q, None]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[list[T], Q], Sequence[R | Exception]], /
+    ) -> ChunkTask[T, R, Q, Sequence[R | Exception]]: ...
 
 
 @overload
@@ -339,6 +331,23 @@ def task(
     keep_dead: float = 30 * 86_400.0,
     unique: Uniqueness | None = None,
 ) -> Decorator: ...
+@overload
+def task(
+    *,
+    chunk: Chunk,
+    name: str | None = None,
+    aliases: Iterable[str] = (),
+    version: int = 1,
+    upgrades: Mapping[int, Upgrade] | None = None,
+    retry: Retry | None = None,
+    run: Literal["auto", "process"] = "auto",
+    queue: str = "default",
+    priority: int = 0,
+    timeout: float = 600.0,
+    keep: float = 86_400.0,
+    keep_dead: float = 30 * 86_400.0,
+    unique: Uniqueness | None = None,
+) -> ChunkDecorator: ...
 def task(
     function: Callable[..., Any] | None = None,
     /,
@@ -355,19 +364,31 @@ def task(
     keep: float = 86_400.0,
     keep_dead: float = 30 * 86_400.0,
     unique: Uniqueness | None = None,
-) -> Task[..., Any] | Decorator:
+    chunk: Chunk | None = None,
+) -> Task[..., Any] | Decorator | ChunkDecorator:
     """Make a function a task.
 
     An async function runs in the worker's event loop, a sync one in a thread, and with
     ``run="process"`` in a process of its own. ``version`` is that of the arguments: of jobs that were
     pushed by another one, ``upgrades[n]`` makes the arguments of version n + 1 from those of n.
     ``aliases`` are names under which it was known before.
+
+    With a ``chunk`` the function takes a list, and each job carries one element of it. If it raises, all jobs
+    of that call have failed. It may return a list with as many elements: the result of each job, or what
+    becomes of it, an error among them for one that has failed.
+
+    Raises:
+        TaskError: the function cannot be run by a worker.
     """
 
     def make(
         function: Callable[..., Any], /
     ) -> Any:  # Any: which of the two is the overloads' to say
-        kind = AsyncTask if inspect.iscoroutinefunction(function) else SyncTask
+        kind: type[Task[..., Any]]
+        if chunk is not None:
+            kind = ChunkTask
+        else:
+            kind = AsyncTask if inspect.iscoroutinefunction(function) else SyncTask
         return kind(
             function,
             name=name,
@@ -384,6 +405,7 @@ def task(
                 keep_dead=keep_dead,
                 unique=unique,
             ),
+            chunk=chunk,
         )
 
     return make if function is None else make(function)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from oxidite.db.outbox.outbox import Message
     from oxidite.db.outbox.relay import Relay
 
-__all__ = ["AfterCommit"]
+__all__ = ["AfterCommit", "open_transaction"]
 
 _logger = logging.getLogger("oxidite.queue")
 
@@ -93,7 +93,7 @@ class AfterCommit:
         self, jobs: Sequence[NewJob], batch: NewBatch | None = None
     ) -> list[Pushed] | None:
         """Push with the commit, if a transaction is open that the store takes no part in; else ``None``."""
-        transaction = _open_transaction()
+        transaction = open_transaction()
         if transaction is None or self._store.joins(transaction.owner):
             return None
         if self._store.is_shared:
@@ -175,7 +175,8 @@ def _parcels(jobs: Sequence[NewJob], batch: NewBatch | None) -> Iterator[_Parcel
 # The database takes a third of a second to import. Who has not done so has no transaction open.
 
 
-def _open_transaction() -> Transaction | None:
+def open_transaction() -> Transaction | None:
+    """Return the transaction that is open here, in whichever database."""
     if "oxidite.db.connections.transaction" not in sys.modules:
         return None
     from oxidite.db.connections.transaction import innermost_transaction

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Literal, Self
-from uuid import UUID
 
 from oxidite import clock
 from oxidite.concurrency import ThreadPool
@@ -24,7 +23,8 @@ from oxidite.encoding import encode_msgpack
 from oxidite.errors import BackendError, ConfigError
 from oxidite.instrument import event
 from oxidite.lifespan import Lifespan
-from oxidite.queue.base import Asked, Filter, JobState, Outcome, Ready
+from oxidite.queue.base import Asked
+from oxidite.queue.exchanges import Exchanges
 from oxidite.queue.health import Recycle, WorkerHealth, memory
 from oxidite.queue.leases import Keeper, LoopKeeper, ThreadKeeper
 from oxidite.queue.places import Places
@@ -44,7 +44,6 @@ _BACK_OFF = 5.0  # the longest pause after a store has failed
 _SIGN = 1.0  # seconds between two signs of life, at most
 _FLUSH = 0.01  # seconds after which the store is told what has ended, at most
 _BUNDLE = 100  # outcomes that are not held back even so long
-_RUNNING = frozenset((JobState.RUNNING,))
 
 
 class Worker:
@@ -95,13 +94,13 @@ class Worker:
         self._threads: ThreadPool | None = None
         self._processes = Processes()
         self._places: Places | None = None
-        self._unsure: set[UUID] = set()
+        self._said: Exchanges | None = None
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._asked = asyncio.Event()
         self._lost = False
         self._trouble: str | None = None
-        self._heard_at = self._began = self._signed_until = clock.perf()
+        self._began = self._signed_until = clock.perf()
         self._loop: asyncio.Task[None] | None = None
         self._clock: asyncio.Task[None] | None = None
         self._pulse: asyncio.TimerHandle | None = None
@@ -123,13 +122,14 @@ class Worker:
             self._threads = ThreadPool(max(self.concurrency, 4))
             given.offer(self._threads)
         queue = self.queue
-        runner = Runner(queue.tasks, given, self._save, queue.max_size, self._processes)
+        runner = Runner(queue.tasks, given, lambda: queue.store, queue.max_size, self._processes)
         self._places = Places(
             runner, self.concurrency, ahead=self._prefetch, grace=self.grace, ended=self._note_end
         )
+        self._said = Exchanges(queue, self.name, self._places)
         self._lost = False
         self._wake, self._hurry, self._asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._began = self._heard_at = clock.perf()
+        self._began = clock.perf()
         await queue.store.enter(self.name, self._about(), self.lease)
         if self._keeper is None:
             self._keeper = self._own_keeper()
@@ -194,6 +194,13 @@ class Worker:
             raise ConfigError("The worker has not begun: open it first.")
         return self._places
 
+    @property
+    def _exchanges(self) -> Exchanges:
+        """What it says to the store, once it has begun."""
+        if self._said is None:
+            raise ConfigError("The worker has not begun: open it first.")
+        return self._said
+
     def health(self) -> WorkerHealth:
         """Tell how the worker is."""
         places = self._places
@@ -207,7 +214,7 @@ class Worker:
             unsent=0 if places is None else len(places.outcomes),
             done=0 if places is None else places.done,
             trouble=self._trouble,
-            silence=clock.perf() - self._heard_at,
+            silence=clock.perf() - (self._began if self._said is None else self._said.heard_at),
         )
 
     def _about(self) -> bytes:
@@ -225,11 +232,6 @@ class Worker:
         if address is None:
             return LoopKeeper(self.queue.store, lease=self.lease, poison=self.poison)
         return ThreadKeeper(lambda: stores.create(address), lease=self.lease, poison=self.poison)
-
-    async def _save(
-        self, job: Ready, *, progress: bytes | None = None, state: bytes | None = None
-    ) -> bool:
-        return await self.queue.store.save(job.id, job.attempt, progress=progress, state=state)
 
     # What others tell
 
@@ -295,12 +297,12 @@ class Worker:
         while not self._stopping:
             try:
                 if self._lost:
-                    await self._regain()
+                    await self._exchanges.regain(self._about(), self.lease)
+                    self._lost = False
                 await self._queues.find(self.queue.store)
                 room = self._held.room
                 claimed = await self._exchange(room)
-                if self._unsure:
-                    await self._reconcile()
+                await self._exchanges.reconcile()
                 pause, self._trouble = 0.0, None
                 self._consider_end()
             except Exception as exc:  # noqa: BLE001 - whatever it is, a worker that no longer works helps nobody
@@ -327,51 +329,13 @@ class Worker:
 
     async def _exchange(self, limit: int) -> int:
         places = self._held
-        ended, places.outcomes = places.outcomes, []
-        try:
-            claim = await self.queue.store.exchange(self.name, ended, self._queues.order(), limit)
-        except BaseException:
-            # It is not known whether they arrived; the second time they do nothing.
-            places.outcomes = ended + places.outcomes
-            self._unsure.update(each.id for each in ended)
-            self._unsure.add(_CLAIMED)
-            raise
-        self._heard_at = clock.perf()
-        self._note_refused(claim.refused)
-        places.take(claim.jobs)
-        if claim.jobs and self._held.left > self._signed_until - clock.perf():
+        claimed = await self._exchanges.exchange(self._queues.order(), limit)
+        places.take(claimed)
+        if claimed and places.left > self._signed_until - clock.perf():
             # Before any of them begins: the first may hold up the loop.
             self._sign()
         places.fill(is_told=not places.outcomes)
-        return len(claim.jobs)
-
-    def _note_refused(self, refused: Sequence[UUID]) -> None:
-        for id in refused:
-            if id in self._unsure:  # it had arrived the first time
-                continue
-            _logger.warning("job %s ran elsewhere meanwhile; what became of it here is void", id)
-            event("queue.refused", job=str(id))
-
-    async def _reconcile(self) -> None:
-        """Give back jobs that were claimed by an exchange whose answer was lost: nobody runs them."""
-        async for job in self.queue.store.find(Filter(states=_RUNNING)):
-            if job.worker == self.name and job.id not in self._held:
-                back = Outcome(id=job.id, attempt=job.attempt, kind="returned")
-                self._held.outcomes.append(back)
-        self._unsure.clear()
-
-    async def _regain(self) -> None:
-        """Become known again; what is another's by now is ended here."""
-        await self.queue.store.enter(self.name, self._about(), self.lease)
-        self._lost = False
-        running = dict(self._held.running)
-        for stored in await self.queue.store.get(list(running)):
-            if stored is None or stored.id not in running:
-                continue
-            is_ours = stored.worker == self.name and stored.state is JobState.RUNNING
-            if not is_ours or stored.attempt != running[stored.id].ready.attempt:
-                self._held.cancel(stored.id, "returned")
-        self._unsure.add(_CLAIMED)
+        return len(claimed)
 
     async def _wait(self) -> None:
         """Wait until a job has ended, or one may be there to be claimed."""
@@ -477,10 +441,6 @@ class Worker:
                 )
             # What others add meanwhile is seen within a few seconds.
             await clock.sleep(min(max(pause, 0.01), _TICK))
-
-
-_CLAIMED = UUID(int=0)
-"""Stands among the outcomes that may have arrived for the jobs that may have been claimed."""
 
 
 async def _first(*waits: asyncio.Future[Any]) -> None:  # Any: only waited for

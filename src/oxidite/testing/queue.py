@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, overload
 from uuid import UUID, uuid4
@@ -115,11 +115,13 @@ class _InlineStore(MemoryStore):
         pushed = await super().push(jobs, batch)
         # All at once and with nothing awaited between, so that each caller runs the jobs of its own.
         while ready := await self._hand.claim(self, len(self._jobs)):
-            for place, job in enumerate(ready):
+            calls = self._hand.calls(ready)
+            while calls:
+                call = calls.pop(0)
                 try:
-                    await self._hand.run(self, job, raise_errors=True)
+                    await self._hand.run(self, call, raise_errors=True)
                 except BaseException:
-                    await self._hand.give_back(self, ready[place + 1 :])
+                    await self._hand.give_back(self, [job for each in calls for job in each])
                     raise
         return pushed
 
@@ -136,6 +138,8 @@ async def drain(
     raise_errors: bool = True,
 ) -> list[Ran]:
     """Run the jobs of a queue that are due, one after the other, until none is, and return what ran.
+
+    Those of a chunk run together, once nothing else is due.
 
     ``through`` goes that many seconds through time, with the ``TravelClock`` that is in use: jobs run at
     the moment for which they are due, the tries after a failure and those of schedules included.
@@ -154,14 +158,14 @@ async def drain(
         try:
             while True:
                 slot = await queue.schedules.tick() if through else _TOLD
-                while ready := await hand.claim(queue.store, 1):
-                    if len(ran) == at_most:
-                        await hand.give_back(queue.store, ready)
+                while call := await hand.next(queue.store):
+                    if len(ran) + len(call) > at_most:
+                        await hand.give_back(queue.store, call)
                         names = ", ".join(sorted({each.task for each in ran}))
                         raise AssertionError(
                             f"More than at_most={at_most} jobs ran, of {names}. Does one push itself again?"
                         )
-                    ran.append(await hand.run(queue.store, ready[0], raise_errors=raise_errors))
+                    ran += await hand.run(queue.store, call, raise_errors=raise_errors)
                 left = ends - clock.timestamp()
                 if travel is None or left <= 0:
                     return ran
@@ -206,10 +210,10 @@ class _Hand:
 
     def __init__(self, queue: Queue, resources: Lifespan) -> None:
         self.name = f"test:{uuid4().hex}"
-        self._queue = queue
         self._errors: dict[UUID, Exception] = {}
+        self._collected: list[Ready] = []
         tasks = _Watched(queue.tasks, self._errors)
-        self._runner = Runner(tasks, resources, self._save, queue.max_size)
+        self._runner = Runner(tasks, resources, lambda: queue.store, queue.max_size)
 
     async def claim(self, store: JobStore, limit: int) -> list[Ready]:
         """Claim jobs that are due, from whatever queue."""
@@ -218,24 +222,54 @@ class _Hand:
         names = [each.name for each in await store.queues()]
         return (await store.exchange(self.name, (), names, limit)).jobs
 
-    async def run(self, store: JobStore, ready: Ready, *, raise_errors: bool) -> Ran:
-        """Run a job, and let the store know."""
-        running = self._runner.running(ready)
+    async def next(self, store: JobStore) -> list[Ready]:
+        """Claim a job that is due, or, when there is none, the jobs of a chunk that were."""
+        while ready := await self.claim(store, 1):
+            if self._runner.chunk_of(ready[0]) is None:
+                return ready
+            self._collected += ready
+        first, *rest = self.calls(self._collected) or [[]]
+        self._collected = [job for each in rest for job in each]
+        return first
+
+    def calls(self, jobs: Sequence[Ready]) -> list[list[Ready]]:
+        """Return which jobs are run together."""
+        calls: list[list[Ready]] = []
+        chunks: dict[Hashable, list[Ready]] = {}
+        for job in jobs:
+            found = self._runner.chunk_of(job)
+            chunk = None if found is None else chunks.get(found[0])
+            if chunk is not None and found is not None and len(chunk) < found[1].size:
+                chunk.append(job)
+                continue
+            calls.append([job])
+            if found is not None:
+                chunks[found[0]] = calls[-1]
+        return calls
+
+    async def run(self, store: JobStore, jobs: Sequence[Ready], *, raise_errors: bool) -> list[Ran]:
+        """Run a job, or those of a chunk, and let the store know."""
+        running = self._runner.running(*jobs)
         # In a task of its own, as the worker's: what it sets in context variables stays there.
-        running.task = asyncio.create_task(self._runner.run(running), name=ready.task)
+        running.task = asyncio.create_task(self._runner.run(running), name=jobs[0].task)
         try:
             await asyncio.wait([running.task])
         except asyncio.CancelledError:
             running.cancel("returned")
             await asyncio.wait([running.task])
-            await self.give_back(store, [ready])
+            await self.give_back(store, jobs)
             raise
-        outcome = running.task.result()
-        await store.exchange(self.name, [outcome], (), 0)
-        error = self._errors.pop(ready.id, None)
-        if raise_errors and outcome.error is not None:
-            self._raise(ready, _failure.decode_msgpack(outcome.error), error)
-        return Ran(ready.id, ready.task, ready.attempt, outcome.kind)
+        outcomes = running.task.result()
+        await store.exchange(self.name, outcomes, (), 0)
+        ran = []
+        by_id = {each.id: each for each in jobs}
+        for outcome in outcomes:
+            ready = by_id[outcome.id]
+            error = self._errors.pop(ready.id, None)
+            if raise_errors and outcome.error is not None:
+                self._raise(ready, _failure.decode_msgpack(outcome.error), error)
+            ran.append(Ran(ready.id, ready.task, ready.attempt, outcome.kind))
+        return ran
 
     async def give_back(self, store: JobStore, jobs: Sequence[Ready]) -> None:
         """Let jobs that were claimed wait again."""
@@ -247,12 +281,6 @@ class _Hand:
             raise error
         if failure.kind not in _BY_CHOICE:
             raise JobFailedError(f"The job {ready.id} of {ready.task} failed: {failure.summary}")
-
-    async def _save(
-        self, job: Ready, *, progress: bytes | None = None, state: bytes | None = None
-    ) -> bool:
-        store = self._queue.store
-        return await store.save(job.id, job.attempt, progress=progress, state=state)
 
 
 class _Watched(Tasks):

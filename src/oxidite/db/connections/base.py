@@ -144,6 +144,14 @@ class Driver(AbstractAsyncContextManager["Driver"], Protocol):
     """Opens connections and keeps them."""
 
     @property
+    def address(self) -> str | None:
+        """The URL by which another process opens the same database; there may be a password in it.
+
+        ``None`` if there is no such URL, as of one in memory.
+        """
+        return None
+
+    @property
     def dialect(self) -> Dialect:
         """What the database can do; known once it is open."""
         ...

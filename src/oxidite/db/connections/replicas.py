@@ -80,6 +80,11 @@ class ReplicatedDriver(Driver):
         self._stack = AsyncExitStack()
 
     @property
+    def address(self) -> str | None:
+        """The URL of where it is written."""
+        return self.primary.address
+
+    @property
     def dialect(self) -> Dialect:
         """What the database can do."""
         return self.primary.dialect

@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import SplitResult, unquote
+from urllib.parse import SplitResult, unquote, urlunsplit
 
 from msgspec import Struct
 from pymysql.err import MySQLError
@@ -88,6 +88,7 @@ class MySQLDriver(Driver):
         options: MySQLOptions | None = None,
     ) -> None:
         self._server = server
+        self._url: str | None = None
         self._patience = (options or MySQLOptions()).connect_timeout
         self._about: dict[str, str] = {}
         self._dialect: Dialect | None = None
@@ -110,7 +111,14 @@ class MySQLDriver(Driver):
             "unix_socket": options.socket or None,
             "ssl": _tls(options),
         }
-        return cls(server, pool=pool, options=options)
+        made = cls(server, pool=pool, options=options)
+        made._url = urlunsplit(url)
+        return made
+
+    @property
+    def address(self) -> str | None:
+        """The URL that it was made of."""
+        return self._url
 
     @property
     def dialect(self) -> Dialect:

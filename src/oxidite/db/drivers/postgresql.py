@@ -200,6 +200,7 @@ class PostgreSQLDriver(Driver):
         options: PostgreSQLOptions | None = None,
     ) -> None:
         self._dsn = dsn
+        self._url: str | None = None
         self._options = options or PostgreSQLOptions()
         self._pool: Pool[PostgreSQLConnection] = Pool.of(
             self._connect, pool or PoolOptions(), name="postgresql"
@@ -217,7 +218,14 @@ class PostgreSQLDriver(Driver):
                 f"pooler={options.pooler}: say pooler=transaction when a pooler lends a server for "
                 "each transaction; for one that lends it for a session say nothing."
             )
-        return cls(urlunsplit(rest), pool=pool, options=options)
+        made = cls(urlunsplit(rest), pool=pool, options=options)
+        made._url = urlunsplit(url)
+        return made
+
+    @property
+    def address(self) -> str | None:
+        """The URL that it was made of."""
+        return self._url
 
     @property
     def dialect(self) -> Dialect:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from urllib.parse import SplitResult, quote, unquote
+from urllib.parse import SplitResult, quote, unquote, urlencode
 
 import aiosqlite
 from msgspec import Struct
@@ -249,6 +249,20 @@ class SQLiteDriver(Driver):
             raise ConfigError(f"synchronous={options.synchronous}: say off, normal, full or extra.")
         path = unquote(url.path.removeprefix("/"))
         return cls(Path(path) if path else None, pool=pool, options=options)
+
+    @property
+    def address(self) -> str | None:
+        """The URL of the file, wherever the other process is, with the options that are not the usual ones."""
+        if self.path is None:
+            return None
+        usual = SQLiteOptions()
+        said = {
+            name: getattr(self._options, name)
+            for name in SQLiteOptions.__struct_fields__
+            if getattr(self._options, name) != getattr(usual, name)
+        }
+        query = f"?{urlencode(said)}" if said else ""
+        return f"sqlite:///{quote(str(self.path.absolute()))}{query}"
 
     @property
     def dialect(self) -> Dialect:

@@ -127,7 +127,7 @@ class Tenancy(Generic[T]):
         self._current: ContextVar[T | None] = ContextVar("oxidite.db.tenant", default=None)
         if name is not None and type is not None:
             self._codec: Codec[T] = codec_for(type)
-            carry(f"tenant {name}", self._captured, self._restored)
+            carry(f"tenant {name}", self._captured, self._restored, apart=True)
 
     def current(self) -> T:
         """Return the tenant of this moment.

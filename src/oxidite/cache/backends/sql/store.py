@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import random
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from oxidite.cache.backends.sql.tables import TABLES
-from oxidite.db.connections.base import Connection, Driver
+from oxidite.db.connections.base import Driver
 from oxidite.db.connections.steps import Steps
-from oxidite.db.connections.transaction import TransactionBlock
-from oxidite.db.connections.watching import Watch
-from oxidite.db.errors import (
-    ConflictingTransactionsError,
-    DatabaseError,
-    LockTimeoutError,
-    PoolTimeoutError,
-    QueryError,
-)
-from oxidite.db.sql.plan import Plans
-from oxidite.db.values.dialects import Dialect
-from oxidite.errors import BackendError, BackendTimeoutError, BackendUnavailableError
+from oxidite.db.errors import ConflictingTransactionsError
+from oxidite.db.outbox.own_connections import OwnConnections
 
 __all__ = ["Store", "rest"]
 
@@ -37,58 +25,19 @@ _PAUSE = 0.02
 """The longest pause before it is tried again, in seconds."""
 
 
-class Store:
+class Store(OwnConnections):
     """A database that nobody else in this process uses the connections of.
 
     So nothing here waits for an open transaction of the application, and nothing is undone with one.
     """
 
     def __init__(self, driver: Driver, *, timeout: float) -> None:
-        self.driver: Driver = driver
+        super().__init__(driver, TABLES, user="cache")
         self._timeout = timeout
-        self._plans: Plans | None = None
-        # Nobody asks what it counts: what a cache does is told as the cache's.
-        self._watch = Watch(math.inf, "cache")
-
-    @property
-    def dialect(self) -> Dialect:
-        """What it can do."""
-        return self.driver.dialect
-
-    @property
-    def plans(self) -> Plans:
-        """None; another object each time it is opened."""
-        if self._plans is None:
-            raise BackendError("The cache is not open. Give it to Oxidite(resources=[cache]).")
-        return self._plans
-
-    def connection(self, *, write: bool) -> AbstractAsyncContextManager[Connection]:
-        """Take a connection for one statement."""
-        return self.driver.connection(write=write)
-
-    def transaction(self) -> TransactionBlock:
-        """Begin a transaction."""
-        return TransactionBlock(self, None, read_only=False, retry=0)
-
-    async def open(self) -> None:
-        """Connect, and make the tables."""
-        with _translated():
-            await self.driver.__aenter__()
-            try:
-                self._plans = Plans(self.driver.dialect)
-                await TABLES.ensure(self)
-            except BaseException:
-                await self.close()
-                raise
-
-    async def close(self) -> None:
-        """Close the connections."""
-        self._plans = None
-        await self.driver.__aexit__(None, None, None)
 
     async def read(self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run steps that change nothing."""
-        with _translated():
+        with self.translated():
             async with (
                 asyncio.timeout(self._timeout),
                 self.driver.connection(write=False) as connection,
@@ -97,7 +46,7 @@ class Store:
 
     async def write(self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run steps, again if they stood in the way of others."""
-        with _translated():
+        with self.translated():
             async with asyncio.timeout(self._timeout):
                 for left in range(_TRIES - 1, -1, -1):
                     try:
@@ -114,26 +63,9 @@ class Store:
         self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run steps that may take as long as it takes."""
-        with _translated():
+        with self.translated():
             async with self.driver.connection(write=True) as connection:
                 return await connection.follow(steps(*args, **kwargs))
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Raise an error of backends for one of databases, which is its cause."""
-    try:
-        yield
-    except (TimeoutError, PoolTimeoutError, LockTimeoutError) as exc:
-        raise BackendTimeoutError(f"The cache's database took too long: {_told(exc)}") from exc
-    except ConflictingTransactionsError as exc:
-        raise BackendUnavailableError(f"The cache's database is busy: {_told(exc)}") from exc
-    except (DatabaseError, QueryError) as exc:
-        raise BackendError(f"The cache's database: {_told(exc)}") from exc
-
-
-def _told(exc: Exception) -> str:
-    return str(exc) or type(exc).__name__
 
 
 async def rest(seconds: float, until: asyncio.Event | None = None) -> None:

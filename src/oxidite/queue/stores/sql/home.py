@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
 import random
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
 
 from oxidite.db import Database
-from oxidite.db.connections.base import Connection, Driver
+from oxidite.db.connections.base import Driver
 from oxidite.db.connections.steps import Steps
-from oxidite.db.connections.transaction import Transaction, TransactionBlock, current_transaction
-from oxidite.db.connections.watching import Watch
-from oxidite.db.errors import (
-    ConflictingTransactionsError,
-    DatabaseError,
-    LockTimeoutError,
-    PoolTimeoutError,
-    QueryError,
-)
-from oxidite.db.sql.plan import Plans
-from oxidite.db.values.dialects import Dialect
-from oxidite.errors import BackendError, BackendTimeoutError, BackendUnavailableError
+from oxidite.db.connections.transaction import Transaction, current_transaction
+from oxidite.db.errors import ConflictingTransactionsError
+from oxidite.db.outbox.own_connections import OwnConnections
 from oxidite.queue.stores.sql.tables import TABLES
 from oxidite.queue.stores.sql.waking import rest
 
@@ -39,7 +27,7 @@ _PAUSE = 0.02
 """The longest pause before it is tried again the first time, in seconds."""
 
 
-class Home:
+class Home(OwnConnections):
     """The database of a queue.
 
     One of the application is open already, and what is done in an open transaction of it is a part of that.
@@ -49,72 +37,42 @@ class Home:
         self, place: Database | Driver | Callable[[], Database], *, timeout: float
     ) -> None:
         self.database: Database | None = None
-        self._driver: Driver | None = None
         self._find: Callable[[], Database] | None = None
+        driver: Driver | None = None
         if isinstance(place, Database):
             self.database = place
         elif callable(place):
             self._find = place
         else:
-            self._driver = place
+            driver = place
+        super().__init__(driver, TABLES, user="queue")
         self._timeout = timeout
-        self._plans: Plans | None = None
-        # Nobody asks what it counts: what a queue does is told as the queue's.
-        self._watch = Watch(math.inf, "queue")
 
     @property
     def driver(self) -> Driver:
         """The way to it; of a database that is found when the queue is opened, from then on."""
         if self._driver is None and self.database is not None:
             return self.database.driver
-        if self._driver is None:
-            raise BackendError("The queue is not open. Give it to Oxidite(resources=[db, queue]).")
-        return self._driver
-
-    @property
-    def dialect(self) -> Dialect:
-        """What it can do."""
-        return self.driver.dialect
-
-    @property
-    def plans(self) -> Plans:
-        """None of its own; another object each time it is opened."""
-        if self._plans is None:
-            raise BackendError("The queue is not open. Give it to Oxidite(resources=[queue]).")
-        return self._plans
-
-    def connection(self, *, write: bool) -> AbstractAsyncContextManager[Connection]:
-        """Take a connection for one statement."""
-        return self.driver.connection(write=write)
-
-    def transaction(self) -> TransactionBlock:
-        """Begin a transaction."""
-        return TransactionBlock(self, None, read_only=False, retry=0)
+        return super().driver
 
     async def open(self) -> None:
-        """Connect, and make the tables."""
-        with _translated():
-            if self._find is not None:
-                self.database = self._find()
-            if self.database is not None:
-                self._plans = self.database.plans
-                # It may be another one each time, as it is inside a sandbox.
-                self._driver = self.database.driver
-                await TABLES.ensure(self.database)
-                return
-            await self.driver.__aenter__()
-            try:
-                self._plans = Plans(self.driver.dialect)
-                await TABLES.ensure(self)
-            except BaseException:
-                await self.close()
-                raise
+        """Connect, if that is left to the queue, and make the tables."""
+        if self._find is not None:
+            self.database = self._find()
+        if self.database is None:
+            await super().open()
+            return
+        with self.translated():
+            self._plans = self.database.plans
+            # It may be another one each time, as it is inside a sandbox.
+            self._driver = self.database.driver
+            await TABLES.ensure(self.database)
 
     async def close(self) -> None:
         """Close the connections, if they are the queue's own."""
-        self._plans = None
         if self.database is None:
-            await self.driver.__aexit__(None, None, None)
+            await super().close()
+        self._plans = None
 
     def joined(self) -> Transaction | None:
         """Return the open transaction that what is done here becomes a part of."""
@@ -141,7 +99,7 @@ class Home:
             async with transaction.statement() as connection:
                 return await connection.join(steps())
         _ = self.plans
-        with _translated():
+        with self.translated():
             async with asyncio.timeout(within):
                 for tried in range(1, _TRIES + 1):
                     try:
@@ -162,20 +120,3 @@ class Home:
         else:
             told = tuple(names)
             transaction.on_commit(lambda: tell(told))
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Raise an error of backends for one of databases, which is its cause."""
-    try:
-        yield
-    except (TimeoutError, PoolTimeoutError, LockTimeoutError) as exc:
-        raise BackendTimeoutError(f"The queue's database took too long: {_told(exc)}") from exc
-    except ConflictingTransactionsError as exc:
-        raise BackendUnavailableError(f"The queue's database is busy: {_told(exc)}") from exc
-    except (DatabaseError, QueryError) as exc:
-        raise BackendError(f"The queue's database: {_told(exc)}") from exc
-
-
-def _told(exc: Exception) -> str:
-    return str(exc) or type(exc).__name__

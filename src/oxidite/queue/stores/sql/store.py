@@ -8,13 +8,13 @@ from functools import partial
 from secrets import randbelow
 from types import TracebackType
 from typing import Self
-from urllib.parse import SplitResult, parse_qsl, urlencode
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
 from oxidite import clock
 from oxidite.db import Database
 from oxidite.db.connections.base import Driver
-from oxidite.db.connections.options import PoolOptions
+from oxidite.db.connections.options import PoolOptions, with_options
 from oxidite.db.database import default_database
 from oxidite.db.drivers import drivers
 from oxidite.db.values.dialects import SQLITE
@@ -52,6 +52,9 @@ _DEFAULTS = {"sqlite": {"synchronous": "full"}}
 """A job that was pushed survives a power cut, too."""
 _DOUBT = 60.0
 """Seconds after a failed exchange in which it may turn out that it has claimed something."""
+_FEW = {"pool_size": 2, "pool_min": 1}
+"""What keeps the lease of a worker, by connections apart, needs no more."""
+_SCHEMA = "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = 'ox_jobs'::regclass"
 _POLL = 1.0
 """Seconds after which somebody who waits looks by himself."""
 
@@ -66,6 +69,8 @@ class SQLStore(JobStore):
 
     is_shared: bool = True
     is_durable: bool = True
+    address: str | None = None
+    place: str = ""
 
     def __init__(
         self, place: Database | Driver | Callable[[], Database], *, timeout: float = _TIMEOUT
@@ -120,6 +125,7 @@ class SQLStore(JobStore):
         self._steps = kind(home.dialect)
         self._steps.shard = randbelow(2**15)
         self.is_shared = self.is_durable = not home.driver.has_one_connection
+        await self._locate()
         if home.driver.has_channels:
             rows = await self._fetch("SELECT 'ox_jobs'::regclass::oid::bigint")
             pool = PoolOptions(pool_size=1, pool_leak=0.0)
@@ -132,6 +138,17 @@ class SQLStore(JobStore):
             rows = await self._fetch("PRAGMA database_list")
             self._watch = Watch(f"{rows[0][2]}-wal", self._waiters)
             self._watch.open()
+
+    async def _locate(self) -> None:
+        """Find out where it is; one in the database of the application has no URL of its own."""
+        address = self._home.driver.address
+        self.place = "" if address is None else _without_secrets(address)
+        if self._home.dialect.name == "postgresql":
+            ((schema,),) = await self._fetch(_SCHEMA)
+            self.place = f"{self.place} {schema}"
+        self.address = (
+            None if address is None or self._home.database is None else with_options(address, _FEW)
+        )
 
     async def _fetch(self, sql: str) -> Sequence[Sequence[object]]:
         async with self._home.connection(write=True) as connection:
@@ -398,6 +415,12 @@ class SQLStore(JobStore):
                 if found or left <= 0:
                     return found
                 await _until(event, min(left, _POLL))
+
+
+def _without_secrets(url: str) -> str:
+    """Return where a URL leads to, without who goes there and how."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:
