@@ -90,6 +90,7 @@ NAMES: dict[str, list[str]] = {
         "Stats",
         "Stored",
         "TagsOf",
+        "reads",
     ],
     "oxidite.cache.backends": [
         "backends",

@@ -75,6 +75,15 @@ left_behind: list[contextvars.ContextVar[Any]] = []
 """Variables that background work begins without, such as the open transaction: they become ``None``."""
 
 
+seeing_alone: list[Callable[[], bool]] = []
+"""Each tells whether its caller may see what others do not, such as what a transaction has not committed."""
+
+
+def sees_alone() -> bool:
+    """Tell whether what is read here is not to be handed to others."""
+    return any(each() for each in seeing_alone)
+
+
 def context_behind() -> contextvars.Context:
     """Return the context of now as background work begins with it."""
     context = contextvars.copy_context()

@@ -27,6 +27,7 @@ from oxidite.cache.entry import CacheEntry
 from oxidite.cache.freshness import Options, Seconds
 from oxidite.cache.l1 import L1
 from oxidite.cache.locks import Counter, Lock, LockLostError, LockTimeoutError
+from oxidite.cache.recording import reads
 from oxidite.cache.s3fifo import S3FIFO
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "Stats",
     "Stored",
     "TagsOf",
+    "reads",
 ]

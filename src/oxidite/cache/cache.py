@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from oxidite import clock
 from oxidite.cache.base import CacheBackend
-from oxidite.cache.cached import Cached, P, TagsOf
+from oxidite.cache.cached import Cached, P, TagsOf, Tracked
 from oxidite.cache.core import Core, Writing, stored_prefix
 from oxidite.cache.counts import CacheStats, Counts
 from oxidite.cache.entry import CacheEntry
@@ -24,6 +24,7 @@ from oxidite.cache.locks import Counter, Lock
 from oxidite.cache.making import Making
 from oxidite.cache.memo import current_memo, remembering
 from oxidite.cache.operations import add, get_many, incr, touch
+from oxidite.cache.recording import depend_on
 from oxidite.cache.s3fifo import MOST_USES
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import encoded, typed
@@ -51,6 +52,7 @@ class CacheOptions(Options, total=False):
     secret: SecretLike | Sequence[SecretLike] | None
     store_timeout: Seconds
     raises: bool
+    track: bool
 
 
 class Cache:
@@ -64,6 +66,9 @@ class Cache:
     A store that fails, or does not answer within ``store_timeout`` seconds, is as one that holds nothing;
     with ``raises`` it raises ``BackendError``. Locks and numbers always do, as there is no answer without
     it. ``options`` are what values have that say nothing else, see ``Options``.
+
+    ``track`` lets it hear what this process changes with ``oxidite.db``, also if none of its own functions
+    are tracked (``cached(track=True)``), but those of other processes.
 
     One ``Cache`` for a store in a process: what one deletes, another one's ``l1`` does not hear.
 
@@ -82,6 +87,7 @@ class Cache:
         secret: SecretLike | Sequence[SecretLike] | None = None,
         store_timeout: Seconds = 0.5,
         raises: bool = False,
+        track: bool = False,
         **options: Unpack[Options],
     ) -> None:
         _check_prefix(prefix)
@@ -93,6 +99,10 @@ class Cache:
             timeout=seconds("store_timeout", store_timeout),
             raises=raises,
         )
+        if track:
+            from oxidite.cache.tracking import track as hear
+
+            hear(self._core)
         self._find = self._core.near.find
         self._counts = self._core.counts
         self._prefix = prefix
@@ -172,6 +182,8 @@ class Cache:
                 self._counts.hits += 1
                 if kept.uses < MOST_USES:
                     kept.uses += 1
+                if entry.tags:
+                    depend_on(self._core, entry)
                 return entry.value if entry.decode is None else entry.decode(entry.payload or b"")
         key = self._prefix + key
         return (await get_many(self._core, [key], typed(type))).get(key, default)
@@ -294,6 +306,8 @@ class Cache:
         value = (
             MISSING if entry is None else self._core.read(self._prefix + key, entry, typed(type))
         )
+        if entry is not None:
+            depend_on(self._core, entry)
         return None if value is MISSING else cast("T", value)
 
     # Several values
@@ -351,6 +365,7 @@ class Cache:
         key: str | Callable[..., str] | None = None,
         tags: TagsOf = (),
         type: object = None,
+        track: bool = False,
         **options: Unpack[Options],
     ) -> Callable[[Callable[P, Awaitable[T]]], Cached[P, T]]:
         """Keep what an ``async`` function returns, by its arguments.
@@ -358,6 +373,8 @@ class Cache:
         The key is the name of the function and its arguments, with defaults filled in. ``key`` is another
         name, or a function of the arguments that returns what to tell them apart by. ``tags`` may be a
         function of the arguments, too. ``type`` is what results are read as, if not as annotated.
+        ``track``: what it reads of models of ``oxidite.db`` are its tags, too, invalidated when that is
+        changed and committed; SQL of your own has to say what it reads, see ``reads``.
 
         Raises:
             ConfigError: it is not async, is a method, does not say what it returns, or its name is taken.
@@ -365,7 +382,7 @@ class Cache:
         localns = sys._getframe(1).f_locals  # noqa: SLF001 - annotations may name what is local there
 
         def decorate(function: Callable[P, Awaitable[T]]) -> Cached[P, T]:
-            cached: Cached[P, T] = Cached()
+            cached: Cached[P, T] = Tracked() if track else Cached()
             cached._begin(  # noqa: SLF001 - the constructor, whose types are not public
                 self._core,
                 self._prefix,
@@ -375,6 +392,7 @@ class Cache:
                 key=key,
                 type=type,
                 localns=localns,
+                track=track,
             )
             return cached
 

@@ -13,8 +13,9 @@ from oxidite.cache.arguments import ArgumentKeys
 from oxidite.cache.core import Core
 from oxidite.cache.freshness import Freshness
 from oxidite.cache.l1 import MISSING
-from oxidite.cache.making import Making
+from oxidite.cache.making import Making, Record
 from oxidite.cache.memo import current_memo
+from oxidite.cache.recording import depend_on
 from oxidite.cache.s3fifo import MOST_USES
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import Typed, typed
@@ -23,7 +24,7 @@ from oxidite.errors import ConfigError
 from oxidite.extract.plan import UnresolvedHintError, resolve_hints
 from oxidite.instrument import is_listening
 
-__all__ = ["Cached", "TagsOf"]
+__all__ = ["Cached", "TagsOf", "Tracked"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Cached(Generic[P, T]):
         key: str | Callable[..., str] | None,
         type: object,
         localns: dict[str, object],
+        track: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self._name = key if isinstance(key, str) else _name_of(function)
@@ -69,6 +71,13 @@ class Cached(Generic[P, T]):
         self._localns = localns
         self._type = type
         self._typed: Typed[object] | None = None
+        self._record: Record | None = None
+        if track:
+            from oxidite.cache import tracking
+
+            tracking.track(core)
+            self._record = tracking.record
+            self._is_bypassed = tracking.has_changed_something
         with contextlib.suppress(UnresolvedHintError):  # then at the first call
             self._result()
 
@@ -88,6 +97,8 @@ class Cached(Generic[P, T]):
                 self._counts.hits += 1
                 if kept.uses < MOST_USES:
                     kept.uses += 1
+                if entry.tags:
+                    depend_on(self._core, entry)
                 if entry.decode is None:
                     return entry.value  # type: ignore[return-value]  # read as what is declared
                 return entry.decode(entry.payload or b"")  # type: ignore[return-value]  # read as what is declared
@@ -103,6 +114,8 @@ class Cached(Generic[P, T]):
         key = self._full(args, kwargs)
         entry = self._core.near.get(key)
         value = MISSING if entry is None else self._core.read(key, entry, self._result())
+        if entry is not None:
+            depend_on(self._core, entry)
         return None if value is MISSING else cast("T", value)
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -127,6 +140,7 @@ class Cached(Generic[P, T]):
             functools.partial(function, *args, **kwargs),
             self._fresh,
             stored_tags(self._core.prefix, tags),
+            self._record,
         )
 
     def _result(self) -> Typed[object]:
@@ -142,6 +156,19 @@ class Cached(Generic[P, T]):
             self._typed = typed(self._type)
             self._type = self._typed.annotation
         return self._typed
+
+
+class Tracked(Cached[P, T]):
+    """One whose results depend on what it reads of the database.
+
+    In a transaction that changed something it is called each time, as it sees what others do not.
+    """
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what is kept of these arguments, or call the function and keep what it returns."""
+        if self._is_bypassed():
+            return await self._function(*args, **kwargs)
+        return await super().__call__(*args, **kwargs)
 
 
 def _by_function(

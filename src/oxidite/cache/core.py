@@ -7,7 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -81,7 +81,6 @@ class Core:
         self.near: Near = Near(l1)
         self.flights: Flights = Flights()
         self.background: BackgroundTasks = BackgroundTasks()
-        self.refuses: Callable[[], bool] | None = None
         self.names: dict[str, object] = {}
         self._source = source
         self._wrapping = wrapping
@@ -90,6 +89,7 @@ class Core:
         self._looks: Shared[Found | None] = Shared()
         self._stack = AsyncExitStack()
         self._opened = 0
+        self._while_open: dict[str, Callable[[], AbstractContextManager[None]]] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._shapes: set[str] = set()
         if (
@@ -137,11 +137,20 @@ class Core:
                 await stack.enter_async_context(self.background)
                 stack.push_async_callback(self.flights.close)
                 await stack.enter_async_context(self.background)
+                for each in self._while_open.values():
+                    stack.enter_context(each())
                 self._stack = stack.pop_all()
         except BaseException:
             self._opened -= 1
             raise
         self._guard = guard
+
+    def while_open(self, name: str, block: Callable[[], AbstractContextManager[None]]) -> None:
+        """Be in a block whenever this is open, from now on; once for each name."""
+        if name not in self._while_open:
+            self._while_open[name] = block
+            if self._guard is not None:
+                self._stack.enter_context(block())
 
     async def close(self) -> None:
         """Close the store, when each who opened it has."""
@@ -312,6 +321,21 @@ class Core:
                 return None
             is_fresh = is_fresh and epoch.soft <= envelope.as_of
         return Found(envelope, is_fresh, self.entry(envelope))
+
+    async def are_current(self, older: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
+        """Tell whether no tag was invalidated after the number that it is given with."""
+        tags = list(dict.fromkeys(tag for _, each in older for tag in each))
+        if not tags:
+            return True
+        none: list[Epochs | None] = [None] * len(tags)
+        epochs = dict(
+            zip(tags, await self.attempt(lambda: self.backend.epochs(tags), none), strict=True)
+        )
+        return all(
+            (epoch := epochs[tag]) is not None and max(epoch.hard, epoch.soft) <= as_of
+            for as_of, each in older
+            for tag in each
+        )
 
     def entry(self, envelope: Envelope) -> Entry:
         """Return an envelope as it is remembered here."""

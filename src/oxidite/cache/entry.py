@@ -13,9 +13,11 @@ from oxidite.cache.core import Core, Writing
 from oxidite.cache.freshness import Freshness, Options, Seconds, freshness
 from oxidite.cache.keys import stored_key
 from oxidite.cache.l1 import MISSING
+from oxidite.cache.recording import depend_on
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import Typed, encoded
 from oxidite.cache.writes import write
+from oxidite.concurrency import sees_alone
 
 __all__ = ["CacheEntry"]
 
@@ -75,6 +77,7 @@ class CacheEntry(Generic[T]):
             core.counts.hits += 1
         if entry is not None:
             self.found = True
+            depend_on(core, entry)
             # Of the type that was asked for; the cache keeps all kinds of values.
             self._value = cast("T", entry.read(self._typed))
             return self
@@ -86,7 +89,8 @@ class CacheEntry(Generic[T]):
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         try:
-            if self._is_set and kind is None:
+            # Of what is not committed nobody is to be told; perhaps it never is.
+            if self._is_set and kind is None and not sees_alone():
                 await self._keep()
         finally:
             await self._claim.__aexit__(kind, exc, tb)

@@ -22,10 +22,10 @@ _within: ContextVar[tuple[str, ...]] = ContextVar("oxidite.cache.within", defaul
 class Flight:
     """The making of a value: cancelled when the last one who waits for it leaves, unless it is kept."""
 
-    def __init__(self, key: str, task: asyncio.Task[Entry], tags: tuple[str, ...]) -> None:
+    def __init__(self, key: str, task: asyncio.Task[Entry], *, has_tags: bool) -> None:
         self.key: str = key
         self.task: asyncio.Task[Entry] = task
-        self.tags: tuple[str, ...] = tags
+        self.has_tags: bool = has_tags
         self._waiting = 0
         self._is_kept = False
 
@@ -84,17 +84,20 @@ class Flights:
     def start(
         self,
         key: str,
-        tags: tuple[str, ...],
         make: Callable[[], Coroutine[object, object, Entry]],
         *,
+        has_tags: bool,
         behind: bool,
     ) -> Flight:
-        """Begin to make a value; ``behind``, it may go on when the caller has gone on."""
+        """Begin to make a value; ``behind``, it may go on when the caller has gone on.
+
+        ``has_tags``: it has tags, or nobody knows yet which it will have.
+        """
         context = context_behind() if behind else copy_context()
         context.run(_within.set, (*_within.get(), key))
         forgetting(context)
         task = asyncio.get_running_loop().create_task(make(), name=f"cache {key}", context=context)
-        flight = self._flights[key] = Flight(key, task, tags)
+        flight = self._flights[key] = Flight(key, task, has_tags=has_tags)
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._landed(key, done))
         return flight
@@ -105,7 +108,7 @@ class Flights:
 
     def forget_tagged(self) -> None:
         """Forget all that has tags."""
-        for key in [key for key, each in self._flights.items() if each.tags]:
+        for key in [key for key, each in self._flights.items() if each.has_tags]:
             del self._flights[key]
 
     def forget_all(self) -> None:

@@ -49,10 +49,12 @@ class Entry:
 
     ``value`` is of type ``type``, or there is ``decode`` to make it anew for each who asks, as it could
     be changed by them. Before ``calm`` it needs no thought, and until ``until`` it may be used: monotonic
-    times of this process. ``made``, ``fresh`` and ``stale`` are the store's, as in its envelope.
+    times of this process. ``as_of``, ``made``, ``fresh`` and ``stale`` are the
+    store's, as in its envelope.
     """
 
     __slots__ = (
+        "as_of",
         "calm",
         "cost",
         "decode",
@@ -73,6 +75,7 @@ class Entry:
         self.type: object = MISSING
         self.value: object = None
         self.decode: Callable[[bytes], object] | None = None
+        self.as_of: int = envelope.as_of
         self.made: float = envelope.made
         self.fresh: float = envelope.fresh
         self.stale: float = envelope.stale

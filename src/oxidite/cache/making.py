@@ -6,18 +6,22 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import cast
 
 from oxidite import clock
 from oxidite.cache.claims import Claim
 from oxidite.cache.core import Core, Writing
+from oxidite.cache.envelope import MOST_TAGS
 from oxidite.cache.flights import Flight
 from oxidite.cache.freshness import Freshness
 from oxidite.cache.keys import stored_key
 from oxidite.cache.l1 import MISSING, Entry
 from oxidite.cache.memo import current_memo
+from oxidite.cache.recording import Recorder, depend_on, recording
 from oxidite.cache.values import Typed, encoded
-from oxidite.concurrency import call
+from oxidite.cache.writes import delete
+from oxidite.concurrency import call, sees_alone
 from oxidite.errors import BackendTimeoutError
 from oxidite.instrument import event, span
 
@@ -28,6 +32,7 @@ _logger = logging.getLogger("oxidite.cache")
 _CALM = 1.0  # seconds for which a stale value is served when making a new one has failed
 
 Factory = Callable[[], Awaitable[object] | object]
+Record = Callable[[Core], AbstractContextManager[Recorder]]
 
 
 class Making:
@@ -41,6 +46,7 @@ class Making:
         factory: Factory,
         fresh: Freshness,
         tags: tuple[str, ...],
+        record: Record | None = None,
     ) -> None:
         self._core = core
         self._key = key
@@ -48,6 +54,7 @@ class Making:
         self._factory = factory
         self._fresh = fresh
         self._tags = tags
+        self._record = record
 
     async def value(self) -> object:
         """Return the value that is kept, or make it."""
@@ -57,16 +64,23 @@ class Making:
             value = core.read(self._key, known, self._typed)
             if value is not MISSING:
                 core.counts.hits += 1
+                depend_on(core, known)
                 return value
         entry, value = await self._wanted()
         if memo is not None:
             memo.put(core, self._key, entry)
+        if entry is not None:
+            depend_on(core, entry)
         return value
 
     async def refresh(self) -> object:
         """Make the value anew, whatever is kept, and return it."""
+        if sees_alone():
+            await delete(self._core, [self._key])
+            return await call(self._factory)
         self._core.change(self._key)
         entry = await self._landed(self._start(None, math.inf), None)
+        depend_on(self._core, entry)
         return self._read(entry)
 
     # What there is
@@ -86,7 +100,7 @@ class Making:
             core.told_hit(found.entry, "store")
             self._refresh_if_due(found.entry)
             return found.entry, self._read(found.entry)
-        if core.refuses is not None and core.refuses():
+        if sees_alone():
             # What this caller sees, others do not: it is neither kept nor shared.
             return None, await call(self._factory)
         entry = await self._made(None if found is None else found.entry)
@@ -140,8 +154,8 @@ class Making:
     def _start(self, stale: Entry | None, newer_than: float) -> Flight:
         return self._core.flights.start(
             stored_key(self._key),
-            self._tags,
             lambda: self._make(stale, newer_than),
+            has_tags=bool(self._tags) or self._record is not None,
             behind=stale is not None,
         )
 
@@ -177,17 +191,38 @@ class Making:
     async def _filled(self, claim: Claim, mark: int) -> Entry:
         core = self._core
         started = clock.perf()
-        with span("cache.make", key=self._key):
+        # What is made here for itself is no part of what is made around it, but by its tags.
+        noting = self._record(core) if self._record is not None else recording(None)
+        with span("cache.make", key=self._key), noting as recorder:
             value = await call(self._factory)
         cost = clock.perf() - started
         core.counts.made += 1
         payload = encoded(self._key, value, self._typed)
         writing = Writing(self._key, payload, self._fresh.life(value), self._fresh.grace)
-        envelope = core.envelope(writing, self._tags, claim.as_of, cost=cost, calm=self._fresh.calm)
+        tags = self._tags if recorder is None else recorder.tags(self._tags)
+        envelope = core.envelope(writing, tags, claim.as_of, cost=cost, calm=self._fresh.calm)
         entry = core.entry(envelope)
-        if self._fresh.keeps(value) and await claim.fill(envelope):
+        if not self._fresh.keeps(value) or not await self._may_keep(recorder, tags, claim):
+            return entry
+        if await claim.fill(envelope):
             core.near.put(self._key, entry, mark)
         return entry
+
+    async def _may_keep(
+        self, recorder: Recorder | None, tags: tuple[str, ...], claim: Claim
+    ) -> bool:
+        if recorder is None:
+            return True
+        if len(tags) > MOST_TAGS:
+            # Still returned: how many there are may depend on the data.
+            _logger.warning(
+                "The value of %s is not kept: it depends on %d tags, and a value has at most %d.",
+                self._key,
+                len(tags),
+                MOST_TAGS,
+            )
+            return False
+        return await self._core.are_current(recorder.older_than(claim.as_of))
 
     def _spared(self, stale: Entry, error: Exception, mark: int) -> Entry:
         """Serve what is stale, as making a new one failed; and do not fail again at once."""

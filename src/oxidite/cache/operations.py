@@ -10,6 +10,7 @@ from oxidite.cache.envelope import Envelope
 from oxidite.cache.keys import stored_key
 from oxidite.cache.l1 import MISSING, Entry
 from oxidite.cache.memo import current_memo
+from oxidite.cache.recording import depend_on
 from oxidite.cache.values import Typed
 from oxidite.errors import BackendError
 from oxidite.instrument import event
@@ -51,6 +52,7 @@ def _took(
     if value is MISSING:
         return False
     core.told_hit(entry, tier)
+    depend_on(core, entry)
     found[key] = value
     return True
 

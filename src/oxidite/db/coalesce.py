@@ -23,25 +23,16 @@ from oxidite.db.errors import PoolTimeoutError
 from oxidite.db.sql.plan import Plan, Plans
 from oxidite.db.statements.statements import SelectStatement
 from oxidite.db.statements.watch import tell, watchers
-from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table
-from oxidite.db.values.dialects import Dialect
 from oxidite.errors import BackendUnavailableError
 
-__all__ = ["Loads", "fits", "is_plain"]
+__all__ = ["Loads", "is_plain"]
 
 _MOST = 1000
 """Keys of one statement."""
 _ALONE: Any = object()
 """The answer that says: ask for yourself."""
 _Load: TypeAlias = "list[tuple[Any, asyncio.Future[Any]]]"
-_TYPES: dict[str, type] = {"integer": int, "text": str, "uuid": UUID}
-_DATABASES: dict[type, tuple[str, ...]] = {
-    int: ("sqlite", "postgresql", "mysql", "mariadb"),
-    str: ("sqlite", "postgresql"),
-    UUID: ("postgresql",),
-}
-# For these a key that the database finds equal is equal in Python, too: by it rows are handed out.
 
 
 class Fetch(Protocol):
@@ -61,13 +52,6 @@ def is_plain(statement: SelectStatement) -> bool:
         and statement.deleted == "without"
         and statement.lock is None
     )
-
-
-def fits(column: Column[Any, Any], key: object, dialect: Dialect) -> bool:
-    """Tell whether rows can be handed out by this key."""
-    kind = _TYPES.get(column.kind.name)
-    # Another database may find texts equal that Python does not, or has no lists of UUIDs.
-    return kind is not None and type(key) is kind and dialect.name in _DATABASES[kind]
 
 
 class _Made(NamedTuple):

@@ -17,9 +17,10 @@ from typing import Any, LiteralString, Protocol, Self
 from msgspec.structs import replace
 
 from oxidite.config import environment
-from oxidite.db.coalesce import Loads, fits, is_plain
+from oxidite.db.coalesce import Loads, is_plain
 from oxidite.db.connections.base import Connection, Done, Driver, Isolation
 from oxidite.db.connections.batch import Batch, Later, current_batch, run_parts
+from oxidite.db.connections.notices import listeners
 from oxidite.db.connections.options import (
     DatabaseOptions,
     OptionValue,
@@ -38,9 +39,11 @@ from oxidite.db.rules.concealing import conceal, unbound
 from oxidite.db.sql.plan import Plan, Plans
 from oxidite.db.sql.warming import warm_up
 from oxidite.db.statements.cursors import own_signers
+from oxidite.db.statements.hearing import hear_row, heard
 from oxidite.db.statements.peers import follow_if_asked
 from oxidite.db.statements.repeats import watch_repeats
 from oxidite.db.statements.statements import SelectStatement, Statement
+from oxidite.db.statements.touching import fits
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import Dialect
 from oxidite.errors import BackendUnavailableError
@@ -202,7 +205,8 @@ class Database:
     async def fetch(self, statement: Statement) -> list[Any]:
         """Run a statement and return its rows, as objects or tuples."""
         plan = self.plans.get(statement)
-        rows = await self._rows(plan, statement.values(), write=_writes(statement))
+        work = self._rows(plan, statement.values(), write=_writes(statement))
+        rows = await (heard(self, statement, work) if listeners else work)
         found = plan.read(rows)
         if isinstance(statement, SelectStatement):
             await follow_if_asked(statement, found)
@@ -211,15 +215,20 @@ class Database:
     async def fetch_raw(self, statement: Statement) -> Sequence[Any]:
         """Run a statement and return its rows as the driver has them: where nothing is to be read."""
         plan = self.plans.get(statement)
-        return await self._rows(plan, statement.values(), write=_writes(statement))
+        work = self._rows(plan, statement.values(), write=_writes(statement))
+        return await (heard(self, statement, work) if listeners else work)
 
     async def run(self, statement: Statement) -> Done:
         """Run a statement that has no rows."""
         plan = self.plans.get(statement)
-        values = _bound(plan, statement.values())
+        work = self._run(plan, statement.values())
+        return await (heard(self, statement, work) if listeners else work)
+
+    async def _run(self, plan: Plan, values: list[object]) -> Done:
+        bound = _bound(plan, values)
         try:
             async with self.connection(write=True) as connection:
-                return await self._watch.run(connection.run, plan.sql, values)
+                return await self._watch.run(connection.run, plan.sql, bound)
         except Exception as exc:
             if plan.hides:
                 conceal(exc)
@@ -234,11 +243,12 @@ class Database:
         column = statement.table.pk[0]
         if not is_plain(statement) or not fits(column, key, self.dialect):
             found = await self.fetch(replace(statement, where=(*statement.where, column == key)))
-        elif current_transaction(self) is not None:
+            return found[0] if found else None
+        if listeners:
+            hear_row(statement.table, key)  # here, as it may be read by another task
+        if current_transaction(self) is not None:
             return await self._loads.alone(self.plans, statement, key)
-        else:
-            return await self._loads.get(self.plans, statement, key, self.driver.route())
-        return found[0] if found else None
+        return await self._loads.get(self.plans, statement, key, self.driver.route())
 
     async def _rows(self, plan: Plan, values: list[object], *, write: bool) -> Sequence[Any]:
         bound = _bound(plan, values)

@@ -318,9 +318,9 @@ async def test_what_is_made_has_the_tags_it_was_asked_with(cache: Cache, factory
 
 
 async def test_what_may_not_be_kept_is_made_for_its_caller_alone(
-    cache: Cache, factory: Factory
+    cache: Cache, factory: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache._core.refuses = lambda: True
+    monkeypatch.setattr("oxidite.concurrency.seeing_alone", [lambda: True])
     assert await asyncio.gather(*(cache.get_or_set("key", factory) for _ in range(2))) == [1, 2]
     assert await cache.get("key", int) is None
     await cache.set("key", 9)

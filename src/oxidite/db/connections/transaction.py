@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import ParamSpec, Protocol, TypeVar
 
 from oxidite.clock import sleep
-from oxidite.concurrency import left_behind
+from oxidite.concurrency import left_behind, seeing_alone
 from oxidite.db.connections.base import Connection, Driver, Isolation
 from oxidite.db.connections.callers import caller
+from oxidite.db.connections.notices import Changes, tell_changes
 from oxidite.db.connections.watching import Watch
 from oxidite.db.errors import ConflictingTransactionsError, OverlapError, TransactionError
 
@@ -28,6 +29,7 @@ __all__ = [
     "TransactionBlock",
     "Turns",
     "current_transaction",
+    "has_changed_something",
     "innermost_transaction",
 ]
 
@@ -109,6 +111,10 @@ class Transaction:
         """What waits for the commit."""
         self.undone: list[Callable[[], object]] = []
         """What is to be done if it is undone."""
+        self.changes: Changes | None = None
+        """What was changed in it, if somebody is to be told."""
+        self.may_be_committed: bool = False
+        """Whether a commit was sent, whatever the answer was."""
 
     def on_rollback(self, function: Callable[[], object]) -> None:
         """Call ``function`` if this, or a transaction around it, is undone; the last one first."""
@@ -121,6 +127,12 @@ class Transaction:
         that fails is logged and keeps no other from being called.
         """
         self.after.append(function)
+
+    def note(self, changes: Changes) -> None:
+        """Note what was changed, to be told after the commit."""
+        if self.changes is None:
+            self.changes = Changes()
+        self.changes.merge(changes)
 
     def statement(self) -> AbstractAsyncContextManager[Connection]:
         """Use the connection for one statement.
@@ -142,6 +154,7 @@ class Transaction:
         """Keep what was done; what waits for the commit moves to the transaction around it."""
         async with self.statement() as connection:
             if self.savepoint is None:
+                self.may_be_committed = True
                 await connection.commit()
             else:
                 await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
@@ -149,6 +162,8 @@ class Transaction:
         if self.outer is not None:
             self.outer.after += self.after
             self.outer.undone += self.undone
+            if self.changes is not None:
+                self.outer.note(self.changes)
             self.after = []
         self.undone = []
 
@@ -243,7 +258,10 @@ class TransactionBlock:
                 async with _entered(made, self._isolation, read_only=self._read_only):
                     yield made
         finally:
-            # After a cancellation, too, when that came while the commit was on its way.
+            # After a cancellation, too, when that came while the commit was on its way. When the answer
+            # to a commit was lost, what was changed may be there.
+            if made is not None and made.may_be_committed and made.changes is not None:
+                await tell_changes(made.changes)
             if made is not None and made.is_committed:
                 await made.run_after()
 
@@ -326,9 +344,22 @@ def current_transaction(owner: object) -> Transaction | None:
     return found
 
 
+def has_changed_something() -> bool:
+    """Tell whether the transactions that are open here changed something that somebody is to be told of."""
+    found = _current.get()
+    while found is not None:
+        if not found.has_ended and found.changes is not None:
+            return True
+        found = found.outer
+    return False
+
+
 def innermost_transaction() -> Transaction | None:
     """Return the transaction that is open here, in whichever database."""
     found = _current.get()
     while found is not None and found.has_ended:
         found = found.outer
     return found
+
+
+seeing_alone.append(lambda: innermost_transaction() is not None)

@@ -8,10 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from oxidite.db.connections.notices import listeners
 from oxidite.db.connections.running import stream_rows
 from oxidite.db.database import database_of
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import Condition, every, some
+from oxidite.db.statements.hearing import hear_read
 from oxidite.db.statements.peers import follow_if_asked
 from oxidite.db.statements.statements import SelectStatement
 from oxidite.db.tables.columns import Column
@@ -24,6 +26,8 @@ async def stream(query: SelectStatement, size: int) -> AsyncGenerator[Any, None]
     _check_size(size)
     database = database_of(query.table)
     plan = database.plans.get(query)
+    if listeners:
+        hear_read(query, database.dialect)
     async with aclosing(stream_rows(database, plan.sql, plan.bind(query.values()), size)) as parts:
         async for rows in parts:
             found = plan.read(rows)

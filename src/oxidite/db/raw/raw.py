@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
+from oxidite.db.connections.notices import Changes, listeners
 from oxidite.db.connections.running import fetch_rows, run_sql, stream_rows
 from oxidite.db.connections.transaction import Owner, current_transaction
 from oxidite.db.errors import ManyRowsError, QueryError, RowNotFoundError
 from oxidite.db.raw.binding import bind_value
 from oxidite.db.raw.parameters import check_names, parse_sql
 from oxidite.db.raw.rows import RowReader, row_reader
+from oxidite.db.statements.hearing import hear_changes
 from oxidite.db.statements.watch import tell, watchers
 from oxidite.db.values.dialects import Dialect
 
@@ -98,7 +100,11 @@ class RawQuery(Generic[T]):
     async def run(self) -> int:
         """Run it for what it does, and return how many rows it touched."""
         self._tell()
-        return (await run_sql(self.owner, self.sql, self.values)).rowcount
+        try:
+            return (await run_sql(self.owner, self.sql, self.values)).rowcount
+        finally:
+            if listeners:
+                await self._hear_changes()
 
     def key(self) -> Hashable:
         """Return what is the same for those that differ in their values alone."""
@@ -106,11 +112,25 @@ class RawQuery(Generic[T]):
 
     async def _rows(self) -> Sequence[Any]:
         self._tell()
-        return await fetch_rows(self.owner, self.sql, self.values, write=self.writes, named=True)
+        try:
+            return await fetch_rows(
+                self.owner, self.sql, self.values, write=self.writes, named=True
+            )
+        finally:
+            if listeners and self.writes:
+                await self._hear_changes()
 
     def _tell(self) -> None:
         if watchers:
             tell(self, self.sql)
+        for each in listeners:
+            if each.hears_reads:
+                each.read_sql(self.sql)
+
+    async def _hear_changes(self) -> None:
+        changes = Changes()
+        changes.add_sql(self.sql)
+        await hear_changes(self.owner, changes)
 
     async def stream(self, *, chunk: int = 1000) -> AsyncGenerator[T, None]:
         """Yield the rows, ``chunk`` of them in memory at a time, as ``Select.stream`` does."""
@@ -122,6 +142,8 @@ class RawQuery(Generic[T]):
         if chunk < 1:
             raise QueryError(f"Rows are read by one or more at a time, not by {chunk}.")
         self._tell()
+        if listeners and self.writes:  # in the transaction that is open
+            await self._hear_changes()
         async with aclosing(stream_rows(self.owner, self.sql, self.values, chunk)) as parts:
             async for rows in parts:
                 for one in self.read(rows):

@@ -18,14 +18,18 @@ from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
+from oxidite.db.connections.notices import Changes, listeners
 from oxidite.db.connections.running import copy_rows, run_many
 from oxidite.db.database import Database, database_of
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import Call
 from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.arrays import InsertArrays, fit_arrays
+from oxidite.db.statements.hearing import hear_changes
 from oxidite.db.statements.statements import InsertStatement, SelectStatement
+from oxidite.db.statements.touching import changes_of, name_of
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.state import forget_row, keep_rows, put_all, rows_of
 from oxidite.db.tables.table import Table
@@ -180,6 +184,9 @@ async def _write(
     if returning is None and not dialect.locks_rows and len(rows) > _FEW:
         one = InsertStatement(table=table, columns=names, rows=rows[:1], is_bound=True)
         async with database.transaction():
+            if listeners:
+                told = replace(one, rows=rows)
+                await hear_changes(database, changes_of(told, None, dialect))
             await run_many(database, database.plans.get(one).sql, rows)
         return []
     if returning is not None and "insert" not in dialect.returning:
@@ -322,6 +329,10 @@ async def _load_rows(
         await _write(database, table, rows, without=without)
         return
     names = [column.column_name for column in columns]
+    if listeners:  # in the transaction that is around all the parts
+        changes = Changes()
+        changes.add({name_of(table): None})
+        await hear_changes(database, changes)
     await copy_rows(database, table.name, names, shorter(table, rows, columns))
 
 

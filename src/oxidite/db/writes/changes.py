@@ -7,13 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from oxidite.clock import now
+from oxidite.db.connections.notices import listeners
 from oxidite.db.connections.running import run_many, run_sql
 from oxidite.db.database import Database, database_of
 from oxidite.db.errors import QueryError, RowNotFoundError, StaleRowError
 from oxidite.db.expressions.expressions import Condition, Value
 from oxidite.db.rules.scopes import check_scope
+from oxidite.db.sql.plan import Plan
 from oxidite.db.statements.arrays import DeleteArrays, UpdateArrays, fit_arrays
+from oxidite.db.statements.hearing import hear_changes
 from oxidite.db.statements.statements import DeleteStatement, UpdateStatement
+from oxidite.db.statements.touching import changes_by_key
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.state import forget_row, keep_row, row_of
 from oxidite.db.tables.table import Table
@@ -189,6 +193,16 @@ async def _run_each(
     # The values of an UPDATE come before those of its conditions.
     seen = [value for each in scope for value in each.values]
     bound = [plan.bind([*each[split:], *each[:split], *seen]) for each in values]
+    if not listeners:
+        return await _run_bound(database, plan, bound)
+    try:
+        return await _run_bound(database, plan, bound)
+    finally:
+        keys = [each[0] for each in values]  # the key comes first of what they are found by
+        await hear_changes(database, changes_by_key(one, keys, database.dialect))
+
+
+async def _run_bound(database: Database, plan: Plan, bound: Sequence[Sequence[object]]) -> int:
     if database.dialect.unnests:  # its driver does not count what many have touched
         return sum([(await run_sql(database, plan.sql, each)).rowcount for each in bound])
     async with database.transaction():
