@@ -25,9 +25,12 @@ from oxidite.cache.cached import Cached, TagsOf
 from oxidite.cache.counts import CacheStats, Counts
 from oxidite.cache.entry import CacheEntry
 from oxidite.cache.freshness import Options, Seconds
+from oxidite.cache.inspection import Inspected
 from oxidite.cache.l1 import L1
 from oxidite.cache.locks import Counter, Lock, LockLostError, LockTimeoutError
 from oxidite.cache.s3fifo import S3FIFO
+from oxidite.cache.warmer import Warmer
+from oxidite.cache.warming import Warmed
 
 __all__ = [
     "L1",
@@ -42,6 +45,7 @@ __all__ = [
     "Counter",
     "Counts",
     "Epochs",
+    "Inspected",
     "Item",
     "Listener",
     "Lock",
@@ -52,4 +56,6 @@ __all__ = [
     "Stats",
     "Stored",
     "TagsOf",
+    "Warmed",
+    "Warmer",
 ]
