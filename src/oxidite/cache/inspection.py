@@ -129,7 +129,7 @@ def _told(
 ) -> Inspected:
     compressed, encrypted = wrapped_as(value)
     about = Inspected(
-        (given_key(stored) or stored).removeprefix(prefix),
+        _given(stored, prefix),
         stored,
         len(value),
         f"unreadable: {opened}",
@@ -149,9 +149,14 @@ def _told(
         ttl=_left(opened.fresh, now),
         kept=_left(opened.stale, now),
         cost=opened.cost,
-        tags=tuple((given_key(tag) or tag).removeprefix(core.prefix) for tag in opened.tags),
+        tags=tuple(_given(tag, core.prefix) for tag in opened.tags),
         contents=None if encrypted else opened.payload,
     )
+
+
+def _given(stored: str, prefix: str) -> str:
+    given = given_key(stored)
+    return stored if given is None else given.removeprefix(prefix)
 
 
 def _state(
