@@ -49,11 +49,8 @@ class Store:
         self.driver: Driver = driver
         self._timeout = timeout
         self._plans: Plans | None = None
-        # SQLite has one thread for each connection, and one that writes. It has waited for other
-        # processes for as long as it may, so there nothing is tried again.
-        is_thread = driver.dialect.name == "sqlite"
-        self._reads = Batches(self._read, most=2, writes=False) if is_thread else None
-        self._writes = Batches(self._write, most=1, writes=True) if is_thread else None
+        self._reads: Batches | None = None
+        self._writes: Batches | None = None
         # Nobody asks what it counts: what a cache does is told as the cache's.
         self._watch = Watch(math.inf, "cache")
 
@@ -83,6 +80,11 @@ class Store:
             await self.driver.__aenter__()
             try:
                 self._plans = Plans(self.driver.dialect)
+                if self.dialect.name == "sqlite":
+                    # It has a thread for each connection, and one that writes, which waits for other
+                    # processes for as long as it may: nothing is tried again there.
+                    self._reads = Batches(self._read, most=2, writes=False)
+                    self._writes = Batches(self._write, most=1, writes=True)
                 await TABLES.ensure(self)
             except BaseException:
                 await self.close()
