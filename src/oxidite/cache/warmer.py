@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import TracebackType
+from typing import Self
 
 from oxidite.cache.cache import Cache
 from oxidite.cache.warming import check_names
@@ -27,12 +29,25 @@ class Warmer:
         self._names = names
         self._task: asyncio.Task[None] | None = None
 
+    async def __aenter__(self) -> Self:
+        """Begin to fill, where no application is."""
+        self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.end()
+
     async def begin(self, resources: Lifespan) -> None:
         """Begin to fill, with all resources open.
 
         Raises:
             ConfigError: there is no function of such a name.
         """
+        self._begin()
+
+    def _begin(self) -> None:
         check_names(self._cache.warmers, self._names)
         self._task = asyncio.create_task(self._run(), name="cache warmer")
 
