@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,7 @@ async def test_a_hundred_at_once_are_two_hops_and_one_alone_is_one() -> None:
     assert await batches.do(lambda: asking("alone"), 5.0) == "alone"
     assert hops.count == 1
     names = [str(number) for number in range(100)]
-    found = await asyncio.gather(
-        *(batches.do(lambda name=name: asking(name), 5.0) for name in names)  # type: ignore[misc]  # a default keeps the name
-    )
+    found = await asyncio.gather(*(batches.do(partial(asking, name), 5.0) for name in names))
     assert found == names
     assert hops.count == 3
 
@@ -69,7 +68,7 @@ async def test_one_that_fails_fails_alone() -> None:
     hops.fails = ValueError("broken")
     batches = Batches(hops.run, most=1, writes=True)
     found = await asyncio.gather(
-        *(batches.do(lambda name=name: asking(name), 5.0) for name in ["a", "bad", "b"]),  # type: ignore[misc]  # a default keeps the name
+        *(batches.do(partial(asking, name), 5.0) for name in ["a", "bad", "b"]),
         return_exceptions=True,
     )
     assert found[0] == "a"
