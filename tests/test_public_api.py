@@ -78,6 +78,7 @@ NAMES: dict[str, list[str]] = {
         "Counter",
         "Counts",
         "Epochs",
+        "Inspected",
         "Item",
         "L1",
         "Listener",
@@ -90,6 +91,8 @@ NAMES: dict[str, list[str]] = {
         "Stats",
         "Stored",
         "TagsOf",
+        "Warmed",
+        "Warmer",
         "reads",
     ],
     "oxidite.cache.backends": [

@@ -25,10 +25,13 @@ from oxidite.cache.cached import Cached, TagsOf
 from oxidite.cache.counts import CacheStats, Counts
 from oxidite.cache.entry import CacheEntry
 from oxidite.cache.freshness import Options, Seconds
+from oxidite.cache.inspection import Inspected
 from oxidite.cache.l1 import L1
 from oxidite.cache.locks import Counter, Lock, LockLostError, LockTimeoutError
 from oxidite.cache.recording import reads
 from oxidite.cache.s3fifo import S3FIFO
+from oxidite.cache.warmer import Warmer
+from oxidite.cache.warming import Warmed
 
 __all__ = [
     "L1",
@@ -43,6 +46,7 @@ __all__ = [
     "Counter",
     "Counts",
     "Epochs",
+    "Inspected",
     "Item",
     "Listener",
     "Lock",
@@ -53,5 +57,7 @@ __all__ = [
     "Stats",
     "Stored",
     "TagsOf",
+    "Warmed",
+    "Warmer",
     "reads",
 ]

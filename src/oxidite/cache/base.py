@@ -68,11 +68,15 @@ class Stored(Struct, frozen=True):
 
 
 class Stats(Struct, frozen=True):
-    """What a store holds: values, and their bytes as far as it knows; ``limit`` is in bytes."""
+    """What a store holds: values, and their bytes as far as it knows; ``limit`` is in bytes.
+
+    ``is_whole_server``: bytes and limit are those of the server, with whatever else it keeps.
+    """
 
     keys: int
     size: int | None = None
     limit: int | None = None
+    is_whole_server: bool = False
 
 
 class Listener(Protocol):

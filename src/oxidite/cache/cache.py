@@ -13,34 +13,30 @@ from msgspec import UNSET, UnsetType
 from oxidite import clock
 from oxidite.cache.base import CacheBackend
 from oxidite.cache.cached import Cached, P, TagsOf, Tracked
-from oxidite.cache.core import Core, Writing, stored_prefix
-from oxidite.cache.counts import CacheStats, Counts
+from oxidite.cache.coordination import Coordination
+from oxidite.cache.core import Core, Writing
 from oxidite.cache.entry import CacheEntry
 from oxidite.cache.envelope import Wrapping
 from oxidite.cache.freshness import Freshness, Options, Seconds, freshness, seconds
+from oxidite.cache.keys import stored_prefix
 from oxidite.cache.l1 import L1, MISSING
-from oxidite.cache.limits import StoreRates
-from oxidite.cache.locks import Counter, Lock
 from oxidite.cache.making import Making
 from oxidite.cache.memo import current_memo, remembering
-from oxidite.cache.operations import add, get_many, incr, touch
+from oxidite.cache.operations import add, get_many, touch
 from oxidite.cache.recording import depend_on
 from oxidite.cache.s3fifo import MOST_USES
 from oxidite.cache.tags import stored_tags
+from oxidite.cache.upkeep import Upkeep
 from oxidite.cache.values import encoded, typed
 from oxidite.cache.writes import clear, delete, invalidate, write
-from oxidite.errors import ConfigError
 from oxidite.extract.plan import resolve_hints
 from oxidite.instrument import is_listening
-from oxidite.rates import RateStore
 from oxidite.security import SecretLike
 
 __all__ = ["Cache", "CacheOptions"]
 
 T = TypeVar("T")
 D = TypeVar("D")
-
-_LONGEST_PREFIX = 100  # characters as stored, so that what begins with it still does when it is cut
 
 
 class CacheOptions(Options, total=False):
@@ -55,7 +51,7 @@ class CacheOptions(Options, total=False):
     track: bool
 
 
-class Cache:
+class Cache(Upkeep, Coordination):
     """Values of declared types, kept for a time, in this process and in a store.
 
     A resource: ``Oxidite(resources=[cache])``. ``prefix`` begins all of its keys, tags and locks, so that
@@ -90,7 +86,7 @@ class Cache:
         track: bool = False,
         **options: Unpack[Options],
     ) -> None:
-        _check_prefix(prefix)
+        stored_prefix(prefix)  # refuses one that is too long
         self._core = Core(
             backend,
             prefix=prefix,
@@ -137,23 +133,13 @@ class Cache:
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
         part._prefix = f"{self._prefix}{name}:"
-        _check_prefix(part._prefix)
+        stored_prefix(part._prefix)  # refuses one that is too long
         return part
 
     @property
     def backend(self) -> CacheBackend:
         """The store itself; while the cache is open."""
         return self._core.backend
-
-    @property
-    def rates(self) -> RateStore:
-        """Counts for limits, in the same store."""
-        return StoreRates(self._core)
-
-    @property
-    def counts(self) -> Counts:
-        """What happened in this process since it began."""
-        return self._core.counts
 
     # One value
 
@@ -344,9 +330,16 @@ class Cache:
         """Delete values; return how many there were."""
         return await delete(self._core, [self._prefix + key for key in keys])
 
-    async def clear(self) -> None:
-        """Delete all values of this cache, or of this namespace."""
-        await clear(self._core, self._prefix)
+    async def clear(self, prefix: str = "") -> None:
+        """Delete all values of this cache, or of this namespace, whose keys begin with ``prefix``.
+
+        The store looks through all that it has, which takes as long as that takes; what is to be forgotten
+        at once, however much it is, has a tag.
+
+        Raises:
+            ConfigError: the prefix is too long.
+        """
+        await clear(self._core, self._prefix + prefix)
 
     async def invalidate_tags(self, *tags: str, soft: bool = False) -> None:
         """Let no value that has one of these tags count any more.
@@ -398,64 +391,9 @@ class Cache:
 
         return decorate
 
-    # What is no value
-
     def memo(self) -> AbstractContextManager[None]:
         """Ask for nothing twice in the block, and see there what was written in it."""
         return remembering()
-
-    async def incr(self, key: str, by: int = 1, *, ttl: Seconds | None = None) -> int:
-        """Add to a number and return the sum; a new one begins at 0, and lives for ``ttl`` seconds.
-
-        Raises:
-            BackendError: the store failed, what is there is no number, or it would not fit into 64 bits.
-        """
-        if isinstance(by, bool) or not isinstance(by, int):
-            raise TypeError(f"by is a whole number, not {by!r}.")
-        return await incr(
-            self._core, self._prefix + key, by, None if ttl is None else seconds("ttl", ttl)
-        )
-
-    async def decr(self, key: str, by: int = 1, *, ttl: Seconds | None = None) -> int:
-        """Take from a number and return what is left; otherwise as ``incr``."""
-        return await self.incr(key, -by, ttl=ttl)
-
-    def counter(self, key: str, *, ttl: Seconds | None = None) -> Counter:
-        """Return the number under a key, for who counts often."""
-        return Counter(key, lambda by: self.incr(key, by, ttl=ttl), lambda: self.delete(key))
-
-    def lock(self, name: str, *, ttl: Seconds = 30.0, timeout: Seconds | None = None) -> Lock:
-        """Return a lock, which one holds at a time among all processes: ``async with cache.lock("import")``.
-
-        A holder that is killed has it for ``ttl`` seconds more. ``timeout`` is how long to wait for it, 0
-        not at all, ``None`` for ever.
-        """
-        return self.semaphore(name, 1, ttl=ttl, timeout=timeout)
-
-    def semaphore(
-        self, name: str, slots: int, *, ttl: Seconds = 30.0, timeout: Seconds | None = None
-    ) -> Lock:
-        """Return a lock that ``slots`` hold at a time."""
-        if slots < 1:
-            raise ValueError(f"A semaphore has at least one slot, not {slots}.")
-        lock = Lock()
-        lock._begin(  # noqa: SLF001 - the constructor, whose types are not public
-            self._core,
-            self._prefix + name,
-            ttl=seconds("ttl", ttl),
-            slots=slots,
-            timeout=None if timeout is None else seconds("timeout", timeout, zero=True),
-        )
-        return lock
-
-    async def stats(self) -> CacheStats:
-        """Return what is held, in the store and in this process."""
-        core = self._core
-        store = await core.attempt(core.backend.stats, None, is_long=True)
-        near = core.near
-        return CacheStats(
-            store, len(near.entries), near.entries.weight, core.counts, core.guard.is_open
-        )
 
     def _writing(
         self,
@@ -472,14 +410,6 @@ class Cache:
         if isinstance(ttl, UnsetType):
             return self._fresh.ttl
         return None if ttl is None else seconds("ttl", ttl)
-
-
-def _check_prefix(prefix: str) -> None:
-    if len(stored_prefix(prefix)) > _LONGEST_PREFIX:
-        raise ConfigError(
-            f"A prefix has at most {_LONGEST_PREFIX} characters, those that are escaped counting as "
-            f"three; {prefix[:_LONGEST_PREFIX]!r}… has more."
-        )
 
 
 def _returned(factory: Callable[[], object]) -> object:

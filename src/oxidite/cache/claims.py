@@ -90,6 +90,8 @@ class Claim:
         if filled is False:
             core.counts.refused += 1
             event("cache.fill_refused", key=self._key)
+        if filled:
+            core.told_written([item])
         core.wake(item.key)
         if filled and item.tags and core.backend.is_shared:
             return False

@@ -18,7 +18,7 @@ from oxidite.cache.counts import Counts
 from oxidite.cache.envelope import Envelope, UnreadableError, Wrapping
 from oxidite.cache.flights import Flights, Shared
 from oxidite.cache.guard import Guard, Owed
-from oxidite.cache.keys import stored_key
+from oxidite.cache.keys import stored_key, stored_prefix
 from oxidite.cache.l1 import L1, MISSING, Entry, Near
 from oxidite.cache.memo import current_memo
 from oxidite.cache.values import Typed
@@ -28,7 +28,7 @@ from oxidite.errors import BackendError, ConfigError
 from oxidite.instrument import event, is_listening
 from oxidite.lifespan import opened_before
 
-__all__ = ["Core", "Found", "Writing", "stored_prefix"]
+__all__ = ["Core", "Found", "Writing", "address_of"]
 
 T = TypeVar("T")
 
@@ -82,8 +82,10 @@ class Core:
         self.flights: Flights = Flights()
         self.background: BackgroundTasks = BackgroundTasks()
         self.names: dict[str, object] = {}
+        self.warmers: dict[str, Callable[[], Awaitable[object]]] = {}
+        self.address: str = address_of(source)
         self._source = source
-        self._wrapping = wrapping
+        self.wrapping: Wrapping = wrapping
         self._timeout = timeout
         self._guard: Guard | None = None
         self._looks: Shared[Found | None] = Shared()
@@ -305,7 +307,7 @@ class Core:
 
     def _unwrapped(self, key: str, value: bytes, now: float) -> Envelope | None:
         try:
-            envelope = self._wrapping.unwrap(stored_key(key), value)
+            envelope = self.wrapping.unwrap(stored_key(key), value)
         except UnreadableError as exc:
             self.undecodable(key, exc)
             return None
@@ -419,7 +421,7 @@ class Core:
         ttl = (
             None if envelope.stale == math.inf else max(envelope.stale - self.backend.now(), 0.001)
         )
-        return Item(stored, self._wrapping.wrap(stored, envelope), ttl, envelope.tags)
+        return Item(stored, self.wrapping.wrap(stored, envelope), ttl, envelope.tags)
 
     def written(self, key: str, envelope: Envelope, mark: int, *, is_kept: bool) -> None:
         """Remember what was written here after ``mark``; whether the store has it, too."""
@@ -433,12 +435,28 @@ class Core:
             self.near.change(key)  # of two writes at the same time it is not known which one stayed
         self.wake(stored_key(key))
 
+    def told_written(self, items: Sequence[Item]) -> None:
+        """Count what the store was given, and tell who listens."""
+        counts, is_heard = self.counts, is_listening()
+        for item in items:
+            counts.written += 1
+            counts.written_bytes += len(item.value)
+            if is_heard:
+                event("cache.write", key=item.key, size=len(item.value), tags=item.tags)
+
     def told_hit(self, entry: Entry, tier: str) -> None:
         """Tell who listens that a value was there."""
         if is_listening():
             event("cache.hit", tier=tier, age=self.backend.now() - entry.made)
 
 
-def stored_prefix(prefix: str) -> str:
-    """Return what the stored forms of keys with a prefix begin with."""
-    return stored_key(prefix) if prefix else ""
+def address_of(source: CacheBackend | str) -> str:
+    """Return where values are, without what may be secret: neither who asks nor any option."""
+    if not isinstance(source, str):
+        return type(source).__name__
+    if ":" not in source:
+        return source
+    parts = urlsplit(source)
+    # A password that was not escaped may have an @ or a slash in it, and is then in the path, too.
+    path = "" if "@" in parts.path else parts.path
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"

@@ -23,14 +23,26 @@ class Counts(Struct):
     """Values that were made here."""
     waits: int = 0
     """Times that this process waited for a value that another one made."""
+    joined: int = 0
+    """Times that a call waited for a value that another one was making in this process."""
     early: int = 0
     """Values that were made anew before their time."""
     refused: int = 0
     """Values that were made and not kept: what they were made of had changed meanwhile."""
+    written: int = 0
+    """Values that the store was given."""
+    written_bytes: int = 0
+    """Their bytes, as they are stored."""
     undecodable: int = 0
     """Values of the store that could not be read, and counted as misses."""
     errors: int = 0
     """Calls of the store that failed."""
+
+    @property
+    def hit_ratio(self) -> float | None:
+        """Which part of what was asked for was there, stale or not; ``None`` if nothing was."""
+        found = self.hits + self.shared_hits + self.stale
+        return found / (found + self.misses) if found + self.misses else None
 
 
 class CacheStats(Struct, frozen=True):

@@ -23,7 +23,7 @@ from oxidite.security import SecretLike
 from oxidite.security.sealing import Sealer
 from oxidite.security.signing import secret_bytes
 
-__all__ = ["MOST_TAGS", "Envelope", "UnreadableError", "Wrapping"]
+__all__ = ["MOST_TAGS", "Envelope", "UnreadableError", "Wrapping", "wrapped_as"]
 
 MOST_TAGS = 100
 """Tags that a value may have: each of them is asked for when it is read."""
@@ -133,6 +133,12 @@ class Wrapping:
         if not decompressor.eof:
             raise UnreadableError("It is cut off, or expands to more than 256 MB.")
         return data
+
+
+def wrapped_as(data: bytes) -> tuple[bool, bool]:
+    """Tell whether what is stored says that it is compressed, and that it is encrypted."""
+    flags = data[1] if len(data) >= _HEAD.size and data[0] == _VERSION else 0
+    return bool(flags & _COMPRESSED), bool(flags & _ENCRYPTED)
 
 
 def _context(key: str, head: bytes) -> bytes:

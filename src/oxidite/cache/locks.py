@@ -61,11 +61,15 @@ class Lock:
         Raises:
             LockTimeoutError: there was none within ``timeout``.
             BackendError: the store failed.
+            ConfigError: the cache is not open.
         """
         if self._renewing is not None:
             raise RuntimeError(
                 f"The lock {self._shown!r} is held by this object: make one for each."
             )
+        _ = (
+            self._core.guard
+        )  # a cache that is not open is told at once: there is nothing to be given back
         self._owner = secrets.token_hex(16)
         self._is_lost = False
         try:

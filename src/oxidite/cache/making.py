@@ -111,7 +111,12 @@ class Making:
         if stale is None:
             core.counts.misses += 1
             event("cache.miss", key=self._key)
-        flight = core.flights.get(stored_key(self._key)) or self._start(stale, -math.inf)
+        flight = core.flights.get(stored_key(self._key))
+        if flight is None:
+            flight = self._start(stale, -math.inf)
+        else:
+            core.counts.joined += 1
+            event("cache.join", key=self._key)
         if stale is not None and self._fresh.soft_timeout == 0:
             flight.keep(core.background)
             self._tell_stale("revalidating")

@@ -76,7 +76,10 @@ async def add(core: Core, writing: Writing, tags: tuple[str, ...]) -> bool:
         kept[:] = [core.envelope(writing, tags, as_of)]
         item = core.item(key, kept[0])
         # Somebody makes the value and is not done: until then there is none, and this one counts.
-        return await (backend.fill(item, token) if claimed.granted else backend.add(item))
+        is_kept = await (backend.fill(item, token) if claimed.granted else backend.add(item))
+        if is_kept:
+            core.told_written([item])
+        return is_kept
 
     added = await core.attempt(work, False)
     if added:

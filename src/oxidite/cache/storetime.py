@@ -31,7 +31,9 @@ class StoreTime:
 
         ``told`` has what a test has travelled added to it, as all times of a store have.
         """
-        # It told its time somewhere between the question and now; half of that is the best guess.
-        late = (clock.perf() - asked) / 2
-        self._base = told + late - clock.monotonic()
+        spent = clock.perf() - asked
+        # It told its time somewhere between the question and now. What is known already and may be so is
+        # the better guess, as an answer that came late says little; else half of that is the best one.
+        if self._synced is None or not told <= self.now() <= told + spent:
+            self._base = told + spent / 2 - clock.monotonic()
         self._synced = clock.perf()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from oxidite.cache.core import Core, Writing, stored_prefix
+from oxidite.cache.core import Core, Writing
 from oxidite.cache.envelope import Envelope
-from oxidite.cache.keys import stored_key
+from oxidite.cache.keys import stored_key, stored_prefix
 
 __all__ = ["clear", "delete", "invalidate", "write"]
 
@@ -33,9 +33,9 @@ async def write(core: Core, writings: Sequence[Writing], tags: tuple[str, ...]) 
             if core.near.have_changed(tags, marks[0]):
                 as_of = 0  # the values were there before that
         written[:] = [core.envelope(each, tags, as_of) for each in writings]
-        await core.backend.set_many(
-            [core.item(each.key, kept) for each, kept in zip(writings, written, strict=True)]
-        )
+        items = [core.item(each.key, kept) for each, kept in zip(writings, written, strict=True)]
+        await core.backend.set_many(items)
+        core.told_written(items)
         return True
 
     try:

@@ -22,6 +22,7 @@ COMMANDS = {
     "db": Lazy("oxidite.cli.database.group:db", "Migrations: diff, up, down, status and more."),
     "queue": Lazy("oxidite.cli.queue.group:queue", "Jobs: work, list, show, retry and more."),
     "cron": Lazy("oxidite.cli.queue.group:cron", "Schedules: list, next, run, enable, disable."),
+    "cache": Lazy("oxidite.cli.cache.group:cache", "The cache: stats, inspect, clear and more."),
     "config": Lazy("oxidite.cli.config:config", "Show settings and where they come from."),
     "version": Lazy("oxidite.cli.version:version", "Show the versions of everything involved."),
 }

@@ -19,6 +19,7 @@ __all__ = [
     "Environment",
     "app_argument",
     "host_option",
+    "json_option",
     "load_app",
     "port_option",
     "target",
@@ -57,6 +58,11 @@ def host_option(command: C) -> C:
     return click.option("--host", metavar="HOST", help="Where to listen.  [$HOST, else 127.0.0.1]")(
         command
     )
+
+
+def json_option(command: C) -> C:
+    """Give a command the option --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(command)
 
 
 def port_option(command: C) -> C:

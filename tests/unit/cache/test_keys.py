@@ -7,8 +7,7 @@ from urllib.parse import unquote_to_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oxidite.cache.core import stored_prefix
-from oxidite.cache.keys import LONGEST, stored_key
+from oxidite.cache.keys import LONGEST, stored_key, stored_prefix
 
 TEXTS = st.text(st.characters(codec=None), max_size=300)  # halves of surrogates, too
 

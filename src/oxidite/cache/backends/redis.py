@@ -176,7 +176,8 @@ class RedisBackend(CacheBackend):
             count += len(keys)
         info = cast("bytes", await self._redis.run("INFO", "memory", safe=True)).decode()
         said = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        return Stats(count, int(said["used_memory"]), int(said.get("maxmemory", 0)) or None)
+        limit = int(said.get("maxmemory", 0)) or None
+        return Stats(count, int(said["used_memory"]), limit, is_whole_server=True)
 
     # Tags
 

@@ -187,9 +187,12 @@ class Visit:
             return await self._pass(why), False
         if entry is not None:
             # Another process made it meanwhile; perhaps for other fields of the request.
-            place = await shelf.find(self._url, self._request.headers)
+            before, place = place, await shelf.find(self._url, self._request.headers)
             if self._may_serve(place) and place.page is not None:
                 return self._hit(place.page, fwd=Status(why, collapsed=True)), True
+            if len(place.names) > len(before.names):
+                # That it differs by them is known only now: all who want this one wait for one, too.
+                return await self._made(place, why), True
             return await self._pass(why), False
         async with claim:
             return await self._asked_for(claim, place, why)

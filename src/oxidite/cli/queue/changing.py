@@ -10,6 +10,7 @@ import click
 
 from oxidite.cli.commands import Command
 from oxidite.cli.console import harmless, say, write
+from oxidite.cli.options import json_option
 from oxidite.cli.queue.filters import (
     DEAD,
     ENDED,
@@ -19,7 +20,7 @@ from oxidite.cli.queue.filters import (
     of_fingerprint,
     state_option,
 )
-from oxidite.cli.queue.project import json_option, queue_options, with_queue
+from oxidite.cli.queue.project import queue_options, with_queue
 from oxidite.encoding import json_text
 from oxidite.queue import Filter, JobState, Queue, StoredJob
 

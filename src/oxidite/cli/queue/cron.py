@@ -10,8 +10,9 @@ import click
 
 from oxidite.cli.commands import Command
 from oxidite.cli.console import harmless, say, table, write
-from oxidite.cli.queue.moments import moment
-from oxidite.cli.queue.project import json_option, queue_options, with_queue
+from oxidite.cli.moments import moment
+from oxidite.cli.options import json_option
+from oxidite.cli.queue.project import queue_options, with_queue
 from oxidite.encoding import json_text
 from oxidite.queue import Planned, Queue
 

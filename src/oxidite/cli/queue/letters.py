@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from oxidite.cli.commands import Command
 from oxidite.cli.console import harmless, say, table, write
+from oxidite.cli.moments import ago, iso
+from oxidite.cli.options import json_option
 from oxidite.cli.queue.described import error_of
 from oxidite.cli.queue.filters import DEAD, filter_of, filter_options, jobs
 from oxidite.cli.queue.looking import short
-from oxidite.cli.queue.moments import ago, iso
-from oxidite.cli.queue.project import json_option, queue_options, with_queue
+from oxidite.cli.queue.project import queue_options, with_queue
 from oxidite.encoding import json_text
 from oxidite.queue import Queue, StoredJob, last_failure
 

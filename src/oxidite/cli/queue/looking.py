@@ -11,10 +11,11 @@ import click
 
 from oxidite.cli.commands import Command
 from oxidite.cli.console import bold, dim, harmless, say, table, write
+from oxidite.cli.moments import ago, moment
+from oxidite.cli.options import json_option
 from oxidite.cli.queue.described import brief, described, error_of
 from oxidite.cli.queue.filters import filter_of, filter_options, first, state_option
-from oxidite.cli.queue.moments import ago, moment
-from oxidite.cli.queue.project import json_option, queue_options, with_queue
+from oxidite.cli.queue.project import queue_options, with_queue
 from oxidite.encoding import encode_json, json_text
 from oxidite.queue import JobState, Queue, StoredJob
 

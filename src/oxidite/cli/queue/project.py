@@ -14,7 +14,7 @@ from oxidite.errors import ConfigError
 from oxidite.lifespan import Lifespan
 from oxidite.queue import Queue, Worker
 
-__all__ = ["json_option", "queue_options", "with_queue"]
+__all__ = ["queue_options", "with_queue"]
 
 C = TypeVar("C", bound=Callable[..., object])
 T = TypeVar("T")
@@ -28,11 +28,6 @@ def queue_options(command: C) -> C:
     return click.option("--app", metavar="APP", help="The application.  [that of the project]")(
         command
     )
-
-
-def json_option(command: C) -> C:
-    """Give a command the option --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Write JSON.")(command)
 
 
 def with_queue(app: str | None, which: str | None, work: Callable[[Queue], Awaitable[T]]) -> T:

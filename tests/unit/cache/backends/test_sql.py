@@ -14,6 +14,7 @@ from oxidite.cache import CacheBackend, Item
 from oxidite.cache.backends import backends
 from oxidite.cache.backends.sql import SQLBackend
 from oxidite.cache.backends.sql.sweeping import Sweeper
+from oxidite.cache.storetime import StoreTime
 from oxidite.clock import TravelClock
 from oxidite.db import Col, Database, Model, col
 from oxidite.db.outbox.own_tables import OwnTables
@@ -333,13 +334,36 @@ async def test_who_is_cancelled_leaves_the_others_in_peace(backend: SQLBackend) 
         assert await value_of(backend, "after") == b"1"
 
 
-async def test_the_time_is_that_of_the_database_whatever_the_clock_of_the_host(
-    backend: SQLBackend,
-) -> None:
-    async with backend._store.connection(write=False):
-        told = await backend._store.read(backend._steps.time)
+class WrongClock(clock.Clock):
+    """That of a host that is an hour ahead, or behind."""
 
-    assert abs(backend.now() - told) < 1.0
+    def __init__(self, wrong: float) -> None:
+        self.wrong = wrong
+
+    def timestamp(self) -> float:
+        return super().timestamp() + self.wrong
+
+
+@pytest.mark.parametrize("wrong", [3600.0, -3600.0])
+async def test_the_time_is_that_of_the_database_whatever_the_clock_of_the_host(
+    url: str, wrong: float
+) -> None:
+    with clock.use(WrongClock(wrong)):
+        async with opened(url) as backend:
+            told = await backend._store.read(backend._steps.time)
+            assert abs(backend.now() - told) < 1.0
+            await backend.set_many([Item("key", b"v", 60.0)])
+            assert await value_of(backend, "key") == b"v"
+
+
+def test_an_answer_that_comes_late_does_not_move_the_time() -> None:
+    time = StoreTime()
+    true = clock.timestamp() + 3600
+    time.sync(true, asked=clock.perf())
+    time.sync(true, asked=clock.perf() - 10.0)  # somewhere in these ten seconds
+    assert abs(time.now() - true) < 1.0
+    time.sync(true + 100, asked=clock.perf() - 10.0)  # that cannot be so any more
+    assert abs(time.now() - true - 105) < 1.0
 
 
 async def test_the_tables_are_no_business_of_anybody_else(backend: SQLBackend) -> None:

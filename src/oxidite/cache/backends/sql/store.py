@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import ParamSpec, TypeVar, cast
 
+from oxidite.cache.backends.sql.batches import Batches, Make
 from oxidite.cache.backends.sql.tables import TABLES
 from oxidite.db.connections.base import Driver
 from oxidite.db.connections.steps import Steps
@@ -34,30 +36,50 @@ class Store(OwnConnections):
     def __init__(self, driver: Driver, *, timeout: float) -> None:
         super().__init__(driver, TABLES, user="cache")
         self._timeout = timeout
+        self._reads: Batches | None = None
+        self._writes: Batches | None = None
+
+    async def open(self) -> None:
+        """Connect, and make the tables."""
+        await super().open()
+        if self.dialect.name == "sqlite":
+            # It has a thread for each connection, and one that writes, which waits for other processes
+            # for as long as it may: nothing is tried again there.
+            self._reads = Batches(self._read, most=2, writes=False)
+            self._writes = Batches(self._write, most=1, writes=True)
 
     async def read(self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run steps that change nothing."""
         with self.translated():
-            async with (
-                asyncio.timeout(self._timeout),
-                self.driver.connection(write=False) as connection,
-            ):
-                return await connection.follow(steps(*args, **kwargs))
+            if self._reads is not None:
+                found = await self._reads.do(partial(steps, *args, **kwargs), self._timeout)
+                return cast("T", found)
+            async with asyncio.timeout(self._timeout):
+                return await self._read(partial(steps, *args, **kwargs))
 
     async def write(self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run steps, again if they stood in the way of others."""
         with self.translated():
+            if self._writes is not None:
+                done = await self._writes.do(partial(steps, *args, **kwargs), self._timeout)
+                return cast("T", done)
             async with asyncio.timeout(self._timeout):
                 for left in range(_TRIES - 1, -1, -1):
                     try:
-                        async with self.driver.connection(write=True) as connection:
-                            return await connection.follow(steps(*args, **kwargs))
+                        return await self._write(partial(steps, *args, **kwargs))
                     except ConflictingTransactionsError:
-                        # SQLite has waited for as long as it may.
-                        if not left or not self.dialect.locks_rows:
+                        if not left:
                             raise
                     await rest(random.uniform(0, _PAUSE))
         raise AssertionError("unreachable")
+
+    async def _read(self, make: Make[T]) -> T:
+        async with self.driver.connection(write=False) as connection:
+            return await connection.follow(make())
+
+    async def _write(self, make: Make[T]) -> T:
+        async with self.driver.connection(write=True) as connection:
+            return await connection.follow(make())
 
     async def write_long(
         self, steps: Callable[P, Steps[T]], *args: P.args, **kwargs: P.kwargs
@@ -78,8 +100,13 @@ async def rest(seconds: float, until: asyncio.Event | None = None) -> None:
     # PERF: half of what a time-out costs, many times a second.
     loop = asyncio.get_running_loop()
     over = loop.create_future()
-    timer = loop.call_later(seconds, over.set_result, None)
+    timer = loop.call_later(seconds, _is_over, over)
     try:
         await over
     finally:
         timer.cancel()
+
+
+def _is_over(future: asyncio.Future[None]) -> None:
+    if not future.done():  # who waits may have been cancelled in this turn of the loop
+        future.set_result(None)

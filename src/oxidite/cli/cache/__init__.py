@@ -1,0 +1,1 @@
+"""``oxidite cache``: looked into, invalidated, cleared and filled from outside of the application."""
