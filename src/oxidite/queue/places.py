@@ -27,7 +27,8 @@ _LONGEST_WAIT = 1.0  # seconds a claimed job waits for a place before others may
 class Places:
     """Up to ``size`` jobs that run, and those that were claimed ahead of that.
 
-    A job in which a worker ended before runs alone, so that no other is blamed if it does that again. One
+    A job that would be given up if its worker ended once more, the ``poison`` th time, runs alone, so that no
+    other is blamed for it; sooner it is not, as a killed worker leaves many that are to run again at once. One
     that does not end ``grace`` seconds after its time limit, as no thread can be stopped, is given up: what
     it comes to no longer counts, and its place is not free before it has ended.
     """
@@ -39,6 +40,7 @@ class Places:
         *,
         ahead: int | Literal["auto"],
         grace: float,
+        poison: int,
         ended: Callable[[], None],
     ) -> None:
         self.size: int = size
@@ -50,6 +52,7 @@ class Places:
         self._runner = runner
         self._ahead = ahead
         self._grace = grace
+        self._poison = poison
         self._ended = ended
         self._waiting: deque[tuple[Ready, float]] = deque()
         self._suspects: deque[Ready] = deque()
@@ -91,15 +94,19 @@ class Places:
         ends += [now + ready.timeout for ready in self._suspects]
         return max(max(ends) - now, 0.0) + self._grace if ends else 0.0
 
-    def __contains__(self, id: UUID) -> bool:
-        known = [ready.id for ready, _ in self._waiting] + [each.id for each in self._suspects]
-        return id in self.running or id in known or any(each.id == id for each in self.outcomes)
+    def holds(self, id: UUID, attempt: int) -> bool:
+        """Tell whether it has this attempt of a job, or what became of it."""
+        running = self.running.get(id)
+        if running is not None and running.ready.attempt == attempt:
+            return True
+        known = [*(ready for ready, _ in self._waiting), *self._suspects, *self.outcomes]
+        return any((each.id, each.attempt) == (id, attempt) for each in known)
 
     def take(self, jobs: Sequence[Ready]) -> None:
         """Take jobs that were claimed."""
         now = clock.perf()
         for ready in jobs:
-            if ready.crashes:
+            if ready.crashes and ready.crashes >= self._poison - 1:
                 self._suspects.append(ready)
             else:
                 self._waiting.append((ready, now))
@@ -116,20 +123,25 @@ class Places:
                 self._is_alone = True
                 self._begin(self._suspects.popleft())
             return
-        while self._waiting and len(self.running) + len(self.abandoned) < self.size:
-            self._begin(self._waiting.popleft()[0])
+        while len(self.running) + len(self.abandoned) < self.size:
+            # Of a job that was lost with the lease, and came back at once, the former attempt ends first.
+            found = next((each for each in self._waiting if each[0].id not in self.running), None)
+            if found is None:
+                return
+            self._waiting.remove(found)
+            self._begin(found[0])
 
-    def give_back(self) -> None:
-        """Give back what has not begun."""
+    def give_back(self, *, suspects: bool = False) -> None:
+        """Give back what has not begun, and is not to run alone unless that is said, too."""
         while self._waiting:
             self._say(self._waiting.popleft()[0], "returned")
+        while suspects and self._suspects:
+            self._say(self._suspects.popleft(), "returned")
 
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping = True
-        self.give_back()
-        while self._suspects:
-            self._say(self._suspects.popleft(), "returned")
+        self.give_back(suspects=True)
         for running in self.running.values():
             running.context.stopping = True
 

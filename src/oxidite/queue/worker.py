@@ -125,7 +125,12 @@ class Worker:
         queue = self.queue
         runner = Runner(queue.tasks, given, self._save, queue.max_size, self._processes)
         self._places = Places(
-            runner, self.concurrency, ahead=self._prefetch, grace=self.grace, ended=self._note_end
+            runner,
+            self.concurrency,
+            ahead=self._prefetch,
+            grace=self.grace,
+            poison=self.poison,
+            ended=self._note_end,
         )
         self._lost = False
         self._wake, self._hurry, self._asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -344,7 +349,7 @@ class Worker:
     async def _reconcile(self) -> None:
         """Give back jobs that were claimed by an exchange whose answer was lost: nobody runs them."""
         async for job in self.queue.store.find(Filter(states=_RUNNING)):
-            if job.worker == self.name and job.id not in self._held:
+            if job.worker == self.name and not self._held.holds(job.id, job.attempt):
                 back = Outcome(id=job.id, attempt=job.attempt, kind="returned")
                 self._held.outcomes.append(back)
         self._unsure.clear()
@@ -353,6 +358,8 @@ class Worker:
         """Become known again; what is another's by now is ended here."""
         await self.queue.store.enter(self.name, self._about(), self.lease)
         self._lost = False
+        # Others may have begun it.
+        self._held.give_back(suspects=True)
         running = dict(self._held.running)
         for stored in await self.queue.store.get(list(running)):
             if stored is None or stored.id not in running:

@@ -249,15 +249,36 @@ async def test_a_lost_lease_is_regained(queue: Queue, time: TravelClock) -> None
         assert await kept.state() is JobState.CANCELLED
 
 
-async def test_a_job_that_was_there_when_a_worker_ended_runs_alone(
+async def crash(queue: Queue, time: TravelClock, poison: int = 3) -> None:
+    """Let the worker that has claimed the job be gone."""
+    await queue.store.enter("other", b"", 1.0)
+    assert (await queue.store.exchange("other", [], ["default"], 1)).jobs
+    time.jump(2)
+    assert await queue.store.rescue(poison) == 1
+
+
+async def test_a_job_whose_worker_ended_does_not_wait_for_others(
     queue: Queue, time: TravelClock
 ) -> None:
-    store = queue.store
+    async with Worker(queue) as worker:
+        long = await queue.enqueue(jobs.waits)
+        await time.advance(1)
+        assert await long.state() is JobState.RUNNING
+        await queue.pause()
+        again = await queue.enqueue(jobs.add, 1)
+        await queue.resume()
+        await crash(queue, time)
+        await time.advance(2)
+        assert await again.result(1) == 3
+        assert worker.health().running == 1
+        await long.cancel()
+        await time.advance(2)
+
+
+async def test_a_job_that_has_one_crash_left_runs_alone(queue: Queue, time: TravelClock) -> None:
     suspect = await queue.enqueue(jobs.waits)
-    await store.enter("other", b"", 1.0)
-    await store.exchange("other", [], ["default"], 1)
-    time.jump(2)
-    assert await store.rescue(3) == 1
+    for _ in range(2):
+        await crash(queue, time)
     async with Worker(queue) as worker:
         await time.advance(1)
         assert await suspect.state() is JobState.RUNNING
