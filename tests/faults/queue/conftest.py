@@ -71,7 +71,7 @@ class Workplace:
             ]
             return len(prolonged) >= count
 
-        await self.until(works, within=60.0)
+        await self.until(works, within=120.0)
         return started
 
     async def start(

@@ -15,7 +15,7 @@ __all__ = ["FEW", "KINDS", "ROUNDS", "SERVERS", "SOME", "stand"]
 
 ROUNDS = int(os.environ.get("OXIDITE_FAULT_ROUNDS", "1"))
 """How often what depends on chance is tried; `make faults` says more."""
-FEW = max(ROUNDS // 5, 1)
+FEW = max(ROUNDS // 10, 1)
 """The same for what takes its time."""
 
 SERVERS = [
