@@ -97,7 +97,13 @@ class Runner:
         ready = running.ready
         began = clock.perf()
         with span("queue.job", task=ready.task, queue=ready.queue, attempt=ready.attempt) as work:
-            outcome = await self._outcome(running)
+            try:
+                outcome = await self._outcome(running)
+            except Exception as exc:
+                # Whatever it is, the store has to hear that the attempt is over: else it would run for ever.
+                _logger.exception("what became of job %s of %s cannot be told", ready.id, ready.task)
+                failure = Failure.said("unheard_of", type(exc).__name__, ready.attempt)
+                outcome = _dead(ready, failure, None)
             work.set("outcome", outcome.kind)
             if running.error is not None:
                 work.set("error", running.error)

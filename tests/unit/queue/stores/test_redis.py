@@ -366,18 +366,20 @@ async def test_who_is_cancelled_while_it_begins_to_wait_leaves_nothing_open(
     port = urlsplit(REDIS).port
     assert port is not None
     async with Proxy(port) as proxy:
-        # So slow that it is cancelled in the middle: as it connects, and when it has asked to be told.
-        proxy.delay = 0.02
         options, _ = RedisOptions.from_url(REDIS.replace(f":{port}/", f":{proxy.port}/"))
         async with RedisStore(options, prefix=prefix) as store:
-            for turns in range(6):
+            # As it connects, and when it has asked to be told.
+            for word in (b"HELLO", b"SUBSCRIBE"):
+                proxy.stops_at = word
                 wait = asyncio.ensure_future(store.wait(["q"], 60.0))
-                await asyncio.wait([wait], timeout=0.015 * turns)
+                async with asyncio.timeout(10):
+                    await proxy.stopped.wait()
                 wait.cancel()
                 await asyncio.wait([wait])
-                assert store._waits._subscriber is None
+                proxy.stopped.clear()
+                proxy.resume()
                 # What was left open would have been heard of by now.
-                await asyncio.wait([asyncio.ensure_future(shared.wait(["none"], 0.15))])
+                await shared.wait(["none"], 0.2)
                 assert await listeners(shared, store) == 0
             wait = await waiting(store, "q")
             assert await listeners(shared, store) == 1
