@@ -99,8 +99,10 @@ class Places:
         running = self.running.get(id)
         if running is not None and running.ready.attempt == attempt:
             return True
-        known = [*(ready for ready, _ in self._waiting), *self._suspects, *self.outcomes]
-        return any((each.id, each.attempt) == (id, attempt) for each in known)
+        known = {(each.id, each.attempt) for each, _ in self._waiting}
+        known.update((each.id, each.attempt) for each in self._suspects)
+        known.update((each.id, each.attempt) for each in self.outcomes)
+        return (id, attempt) in known
 
     def take(self, jobs: Sequence[Ready]) -> None:
         """Take jobs that were claimed."""

@@ -101,7 +101,9 @@ class Runner:
                 outcome = await self._outcome(running)
             except Exception as exc:
                 # Whatever it is, the store has to hear that the attempt is over: else it would run for ever.
-                _logger.exception("what became of job %s of %s cannot be told", ready.id, ready.task)
+                _logger.exception(
+                    "what became of job %s of %s cannot be told", ready.id, ready.task
+                )
                 failure = Failure.said("unheard_of", type(exc).__name__, ready.attempt)
                 outcome = _dead(ready, failure, None)
             work.set("outcome", outcome.kind)

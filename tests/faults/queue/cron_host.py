@@ -32,4 +32,6 @@ async def main(url: str, prefix: str, begin: float, end: float, step: float) -> 
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:3], *map(float, sys.argv[3:])))  # type: ignore[call-arg]
+    url, prefix, *times = sys.argv[1:]
+    begin, end, step = map(float, times)
+    asyncio.run(main(url, prefix, begin, end, step))

@@ -33,7 +33,7 @@ async def test_jobs_of_killed_workers_run_again_within_the_lease(
     for _ in range(ROUNDS):
         some = [await place.queue.enqueue(app.waits_once) for _ in workers]
         handles += some
-        await place.until(lambda: len(begun(place)) == len(handles))
+        await place.until(lambda: len(begun(place)) == len(handles))  # noqa: B023 - called here
         others = await place.work_many(_AT_ONCE, *alone)
         # At any moment between two beats.
         await asyncio.sleep(dice.random() * LEASE / 3)

@@ -66,7 +66,7 @@ async def test_what_no_longer_fits_is_a_dead_letter_at_once(kind: str, tmp_path:
             assert await good.result(10) == 2
             async with asyncio.timeout(10):
                 while not await have_ended(queue, ids):
-                    await asyncio.sleep(0.02)
+                    await queue.store.wait(["nowhere"], 0.02)
         jobs = [await queue.get(each) for each in ids]
         for (why, (_, reason)), job in zip(_MISFITS.items(), jobs, strict=True):
             failure = last_failure(job)

@@ -42,7 +42,7 @@ async def _fires(kind: str, url: str, prefix: str, begin: datetime, end: datetim
         async with asyncio.timeout(60):
             # One of them ends in the middle, at whatever it is.
             while len(await _fired(queue, before)) < 40:
-                await asyncio.sleep(0.005)
+                await queue.store.wait(["nowhere"], 0.005)
             hosts[0].kill()
             assert [await each.wait() for each in hosts][1:] == [0, 0]
         fired = await _fired(queue, before)

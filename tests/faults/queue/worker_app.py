@@ -52,7 +52,7 @@ async def awaits_word(number: int, job: JobContext = given()) -> int:
     return number
 
 
-@task(timeout=60.0)
+@task(timeout=600.0)
 async def waits_once(job: JobContext = given()) -> int:
     """Wait for ever in the first attempt, and not at all in the next."""
     began(job)

@@ -381,13 +381,13 @@ async def test_who_is_cancelled_while_it_begins_to_wait_leaves_nothing_open(
                 # What was left open would have been heard of by now.
                 await shared.wait(["none"], 0.2)
                 assert await listeners(shared, store) == 0
-            wait = await waiting(store, "q")
+            goes_on = await waiting(store, "q")
             assert await listeners(shared, store) == 1
-            wait.cancel()
+            goes_on.cancel()
 
 
 async def listeners(shared: RedisStore, store: RedisStore) -> int:
     """Return how many connections listen on the channel of a store, as the server says."""
     reply = await shared._redis.run("PUBSUB", "NUMSUB", store._waits._channel)
     found = cast("Mapping[bytes, int] | list[object]", reply)
-    return cast("int", list(found.values())[0] if isinstance(found, Mapping) else found[1])
+    return cast("int", next(iter(found.values())) if isinstance(found, Mapping) else found[1])
