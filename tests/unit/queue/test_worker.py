@@ -287,6 +287,27 @@ async def test_a_lost_lease_is_regained(
         assert await kept.state() is JobState.CANCELLED
 
 
+@task
+async def notes(number: int) -> None:
+    jobs.seen.append(number)
+
+
+async def test_what_waited_for_a_place_when_the_lease_was_lost_runs_once(
+    queue: Queue, time: TravelClock
+) -> None:
+    first = await queue.enqueue(jobs.waits)
+    for number in range(3):
+        await queue.enqueue(notes, number)
+    async with Worker(queue, lease=30.0, concurrency=1, prefetch=3) as worker:
+        await time.advance(0.5)
+        assert (worker.health().running, worker.health().waiting) == (1, 3)
+        time.jump(60)
+        await time.advance(2)
+        await first.cancel()
+        await time.advance(5)
+        assert sorted(each for each in jobs.seen if isinstance(each, int)) == [0, 1, 2]
+
+
 async def crash(queue: Queue, time: TravelClock, poison: int = 3) -> None:
     """Let the worker that has claimed the job be gone."""
     await queue.store.enter("other", b"", 1.0)
