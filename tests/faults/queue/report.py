@@ -82,7 +82,7 @@ def page(records: Sequence[Record], about: str) -> str:
 def _row(fault: Fault, store: str, some: Sequence[Record]) -> str:
     name = STORES[store]
     if not some:
-        why = WHY_NOT.get((fault, store), "it was not tried on this machine")
+        why = WHY_NOT.get((fault, store), "not in the run that made this page")
         return f"| {name} | not run: {why} | | | | | | |"
     refused = [each.refused for each in some if each.refused is not None]
     worst = [each.worst for each in some if each.worst is not None]
