@@ -24,11 +24,13 @@ setup: .venv/.ready .venv/.docs-ui ## the environment in .venv, from requirement
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --reinstall packages/docs-ui
 	@touch $@
 
-tools: ## what some tests use that is no Python package: Chromium, PgBouncer, on Debian and its like
+tools: ## what some tests use that is no Python package: Chromium, PgBouncer, libfaketime, on Debian and its like
 	@command -v chromium chromium-browser google-chrome >/dev/null || { \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
 	@test -x /usr/sbin/pgbouncer || command -v pgbouncer >/dev/null || { \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq pgbouncer >/dev/null; }
+	@ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || { \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libfaketime >/dev/null; }
 
 demo: setup ## runs the demonstration application on http://127.0.0.1:8000
 	@$(BIN)/oxidite dev examples/blog/app.py $(ARGS) || test $$? -eq 130  # Ctrl-C is how it ends
@@ -54,8 +56,13 @@ test: setup ## pytest, everything
 test-slow: setup ## the long form of the slow tests
 	$(BIN)/pytest -m slow $(ARGS)
 
-faults: setup ## the long form of the tests of faults: what depends on chance is tried more often
-	OXIDITE_FAULT_ROUNDS=20 $(BIN)/pytest tests/faults $(ARGS)
+# A page is made of what all of them have counted, whether or not they passed; with ARGS it is left alone.
+faults: setup ## the long form of the tests of faults, and docs/faults-queue.md of what they count
+	@rm -f .faults.jsonl
+	@OXIDITE_FAULT_ROUNDS=20 OXIDITE_FAULT_LEASE=3 OXIDITE_FAULT_RECORDS=$(CURDIR)/.faults.jsonl \
+	  $(BIN)/pytest tests/faults $(ARGS); found=$$?; \
+	test -n "$(ARGS)" || OXIDITE_FAULT_LEASE=3 $(BIN)/python -m tests.faults.queue.report .faults.jsonl docs/faults-queue.md; \
+	exit $$found
 
 cov: setup ## tests with branch coverage and its floor
 	$(BIN)/coverage erase

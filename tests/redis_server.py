@@ -39,6 +39,11 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start, and return when it listens."""
         with (self.folder / "log").open("ab") as log:
@@ -52,6 +57,8 @@ class RedisServer:
                 ],
                 stdout=log,
                 stderr=log,
+                # Then a file that is too large is an error for it, as a full disk is, and not its end.
+                restore_signals=False,
             )
         end = time.monotonic() + _STARTING
         while time.monotonic() < end:

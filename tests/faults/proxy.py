@@ -22,6 +22,9 @@ class Proxy:
         self.port = 0
         self.delay = 0.0
         """Seconds that everything takes longer."""
+        self.stops_at = b""
+        """When these bytes come, nothing is handed on any more; ``stopped`` tells of it."""
+        self.stopped = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -69,6 +72,10 @@ class Proxy:
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
+                if self.stops_at and self.stops_at in data:
+                    self.stops_at = b""
+                    self.pause()
+                    self.stopped.set()
                 await self._flows.wait()
                 if self.delay:
                     await asyncio.sleep(self.delay)

@@ -53,7 +53,7 @@ class Exchanges:
         if not self._unsure:
             return
         async for job in self._queue.store.find(Filter(states=_RUNNING)):
-            if job.worker == self._name and job.id not in self._places:
+            if job.worker == self._name and not self._places.holds(job.id, job.attempt):
                 back = Outcome(id=job.id, attempt=job.attempt, kind="returned")
                 self._places.outcomes.append(back)
         self._unsure.clear()
@@ -62,6 +62,8 @@ class Exchanges:
         """Become known again, once the lease had lapsed; what is another's by now is ended here."""
         store, places = self._queue.store, self._places
         await store.enter(self._name, about, lease)
+        # Others may have begun it.
+        places.give_back(everything=True)
         running = {job.id: job for each in set(places.running.values()) for job in each.jobs}
         for stored in await store.get(list(running)):
             if stored is None or stored.id not in running:

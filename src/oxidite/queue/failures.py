@@ -45,8 +45,8 @@ class Failure(Struct, frozen=True):
         return cls(
             attempt,
             kind,
-            _short(str(error), _MESSAGE),
-            trace[-_LONGEST:],
+            _short(_message(error), _MESSAGE),
+            _clean(trace[-_LONGEST:]),
             blake2b(f"{kind}|{where}".encode("utf-8", "replace"), digest_size=8).hexdigest(),
             clock.timestamp(),
         )
@@ -84,6 +84,18 @@ def last_failure(job: StoredJob) -> Failure:
     return Failure.said("crashed", f"its worker ended {job.crashes} times in the middle of it", 0)
 
 
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as exc:  # noqa: BLE001 - an error of the application's, whose job is to end all the same
+        return f"(its message cannot be made: {type(exc).__name__})"
+
+
+def _clean(text: str) -> str:
+    """Return a text without halves of characters, which nothing takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _short(text: str, longest: int) -> str:
-    clean = text.encode("utf-8", "backslashreplace").decode()
+    clean = _clean(text)
     return clean if len(clean) <= longest else f"{clean[: longest - 1]}…"

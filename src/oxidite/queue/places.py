@@ -28,7 +28,8 @@ _LONGEST_WAIT = 1.0  # seconds a claimed job waits for a place before others may
 class Places:
     """Up to ``size`` jobs that run, and those that were claimed ahead of that.
 
-    A job in which a worker ended before runs alone, so that no other is blamed if it does that again. One
+    A job that would be given up if its worker ended once more, the ``poison`` th time, runs alone, so that no
+    other is blamed for it; sooner it is not, as a killed worker leaves many that are to run again at once. One
     that does not end ``grace`` seconds after its time limit, as no thread can be stopped, is given up: what
     it comes to no longer counts, and its place is not free before it has ended.
     """
@@ -40,6 +41,7 @@ class Places:
         *,
         ahead: int | Literal["auto"],
         grace: float,
+        poison: int,
         ended: Callable[[], None],
     ) -> None:
         self.size: int = size
@@ -51,6 +53,7 @@ class Places:
         self._runner = runner
         self._ahead = ahead
         self._grace = grace
+        self._poison = poison
         self._ended = ended
         self._taken = 0
         self._waiting: deque[tuple[Ready, float]] = deque()
@@ -96,16 +99,20 @@ class Places:
         ends += [now + ready.timeout for ready in (*self._suspects, *self._chunks)]
         return max(max(ends) - now, 0.0) + self._grace if ends else 0.0
 
-    def __contains__(self, id: UUID) -> bool:
-        known = [ready.id for ready, _ in self._waiting]
-        known += [each.id for each in (*self._suspects, *self._chunks)]
-        return id in self.running or id in known or any(each.id == id for each in self.outcomes)
+    def holds(self, id: UUID, attempt: int) -> bool:
+        """Tell whether it has this attempt of a job, or what became of it."""
+        running = self.running.get(id)
+        known = {(each.id, each.attempt) for each in (running.jobs if running else ())}
+        known.update((each.id, each.attempt) for each, _ in self._waiting)
+        known.update((each.id, each.attempt) for each in (*self._suspects, *self._chunks))
+        known.update((each.id, each.attempt) for each in self.outcomes)
+        return (id, attempt) in known
 
     def take(self, jobs: Sequence[Ready]) -> None:
         """Take jobs that were claimed."""
         now = clock.perf()
         for ready in jobs:
-            if ready.crashes:
+            if ready.crashes and ready.crashes >= self._poison - 1:
                 self._suspects.append(ready)
             else:
                 self._waiting.append((ready, now))
@@ -126,20 +133,27 @@ class Places:
         while self._taken + len(self.abandoned) < self.size:
             if self._chunks.full:
                 self._begin(*self._chunks.full.popleft()[0])
-            elif self._waiting:
-                ready, _ = self._waiting.popleft()
-                chunk = self._runner.chunk_of(ready)
-                if chunk is None:
-                    self._begin(ready)
-                else:
-                    self._chunks.add(*chunk, ready)
-            else:
+                continue
+            # Of a job that was lost with the lease, and came back at once, the former attempt ends first.
+            found = next((each for each in self._waiting if each[0].id not in self.running), None)
+            if found is None:
                 return
+            self._waiting.remove(found)
+            ready, _ = found
+            chunk = self._runner.chunk_of(ready)
+            if chunk is None:
+                self._begin(ready)
+            else:
+                self._chunks.add(*chunk, ready)
 
-    def give_back(self) -> None:
-        """Give back what has not begun."""
+    def give_back(self, *, everything: bool = False) -> None:
+        """Give back what waits for a place; of ``everything`` that has not begun, suspects and chunks, too."""
         while self._waiting:
             self._say(self._waiting.popleft()[0], "returned")
+        if everything:
+            self._give_back_chunks()
+            while self._suspects:
+                self._say(self._suspects.popleft(), "returned")
 
     def _give_back_chunks(self) -> None:
         for ready in self._chunks.clear():
@@ -148,10 +162,7 @@ class Places:
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping = True
-        self.give_back()
-        self._give_back_chunks()
-        while self._suspects:
-            self._say(self._suspects.popleft(), "returned")
+        self.give_back(everything=True)
         for running in self.running.values():
             running.context.stopping = True
 

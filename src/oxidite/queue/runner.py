@@ -109,7 +109,15 @@ class Runner:
         count = len(running.jobs)
         began = clock.perf()
         with span("queue.job", task=ready.task, queue=ready.queue, attempt=ready.attempt) as work:
-            outcomes = await self._outcomes(running)
+            try:
+                outcomes = await self._outcomes(running)
+            except Exception as exc:
+                # Whatever it is, the store has to hear that the attempt is over: else it would run for ever.
+                _logger.exception(
+                    "what became of job %s of %s cannot be told", ready.id, ready.task
+                )
+                failure = Failure.said("unheard_of", type(exc).__name__, ready.attempt)
+                outcomes = [_dead(each, failure, None) for each in running.jobs]
             work.set("outcome", outcomes[0].kind)
             if count > 1:
                 work.set("jobs", count)

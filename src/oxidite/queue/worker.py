@@ -124,7 +124,12 @@ class Worker:
         queue = self.queue
         runner = Runner(queue.tasks, given, lambda: queue.store, queue.max_size, self._processes)
         self._places = Places(
-            runner, self.concurrency, ahead=self._prefetch, grace=self.grace, ended=self._note_end
+            runner,
+            self.concurrency,
+            ahead=self._prefetch,
+            grace=self.grace,
+            poison=self.poison,
+            ended=self._note_end,
         )
         self._said = Exchanges(queue, self.name, self._places)
         self._lost = False

@@ -61,7 +61,9 @@ class PostgreSQL:
     def make(self) -> None:
         self.run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "--no-sync")
 
-    def start(self) -> None:
+    def start(self, *, largest: int | None = None) -> None:
+        """Start it, and return when it listens; no file may become larger than ``largest`` bytes."""
+        limit = [] if largest is None else ["prlimit", f"--fsize={largest}"]
         settings = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
@@ -76,6 +78,7 @@ class PostgreSQL:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
+                    *limit,
                     str(_BINARIES[-1] / "postgres"),
                     *("-D", str(self.data)),
                     *(f"--{name}={value}" for name, value in settings.items()),

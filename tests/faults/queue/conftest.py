@@ -7,21 +7,22 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
+from tests.faults.queue.stands import KINDS, ROUNDS, stand
 from tests.queue_server import register
 
 from oxidite import clock
 from oxidite.queue import Queue
 
-__all__ = ["LEASE", "ROUNDS", "Workplace"]
+__all__ = ["LEASE", "LIMIT", "ROUNDS", "Workplace", "workplace"]
 
-ROUNDS = int(os.environ.get("OXIDITE_FAULT_ROUNDS", "1"))
-"""How often what depends on chance is tried; `make faults` says more."""
-LEASE = 2.0
+LEASE = float(os.environ.get("OXIDITE_FAULT_LEASE", "2"))
 """Seconds; that of production is 30, and nothing else differs."""
+LIMIT = LEASE + 2.0
+"""Seconds within which what a killed worker had runs again."""
 
 _ROOT = Path(__file__).parents[3]
 
@@ -35,20 +36,47 @@ class Workplace:
         self.url = url
         self.workers: list[asyncio.subprocess.Process] = []
 
-    async def work(self, *options: str, app: str = "worker_app") -> asyncio.subprocess.Process:
-        """Start ``oxidite queue work`` in a process group of its own, and wait until it works."""
-        process = await self.start(
-            "queue", "work", f"tests.faults.queue.{app}:app", "--lease", str(LEASE), *options
-        )
-        known = {each.name for each in await self.queue.workers()}
+    async def work(
+        self, *options: str, app: str = "worker_app", url: str = "", env: Mapping[str, str] = {}
+    ) -> asyncio.subprocess.Process:
+        """Start ``oxidite queue work`` in a process group of its own, and wait until it works.
 
-        async def works() -> bool:
-            return any(each.name not in known for each in await self.queue.workers())
-
-        await self.until(works)
+        ``url`` is by which way it reaches the store, if that is another.
+        """
+        (process,) = await self.work_many(1, *options, app=app, url=url, env=env)
         return process
 
-    async def start(self, *command: str) -> asyncio.subprocess.Process:
+    async def work_many(
+        self,
+        count: int,
+        *options: str,
+        app: str = "worker_app",
+        url: str = "",
+        env: Mapping[str, str] = {},
+    ) -> list[asyncio.subprocess.Process]:
+        """Start several."""
+        known = {each.name for each in await self.queue.workers()}
+        command = ("queue", "work", f"tests.faults.queue.{app}:app", "--lease", str(LEASE))
+        started = [await self.start(*command, *options, url=url, env=env) for _ in range(count)]
+
+        first: dict[str, float] = {}
+
+        async def works() -> bool:
+            new = [each for each in await self.queue.workers() if each.name not in known]
+            # Whoever supervises has begun to prolong their leases.
+            prolonged = [
+                each
+                for each in new
+                if each.lease_until > first.setdefault(each.name, each.lease_until)
+            ]
+            return len(prolonged) >= count
+
+        await self.until(works, within=120.0)
+        return started
+
+    async def start(
+        self, *command: str, url: str = "", env: Mapping[str, str] = {}
+    ) -> asyncio.subprocess.Process:
         """Start ``oxidite`` in a process group of its own."""
         with (self.folder / "said").open("ab") as said:
             process = await asyncio.create_subprocess_exec(
@@ -59,8 +87,9 @@ class Workplace:
                 cwd=_ROOT,
                 env={
                     **os.environ,
+                    **env,
                     "OXIDITE_TEST_DIRECTORY": str(self.folder),
-                    "OXIDITE_TEST_QUEUE": self.url,
+                    "OXIDITE_TEST_QUEUE": url or self.url,
                 },
                 process_group=0,
                 stderr=said,
@@ -72,6 +101,10 @@ class Workplace:
     def said(self) -> str:
         """What the workers wrote."""
         return (self.folder / "said").read_text()
+
+    def say(self, name: str) -> None:
+        """Let jobs go on that await a word."""
+        (self.folder / name).touch()
 
     def seen(self, word: str) -> list[list[str]]:
         """Return the lines of jobs that begin with a word, without it."""
@@ -95,18 +128,38 @@ class Workplace:
             os.killpg(process.pid, signum)
 
 
+@contextlib.asynccontextmanager
+async def workplace(folder: Path, url: str) -> AsyncIterator[Workplace]:
+    """Open one; its workers are gone after the block."""
+    async with Queue.from_url(url, tasks=["tests.faults.queue.worker_app"]) as queue:
+        place = Workplace(folder, queue, url)
+        try:
+            yield place
+        finally:
+            for each in place.workers:
+                place.kill(each, signal.SIGKILL)
+                await each.wait()
+
+
 @pytest.fixture(params=["sqlite", "shared"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Workplace]:
     """On a file of SQLite, and on a store that does next to nothing, so that it is about workers alone."""
-    async with (
-        _store(request.param, tmp_path) as url,
-        Queue.from_url(url, tasks=["tests.faults.queue.worker_app"]) as queue,
-    ):
-        place = Workplace(tmp_path, queue, url)
-        yield place
-        for each in place.workers:
-            place.kill(each, signal.SIGKILL)
-            await each.wait()
+    async with _store(request.param, tmp_path) as url, workplace(tmp_path, url) as made:
+        yield made
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """One kind of store after the other."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+async def everywhere(kind: str, tmp_path: Path) -> AsyncIterator[Workplace]:
+    """On each durable store."""
+    async with stand(kind, tmp_path) as url, workplace(tmp_path, url) as made:
+        yield made
 
 
 @contextlib.asynccontextmanager

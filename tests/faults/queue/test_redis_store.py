@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pytest
 from tests.faults.proxy import Proxy
+from tests.faults.queue.record import Fault, Record
 from tests.redis_server import RedisServer, redis_server
 
 from oxidite.db import Database
@@ -106,7 +107,7 @@ async def at_work(url: str) -> AsyncIterator[Counts]:
         done.set()
 
 
-async def check(url: str, counts: Counts) -> None:
+async def check(url: str, counts: Counts, fault: Fault, tried: int) -> None:
     """Nothing that was acknowledged is lost, nothing acknowledged twice, nothing left running."""
     assert counts.pushed
     assert [id for id in counts.pushed if not counts.ran[id]] == []
@@ -115,13 +116,8 @@ async def check(url: str, counts: Counts) -> None:
         states = {each.state for each in await store.counts(Filter())}
         assert states == {JobState.COMPLETED}
         assert {worker.running for worker in await store.workers()} == {0}
-    logging.getLogger(__name__).info(
-        "%d pushed, %d ended, %d ran again, %d calls failed",
-        len(counts.pushed),
-        len(counts.ended),
-        sum(counts.ran.values()) - len(counts.ran),
-        counts.failures,
-    )
+    again = sum(counts.ran.values()) - len(counts.ran)
+    Record(fault=fault, store="redis", tried=tried, jobs=len(counts.pushed), again=again).settle()
 
 
 async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(
@@ -135,7 +131,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(
             await asyncio.to_thread(durable.start)
         await asyncio.sleep(0.5)
     assert counts.failures
-    await check(durable.url, counts)
+    await check(durable.url, counts, "restart", 4 * ROUNDS)
 
 
 async def test_a_server_that_stands_still_is_told_of_in_time_and_loses_nothing(
@@ -154,7 +150,7 @@ async def test_a_server_that_stands_still_is_told_of_in_time_and_loses_nothing(
         await asyncio.sleep(0.5)
         await store.delete(Filter(queue="other"))
     assert counts.failures
-    await check(durable.url, counts)
+    await check(durable.url, counts, "silent", 2 * ROUNDS)
 
 
 async def test_a_network_that_is_cut_loses_nothing(durable: RedisServer) -> None:
@@ -168,7 +164,7 @@ async def test_a_network_that_is_cut_loses_nothing(durable: RedisServer) -> None
             proxy.cut()
         await asyncio.sleep(0.5)
     assert counts.failures
-    await check(durable.url, counts)
+    await check(durable.url, counts, "cut", 10 * ROUNDS)
 
 
 async def filled(store: RedisStore) -> list[UUID]:
@@ -208,6 +204,7 @@ async def test_a_server_without_memory_refuses_whole_and_gives_what_it_has(tmp_p
             await store.exchange("w", outcomes, ["q"], 0)
             assert await store.counts(Filter()) == []
             await store.push([job()])
+    Record(fault="full", store="redis", tried=1, jobs=len(pushed)).settle()
 
 
 @pytest.mark.parametrize(

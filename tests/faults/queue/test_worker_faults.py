@@ -9,14 +9,12 @@ from collections.abc import Callable
 
 import pytest
 from tests.faults.queue import worker_app as app
-from tests.faults.queue.conftest import LEASE, ROUNDS, Workplace
+from tests.faults.queue.conftest import LEASE, LIMIT, Workplace
 
 from oxidite import clock
 from oxidite.queue import Handle, JobFailedError, JobState
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs signals of Unix")
-
-_AND = 2.0  # seconds after the lease within which what was lost runs again
 
 
 def count_of(place: Workplace, word: str, number: int = 1) -> Callable[[], bool]:
@@ -35,27 +33,6 @@ async def is_state(handle: Handle[int], state: JobState) -> bool:
     return await handle.state() is state
 
 
-async def test_jobs_of_killed_workers_run_again_within_the_lease(place: Workplace) -> None:
-    """Supervisor and child are killed together, in the middle of a job; nothing is lost or kept twice."""
-    slowest = 0.0
-    handles: list[Handle[int]] = []
-    worker = await place.work()
-    for number in range(5 * ROUNDS):
-        handles.append(await place.queue.enqueue(app.waits_once))
-        await place.until(count_of(place, "waits", 2 * number + 1))
-        other = await place.work()
-        place.kill(worker, signal.SIGKILL)
-        slowest = max(slowest, await place.until(count_of(place, "waits", 2 * number + 2)))
-        worker = other
-    assert slowest < LEASE + _AND
-    stored = [(await each.result(10), await each.job()) for each in handles]
-    assert {result for result, _ in stored} == {2}
-    assert {(job.state, job.attempt, job.crashes) for _, job in stored} == {
-        (JobState.COMPLETED, 2, 1)
-    }
-    assert len(place.seen("waits")) == 2 * len(handles)
-
-
 async def test_a_child_that_is_killed_loses_nothing_and_is_replaced_at_once(
     place: Workplace,
 ) -> None:
@@ -65,41 +42,11 @@ async def test_a_child_that_is_killed_loses_nothing_and_is_replaced_at_once(
     os.kill(int(place.seen("waits")[0][1]), signal.SIGKILL)
     took = await place.until(count_of(place, "waits", 2))
     # Before the lease was over: the supervisor saw it.
-    assert took < LEASE + _AND
+    assert took < LIMIT
     assert await handle.result(10) == 2
     assert (await handle.job()).crashes == 1
     assert worker.returncode is None
     assert "was ended by SIGKILL" in place.said
-
-
-async def test_a_group_that_was_stopped_past_its_lease_is_refused(place: Workplace) -> None:
-    stopped = await place.work()
-    handle = await place.queue.enqueue(app.slow, 1, 1.0)
-    await place.until(count_of(place, "slow"))
-    place.kill(stopped, signal.SIGSTOP)
-    await place.work()
-    assert await handle.result(LEASE + _AND + 5) == 1
-    place.kill(stopped, signal.SIGCONT)
-    # Awake, it hears that it has lost its lease, gives up what it had, and works again.
-    assert await (await place.queue.enqueue(app.quick, 7)).result(10) == 7
-    await place.until(lambda: "had lapsed" in place.said)
-    job = await handle.job()
-    assert (job.state, job.attempt, job.crashes) == (JobState.COMPLETED, 2, 1)
-    await place.until(lambda: "is void" in place.said)
-
-
-async def test_a_child_that_was_stopped_past_its_lease_is_refused(place: Workplace) -> None:
-    await place.work()
-    handle = await place.queue.enqueue(app.slow, 1, 1.0)
-    await place.until(count_of(place, "slow"))
-    child = int(place.seen("slow")[0][2])
-    os.kill(child, signal.SIGSTOP)
-    await place.work()
-    assert await handle.result(2 * LEASE + _AND + 5) == 1
-    os.kill(child, signal.SIGCONT)
-    await place.until(lambda: "is void" in place.said)
-    assert (await handle.job()).attempt == 2
-    assert not is_gone(child)
 
 
 async def test_a_job_that_holds_up_the_loop_beyond_its_time_ends_with_its_process(
@@ -167,23 +114,6 @@ async def test_an_interrupted_worker_says_so(place: Workplace) -> None:
     place.kill(worker, signal.SIGINT)
     assert await worker.wait() == 130
     assert await place.queue.workers() == []
-
-
-async def test_workers_that_are_replaced_under_load_lose_nothing(place: Workplace) -> None:
-    """As by a deployment: SIGTERM while jobs come and go, a new worker each time."""
-    handles: list[Handle[int]] = []
-    worker = await place.work("--drain", "5")
-    for round_ in range(2 * ROUNDS):
-        calls = [app.quick.job(300 * round_ + number) for number in range(300)]
-        handles += await place.queue.enqueue_many(calls)
-        await place.until(count_of(place, "quick", 300 * round_ + 20))
-        other = await place.work("--drain", "5")
-        worker.send_signal(signal.SIGTERM)
-        assert await worker.wait() == 0
-        worker = other
-    assert [await each.result(30) for each in handles] == list(range(len(handles)))
-    attempts = [await each.job() for each in handles]
-    assert {(each.failures, each.crashes) for each in attempts} == {(0, 0)}
 
 
 async def test_a_process_that_holds_too_much_is_renewed(place: Workplace) -> None:

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+import signal
 import threading
-from pathlib import Path
 
+from tests.faults.queue.ears import is_there, listen, note
 from tests.queue_server import register
 
 from oxidite import Oxidite, clock
 from oxidite.queue import JobContext, Queue, Retry, given, task
 
 register()
+listen()
 
-HERE = Path(os.environ.get("OXIDITE_TEST_DIRECTORY", "/nowhere"))
 queue = Queue.from_url(os.environ.get("OXIDITE_TEST_QUEUE", "memory://"), tasks=[__name__])
 app = Oxidite(resources=[queue])
 
 
-def note(text: str) -> None:
-    """Write a line that is there whatever happens next."""
-    with (HERE / "seen").open("a") as file:
-        file.write(f"{text}\n")
+def began(job: JobContext) -> None:
+    """Say which attempt of which job begins, and when; the time is the same in all processes."""
+    note(f"run {job.id} {job.attempt} {clock.perf()}")
 
 
 @task
 async def quick(number: int, job: JobContext = given()) -> int:
+    began(job)
     note(f"quick {number} {job.attempt} {os.getpid()}")
     return number
 
 
 @task(timeout=60.0)
 async def slow(number: int, seconds: float, job: JobContext = given()) -> int:
+    began(job)
     note(f"slow {number} {job.attempt} {os.getpid()}")
     await clock.sleep(seconds)
     note(f"done {number} {job.attempt} {os.getpid()}")
@@ -40,8 +43,19 @@ async def slow(number: int, seconds: float, job: JobContext = given()) -> int:
 
 
 @task(timeout=60.0)
+async def awaits_word(number: int, job: JobContext = given()) -> int:
+    """Go on in the first attempt when the test says so, by a file, and at once in the next."""
+    began(job)
+    note(f"awaits {number} {job.attempt} {os.getpid()}")
+    while job.attempt == 1 and not is_there(f"go{number}"):
+        await clock.sleep(0.05)
+    return number
+
+
+@task(timeout=600.0)
 async def waits_once(job: JobContext = given()) -> int:
     """Wait for ever in the first attempt, and not at all in the next."""
+    began(job)
     note(f"waits {job.attempt} {os.getpid()}")
     if job.attempt == 1:
         await asyncio.Event().wait()
@@ -64,8 +78,18 @@ async def computes(seconds: float) -> int:
 
 
 @task
+async def adds(number: int) -> int:
+    return number + 1
+
+
+@task
 async def tells_process(number: int) -> int:
     return os.getpid()
+
+
+@task
+async def tells_time(number: int) -> float:
+    return clock.timestamp()
 
 
 @task
@@ -83,6 +107,32 @@ async def fills_memory(size: int) -> int:
 
 
 held = b""
+
+
+@task(retry=Retry(times=2, first=0.0))
+async def wants_more_than_there_is(job: JobContext = given()) -> int:
+    """Want more memory than the process may have, until the third attempt."""
+    began(job)
+    note(f"wants {job.attempt} {os.getpid()}")
+    if job.attempt < 3:
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        pages = int(open("/proc/self/statm").read().split()[0])  # noqa: PTH123, SIM115, ASYNC230 - a line
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 50_000_000, hard))
+        try:
+            return len(bytearray(200_000_000))
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return job.attempt
+
+
+@task
+async def is_killed_for_memory(job: JobContext = given()) -> None:
+    """End as by the kernel when a machine has no memory left: by SIGKILL, in the middle of allocating."""
+    began(job)
+    note(f"killed {job.attempt} {os.getpid()}")
+    fills = bytearray(50_000_000)
+    os.kill(os.getpid(), signal.SIGKILL)
+    await clock.sleep(len(fills))
 
 
 @task(run="process", timeout=30.0)

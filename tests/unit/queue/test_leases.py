@@ -50,7 +50,9 @@ async def test_a_job_that_holds_up_the_loop_runs_once(queue: Queue) -> None:
 
 
 async def test_a_loop_that_hangs_loses_its_lease_and_regains_it(
-    queue: Queue, caplog: pytest.LogCaptureFixture
+    queue: Queue,
+    caplog: pytest.LogCaptureFixture,
+    events: list[tuple[str, dict[str, object]]],
 ) -> None:
     async with Worker(queue, lease=LEASE, grace=0.1) as worker:
         threading.Event().wait(3 * LEASE)  # nothing that any job may be blamed for
@@ -58,6 +60,9 @@ async def test_a_loop_that_hangs_loses_its_lease_and_regains_it(
         handle = await queue.enqueue(jobs.add, 1)
         assert await handle.result(10) == 3
         assert [each.name for each in await queue.workers()] == [worker.name]
+        (silent,) = [said for name, said in events if name == "queue.silent"]
+        assert silent["worker"] == worker.name
+        assert ("queue.lost", {"worker": worker.name}) in events
 
 
 async def test_a_cancellation_is_heard_through_the_thread(queue: Queue) -> None:

@@ -116,6 +116,22 @@ async def leaves() -> None:
     raise SystemExit(3)
 
 
+class _MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("there is nothing to say")
+
+
+@task(retry=Retry(times=0))
+async def fails_strangely(how: str) -> object:
+    if how == "mute":
+        raise _MuteError
+    if how == "half a character":
+        raise ValueError("\ud800")
+    if how == "group":
+        raise BaseExceptionGroup("all", [KeyboardInterrupt(), ValueError()])
+    return {"\ud800": how}
+
+
 NAMES = [jobs.__name__, __name__]
 
 
@@ -136,13 +152,17 @@ async def test_a_job_beyond_its_time_fails_and_says_so(queue: Queue) -> None:
 
 
 async def test_a_thread_that_cannot_be_stopped_keeps_its_place(
-    queue: Queue, caplog: pytest.LogCaptureFixture
+    queue: Queue,
+    caplog: pytest.LogCaptureFixture,
+    events: list[tuple[str, dict[str, object]]],
 ) -> None:
     held = await queue.enqueue(holds_a_thread)
     async with Worker(queue, concurrency=1, lease=0.2) as worker:
         with pytest.raises(JobFailedError, match="JobTimeoutError"):
             await held.result(5)
         assert "cannot be stopped" in caplog.text
+        told = {"job": str(held.id), "task": holds_a_thread.name}
+        assert ("queue.abandoned", told) in events
         assert worker.health().abandoned == 1
         next_one = await queue.enqueue(jobs.add, 1)
         await passed(0.2)
@@ -195,6 +215,15 @@ async def test_a_job_that_ends_the_program_fails(queue: Queue) -> None:
             await handle.result(5)
 
 
+@pytest.mark.parametrize("how", ["mute", "half a character", "group", "half a result"])
+async def test_however_a_job_fails_it_comes_to_an_end(queue: Queue, how: str) -> None:
+    handle = await queue.enqueue(fails_strangely, how)
+    async with Worker(queue):
+        with pytest.raises(JobFailedError):
+            await handle.result(3)
+        assert await (await queue.enqueue(jobs.add, 1)).result(3) == 3
+
+
 async def test_a_result_that_cannot_be_kept_is_not_made_again(queue: Queue) -> None:
     handle = await queue.enqueue(returns_what_cannot_be_kept)
     async with Worker(queue):
@@ -233,7 +262,9 @@ async def test_jobs_whose_claim_was_lost_on_the_way_run_all_the_same(
     assert "ran elsewhere" not in caplog.text
 
 
-async def test_a_lost_lease_is_regained(queue: Queue, time: TravelClock) -> None:
+async def test_a_lost_lease_is_regained(
+    queue: Queue, time: TravelClock, events: list[tuple[str, dict[str, object]]]
+) -> None:
     kept = await queue.enqueue(jobs.waits)
     async with Worker(queue, lease=30.0) as worker:
         await time.advance(1)
@@ -244,20 +275,69 @@ async def test_a_lost_lease_is_regained(queue: Queue, time: TravelClock) -> None
         assert (job.state, job.attempt, job.crashes) == (JobState.RUNNING, 2, 1)
         assert worker.health().running == 1
         assert len(jobs.seen) == 2
+        # What the first attempt came to is refused, and all of it is told.
+        told = {name: said for name, said in events if name.startswith("queue.")}
+        assert told == {
+            "queue.rescued": {"jobs": 1},
+            "queue.lost": {"worker": worker.name},
+            "queue.refused": {"job": str(kept.id)},
+        }
         assert await kept.cancel()
         await time.advance(2)
         assert await kept.state() is JobState.CANCELLED
 
 
-async def test_a_job_that_was_there_when_a_worker_ended_runs_alone(
+@task
+async def notes(number: int) -> None:
+    jobs.seen.append(number)
+
+
+async def test_what_waited_for_a_place_when_the_lease_was_lost_runs_once(
     queue: Queue, time: TravelClock
 ) -> None:
-    store = queue.store
-    suspect = await queue.enqueue(jobs.waits)
-    await store.enter("other", b"", 1.0)
-    await store.exchange("other", [], ["default"], 1)
+    first = await queue.enqueue(jobs.waits)
+    for number in range(3):
+        await queue.enqueue(notes, number)
+    async with Worker(queue, lease=30.0, concurrency=1, prefetch=3) as worker:
+        await time.advance(0.5)
+        assert (worker.health().running, worker.health().waiting) == (1, 3)
+        time.jump(60)
+        await time.advance(2)
+        await first.cancel()
+        await time.advance(5)
+        assert sorted(each for each in jobs.seen if isinstance(each, int)) == [0, 1, 2]
+
+
+async def crash(queue: Queue, time: TravelClock, poison: int = 3) -> None:
+    """Let the worker that has claimed the job be gone."""
+    await queue.store.enter("other", b"", 1.0)
+    assert (await queue.store.exchange("other", [], ["default"], 1)).jobs
     time.jump(2)
-    assert await store.rescue(3) == 1
+    assert await queue.store.rescue(poison) == 1
+
+
+async def test_a_job_whose_worker_ended_does_not_wait_for_others(
+    queue: Queue, time: TravelClock
+) -> None:
+    async with Worker(queue) as worker:
+        long = await queue.enqueue(jobs.waits)
+        await time.advance(1)
+        assert await long.state() is JobState.RUNNING
+        await queue.pause()
+        again = await queue.enqueue(jobs.add, 1)
+        await queue.resume()
+        await crash(queue, time)
+        await time.advance(2)
+        assert await again.result(1) == 3
+        assert worker.health().running == 1
+        await long.cancel()
+        await time.advance(2)
+
+
+async def test_a_job_that_has_one_crash_left_runs_alone(queue: Queue, time: TravelClock) -> None:
+    suspect = await queue.enqueue(jobs.waits)
+    for _ in range(2):
+        await crash(queue, time)
     async with Worker(queue) as worker:
         await time.advance(1)
         assert await suspect.state() is JobState.RUNNING

@@ -22,6 +22,7 @@ from uuid import UUID
 
 import pytest
 from tests.faults.db.conftest import ROUNDS, PostgreSQL, Proxy
+from tests.faults.queue.record import Record
 
 from oxidite import clock
 from oxidite.db.drivers import drivers
@@ -95,12 +96,14 @@ class Ledger:
         self.everything_is_pushed = True
         await asyncio.gather(*working)
 
-    async def check(self) -> None:
+    async def check(self) -> int:
+        """Return how many there were."""
         assert self.failed, "nothing has failed, so nothing was tried"
         assert self.runs.keys() == self.pushed
         assert set(self.runs.values()) == {1}
         counts = await self.store.counts(Filter())
         assert {each.state: each.count for each in counts} == {JobState.COMPLETED: len(self.pushed)}
+        return len(self.pushed)
 
 
 # PostgreSQL
@@ -119,7 +122,8 @@ async def test_a_server_that_is_killed_and_comes_back_loses_and_doubles_nothing(
     async with stores.create(server.url) as store:
         ledger = Ledger(store)
         await ledger.during(faults())
-        await ledger.check()
+        jobs = await ledger.check()
+    Record(fault="restart", store="postgresql", tried=2 * ROUNDS, jobs=jobs).settle()
 
 
 async def test_connections_that_are_cut_lose_and_double_nothing(proxy: Proxy) -> None:
@@ -131,7 +135,8 @@ async def test_connections_that_are_cut_lose_and_double_nothing(proxy: Proxy) ->
     async with stores.create(proxy.url) as store:
         ledger = Ledger(store)
         await ledger.during(faults())
-        await ledger.check()
+        jobs = await ledger.check()
+    Record(fault="cut", store="postgresql", tried=20 * ROUNDS, jobs=jobs).settle()
 
 
 async def test_a_server_that_says_nothing_is_given_up_in_time(proxy: Proxy) -> None:
@@ -239,6 +244,10 @@ async def test_a_full_disk_is_told_and_nothing_is_half_done(store: SQLStore) -> 
     await _at_most(store, 100_000)
     found = await claim(store, 5, outcomes=large)
     assert (len(found.jobs), found.refused) == (2, [])
+    await claim(store, 5, outcomes=tuple(map(ended, found.jobs)))
+    jobs = [each async for each in store.find(Filter())]
+    lost = 5 - sum(each.state is JobState.COMPLETED for each in jobs)
+    Record(fault="full", store="sqlite", tried=1, jobs=5, lost=lost).settle()
 
 
 async def _at_most(store: SQLStore, more: int) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import cast
+from urllib.parse import urlsplit
 
 import pytest
+from tests.faults.proxy import Proxy
 from tests.unit.queue import jobs
 from tests.unit.queue.places import REDIS, own_prefix
 
@@ -358,13 +360,34 @@ def test_a_url_that_cannot_be_is_refused(url: str, said: str) -> None:
         stores.create(url)
 
 
-async def test_who_is_cancelled_while_it_begins_to_wait_leaves_nothing_open(other: Other) -> None:
-    async with other() as store:
-        for turns in range(12):
-            wait = asyncio.ensure_future(store.wait(["q"], 60.0))
-            for _ in range(turns):
-                await asyncio.sleep(0.0005)
-            wait.cancel()
-            await asyncio.wait([wait])
-        tasks = [each for each in asyncio.all_tasks() if each.get_name().startswith("redis ")]
-        assert len(tasks) <= 3  # the connections of the fixture, for commands, and to be told
+async def test_who_is_cancelled_while_it_begins_to_wait_leaves_nothing_open(
+    prefix: str, shared: RedisStore
+) -> None:
+    port = urlsplit(REDIS).port
+    assert port is not None
+    async with Proxy(port) as proxy:
+        options, _ = RedisOptions.from_url(REDIS.replace(f":{port}/", f":{proxy.port}/"))
+        async with RedisStore(options, prefix=prefix) as store:
+            # As it connects, and when it has asked to be told.
+            for word in (b"HELLO", b"SUBSCRIBE"):
+                proxy.stops_at = word
+                wait = asyncio.ensure_future(store.wait(["q"], 60.0))
+                async with asyncio.timeout(10):
+                    await proxy.stopped.wait()
+                wait.cancel()
+                await asyncio.wait([wait])
+                proxy.stopped.clear()
+                proxy.resume()
+                # What was left open would have been heard of by now.
+                await shared.wait(["none"], 0.2)
+                assert await listeners(shared, store) == 0
+            goes_on = await waiting(store, "q")
+            assert await listeners(shared, store) == 1
+            goes_on.cancel()
+
+
+async def listeners(shared: RedisStore, store: RedisStore) -> int:
+    """Return how many connections listen on the channel of a store, as the server says."""
+    reply = await shared._redis.run("PUBSUB", "NUMSUB", store._waits._channel)
+    found = cast("Mapping[bytes, int] | list[object]", reply)
+    return cast("int", next(iter(found.values())) if isinstance(found, Mapping) else found[1])

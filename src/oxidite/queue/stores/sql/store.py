@@ -57,6 +57,8 @@ _FEW = {"pool_size": 2, "pool_min": 1}
 _SCHEMA = "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = 'ox_jobs'::regclass"
 _POLL = 1.0
 """Seconds after which somebody who waits looks by himself."""
+_BLIND = 0.5
+"""Seconds after which a worker does, where the database tells nobody anything, as MariaDB."""
 
 
 class SQLStore(JobStore):
@@ -290,6 +292,8 @@ class SQLStore(JobStore):
         """Return when there may be something to claim."""
         with self._waiters.waiting(queues) as event:
             due = await self._home.read(self._steps.next_due, queues)
+            if self._channel is None and self._watch is None and self.is_shared:
+                within = min(within, _BLIND)
             await _until(event, within if due is None else min(due, within))
 
     async def rescue(self, poison: int) -> int:

@@ -1,0 +1,3 @@
+"""A module that cannot be imported, as one that was deployed half."""
+
+raise ZeroDivisionError("deployed half")
