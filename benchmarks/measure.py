@@ -170,7 +170,7 @@ def _echo(server: Server, _: Workload, seconds: float, connections: int) -> dict
             stderr=subprocess.STDOUT,
         )
     try:
-        output, _ = process.communicate(timeout=seconds + 20)
+        output = process.communicate(timeout=seconds + 20)[0]
     except subprocess.TimeoutExpired:
         raise ServerFailedError("the load did not end: the server stopped answering") from None
     finally:

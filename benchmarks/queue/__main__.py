@@ -7,6 +7,7 @@ Servers are the benchmark's own, set so that they lose nothing that matters here
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ PARTS = ("rounds", "kills", "claims", "idle")
 
 def main() -> int:
     """Run what was asked for and write the page."""
+    # Whatever ends it, its servers and workers end too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     options = _options()
     rows = [row for row in ROWS if row.key in options.only]
     environments = {
