@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from tests.faults.queue.worker_app import HERE, note
+from tests.faults.queue.ears import is_there, note
 from tests.queue_server import register
 
 from oxidite import Oxidite
@@ -21,7 +21,7 @@ app = Oxidite(resources=[queue])
 async def pack(numbers: list[int]) -> list[int]:
     """Wait for ever, until the test says otherwise to the next that is asked."""
     note(f"pack {len(numbers)} {os.getpid()}")
-    if not (HERE / "go").exists():
+    if not is_there("go"):
         await asyncio.Event().wait()
     return [number * 2 for number in numbers]
 
