@@ -18,6 +18,8 @@ _SLOW = 60_000
 def probe(places: Sequence[Place], results: Results, patience: float) -> None:
     """Fill in after how many seconds each ran again, if it did within ``patience`` seconds."""
 
+    results.patience = patience
+
     def tried(place: Place) -> float | None:
         with Client(place) as client:
             return _seconds(client, patience)

@@ -27,6 +27,8 @@ class Results:
     problems: dict[str, str] = field(default_factory=dict)
     recovered: dict[str, float | None] = field(default_factory=dict)
     """Seconds after which a job ran again whose worker was killed; ``None``: it did not."""
+    patience: float = 0.0
+    """Seconds for which that was waited for."""
     claims: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Seconds of an exchange with nearly nothing waiting, and with much, by store of ours."""
     waiting: int = 0

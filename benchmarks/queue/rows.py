@@ -18,7 +18,8 @@ STORES = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A peer on a store. ``is_durable``: it is set to survive ``kill -9``, by its manual; the probe tries it."""
+    """A peer on a store. ``is_durable``: it is set to survive ``kill -9``, by its manual, and that decides;
+    the probe tries it, and what it found is told."""
 
     peer: str
     store: str
