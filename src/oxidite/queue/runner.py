@@ -152,8 +152,8 @@ class Runner:
             return outcomes + self._each_said(task, jobs, returned)
         except asyncio.CancelledError as exc:
             if running.end is not None:
-                ends = [running.asked.get(each.id, running.end) for each in jobs]
-                return outcomes + [_ended(*each) for each in zip(jobs, ends, strict=True)]
+                end: OutcomeKind = running.end
+                return outcomes + [_ended(each, running.asked.get(each.id, end)) for each in jobs]
             # Nobody asked for that: given back it would run again at once, and for ever.
             error: BaseException = _StrayCancelError().caused_by(exc)
         except BaseException as exc:  # noqa: BLE001 - whatever a job raises is its failure
