@@ -128,7 +128,7 @@ class Transaction:
         """
         self.after.append(function)
 
-    def note(self, changes: Changes) -> None:
+    def _note(self, changes: Changes) -> None:
         """Note what was changed, to be told after the commit."""
         if self.changes is None:
             self.changes = Changes()
@@ -163,7 +163,7 @@ class Transaction:
             self.outer.after += self.after
             self.outer.undone += self.undone
             if self.changes is not None:
-                self.outer.note(self.changes)
+                self.outer._note(self.changes)  # noqa: SLF001 - of its own kind
             self.after = []
         self.undone = []
 
