@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Protocol
 
 from oxidite.cache.l1 import Entry
 from oxidite.cache.tags import stored_tags
@@ -13,7 +12,6 @@ from oxidite.concurrency import left_behind
 from oxidite.errors import ConfigError
 
 __all__ = [
-    "HasTable",
     "Recorder",
     "current_recorder",
     "depend_on",
@@ -25,18 +23,6 @@ __all__ = [
 
 _MOST_ROWS = 20
 """Rows of a table that have tags of their own; who reads more depends on the table."""
-
-
-class HasTable(Protocol):
-    """A model: its table has a name."""
-
-    @property
-    def __table__(self) -> _Named: ...
-
-
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
 
 
 class Recorder:
@@ -144,7 +130,7 @@ def recording(recorder: Recorder | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def reads(*tables: HasTable | str) -> Iterator[None]:
+def reads(*tables: type[object] | str) -> Iterator[None]:
     """Say in a tracked function what is read inside the block: models, or names of tables.
 
     For SQL of your own, which is refused there otherwise. Without any, it depends on nothing that the
@@ -154,7 +140,7 @@ def reads(*tables: HasTable | str) -> Iterator[None]:
     if recorder is None:
         yield
         return
-    named = [each if isinstance(each, str) else each.__table__.name for each in tables]
+    named = [each if isinstance(each, str) else _name_of(each) for each in tables]
     recorder.read({each.lower(): None for each in named})
     before = _declared.get()
     _declared.set(recorder)
@@ -162,3 +148,10 @@ def reads(*tables: HasTable | str) -> Iterator[None]:
         yield
     finally:
         _declared.set(before)
+
+
+def _name_of(model: type[object]) -> str:
+    table = getattr(model, "__table__", None)
+    if table is None:
+        raise TypeError(f"{model!r} is no model with a table. Name one, or a table as a text.")
+    return str(table.name)

@@ -111,7 +111,7 @@ class Transaction:
         """What waits for the commit."""
         self.undone: list[Callable[[], object]] = []
         """What is to be done if it is undone."""
-        self.changes: Changes | None = None
+        self._changes: Changes | None = None
         """What was changed in it, if somebody is to be told."""
         self.may_be_committed: bool = False
         """Whether a commit was sent, whatever the answer was."""
@@ -128,11 +128,11 @@ class Transaction:
         """
         self.after.append(function)
 
-    def note(self, changes: Changes) -> None:
+    def _note(self, changes: Changes) -> None:
         """Note what was changed, to be told after the commit."""
-        if self.changes is None:
-            self.changes = Changes()
-        self.changes.merge(changes)
+        if self._changes is None:
+            self._changes = Changes()
+        self._changes.merge(changes)
 
     def statement(self) -> AbstractAsyncContextManager[Connection]:
         """Use the connection for one statement.
@@ -162,8 +162,8 @@ class Transaction:
         if self.outer is not None:
             self.outer.after += self.after
             self.outer.undone += self.undone
-            if self.changes is not None:
-                self.outer.note(self.changes)
+            if self._changes is not None:
+                self.outer._note(self._changes)  # noqa: SLF001 - of its own kind
             self.after = []
         self.undone = []
 
@@ -186,6 +186,11 @@ class Transaction:
         finally:
             while self.undone:
                 self.undone.pop()()
+
+    async def tell(self) -> None:
+        """Tell who listens what was changed, if it may have been committed."""
+        if self.may_be_committed and self._changes is not None:
+            await tell_changes(self._changes)
 
     async def run_after(self) -> None:
         """Call what waited for the commit."""
@@ -260,8 +265,8 @@ class TransactionBlock:
         finally:
             # After a cancellation, too, when that came while the commit was on its way. When the answer
             # to a commit was lost, what was changed may be there.
-            if made is not None and made.may_be_committed and made.changes is not None:
-                await tell_changes(made.changes)
+            if made is not None:
+                await made.tell()
             if made is not None and made.is_committed:
                 await made.run_after()
 
@@ -348,7 +353,7 @@ def has_changed_something() -> bool:
     """Tell whether the transactions that are open here changed something that somebody is to be told of."""
     found = _current.get()
     while found is not None:
-        if not found.has_ended and found.changes is not None:
+        if not found.has_ended and found._changes is not None:  # noqa: SLF001 - of its own kind
             return True
         found = found.outer
     return False

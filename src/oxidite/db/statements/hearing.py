@@ -39,7 +39,7 @@ async def hear_changes(owner: object, changes: Changes) -> None:
     """Tell of changes: once the transaction that is open is committed, or now."""
     transaction = current_transaction(owner)
     if transaction is not None:
-        transaction.note(changes)
+        transaction._note(changes)  # noqa: SLF001 - it is no part of what users have
     elif changes:
         await tell_changes(changes)
 
