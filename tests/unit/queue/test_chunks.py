@@ -276,14 +276,14 @@ async def test_limits_hold(queue: Queue) -> None:
     assert max(len(each) for each in calls) == 2
 
 
-async def test_a_job_that_lost_its_worker_runs_alone(queue: Queue) -> None:
+async def test_a_job_runs_alone_that_would_be_given_up_if_it_lost_another_worker(queue: Queue) -> None:
     handles = await queue.enqueue_many(squares.job(number) for number in range(3))
     store = queue.store
     await store.enter("gone", b"", 30.0)
     assert len((await store.exchange("gone", (), ["default"], 3)).jobs) == 3
     await store.beat("gone", 0.0)
     assert await store.rescue(3) == 3
-    async with Worker(queue):
+    async with Worker(queue, poison=2):
         assert await ended(handles) == [JobState.COMPLETED] * 3
     assert sorted(calls) == [[0], [1], [2]]
 
