@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from benchmarks.queue.stores import Stores
 __all__ = ["KINDS", "Lengths", "run_rounds"]
 
 _PAUSE = 0.01  # seconds between two jobs whose latency is measured
+_SETTLE = 3.0  # seconds after a worker's first job: some start processes, and import, behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,11 @@ def _processed(places: int) -> Callable[[Client, Lengths, Results], None]:
 
 def _latency(client: Client, lengths: Lengths, results: Results) -> None:
     place: Place = client.place
-    count = min(lengths.jobs, max(int(lengths.seconds / 2 / _PAUSE), 10))
+    count = min(lengths.jobs, max(int(lengths.seconds / _PAUSE), 10))
     with Worker(place, 10) as worker:
         client.push("one", 1, 1.0)
         worker.wait_for(1, 0.0)
+        time.sleep(_SETTLE)
         place.clear()
         client.push("paced", count, _PAUSE)
         worker.wait_for(count, 10.0 + count * _PAUSE)
