@@ -276,7 +276,9 @@ async def test_limits_hold(queue: Queue) -> None:
     assert max(len(each) for each in calls) == 2
 
 
-async def test_a_job_runs_alone_that_would_be_given_up_if_it_lost_another_worker(queue: Queue) -> None:
+async def test_a_job_runs_alone_that_would_be_given_up_if_it_lost_another_worker(
+    queue: Queue,
+) -> None:
     handles = await queue.enqueue_many(squares.job(number) for number in range(3))
     store = queue.store
     await store.enter("gone", b"", 30.0)
