@@ -171,7 +171,7 @@ async def test_what_cannot_work_says_why(place: Workplace) -> None:
     for command, said in (
         ("tests.faults.queue.absent:app", "There is no module 'tests.faults.queue.absent'"),
         ("tests.faults.queue.memory_app:app", "in the memory of one process"),
-        ("tests.faults.queue.worker_app:Path", "is not an ASGI application"),
+        ("tests.faults.queue.worker_app:queue", "is not an ASGI application"),
     ):
         process = await place.start("queue", "work", command)
         assert await process.wait() == 1
