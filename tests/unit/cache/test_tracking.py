@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.cache.library import Author, Book, Placing, Shelf, furnish
+from tests.unit.cache.bookshop import Author, Book, Placing, Shelf, furnish
 from tests.unit.cache.stores import Remote
 from tests.unit.db.conftest import database_url
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit.cache.library import READS, WRITES, furnish
+from tests.unit.cache.bookshop import READS, WRITES, furnish
 from tests.unit.cache.stores import Remote
 from tests.unit.db.conftest import KINDS, database_url
 

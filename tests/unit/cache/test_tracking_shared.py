@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
-from tests.unit.cache.library import Author, Book, furnish
+from tests.unit.cache.bookshop import Author, Book, furnish
 from tests.unit.cache.test_shared import prefix, url
 from tests.unit.db.conftest import database_url
 

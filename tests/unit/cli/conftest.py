@@ -23,7 +23,7 @@ class Done:
     err: str
 
 
-class Oxidite:
+class Command:
     """The command, run in a directory of its own."""
 
     def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,13 +58,13 @@ class Oxidite:
 @pytest.fixture
 def oxidite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Oxidite]:
+) -> Iterator[Command]:
     """The command in an empty directory; what it imported is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     for name in ("OXIDITE_ENV", "HOST", "PORT", "WEB_CONCURRENCY", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     path, modules = sys.path.copy(), set(sys.modules)
-    yield Oxidite(tmp_path, capsys)
+    yield Command(tmp_path, capsys)
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         if not name.startswith("oxidite"):

@@ -3,25 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Protocol
 
 import pytest
-
-
-class Done(Protocol):
-    """What a command returns."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Command(Protocol):
-    """What the fixture ``oxidite`` is."""
-
-    def write(self, name: str, source: str) -> None: ...
-    def __call__(self, *args: str) -> Done: ...
-
+from tests.unit.cli.conftest import Command, Done
 
 SETTINGS = """
     from dataclasses import dataclass

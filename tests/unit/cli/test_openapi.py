@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Protocol
 
 import pytest
 import yaml
-
-
-class Done(Protocol):
-    """What a command returns."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Command(Protocol):
-    """What the fixture ``oxidite`` is."""
-
-    def write(self, name: str, source: str) -> None: ...
-    def __call__(self, *args: str) -> Done: ...
-
+from tests.unit.cli.conftest import Command
 
 BARE = """
     from oxidite import Oxidite

@@ -7,23 +7,9 @@ import os
 import pty
 import subprocess
 import sys
-from typing import Any, Protocol
+from typing import Any
 
-
-class Done(Protocol):
-    """What a command returns."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Command(Protocol):
-    """What the fixture ``oxidite`` is."""
-
-    def write(self, name: str, source: str) -> None: ...
-    def __call__(self, *args: str) -> Done: ...
-
+from tests.unit.cli.conftest import Command
 
 SHOP = """
     from oxidite import Oxidite, Router, StreamingResponse

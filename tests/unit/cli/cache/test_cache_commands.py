@@ -8,32 +8,14 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from tests.unit.cli.conftest import Command
 
 from oxidite.cache import Cache
 
 T = TypeVar("T")
-
-
-class Done(Protocol):
-    """What a command returns."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Command(Protocol):
-    """What the fixture ``oxidite`` is."""
-
-    directory: Path
-
-    def write(self, name: str, source: str) -> None: ...
-    def __call__(self, *args: str) -> Done: ...
-    def apart(self, *args: str) -> Done: ...
 
 
 APP = """

@@ -10,28 +10,9 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-
-
-class Done(Protocol):
-    """What a command returns."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Command(Protocol):
-    """What the fixture ``oxidite`` is."""
-
-    directory: Path
-
-    def write(self, name: str, source: str) -> None: ...
-    def __call__(self, *args: str) -> Done: ...
-    def apart(self, *args: str) -> Done: ...
-
+from tests.unit.cli.conftest import Command
 
 APP = """
     from oxidite import Oxidite

@@ -7,33 +7,15 @@ import importlib
 import json
 import re
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from tests.unit.cli.conftest import Command
 
 from oxidite.queue import Filter, Limits, Queue, Rate
 from oxidite.testing.queue import drain
 
 T = TypeVar("T")
-
-
-class Done(Protocol):
-    """What a command returns."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Command(Protocol):
-    """What the fixture ``oxidite`` is."""
-
-    directory: Path
-
-    def write(self, name: str, source: str) -> None: ...
-    def __call__(self, *args: str) -> Done: ...
-    def apart(self, *args: str) -> Done: ...
 
 
 APP = """
