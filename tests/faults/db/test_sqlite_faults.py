@@ -45,6 +45,33 @@ async def test_a_file_that_another_process_writes(tmp_path: Path) -> None:
         assert await Item.count() == 1
 
 
+async def test_a_new_file_that_another_process_begins_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("CREATE TABLE theirs (id INTEGER)")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO theirs VALUES (1)")
+        asyncio.get_running_loop().call_later(0.2, other.execute, "COMMIT")
+        async with Database.from_url(f"sqlite:///{path}") as db:
+            await db.push(Item)
+            await Item.create(name="Tea")
+    finally:
+        other.close()
+
+
+async def test_a_new_file_that_another_process_writes_for_too_long(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ConflictingTransactionsError, match="another process"):
+            async with Database.from_url(f"sqlite:///{path}?busy_timeout=0.1"):
+                pass
+    finally:
+        other.close()
+
+
 async def test_a_wait_for_another_process_can_be_cancelled(tmp_path: Path) -> None:
     path = tmp_path / "app.db"
     async with Database.from_url(f"sqlite:///{path}?busy_timeout=3") as db:

@@ -29,6 +29,7 @@ from oxidite.db.connections.steps import Steps
 from oxidite.db.drivers.files import FileLock
 from oxidite.db.drivers.sqlite_errors import errors
 from oxidite.db.drivers.sqlite_functions import COLLATIONS, FUNCTIONS
+from oxidite.db.errors import ConflictingTransactionsError
 from oxidite.db.values.dialects import SQLITE, Dialect
 from oxidite.errors import BackendUnavailableError, ConfigError
 
@@ -46,6 +47,8 @@ _END = 1.0
 """Seconds that a statement may take to stop when it is interrupted."""
 _AGAIN = 0.05
 """Seconds after which it is interrupted again: it may not have begun the first time."""
+_MOST_WRITERS = 10
+"""How many others it waits for, one after the other, before a new file is its own."""
 
 
 class SQLiteOptions(Struct, frozen=True, kw_only=True):
@@ -287,8 +290,7 @@ class SQLiteDriver(Driver):
             return self
         try:
             if self._options.mode != "ro":
-                async with self._writer.connection() as writer:
-                    await writer.fetch("PRAGMA journal_mode=WAL", ())
+                await self._write_ahead()
             await self._readers.open()
         except BaseException:
             await self._writer.close()
@@ -314,6 +316,19 @@ class SQLiteDriver(Driver):
     def lock(self, name: str, timeout: float | None) -> FileLock:
         """Take a lock on a file beside the database; no connection is kept for it."""
         return FileLock(self.path, name, timeout, owner=self)
+
+    async def _write_ahead(self) -> None:
+        # SQLite waits for nobody on the way from one kind of journal to the other: while another
+        # process writes a new file, as two do that begin together, it refuses at once. So wait for
+        # that as for any other write, and try again.
+        async with self._writer.connection() as writer:
+            for _ in range(_MOST_WRITERS):
+                with contextlib.suppress(ConflictingTransactionsError):
+                    await writer.fetch("PRAGMA journal_mode=WAL", ())
+                    return
+                await writer.begin(isolation=None, read_only=False)
+                await writer.rollback()
+            await writer.fetch("PRAGMA journal_mode=WAL", ())
 
     async def _connect(self) -> SQLiteConnection:
         options = self._options
