@@ -128,6 +128,7 @@ NAMES: dict[str, list[str]] = {
         "monotonic",
         "now",
         "perf",
+        "process",
         "sleep",
         "timestamp",
         "travelled",

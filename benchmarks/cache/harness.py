@@ -13,6 +13,7 @@ import uvloop
 from msgspec import Struct
 
 _TOGETHER = 1000
+_BATCH = 500
 
 
 class User(Struct, frozen=True):
@@ -44,7 +45,7 @@ async def main(name: str) -> None:
     _tell([kind for kind, function in kinds.items() if hasattr(peer, function)])
     misses = 1000
     for line in sys.stdin:
-        workload, count = json.loads(line)
+        workload, seconds = json.loads(line)
         misses += 1
         if workload == "together":
             before = peer.factory.made
@@ -55,10 +56,13 @@ async def main(name: str) -> None:
             continue
         function = peer.get if workload == "get" else peer.hit
         assert (await function()).id == 7
-        began = time.process_time()
-        for _ in range(count):
-            await function()
-        _tell([(time.process_time() - began) / count, 1])
+        calls, spent, began = 0, 0.0, time.process_time()
+        while spent < seconds:
+            for _ in range(_BATCH):
+                await function()
+            calls += _BATCH
+            spent = time.process_time() - began
+        _tell([spent / calls, 1])
 
 
 def _tell(what: object) -> None:

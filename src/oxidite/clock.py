@@ -13,7 +13,7 @@ import contextlib
 import math
 import time
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TypeAlias, TypeVar
@@ -25,6 +25,7 @@ __all__ = [
     "monotonic",
     "now",
     "perf",
+    "process",
     "sleep",
     "timestamp",
     "travelled",
@@ -55,9 +56,9 @@ class Clock:
         """Return the wall-clock time in seconds since 1970, for storing and for tokens."""
         return time.time()
 
-    def monotonic(self) -> float:
-        """Return seconds that never go back; only the difference of two readings has a meaning."""
-        return time.monotonic()
+    # PERF: without a frame of its own, see `process`.
+    monotonic: Callable[[], float] = staticmethod(time.monotonic)
+    """Return seconds that never go back; only the difference of two readings has a meaning."""
 
     def travelled(self) -> float:
         """Return how many seconds this clock is ahead of real time: 0 unless a test moved it."""
@@ -206,7 +207,26 @@ async def _run_until_idle() -> None:
 
 
 _ClockT = TypeVar("_ClockT", bound=Clock)
-_current: Clock = Clock()
+
+
+class _Process:
+    """The clock of this process."""
+
+    __slots__ = ("clock", "monotonic")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock: Clock
+        self.monotonic: Callable[[], float]
+        self.use(clock)
+
+    def use(self, clock: Clock) -> None:
+        """Make it another one."""
+        self.clock = clock
+        self.monotonic = clock.monotonic
+
+
+process: _Process = _Process(Clock())
+"""``process.monotonic()`` is ``monotonic()`` with one call less, for who asks each microsecond: a hit of a cache."""
 
 
 @contextlib.contextmanager
@@ -215,38 +235,37 @@ def use(clock: _ClockT) -> Iterator[_ClockT]:
 
     A sleep belongs to the clock it began on.
     """
-    global _current  # noqa: PLW0603 - the one process-wide clock
-    before = _current
-    _current = clock
+    before = process.clock
+    process.use(clock)
     try:
         yield clock
     finally:
-        _current = before
+        process.use(before)
 
 
 def current() -> Clock:
     """Return the clock of the process, as for a test that wants to move it."""
-    return _current
+    return process.clock
 
 
 def now() -> datetime:
     """Return the wall-clock time as an aware datetime in UTC."""
-    return _current.now()
+    return process.clock.now()
 
 
 def timestamp() -> float:
     """Return the wall-clock time in seconds since 1970, for storing and for tokens."""
-    return _current.timestamp()
+    return process.clock.timestamp()
 
 
 def monotonic() -> float:
     """Return seconds that never go back; only the difference of two readings has a meaning."""
-    return _current.monotonic()
+    return process.monotonic()
 
 
 def travelled() -> float:
     """Return what is to be added to the time of another machine, so that it travels along: else 0."""
-    return _current.travelled()
+    return process.clock.travelled()
 
 
 def perf() -> float:
@@ -256,4 +275,4 @@ def perf() -> float:
 
 async def sleep(seconds: float) -> None:
     """Wait for ``seconds``; zero or less lets other tasks run once, NaN is a ``ValueError``."""
-    await _current.sleep(seconds)
+    await process.clock.sleep(seconds)

@@ -146,6 +146,7 @@ class _Ear:
 
 _span: ContextVar[Span | None] = ContextVar("oxidite_span", default=None)
 _ears: tuple[_Ear, ...] = ()
+_is_heard = False  # whether there are any, for those who ask in each hit of a cache
 _silence = _Silence("", {})
 
 
@@ -178,7 +179,7 @@ def current_span() -> Span | None:
 
 def is_listening() -> bool:
     """Tell whether anybody listens, for a caller whose attributes are costly to make."""
-    return bool(_ears)
+    return _is_heard
 
 
 @contextlib.contextmanager
@@ -187,10 +188,14 @@ def listen(listener: Listener) -> Iterator[None]:
 
     Listeners do not disturb each other, and may stop in any order.
     """
-    global _ears  # noqa: PLW0603 - the process-wide listeners
     ear = _Ear(listener)
-    _ears = (*_ears, ear)
+    _hear((*_ears, ear))
     try:
         yield
     finally:
-        _ears = tuple(other for other in _ears if other is not ear)
+        _hear(tuple(other for other in _ears if other is not ear))
+
+
+def _hear(ears: tuple[_Ear, ...]) -> None:
+    global _ears, _is_heard
+    _ears, _is_heard = ears, bool(ears)

@@ -51,8 +51,8 @@ class ArgumentKeys:
         """
         # PERF: most calls name nothing and leave nothing out; benchmark `cache`.
         if not kwargs and len(args) == self._count:
-            if len(args) == 1 and (writer := _TEXTS.get(type(args[0]))):
-                return writer(args[0])
+            if len(args) == 1 and (type(args[0]) is int or type(args[0]) is str):
+                return repr(args[0])
             texts = [
                 writer(value) if (writer := _TEXTS.get(type(value))) else None for value in args
             ]

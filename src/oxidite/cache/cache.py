@@ -10,7 +10,6 @@ from typing import Self, TypeVar, Unpack, cast, overload
 
 from msgspec import UNSET, UnsetType
 
-from oxidite import clock
 from oxidite.cache.base import CacheBackend
 from oxidite.cache.cached import Cached, P, TagsOf, Tracked
 from oxidite.cache.coordination import Coordination
@@ -29,6 +28,8 @@ from oxidite.cache.tags import stored_tags
 from oxidite.cache.upkeep import Upkeep
 from oxidite.cache.values import encoded, typed
 from oxidite.cache.writes import clear, delete, invalidate, write
+from oxidite.clock import process
+from oxidite.encoding import DecodeError, MismatchError
 from oxidite.extract.plan import resolve_hints
 from oxidite.instrument import is_listening
 from oxidite.security import SecretLike
@@ -161,16 +162,23 @@ class Cache(Upkeep, Coordination):
             entry = kept.value
             if (
                 (entry.type is type or entry.type == type)
-                and clock.monotonic() < entry.calm
+                and process.monotonic() < entry.calm
                 and current_memo() is None
                 and not is_listening()
             ):
-                self._counts.hits += 1
-                if kept.uses < MOST_USES:
-                    kept.uses += 1
-                if entry.tags:
-                    depend_on(self._core, entry)
-                return entry.value if entry.decode is None else entry.decode(entry.payload or b"")
+                try:
+                    value = (
+                        entry.value if entry.decode is None else entry.decode(entry.payload or b"")
+                    )
+                except (DecodeError, MismatchError):
+                    pass  # a type that looks at more than the data; a miss, which is told of below
+                else:
+                    self._counts.hits += 1
+                    if kept.uses < MOST_USES:
+                        kept.uses += 1
+                    if entry.tags:
+                        depend_on(self._core, entry)
+                    return value
         key = self._prefix + key
         return (await get_many(self._core, [key], typed(type))).get(key, default)
 

@@ -8,7 +8,6 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Generic, ParamSpec, Protocol, TypeVar, cast
 
-from oxidite import clock
 from oxidite.cache.arguments import ArgumentKeys
 from oxidite.cache.core import Core
 from oxidite.cache.freshness import Freshness
@@ -20,6 +19,8 @@ from oxidite.cache.s3fifo import MOST_USES
 from oxidite.cache.tags import stored_tags
 from oxidite.cache.values import Typed, typed
 from oxidite.cache.writes import delete
+from oxidite.clock import process
+from oxidite.encoding import DecodeError, MismatchError
 from oxidite.errors import ConfigError
 from oxidite.extract.plan import UnresolvedHintError, resolve_hints
 from oxidite.instrument import is_listening
@@ -39,6 +40,26 @@ class Cached(Generic[P, T]):
     Made by ``Cache.cached``.
     """
 
+    # PERF: each call reads half of these; benchmark `cache`.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_base",
+        "_core",
+        "_counts",
+        "_find",
+        "_fresh",
+        "_function",
+        "_is_bypassed",
+        "_localns",
+        "_name",
+        "_prefix",
+        "_record",
+        "_tags",
+        "_text",
+        "_type",
+        "_typed",
+    )
     __name__: str
     __qualname__: str
 
@@ -90,18 +111,23 @@ class Cached(Generic[P, T]):
             entry = kept.value
             if (
                 entry.type is self._type
-                and clock.monotonic() < entry.calm
+                and process.monotonic() < entry.calm
                 and current_memo() is None
                 and not is_listening()
             ):
-                self._counts.hits += 1
-                if kept.uses < MOST_USES:
-                    kept.uses += 1
-                if entry.tags:
-                    depend_on(self._core, entry)
-                if entry.decode is None:
-                    return entry.value  # type: ignore[return-value]  # read as what is declared
-                return entry.decode(entry.payload or b"")  # type: ignore[return-value]  # read as what is declared
+                try:
+                    value = (
+                        entry.value if entry.decode is None else entry.decode(entry.payload or b"")
+                    )
+                except (DecodeError, MismatchError):
+                    pass
+                else:
+                    self._counts.hits += 1
+                    if kept.uses < MOST_USES:
+                        kept.uses += 1
+                    if entry.tags:
+                        depend_on(self._core, entry)
+                    return value  # type: ignore[return-value]  # read as what is declared
         value = await self._making(key, args, kwargs).value()
         return cast("T", value)
 
@@ -163,6 +189,8 @@ class Tracked(Cached[P, T]):
 
     In a transaction that changed something it is called each time, as it sees what others do not.
     """
+
+    __slots__ = ()
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what is kept of these arguments, or call the function and keep what it returns."""

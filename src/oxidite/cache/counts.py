@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from msgspec import Struct
 
 from oxidite.cache.base import Stats
@@ -9,7 +11,9 @@ from oxidite.cache.base import Stats
 __all__ = ["CacheStats", "Counts"]
 
 
-class Counts(Struct):
+# PERF: each hit counts, and counting in the field of a Struct takes ten times as long; benchmark `cache`.
+@dataclass(slots=True)
+class Counts:
     """How often what happened since the process began. Cheap enough to be kept always."""
 
     hits: int = 0

@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from enum import Enum
+from typing import ClassVar
 
 import pytest
 from msgspec import Struct
@@ -128,6 +129,43 @@ async def test_a_value_of_another_type_counts_as_missing(cache: Cache) -> None:
     assert await cache.get("key", User) is None
     assert cache.counts.undecodable > 0
     assert await cache.get("key", str) == "text"
+
+
+class Offer(Struct):
+    """One whose validity is no matter of its data alone."""
+
+    number: int
+    ended: ClassVar[set[int]] = set()
+
+    def __post_init__(self) -> None:
+        if self.number in self.ended:
+            raise ValueError("This offer has ended.")
+
+
+async def test_a_value_that_was_valid_when_it_was_last_read_counts_as_missing(cache: Cache) -> None:
+    Offer.ended.clear()
+    await cache.set("offer", Offer(1))
+    assert await cache.get("offer", Offer) == Offer(1)
+    hits = cache.counts.hits
+    Offer.ended.add(1)
+    assert await cache.get("offer", Offer) is None
+    assert cache.counts.undecodable > 0
+    assert cache.counts.hits == hits
+
+
+async def test_a_result_that_was_valid_when_it_was_last_read_is_made_anew(cache: Cache) -> None:
+    Offer.ended.clear()
+    made = iter((2, 3))
+
+    @cache.cached(ttl=60)
+    async def offer() -> Offer:
+        return Offer(next(made))
+
+    assert (await offer()).number == 2
+    assert (await offer()).number == 2
+    Offer.ended.add(2)
+    assert (await offer()).number == 3
+    assert cache.counts.undecodable > 0
 
 
 async def test_a_value_is_checked_when_its_type_is_given(cache: Cache) -> None:

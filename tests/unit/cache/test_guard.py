@@ -29,7 +29,7 @@ async def cache(backend: Remote) -> AsyncIterator[Cache]:
 
 
 def travel(seconds: float) -> None:
-    current = clock._current
+    current = clock.current()
     assert isinstance(current, TravelClock)
     current.jump(seconds)
 
