@@ -358,10 +358,16 @@ class Worker:
         if not places.room or places.ahead:
             await self._wake.wait()
             return
-        wakes = asyncio.ensure_future(self._wake.wait())
         comes = asyncio.ensure_future(self.queue.store.wait(self._queues.names, _POLL))
-        await _first(wakes, comes)
-        if comes.done() and not comes.cancelled() and comes.exception() is not None:
+        comes.add_done_callback(lambda _: self._wake.set())
+        try:
+            await self._wake.wait()
+        finally:
+            comes.cancel()
+        # Usually it is why: then there is nothing to wait for.
+        if not comes.done():
+            await asyncio.wait((comes,))
+        elif comes.exception() is not None:
             # The exchange that follows finds out what is wrong; but not again and again at once.
             await clock.sleep(_FLUSH)
 

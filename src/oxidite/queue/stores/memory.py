@@ -38,6 +38,7 @@ from oxidite.queue.base import (
     WorkerState,
 )
 from oxidite.queue.stores.memory_limits import Gate
+from oxidite.queue.telling import until_told
 
 __all__ = ["MemoryStore"]
 
@@ -108,7 +109,7 @@ class MemoryStore(JobStore):
         self._leaders: dict[str, tuple[str, float]] = {}
         self._minutes: dict[tuple[float, str, str], TaskMinute] = {}
         self._places = count()
-        self._changed = asyncio.Event()
+        self._waiting: set[asyncio.Event] = set()
 
     @classmethod
     def from_url(cls, url: SplitResult, *, resources: Sequence[object] = ()) -> Self:
@@ -377,20 +378,16 @@ class MemoryStore(JobStore):
             if name in self._queues and not self._queues[name].paused
         ]
         due = min((each.later[0][0] for each in open_queues if each.later), default=now + within)
-        changed = self._changed
-        waits = [
-            asyncio.ensure_future(changed.wait()),
-            asyncio.ensure_future(clock.sleep(min(due - now, within))),
-        ]
+        told = asyncio.Event()
+        self._waiting.add(told)
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await until_told(told, min(due - now, within))
         finally:
-            for each in waits:
-                each.cancel()
+            self._waiting.remove(told)
 
     def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        for told in self._waiting:
+            told.set()
 
     async def rescue(self, poison: int) -> int:
         """Have the jobs of lost workers run again."""

@@ -38,7 +38,8 @@ from oxidite.queue.base import (
 )
 from oxidite.queue.stores.redis import changing, forms, working
 from oxidite.queue.stores.redis.pages import MOST, Pages, chunks
-from oxidite.queue.stores.redis.waits import Waits, told_or
+from oxidite.queue.stores.redis.waits import Waits
+from oxidite.queue.telling import until_told
 
 __all__ = ["RedisStore"]
 
@@ -47,6 +48,7 @@ _logger = logging.getLogger("oxidite.queue")
 _LARGEST = 8_000_000  # bytes of arguments in one step
 _BATCHES = 7 * 86_400.0  # seconds that the count of a batch is kept after its end
 _VAIN = 3  # times that there seemed to be something to claim, and was not
+_POLL = 1.0  # seconds after which who waits looks by itself, whatever it was told
 _PREFIX = re.compile(r"[!-z|~]{0,50}")
 
 
@@ -207,9 +209,10 @@ class RedisStore(JobStore):
                 if soon <= 0:
                     self._vain += 1
                     if self._vain > _VAIN:
-                        await told_or(told, 0.1)  # for this worker there is none: not in a hurry
+                        # For this worker there is none: it is not in a hurry.
+                        await until_told(told, 0.1, within=_POLL)
                     return
-                if not await told_or(told, min(soon, left)):
+                if await until_told(told, min(soon, left), within=_POLL):
                     return
 
     async def _until_due(self, queues: Sequence[str]) -> float:
@@ -414,7 +417,7 @@ class RedisStore(JobStore):
                 left = ends - clock.monotonic()
                 if found or left <= 0:
                     return found
-                await told_or(told, left)
+                await until_told(told, left, within=_POLL)
 
     async def _ended(self, ids: Sequence[UUID]) -> dict[UUID, StoredJob]:
         found: dict[UUID, StoredJob] = {}

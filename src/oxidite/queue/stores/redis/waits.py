@@ -7,13 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from oxidite import clock
 from oxidite.drivers.redis import RedisOptions
 from oxidite.drivers.redis.subscriber import Subscriber
 
-__all__ = ["Waits", "told_or"]
-
-_POLL = 1.0  # seconds after which who waits looks by itself, whatever it was told
+__all__ = ["Waits"]
 
 
 class Waits:
@@ -82,18 +79,3 @@ class Waits:
         for each in self._waiting.values():
             for told in each:
                 told.set()
-
-
-async def told_or(told: asyncio.Event, seconds: float) -> bool:
-    """Wait until told, ``seconds`` are over or it is time to look again; return whether it is only that."""
-    waits = [
-        asyncio.ensure_future(told.wait()),
-        asyncio.ensure_future(clock.sleep(seconds)),
-    ]
-    try:
-        # Real time: other processes do not travel.
-        done, _ = await asyncio.wait(waits, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waits:
-            each.cancel()
-    return not done

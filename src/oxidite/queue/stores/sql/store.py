@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from secrets import randbelow
@@ -44,6 +43,7 @@ from oxidite.queue.stores.sql.planning import StoreSteps
 from oxidite.queue.stores.sql.postgresql import PostgreSQLSteps, is_usual
 from oxidite.queue.stores.sql.waking import ENDED, Channel, Waiters, Watch
 from oxidite.queue.stores.sql.working import ENDS
+from oxidite.queue.telling import until_told
 
 __all__ = ["SQLStore"]
 
@@ -294,7 +294,7 @@ class SQLStore(JobStore):
             due = await self._home.read(self._steps.next_due, queues)
             if self._channel is None and self._watch is None and self.is_shared:
                 within = min(within, _BLIND)
-            await _until(event, within if due is None else min(due, within))
+            await until_told(event, within if due is None else min(due, within))
 
     async def rescue(self, poison: int) -> int:
         """Have the jobs of lost workers run again."""
@@ -418,23 +418,13 @@ class SQLStore(JobStore):
                 left = ends - clock.monotonic()
                 if found or left <= 0:
                     return found
-                await _until(event, min(left, _POLL))
+                await until_told(event, min(left, _POLL))
 
 
 def _without_secrets(url: str) -> str:
     """Return where a URL leads to, without who goes there and how."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-async def _until(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, or so many seconds by the clock, which tests move."""
-    waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(seconds))]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waits:
-            each.cancel()
 
 
 def _opened(name: str) -> Database:
