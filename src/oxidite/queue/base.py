@@ -393,8 +393,14 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
         """
         ...
 
-    async def wait(self, queues: Sequence[str], within: float) -> None:
-        """Return when there may be something to claim, or after ``within`` seconds."""
+    async def wait(
+        self, queues: Sequence[str], within: float, *, worker: str = "", limit: int = 0
+    ) -> Sequence[Ready]:
+        """Return when there may be something to claim, or after ``within`` seconds.
+
+        Of a store that can do so ``worker`` is given up to ``limit`` jobs meanwhile, as they are pushed, and
+        they are returned; who is cancelled and was given some has not got them, and its next exchange says so.
+        """
         ...
 
     async def rescue(self, poison: int) -> int:

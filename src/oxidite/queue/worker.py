@@ -23,7 +23,7 @@ from oxidite.encoding import encode_msgpack
 from oxidite.errors import BackendError, ConfigError
 from oxidite.instrument import event
 from oxidite.lifespan import Lifespan
-from oxidite.queue.base import Asked
+from oxidite.queue.base import Asked, Ready
 from oxidite.queue.exchanges import Exchanges
 from oxidite.queue.health import Recycle, WorkerHealth, memory
 from oxidite.queue.leases import Keeper, LoopKeeper, ThreadKeeper
@@ -316,7 +316,8 @@ class Worker:
                 continue
             # With less than there was room for, the store has no more for now.
             if claimed < room or not self._held.room:
-                await self._wait()
+                while await self._wait():
+                    pass
         await self._drain()
 
     async def _suffer(self, error: Exception, pause: float) -> None:
@@ -335,15 +336,19 @@ class Worker:
     async def _exchange(self, limit: int) -> int:
         places = self._held
         claimed = await self._exchanges.exchange(self._queues.order(), limit)
+        self._take(claimed)
+        places.fill(is_told=not places.outcomes)
+        return len(claimed)
+
+    def _take(self, claimed: Sequence[Ready]) -> None:
+        places = self._held
         places.take(claimed)
         if claimed and places.left > self._signed_until - clock.perf():
             # Before any of them begins: the first may hold up the loop.
             self._sign()
-        places.fill(is_told=not places.outcomes)
-        return len(claimed)
 
-    async def _wait(self) -> None:
-        """Wait until a job has ended, or one may be there to be claimed."""
+    async def _wait(self) -> bool:
+        """Wait until a job has ended, or one may be there to be claimed; tell whether one was given, and begun."""
         if self._held.running:
             # What is done in no time has ended after two turns of the loop: the store is told without a
             # wait, which would have been one more question to it.
@@ -352,13 +357,15 @@ class Worker:
         self._wake.clear()
         places = self._held
         if self._stopping or self._lost or (places.outcomes and not places.ahead):
-            return
+            return False
         if places.outcomes:
             self._note_end()
         if not places.room or places.ahead:
             await self._wake.wait()
-            return
-        comes = asyncio.ensure_future(self.queue.store.wait(self._queues.names, _POLL))
+            return False
+        comes = asyncio.ensure_future(
+            self.queue.store.wait(self._queues.names, _POLL, worker=self.name, limit=places.room)
+        )
         comes.add_done_callback(lambda _: self._wake.set())
         try:
             await self._wake.wait()
@@ -367,14 +374,24 @@ class Worker:
         # Usually it is why: then there is nothing to wait for.
         if not comes.done():
             await asyncio.wait((comes,))
-        elif comes.exception() is not None:
+        if comes.cancelled():
+            return False
+        if comes.exception() is not None:
             # The exchange that follows finds out what is wrong; but not again and again at once.
             await clock.sleep(_FLUSH)
+            return False
+        given = comes.result()
+        self._take(given)
+        places.fill(is_told=not places.outcomes)
+        return bool(given)
 
     async def _drain(self) -> None:
         places = self._held
         running = [each.task for each in places.running.values() if each.task is not None]
         if running:
+            # What it was given meanwhile is for others, and it is given no more.
+            places.give_back(everything=True)
+            await self._tell()
             await self._flush_while(asyncio.gather(*running, return_exceptions=True), self.drain)
         for each in list(places.running.values()):
             each.cancel("returned")

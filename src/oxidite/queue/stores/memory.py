@@ -369,7 +369,9 @@ class MemoryStore(JobStore):
             before.waited + waited,
         )
 
-    async def wait(self, queues: Sequence[str], within: float) -> None:
+    async def wait(
+        self, queues: Sequence[str], within: float, *, worker: str = "", limit: int = 0
+    ) -> Sequence[Ready]:
         """Return when there may be something to claim."""
         now = clock.timestamp()
         open_queues = [
@@ -384,6 +386,7 @@ class MemoryStore(JobStore):
             await until_told(told, min(due - now, within))
         finally:
             self._waiting.remove(told)
+        return ()
 
     def _wake(self) -> None:
         for told in self._waiting:

@@ -84,7 +84,7 @@ def completed(ready: Sequence[Ready]) -> list[Outcome]:
     return [Outcome(id=each.id, attempt=each.attempt, kind="completed") for each in ready]
 
 
-async def until(count: int, waits: Sequence[asyncio.Future[None]]) -> float:
+async def until(count: int, waits: Sequence[asyncio.Future[Sequence[Ready]]]) -> float:
     """Wait until so many are done, and return how long it took."""
     began = perf_counter()
     async with asyncio.timeout(10):
@@ -95,7 +95,7 @@ async def until(count: int, waits: Sequence[asyncio.Future[None]]) -> float:
     return perf_counter() - began
 
 
-async def waiting(each: JobStore, *queues: str) -> asyncio.Future[None]:
+async def waiting(each: JobStore, *queues: str) -> asyncio.Future[Sequence[Ready]]:
     """Let a process wait, and return when the server knows of it."""
     future = asyncio.ensure_future(each.wait(list(queues), 60.0))
     await each.wait(["nothing here"], 0.05)

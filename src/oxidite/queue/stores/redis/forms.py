@@ -176,6 +176,26 @@ def limit_arguments(limits: Limits) -> list[Argument]:
     return [_pack(limits), *("" if each is None else repr(each) for each in values)]
 
 
+READY = 9
+"""The parts of a job that was claimed."""
+
+
+def parts_of(message: bytes) -> list[bytes | None]:
+    """Return what a script has framed: each part after its length, and a dash for none."""
+    parts: list[bytes | None] = []
+    at = 0
+    while at < len(message):
+        if message[at : at + 1] == b"-":
+            parts.append(None)
+            at += 1
+            continue
+        colon = message.index(b":", at)
+        end = colon + 1 + int(message[at:colon])
+        parts.append(message[colon + 1 : end])
+        at = end
+    return parts
+
+
 def ready(row: Row) -> Ready:
     """Return a job that was claimed."""
     packed, args, body, pushed, place, attempt, failures, crashes, saved = row

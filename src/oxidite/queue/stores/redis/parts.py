@@ -10,10 +10,11 @@
     q:<queue>     limits, pause, how many run qs, qp      the queues with settings, and those that pause
     w:<worker>    what a worker runs          c:<worker>  what of it is to be cancelled
     ws, wa, wl    leases, what workers say of themselves, what they were given last
+    ww            the workers that wait: by which number, and how many jobs they want
     u:<key>       unique jobs, by state and time                       end:<state>  ended ones, by when they go
     b:<id>, be    batches, and those that have ended                   m:<minute>, ms  the statistics
     sc:<name>, sn schedules, and their names                           lead           roles
-    i:<queue>     the processes that wait for a job of it              k:<process>    the channel to tell them
+    i:<queue>     who waits for a job of it: processes, or workers     k:<process>    the channel to tell them
 
 A place in a queue is ``due, number, priority, id`` in bytes that sort as they should: so what is due comes
 in the order of its time, and goes from one set to another without a look at the job.
@@ -26,6 +27,7 @@ __all__ = [
     "CLAIMING",
     "ENDING",
     "FITTING",
+    "HANDING",
     "JOBS",
     "PUSHING",
     "RUNNING",
@@ -50,16 +52,24 @@ local function even_if_full() call('DEL', P .. '!') end
 local function both(a, b) return #a .. ':' .. a .. b end
 """
 
-# Who waits is told once: one process for what was pushed, and the next by who leaves something behind.
+# Who waits is told once: one process for what was pushed, and the next by who leaves something behind. With HANDING
+# the first is given it at once.
 WAKING = """
 local touched = {}
+local hand_over
 
 local function wake(queue)
   while true do
     local who = call('SPOP', P .. 'i:' .. queue)
     if not who then return end
+    local process, worker = string.match(who, '^(%S+) (.+)$')
+    if worker and hand_over and hand_over(queue, process, worker) then
+      hand_over = nil
+      if call('EXISTS', P .. 'r:' .. queue) == 0 then return end
     -- Nobody listens for a process that has gone.
-    if call('PUBLISH', P .. 'k:' .. who, 'q' .. queue) > 0 then return end
+    elseif call('PUBLISH', P .. 'k:' .. (process or who), 'q' .. queue) > 0 then
+      return
+    end
   end
 end
 
@@ -437,6 +447,41 @@ local function claim(worker, queue, limit, ready)
   end
   -- For others: they are told one by one, as each leaves something behind.
   if call('EXISTS', P .. 'r:' .. queue) == 1 then touched[queue] = true end
+end
+"""
+
+# A worker that waits has said by which number (of its calls) it would know what it is given. It is not given
+# anything if it has made a call since; and what it does not hear of goes back at its next call: see `given`.
+HANDING = """
+local function framed(parts)
+  for i = 1, #parts do
+    local part = parts[i]
+    parts[i] = part and #part .. ':' .. part or '-'
+  end
+  return table.concat(parts)
+end
+
+local function note_given(worker, from, number, ready)
+  local ids = {from, number}
+  for _, each in ipairs(ready) do ids[#ids + 1] = string.sub(each[5], 19) end
+  call('HSET', P .. 'wl', worker, table.concat(ids, ' '))
+end
+
+hand_over = function(queue, process, worker)
+  local number, known, limit = string.match(call('HGET', P .. 'ww', worker) or '', '^(%d+) (%d+) (%d+)$')
+  local from, before = string.match(call('HGET', P .. 'wl', worker) or '', '^(%S+) (%d+)')
+  if not number or from ~= process or before ~= known then return false end
+  if tonumber(call('ZSCORE', P .. 'ws', worker) or 0) <= NOW then return false end
+  local ready, parts = {}, {number, worker}
+  claim(worker, queue, tonumber(limit), ready)
+  if #ready == 0 then return false end
+  note_given(worker, from, number, ready)
+  for _, row in ipairs(ready) do
+    for i = 1, 9 do parts[#parts + 1] = row[i] end
+  end
+  if call('PUBLISH', P .. 'k:' .. process, 'h' .. framed(parts)) > 0 then return true end
+  for _, row in ipairs(ready) do give_back(load(string.sub(row[5], 19))) end
+  return false
 end
 """
 

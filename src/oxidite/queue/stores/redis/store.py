@@ -31,6 +31,7 @@ from oxidite.queue.base import (
     Outcome,
     Pushed,
     QueueState,
+    Ready,
     Schedule,
     StoredJob,
     TaskMinute,
@@ -49,16 +50,28 @@ _LARGEST = 8_000_000  # bytes of arguments in one step
 _BATCHES = 7 * 86_400.0  # seconds that the count of a batch is kept after its end
 _VAIN = 3  # times that there seemed to be something to claim, and was not
 _POLL = 1.0  # seconds after which who waits looks by itself, whatever it was told
+_MOST_HANDED = 10  # jobs that are handed over at once: they go through a channel that holds 32 MB
+_NOBODY = ("", 0, 0, 0)
 _PREFIX = re.compile(r"[!-z|~]{0,50}")
 
 
 class _Seat:
-    """A worker, as this process knows it: which of its exchanges was answered last."""
+    """A worker, as this process knows it: which of its calls was answered last, and what it was handed over."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.number = 0
         self.answered = 0
+        self.told: asyncio.Event | None = None
+        self.offer: list[bytes | None] = []
+
+    def accepted(self, number: int) -> list[Ready]:
+        """Return what was handed over to who waits by that number; from now on it is known here."""
+        offer, self.offer, self.told = self.offer, [], None
+        if not offer or self.number != number:
+            return []
+        self.answered = number
+        return [forms.ready(offer[i : i + forms.READY]) for i in range(0, len(offer), forms.READY)]
 
 
 class RedisStore(JobStore):
@@ -81,7 +94,9 @@ class RedisStore(JobStore):
         self.place: str = f"{options.place} {prefix}"
         self._prefix = f"{{{prefix}q}}:"
         self._name = token_hex(8)
-        self._waits = Waits(options, self._key(f"k:{self._name}"), self._pass_on)
+        self._waits = Waits(
+            options, self._key(f"k:{self._name}"), unwanted=self._pass_on, handed=self._hear_handed
+        )
         self._pages = Pages(self._redis, self._prefix)
         self._seats: defaultdict[str, _Seat] = defaultdict(_Seat)
         self._vain = 0
@@ -194,32 +209,47 @@ class RedisStore(JobStore):
         said = (worker, limit, self._name, number, seat.answered, len(outcomes))
         args = (*said, *forms.outcome_arguments(outcomes), *queues)
         reply = await self._call(working.EXCHANGE, *args)
-        if limit:
-            seat.answered = number
+        seat.answered = number
         rows, refused = cast("tuple[list[forms.Row], list[bytes]]", reply)
         return Claim([forms.ready(row) for row in rows], [UUID(id.decode()) for id in refused])
 
-    async def wait(self, queues: Sequence[str], within: float) -> None:
-        """Return when there may be something to claim."""
+    async def wait(
+        self, queues: Sequence[str], within: float, *, worker: str = "", limit: int = 0
+    ) -> Sequence[Ready]:
+        """Return when there may be something to claim, or a worker was handed over what was pushed."""
         ends = clock.monotonic() + within
         await self._waits.open()
+        seat = self._seats[worker] if worker and limit > 0 else _Seat()
+        seat.number += 1
+        number = seat.number
+        said = (worker, number, seat.answered, min(limit, _MOST_HANDED)) if limit > 0 else _NOBODY
         with self._waits.listening(f"q{each}".encode() for each in queues) as told:
+            seat.offer, seat.told = [], told
             while (left := ends - clock.monotonic()) > 0:
-                soon = await self._until_due(queues)
+                soon = await self._until_due(said, queues)
                 if soon <= 0:
                     self._vain += 1
                     if self._vain > _VAIN:
                         # For this worker there is none: it is not in a hurry.
                         await until_told(told, 0.1, within=_POLL)
-                    return
+                    break
                 if await until_told(told, min(soon, left), within=_POLL):
-                    return
+                    break
+        return seat.accepted(number)
 
-    async def _until_due(self, queues: Sequence[str]) -> float:
+    async def _until_due(self, said: Sequence[Argument], queues: Sequence[str]) -> float:
         try:
-            return float(cast("bytes", await self._call(working.WAIT, self._name, *queues)))
+            return float(cast("bytes", await self._call(working.WAIT, self._name, *said, *queues)))
         except BackendError:
             return 1.0  # who claims will hear of it
+
+    def _hear_handed(self, message: bytes) -> None:
+        """Keep jobs for the worker that waits; for one that no longer does its next call gives them back."""
+        number, worker, *offer = forms.parts_of(message)
+        seat = self._seats.get((worker or b"").decode())
+        if seat is not None and seat.told is not None and number == b"%d" % seat.number:
+            seat.offer = offer
+            seat.told.set()
 
     def _pass_on(self, queue: str) -> None:
         """Have another process told: nobody here waits for that queue any more."""
@@ -452,10 +482,10 @@ def _pairs(found: object) -> list[bytes | int]:
 def _by_size(jobs: Sequence[NewJob]) -> list[list[NewJob]]:
     """Return jobs in parts that one step can take."""
     parts: list[list[NewJob]] = []
-    size = _LARGEST
+    size = 0
     for job in jobs:
         size += len(job.args)
-        if size > _LARGEST or len(parts[-1]) == MOST:
+        if not parts or size > _LARGEST or len(parts[-1]) == MOST:
             parts.append([])
             size = len(job.args)
         parts[-1].append(job)

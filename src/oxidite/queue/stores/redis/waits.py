@@ -17,15 +17,21 @@ class Waits:
     """Who of this process waits for what.
 
     The connection is made when the first one waits. ``unwanted`` is called with a queue that nobody here
-    waits for any more: another process is to be told.
+    waits for any more: another process is to be told. ``handed`` is called with what a worker was given.
     """
 
     def __init__(
-        self, options: RedisOptions, channel: str, unwanted: Callable[[str], object]
+        self,
+        options: RedisOptions,
+        channel: str,
+        *,
+        unwanted: Callable[[str], object],
+        handed: Callable[[bytes], object],
     ) -> None:
         self._options = options
         self._channel = channel
         self._unwanted = unwanted
+        self._handed = handed
         self._subscriber: Subscriber | None = None
         self._opening = asyncio.Lock()
         self._waiting: defaultdict[bytes, list[asyncio.Event]] = defaultdict(list)
@@ -73,6 +79,8 @@ class Waits:
                 told.set()
         elif message[:1] == b"q":
             self._unwanted(message[1:].decode())
+        elif message[:1] == b"h":
+            self._handed(message[1:])
 
     def _look_all(self) -> None:
         """Have everybody look: something may have been told while nobody listened."""

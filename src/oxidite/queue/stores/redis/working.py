@@ -11,6 +11,7 @@ from oxidite.queue.stores.redis.parts import (
     BASE,
     CLAIMING,
     ENDING,
+    HANDING,
     JOBS,
     PUSHING,
     RUNNING,
@@ -20,11 +21,11 @@ from oxidite.queue.stores.redis.parts import (
 
 __all__ = ["BEAT", "ENTER", "EXCHANGE", "EXIT", "PASS", "PUSH", "RESCUE", "SAVE", "WAIT"]
 
-_PUSHING = BASE + WAKING + JOBS + PUSHING
-_RUNNING = _PUSHING + ENDING + RUNNING
+_RUNNING = BASE + WAKING + JOBS + PUSHING + ENDING + RUNNING
+_CLAIMING = _RUNNING + CLAIMING + HANDING
 # ARGV: how many jobs, three parts of each, and then the batch that begins with them.
 PUSH = Script(
-    _PUSHING
+    _CLAIMING
     + """
 local many = tonumber(ARGV[2])
 local i = 3 + many * 3
@@ -43,8 +44,9 @@ if batch and call('EXISTS', P .. 'b:' .. batch) == 0 then
   end_batch(batch)
 end
 local pushed = push_all(3, many)
-write_counts()
 wake_touched()
+write_counts()
+write_running()
 return pushed
 """
 )
@@ -55,6 +57,7 @@ ENTER = Script(
 call('ZADD', P .. 'ws', digits(NOW + tonumber(ARGV[4])), ARGV[2])
 call('HSET', P .. 'wa', ARGV[2], ARGV[3])
 call('HDEL', P .. 'wl', ARGV[2])
+call('HDEL', P .. 'ww', ARGV[2])
 """
 )
 
@@ -76,6 +79,7 @@ local function forget_worker(worker)
   call('ZREM', P .. 'ws', worker)
   call('HDEL', P .. 'wa', worker)
   call('HDEL', P .. 'wl', worker)
+  call('HDEL', P .. 'ww', worker)
   call('DEL', P .. 'c:' .. worker)
 end
 """
@@ -127,9 +131,8 @@ return {rescued, (rescued >= 500 or #gone == 100) and 1 or 0}
 # What a worker was given last is kept, by the number of the call: if the answer never came, its next call does
 # not know that number, and what it was given goes back. A call that comes late gives nothing.
 EXCHANGE = Script(
-    _RUNNING
+    _CLAIMING
     + STATISTICS
-    + CLAIMING
     + """
 local worker, limit, from, call_number, known_number =
   ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -171,6 +174,8 @@ local function given()
 end
 
 local i = 8
+-- What is pushed here, too, is for this worker first.
+hand_over = nil
 even_if_full()
 local refused, ready = {}, {}
 for _ = 1, tonumber(ARGV[7]) do
@@ -183,13 +188,11 @@ for _ = 1, tonumber(ARGV[7]) do
   i = i + 3 + outcome[9] * 3
 end
 local lease = tonumber(call('ZSCORE', P .. 'ws', worker) or 0)
-if lease > NOW and limit > 0 and not given() then
+if lease > NOW and not given() then
   for n = i, #ARGV do
     if #ready < limit then claim(worker, ARGV[n], limit, ready) end
   end
-  local ids = {from, call_number}
-  for _, each in ipairs(ready) do ids[#ids + 1] = string.sub(each[5], 19) end
-  call('HSET', P .. 'wl', worker, table.concat(ids, ' '))
+  note_given(worker, from, call_number, ready)
 end
 write_minutes()
 write_all()
@@ -208,16 +211,13 @@ return 1
 """
 )
 
-# How long nothing is to be claimed, as far as is known now; who asks is told if that changes.
+# How long nothing is to be claimed, as far as is known now; who asks is told if that changes. ARGV: the process, and of
+# a worker its name, the number by which it would know what it is given, that of what it knows, and how much it wants.
 WAIT = Script(
-    BASE
-    + WAKING
-    + JOBS
-    + PUSHING
-    + ENDING
-    + RUNNING
+    _RUNNING
     + CLAIMING
     + """
+local process, worker, number, known, limit = unpack(ARGV, 2, 6)
 local soonest = NOW + 1e9
 
 local function first(key)
@@ -236,10 +236,18 @@ local function look(queue)
   first(P .. 'gw:' .. queue)
 end
 
-for i = 3, #ARGV do look(ARGV[i]) end
+for i = 7, #ARGV do look(ARGV[i]) end
 if soonest <= NOW then return '0' end
 even_if_full()
-for i = 3, #ARGV do call('SADD', P .. 'i:' .. ARGV[i], ARGV[2]) end
+local who = process
+if worker ~= '' then
+  local before = string.match(call('HGET', P .. 'wl', worker) or '', '^%S+ (%d+)')
+  -- It was given something meanwhile: its next call is about that.
+  if before and before ~= known then return '0' end
+  call('HSET', P .. 'ww', worker, number .. ' ' .. known .. ' ' .. limit)
+  who = process .. ' ' .. worker
+end
+for i = 7, #ARGV do call('SADD', P .. 'i:' .. ARGV[i], who) end
 return digits(soonest - NOW)
 """
 )

@@ -288,13 +288,16 @@ class SQLStore(JobStore):
         found = await self._home.read(self._steps.claimed_before, worker)
         return [job for job in found if job.id not in known]
 
-    async def wait(self, queues: Sequence[str], within: float) -> None:
+    async def wait(
+        self, queues: Sequence[str], within: float, *, worker: str = "", limit: int = 0
+    ) -> Sequence[Ready]:
         """Return when there may be something to claim."""
         with self._waiters.waiting(queues) as event:
             due = await self._home.read(self._steps.next_due, queues)
             if self._channel is None and self._watch is None and self.is_shared:
                 within = min(within, _BLIND)
             await until_told(event, within if due is None else min(due, within))
+        return ()
 
     async def rescue(self, poison: int) -> int:
         """Have the jobs of lost workers run again."""
