@@ -10,7 +10,7 @@ import os
 import threading
 from uuid import UUID
 
-from oxidite.clock import now
+from oxidite.clock import timestamp
 
 __all__ = ["ulid", "uuid7"]
 
@@ -29,7 +29,7 @@ class _Sequence:
 
     def next(self) -> int:
         """Return the next one."""
-        moment = int(now().timestamp() * 1000) & (2**48 - 1)
+        moment = int(timestamp() * 1000) & (2**48 - 1)
         chance = int.from_bytes(os.urandom(10)) >> (80 - self._bits)
         made = moment << self._bits | chance
         with self._lock:

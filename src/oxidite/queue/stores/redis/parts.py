@@ -103,10 +103,10 @@ local function next_number()
   return number
 end
 
-local function job_of(id, packed)
+local function job_of(packed)
   local h = cmsgpack.unpack(packed)
   return {
-    id = id, key = P .. 'j:' .. id, queue = h[2], task = h[3], priority = h[4], delay = h[5], at = h[6],
+    id = h[1], key = P .. 'j:' .. h[1], queue = h[2], task = h[3], priority = h[4], delay = h[5], at = h[6],
     keep = h[7], group = h[8], batch = h[9], unique = h[10], states = h[11], period = h[12],
     conflict = h[13],
   }
@@ -115,7 +115,7 @@ end
 local function load(id)
   local v = call('HMGET', P .. 'j:' .. id, 'h', 's', 'n', 'm', 'x', 'o', 't', 'k', 'r', 'l')
   if not v[1] then return nil end
-  local job = job_of(id, v[1])
+  local job = job_of(v[1])
   job.state, job.attempt, job.place, job.cancel, job.worker = v[2], tonumber(v[3] or 0), v[4], v[5], v[6]
   job.pushed, job.keep, job.started, job.listeners = tonumber(v[7]), tonumber(v[8] or job.keep), v[9], v[10]
   return job
@@ -196,10 +196,9 @@ local function replace(id, job, due, args)
 end
 
 local function push(packed, args, body)
-  local id = cmsgpack.unpack(packed)[1]
-  local key = P .. 'j:' .. id
+  local job = job_of(packed)
+  local id, key = job.id, job.key
   if call('EXISTS', key) == 1 then return {id, 0} end
-  local job = job_of(id, packed)
   local due = job.at or NOW + job.delay
   local other = job.unique and in_the_way(job)
   if other then
@@ -396,7 +395,7 @@ local function held_until(queue, found, group)
 end
 
 local function start(worker, id, place, v)
-  local job = job_of(id, v[1])
+  local job = job_of(v[1])
   job.state, job.pushed, job.attempt = 'w', tonumber(v[4]), tonumber(v[5] or 0) + 1
   shift(job, 'r')
   call('HSET', job.key, 's', 'r', 'n', job.attempt, 'r', NOWS, 'o', worker)
@@ -448,40 +447,47 @@ local function claim(worker, queue, limit, ready)
   -- For others: they are told one by one, as each leaves something behind.
   if call('EXISTS', P .. 'r:' .. queue) == 1 then touched[queue] = true end
 end
-"""
-
-# A worker that waits has said by which number (of its calls) it would know what it is given. It is not given
-# anything if it has made a call since; and what it does not hear of goes back at its next call: see `given`.
-HANDING = """
-local function framed(parts)
-  for i = 1, #parts do
-    local part = parts[i]
-    parts[i] = part and #part .. ':' .. part or '-'
-  end
-  return table.concat(parts)
-end
 
 local function note_given(worker, from, number, ready)
   local ids = {from, number}
   for _, each in ipairs(ready) do ids[#ids + 1] = string.sub(each[5], 19) end
   call('HSET', P .. 'wl', worker, table.concat(ids, ' '))
 end
+"""
 
+# A worker that waits has said by which number (of its calls) it would know what it is given. It is not given
+# anything if it has made a call since; and what it does not hear of goes back at its next call: see `given`. All
+# that this takes is within one function, as few pushes find somebody who waits, and to make fifty takes time.
+HANDING = f"""
 hand_over = function(queue, process, worker)
+  {ENDING}
+  {RUNNING}
+  {CLAIMING}
+  local function framed(parts)
+    for i = 1, #parts do
+      local part = parts[i]
+      parts[i] = part and #part .. ':' .. part or '-'
+    end
+    return table.concat(parts)
+  end
+
   local number, known, limit = string.match(call('HGET', P .. 'ww', worker) or '', '^(%d+) (%d+) (%d+)$')
   local from, before = string.match(call('HGET', P .. 'wl', worker) or '', '^(%S+) (%d+)')
   if not number or from ~= process or before ~= known then return false end
   if tonumber(call('ZSCORE', P .. 'ws', worker) or 0) <= NOW then return false end
-  local ready, parts = {}, {number, worker}
+  local ready, parts = {{}}, {{number, worker}}
   claim(worker, queue, tonumber(limit), ready)
   if #ready == 0 then return false end
   note_given(worker, from, number, ready)
   for _, row in ipairs(ready) do
     for i = 1, 9 do parts[#parts + 1] = row[i] end
   end
-  if call('PUBLISH', P .. 'k:' .. process, 'h' .. framed(parts)) > 0 then return true end
-  for _, row in ipairs(ready) do give_back(load(string.sub(row[5], 19))) end
-  return false
+  local is_heard = call('PUBLISH', P .. 'k:' .. process, 'h' .. framed(parts)) > 0
+  if not is_heard then
+    for _, row in ipairs(ready) do give_back(load(string.sub(row[5], 19))) end
+  end
+  write_running()
+  return is_heard
 end
 """
 

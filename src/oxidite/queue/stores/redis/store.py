@@ -158,7 +158,10 @@ class RedisStore(JobStore):
         for some in _by_size(jobs) or ([[]] if begins else []):
             args = (len(some), *forms.arguments_of(some), *begins)
             reply = cast("list[tuple[bytes, int]]", await self._call(working.PUSH, *args))
-            pushed += [Pushed(UUID(id.decode()), is_new == 1) for id, is_new in reply]
+            pushed += [
+                Pushed(job.id, True) if is_new else Pushed(UUID(id.decode()), False)
+                for job, (id, is_new) in zip(some, reply, strict=True)
+            ]
         return pushed
 
     # Working

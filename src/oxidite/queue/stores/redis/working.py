@@ -21,11 +21,12 @@ from oxidite.queue.stores.redis.parts import (
 
 __all__ = ["BEAT", "ENTER", "EXCHANGE", "EXIT", "PASS", "PUSH", "RESCUE", "SAVE", "WAIT"]
 
-_RUNNING = BASE + WAKING + JOBS + PUSHING + ENDING + RUNNING
-_CLAIMING = _RUNNING + CLAIMING + HANDING
+_PUSHING = BASE + WAKING + JOBS + PUSHING
+_RUNNING = _PUSHING + ENDING + RUNNING
 # ARGV: how many jobs, three parts of each, and then the batch that begins with them.
 PUSH = Script(
-    _CLAIMING
+    _PUSHING
+    + HANDING
     + """
 local many = tonumber(ARGV[2])
 local i = 3 + many * 3
@@ -46,7 +47,6 @@ end
 local pushed = push_all(3, many)
 wake_touched()
 write_counts()
-write_running()
 return pushed
 """
 )
@@ -131,7 +131,8 @@ return {rescued, (rescued >= 500 or #gone == 100) and 1 or 0}
 # What a worker was given last is kept, by the number of the call: if the answer never came, its next call does
 # not know that number, and what it was given goes back. A call that comes late gives nothing.
 EXCHANGE = Script(
-    _CLAIMING
+    _RUNNING
+    + CLAIMING
     + STATISTICS
     + """
 local worker, limit, from, call_number, known_number =
@@ -174,8 +175,6 @@ local function given()
 end
 
 local i = 8
--- What is pushed here, too, is for this worker first.
-hand_over = nil
 even_if_full()
 local refused, ready = {}, {}
 for _ = 1, tonumber(ARGV[7]) do
