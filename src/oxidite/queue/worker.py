@@ -334,18 +334,18 @@ class Worker:
         await _first(waits, sleeps)
 
     async def _exchange(self, limit: int) -> int:
-        places = self._held
         claimed = await self._exchanges.exchange(self._queues.order(), limit)
         self._take(claimed)
-        places.fill(is_told=not places.outcomes)
         return len(claimed)
 
     def _take(self, claimed: Sequence[Ready]) -> None:
+        """Take jobs, and begin what there are places for."""
         places = self._held
         places.take(claimed)
         if claimed and places.left > self._signed_until - clock.perf():
             # Before any of them begins: the first may hold up the loop.
             self._sign()
+        places.fill(is_told=not places.outcomes)
 
     async def _wait(self) -> bool:
         """Wait until a job has ended, or one may be there to be claimed; tell whether one was given, and begun."""
@@ -382,7 +382,6 @@ class Worker:
             return False
         given = comes.result()
         self._take(given)
-        places.fill(is_told=not places.outcomes)
         return bool(given)
 
     async def _drain(self) -> None:
