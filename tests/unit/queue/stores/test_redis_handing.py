@@ -301,7 +301,8 @@ class Storm:
                 listed = await redis.run("CLIENT", "LIST", "TYPE", "pubsub")
                 assert isinstance(listed, bytes)
                 for line in listed.decode().splitlines():
-                    about = dict(part.partition("=")[::2] for part in line.split(" "))
+                    parts = [part.partition("=") for part in line.split(" ")]
+                    about = {name: value for name, _, value in parts}
                     if about["name"] == _named(prefix):
                         self.cuts += 1
                         await redis.run("CLIENT", "KILL", "ID", about["id"])
