@@ -688,6 +688,23 @@ class JobStoreContract:
         await store.push([job()])
         await asyncio.wait_for(waiting, 10)
 
+    async def test_what_is_pushed_while_a_worker_waits_is_had_once(self, store: JobStore) -> None:
+        """By the wait itself, of a store that hands it over, or by the exchange that follows."""
+        await store.enter("w", b"", _LEASE)
+        had: list[Ready] = []
+        for number in range(3):
+            claimed = await claim(store, outcomes=tuple(ended(each) for each in had[number - 1 :]))
+            assert (claimed.jobs, claimed.refused) == ([], [])
+            waiting = asyncio.ensure_future(store.wait(["q"], 600.0, worker="w", limit=3))
+            await clock.sleep(0)
+            await store.push([job(str(number))])
+            given = [*await asyncio.wait_for(waiting, 10)]
+            had += given or (await claim(store)).jobs
+        assert [each.task for each in had] == ["0", "1", "2"]
+        assert (await claim(store, outcomes=(ended(had[-1]),))).refused == []
+        counts = await store.counts(Filter())
+        assert [(each.state, each.count) for each in counts] == [(JobState.COMPLETED, 1)] * 3
+
     async def test_results_are_waited_for(self, store: JobStore) -> None:
         """Until one has ended; who has waited long enough gets what there is."""
         new = job()
