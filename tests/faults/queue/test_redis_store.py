@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pytest
 from tests.faults.proxy import Proxy
+from tests.faults.queue.conftest import workplace
 from tests.faults.queue.record import Fault, Record
 from tests.redis_server import RedisServer, redis_server
 
@@ -226,6 +227,20 @@ async def test_a_server_that_may_lose_jobs_is_told_of(
             pass
     assert len(caplog.messages) == len(warnings)
     assert all(each in message for each, message in zip(warnings, caplog.messages, strict=True))
+
+
+async def test_what_may_be_lost_is_said_once_by_all_processes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_server(tmp_path) as server:
+        async with workplace(tmp_path, server.url) as place:
+            await place.work("--processes", "2")
+            await place.until(lambda: place.said.count(" works ") == 2)
+            # The one that supervises has opened the store by now, too, as it prolongs the leases.
+            assert place.said.count("keeps no log (appendonly no)") == 1
+        caplog.clear()
+        async with store_of(server.url), store_of(server.url):
+            assert len(caplog.messages) == 1
 
 
 @task

@@ -24,6 +24,7 @@ from oxidite.cli.queue.messages import Order, Report, Task, decode_order, encode
 from oxidite.errors import ConfigError, OxiditeError
 from oxidite.queue import Asked, Queue, Recycle, Worker
 from oxidite.queue.leases import Keeper, LoopKeeper
+from oxidite.queue.stores.advice import be_silent
 from oxidite.servers import ImportFailedError
 from oxidite.servers.frames import users_traceback
 from oxidite.servers.hosting import check_is_shared, queues_of
@@ -107,6 +108,8 @@ def main() -> int:
     """Work until told to stop; return the exit code."""
     task = msgspec.json.decode(sys.argv[1], type=Task)
     sys.argv = ["oxidite"]
+    if not task.advises:
+        be_silent()
     # Ctrl-C is for the supervisor, which says what is to be done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = Control(socket.socket(fileno=task.control))

@@ -14,7 +14,10 @@ __all__ = ["Order", "Report", "Task", "decode_order", "decode_report", "encode"]
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """What a child is for: given when it starts. ``control`` is a descriptor."""
+    """What a child is for: given when it starts.
+
+    ``control`` is a descriptor. One of the children ``advises``: it says what is to be said once.
+    """
 
     module: str
     attribute: str | None
@@ -31,6 +34,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     max_jobs: int = 0
     max_age: float = 0.0
     max_memory: int = 0
+    advises: bool = False
 
     @property
     def target(self) -> Target:

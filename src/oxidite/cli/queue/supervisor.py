@@ -10,6 +10,8 @@ import contextlib
 import logging
 import signal
 
+from msgspec import structs
+
 from oxidite import clock
 from oxidite.cli.console import bold, dim, fail, say
 from oxidite.cli.queue.messages import Order, Report, Task
@@ -18,6 +20,7 @@ from oxidite.errors import BackendError
 from oxidite.queue.base import Asked, JobStore
 from oxidite.queue.leases import HEARS, Beats
 from oxidite.queue.stores import stores
+from oxidite.queue.stores.advice import be_silent
 
 __all__ = ["Supervisor"]
 
@@ -40,6 +43,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._signal: int | None = None
         self._code = 0
+        self._is_advised = False
         self._store: JobStore | None = None
         self._stack = contextlib.AsyncExitStack()
         self._opening = asyncio.Lock()
@@ -50,6 +54,7 @@ class Supervisor:
         Raises:
             KeyboardInterrupt: it was SIGINT; everything is stopped.
         """
+        be_silent()  # a child says it
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, self._stop_by, each)
@@ -86,7 +91,8 @@ class Supervisor:
         late: set[asyncio.Task[None]] = set()
         while not self._stop.is_set():
             began = clock.perf()
-            child = await Child.start(self._task)
+            advises, self._is_advised = not self._is_advised, True
+            child = await Child.start(structs.replace(self._task, advises=advises))
             self._children.add(child)
             life = asyncio.create_task(self._accompany(child))
             await self._spent_or_ended(child, life)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from secrets import token_hex
 from types import TracebackType
@@ -37,6 +37,7 @@ from oxidite.queue.base import (
     TaskMinute,
     WorkerState,
 )
+from oxidite.queue.stores.advice import advise
 from oxidite.queue.stores.redis import changing, forms, working
 from oxidite.queue.stores.redis.pages import MOST, Pages, chunks
 from oxidite.queue.stores.redis.waits import Waits
@@ -53,6 +54,8 @@ _POLL = 1.0  # seconds after which who waits looks by itself, whatever it was to
 _MOST_HANDED = 10  # jobs that are handed over at once: they go through a channel that holds 32 MB
 _NOBODY = ("", 0, 0, 0)
 _PREFIX = re.compile(r"[!-z|~]{0,50}")
+_open: Counter[str] = Counter()
+"""How many stores of this process are open at a place: what keeps the lease of a worker opens one, too."""
 
 
 class _Seat:
@@ -114,8 +117,10 @@ class RedisStore(JobStore):
 
     async def __aenter__(self) -> Self:
         await self._redis.__aenter__()
-        with contextlib.suppress(BackendError):  # it is away, or tells nobody how it is set
-            await self._look_at_settings()
+        _open[self.place] += 1
+        if _open[self.place] == 1:
+            with contextlib.suppress(BackendError):  # it is away, or tells nobody how it is set
+                await self._look_at_settings()
         return self
 
     async def __aexit__(
@@ -123,6 +128,7 @@ class RedisStore(JobStore):
     ) -> None:
         for each in self._passing:
             each.cancel()
+        _open[self.place] -= 1
         await self._waits.close()
         await self._redis.__aexit__(kind, exc, tb)
 
@@ -132,14 +138,14 @@ class RedisStore(JobStore):
         policy = said.get("maxmemory_policy", "noeviction")
         place = self._redis.options.place
         if policy != "noeviction":
-            _logger.warning(
+            advise(
                 "%s has the maxmemory-policy %s, and may throw jobs away when its memory is full: "
                 "set it to noeviction",
                 place,
                 policy,
             )
         if said.get("aof_enabled") == "0":
-            _logger.warning(
+            advise(
                 "%s keeps no log (appendonly no): when it ends, jobs since its last snapshot are lost",
                 place,
             )
