@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import ContextVar
@@ -37,6 +38,8 @@ class JobContext:
         """Whether the worker is stopping: a long job may save its state and return ``Snooze(0)``."""
         self.is_in_thread: bool = False
         """Whether a thread is in the function of the job, which nothing but its end ends."""
+        self.leave: Callable[[float], None] | None = None
+        """Ends this run, to go on after so many seconds; who runs the job sets it."""
 
     @property
     def id(self) -> UUID:
@@ -124,6 +127,27 @@ class JobContext:
                 no part in.
         """
         return await self._steps.run(name, function, args, kwargs)
+
+    async def sleep(self, name: str, seconds: float) -> None:
+        """Leave the place, and go on after ``seconds``: ``await job.sleep("reminder", 3 * 86_400)``.
+
+        The job is run anew then, which is no failure. So it begins at its top, steps that are done are not
+        done again, and where it slept it goes on. The first call says when the sleep of that ``name``
+        ends, whatever becomes of workers. What is running of the job is cancelled, as by a worker that
+        stops, so what is not a step may be done twice.
+
+        Raises:
+            JobLostError: the job runs elsewhere by now, so nothing here counts.
+            ConfigError: the job has another step of that name, or a transaction is open.
+        """
+        left = await self._steps.sleep(name, seconds)
+        if left <= 0:
+            return
+        if self.leave is None:
+            raise ConfigError("Nobody runs this job who could let it sleep.")
+        self.leave(left)
+        # Whatever of the job is waiting here is cancelled with it.
+        await asyncio.get_running_loop().create_future()
 
     @property
     def _steps(self) -> Steps:

@@ -53,6 +53,9 @@ class Running:
         self.error: str | None = None
         """The kind of error that it ended by."""
 
+        self.sleeps: float = 0.0
+        """For how many seconds the job sleeps, if that is why it was cancelled."""
+        context.leave = self._sleep
     @property
     def has_ended(self) -> bool:
         """Whether nothing of it runs any more, its thread included."""
@@ -71,6 +74,12 @@ class Running:
             self.end = end
             self.task.cancel()
 
+
+    def _sleep(self, seconds: float) -> None:
+        self.sleeps = seconds
+        self.end = self.end or "snooze"
+        if self.task is not None:
+            self.task.cancel()
 
 class Runner:
     """Runs jobs, by one call each, or by one for all of a chunk."""
@@ -152,8 +161,7 @@ class Runner:
             return outcomes + self._each_said(task, jobs, returned)
         except asyncio.CancelledError as exc:
             if running.end is not None:
-                end: OutcomeKind = running.end
-                return outcomes + [_ended(each, running.asked.get(each.id, end)) for each in jobs]
+                return outcomes + [_cancelled(running, each) for each in jobs]
             # Nobody asked for that: given back it would run again at once, and for ever.
             error: BaseException = _StrayCancelError().caused_by(exc)
         except BaseException as exc:  # noqa: BLE001 - whatever a job raises is its failure
@@ -282,6 +290,12 @@ def _late(running: Running) -> JobTimeoutError:
 
 def _ended(ready: Ready, kind: OutcomeKind, **settings: Any) -> Outcome:  # Any: fields of Outcome
     return Outcome(id=ready.id, attempt=ready.attempt, kind=kind, **settings)
+def _cancelled(running: Running, ready: Ready) -> Outcome:
+    """Return what becomes of a job that was cancelled because it was to end."""
+    end = running.asked.get(ready.id, running.end or "returned")
+    return _ended(ready, end, delay=running.sleeps if end == "snooze" else 0.0)
+
+
 
 
 def _dead(ready: Ready, failure: Failure, task: Task[Any, Any] | None) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, get_type_hints
@@ -20,10 +21,11 @@ __all__ = ["Steps"]
 
 
 class _Kept(Struct, frozen=True, array_like=True):
-    """What a store keeps for the next attempt: what the job saved, and the results of its steps."""
+    """What a store keeps for the next attempt: what the job saved, results of steps, when to wake by name."""
 
     state: bytes | None = None
     steps: dict[str, bytes] = {}
+    wakes: dict[str, float] = {}
 
 
 _codec: Codec[_Kept] = codec_for(_Kept)
@@ -44,6 +46,7 @@ class Steps:
         """What an earlier attempt has saved."""
         self._saved = before.state
         self._before = before.steps
+        self._wakes = dict(before.wakes)
         self._done: dict[str, bytes] = {}
         self._begun: set[str] = set()
         # Each write has all of them: one that overtakes another would undo it.
@@ -65,11 +68,7 @@ class Steps:
         codec = _result_codec(function)
         if name in self._before:
             return codec.decode_msgpack(self._before[name])
-        if name in self._begun:
-            raise ConfigError(
-                f"The job has two steps {name!r}, so it could not be told which is done. Give each a name of "
-                "its own, such as f'page {number}'."
-            )
+        self._check_name(name)
         transaction = open_transaction()
         if transaction is not None and not self._store.joins(transaction.owner):
             raise ConfigError(
@@ -84,15 +83,49 @@ class Steps:
             self._done[name] = encode_msgpack(result)
             if transaction is not None:
                 transaction.on_rollback(partial(self._forget, name))
-            if not await self._write():
-                raise JobLostError(
-                    f"The job {self._ready.id} runs elsewhere by now, or was ended: the step {name!r} does not "
-                    "count, and no other begins here."
-                )
+            await self._write_step(name)
         except BaseException:
             self._forget(name)
             raise
         return codec.decode_msgpack(self._done[name])
+
+    async def sleep(self, name: str, seconds: float) -> float:
+        """Return for how many seconds the job is to sleep still; the first call of a name sets its end."""
+        if not 0 <= seconds < math.inf:
+            raise ConfigError(f"A job sleeps for a number of seconds from 0, not for {seconds}.")
+        if open_transaction() is not None:
+            raise ConfigError(
+                f"The job would sleep ({name!r}) inside a transaction, which would be undone. Let that end before."
+            )
+        self._check_name(name)
+        self._begun.add(name)
+        if name in self._wakes:
+            wake = self._wakes[name]
+            # Who was woken by the store need not ask it for the time.
+            is_over = self._ready.due_at >= wake
+            return 0.0 if is_over else max(wake - await self._store.now(), 0.0)
+        try:
+            self._wakes[name] = await self._store.now() + seconds
+            await self._write_step(name)
+        except BaseException:
+            self._begun.discard(name)
+            self._wakes.pop(name, None)
+            raise
+        return seconds
+
+    def _check_name(self, name: str) -> None:
+        if name in self._begun:
+            raise ConfigError(
+                f"The job has two steps {name!r}, so it could not be told which is done. Give each a name of "
+                "its own, such as f'page {number}'."
+            )
+
+    async def _write_step(self, name: str) -> None:
+        if not await self._write():
+            raise JobLostError(
+                f"The job {self._ready.id} runs elsewhere by now, or was ended: the step {name!r} does not "
+                "count, and no other begins here."
+            )
 
     def _forget(self, name: str) -> None:
         self._begun.discard(name)
@@ -100,7 +133,8 @@ class Steps:
 
     async def _write(self) -> bool:
         async with self._turn:
-            kept = encode_msgpack(_Kept(self._saved, {**self._before, **self._done}))
+            steps = {**self._before, **self._done}
+            kept = encode_msgpack(_Kept(self._saved, steps, self._wakes))
             if len(kept) > self._max_size:
                 raise JobTooLargeError(
                     f"What the job {self._ready.id} keeps for its next attempt has {len(kept)} bytes, and a job "

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.faults.queue import worker_app as app
@@ -29,7 +30,7 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-async def is_state(handle: Handle[int], state: JobState) -> bool:
+async def is_state(handle: Handle[Any], state: JobState) -> bool:
     return await handle.state() is state
 
 
@@ -165,6 +166,21 @@ async def test_a_killed_supervisor_takes_its_children_along(place: Workplace) ->
     # It had the time to give its job back.
     job = await handle.job()
     assert (job.state, job.crashes) == (JobState.WAITING, 0)
+
+
+async def test_a_job_wakes_in_time_whatever_became_of_its_worker(everywhere: Workplace) -> None:
+    place = everywhere
+    worker = await place.work()
+    handle = await place.queue.enqueue(app.sleeps, 6.0)
+    await place.until(count_of(place, "asleep"))
+    await place.until(lambda: is_state(handle, JobState.WAITING))
+    place.kill(worker, signal.SIGKILL)
+    await worker.wait()
+    await place.work()
+    assert 6.0 <= await handle.result(30) < 6.0 + LIMIT
+    job = await handle.job()
+    assert (job.attempt, job.failures, job.crashes) == (2, 0, 0)
+    assert len(place.seen("asleep")) == 1
 
 
 async def test_what_cannot_work_says_why(place: Workplace) -> None:

@@ -62,6 +62,20 @@ async def waits_once(job: JobContext = given()) -> int:
     return job.attempt
 
 
+def falls_asleep() -> float:
+    note(f"asleep {os.getpid()}")
+    return clock.timestamp()
+
+
+@task
+async def sleeps(seconds: float, job: JobContext = given()) -> float:
+    """Return for how long it has slept."""
+    began(job)
+    fell_asleep = await job.step("fall asleep", falls_asleep)
+    await job.sleep("sleep", seconds)
+    return clock.timestamp() - fell_asleep
+
+
 @task(timeout=1.0, retry=Retry(times=5, first=0.0))
 async def hangs_once(job: JobContext = given()) -> int:
     """Hold up the loop for ever in the first attempt."""
