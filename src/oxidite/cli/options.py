@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from oxidite.servers import ImportFailedError, Target
 
 __all__ = [
     "Environment",
+    "app_anyhow",
     "app_argument",
+    "app_option",
     "host_option",
     "json_option",
     "load_app",
@@ -27,6 +30,7 @@ __all__ = [
 ]
 
 C = TypeVar("C", bound=Callable[..., object])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,25 @@ class Environment:
 def app_argument(command: C) -> C:
     """Give a command the argument APP."""
     return click.argument("app", required=False)(command)
+
+
+def app_option(command: C) -> C:
+    """Give a command the option --app."""
+    return click.option("--app", metavar="APP", help="The application.  [that of the project]")(
+        command
+    )
+
+
+def app_anyhow(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command the argument APP, and --app for who says it so, as others do."""
+
+    @functools.wraps(command)
+    def merged(*args: object, first: str | None, app: str | None, **rest: object) -> T:
+        if first is not None and app is not None:
+            raise click.UsageError(f"The application is said twice: {first}, and --app {app}.")
+        return command(*args, app=app if first is None else first, **rest)
+
+    return click.argument("first", metavar="[APP]", required=False)(app_option(merged))
 
 
 def host_option(command: C) -> C:

@@ -14,6 +14,7 @@ from oxidite.cli.options import json_option
 from oxidite.cli.queue.filters import (
     DEAD,
     ENDED,
+    JOB_ID,
     filter_of,
     filter_options,
     jobs,
@@ -30,7 +31,7 @@ _NOTHING = 1
 _LIVE = frozenset((JobState.WAITING, JobState.RUNNING))
 _fingerprint = click.option("--fingerprint", metavar="F", help="Only what died of this error.")
 _all = click.option("--all", "every", is_flag=True, help="All of them, whatever they are.")
-_ids = click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
+_ids = click.argument("ids", metavar="[ID]...", nargs=-1, type=JOB_ID)
 
 
 @click.command(cls=Command)
@@ -80,7 +81,7 @@ def retry(
 
 
 @click.command(cls=Command)
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=JOB_ID)
 @click.option(
     "--args", "arguments", metavar="JSON", required=True, help="All arguments, as a JSON object."
 )

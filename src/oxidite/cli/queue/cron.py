@@ -12,7 +12,7 @@ from oxidite.cli.commands import Command
 from oxidite.cli.console import harmless, say, table, write
 from oxidite.cli.moments import moment
 from oxidite.cli.options import json_option
-from oxidite.cli.queue.project import queue_options, with_queue
+from oxidite.cli.queue.project import queue_argument, queue_options, with_queue
 from oxidite.encoding import json_text
 from oxidite.queue import Planned, Queue
 
@@ -20,7 +20,7 @@ __all__ = ["disable", "enable", "list_", "next_", "run"]
 
 
 @click.command("list", cls=Command)
-@queue_options
+@queue_argument
 @json_option
 def list_(app: str | None, which: str | None, as_json: bool) -> None:
     """List the schedules, with the slot that was fired last and the one that comes next.

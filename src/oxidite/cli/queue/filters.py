@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import click
@@ -17,6 +17,7 @@ from oxidite.queue import Filter, JobState, Queue, StoredJob, last_failure
 __all__ = [
     "DEAD",
     "ENDED",
+    "JOB_ID",
     "filter_of",
     "filter_options",
     "first",
@@ -31,6 +32,25 @@ _PART = 500  # ids in one question to a store
 
 DEAD = frozenset((JobState.DEAD,))
 ENDED = frozenset((JobState.COMPLETED, JobState.CANCELLED, JobState.DEAD))
+
+
+class _JobId(click.types.UUIDParameterType):
+    """The id of a job; who names an application in its place is told how that is said here."""
+
+    def convert(
+        self,
+        value: Any,  # Any: as in click
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> UUID:
+        """Return the id."""
+        if isinstance(value, str) and (":" in value or value.endswith(".py")):
+            self.fail(f"{value!r} is no id of a job. Is it the application? --app {value}")
+        found: UUID = super().convert(value, param, ctx)
+        return found
+
+
+JOB_ID = _JobId()
 
 
 def filter_options(command: C) -> C:

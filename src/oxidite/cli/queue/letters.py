@@ -14,7 +14,7 @@ from oxidite.cli.options import json_option
 from oxidite.cli.queue.described import error_of
 from oxidite.cli.queue.filters import DEAD, filter_of, filter_options, jobs
 from oxidite.cli.queue.looking import short
-from oxidite.cli.queue.project import queue_options, with_queue
+from oxidite.cli.queue.project import queue_argument, with_queue
 from oxidite.encoding import json_text
 from oxidite.queue import Queue, StoredJob, last_failure
 
@@ -40,7 +40,7 @@ class _Group(Struct):
 
 
 @click.command(cls=Command)
-@queue_options
+@queue_argument
 @filter_options
 @click.option("--limit", type=click.IntRange(1), default=50, help="How many groups.  [50]")
 @json_option

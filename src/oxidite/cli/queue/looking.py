@@ -14,8 +14,8 @@ from oxidite.cli.console import bold, dim, harmless, say, table, write
 from oxidite.cli.moments import ago, moment
 from oxidite.cli.options import json_option
 from oxidite.cli.queue.described import brief, described, error_of
-from oxidite.cli.queue.filters import filter_of, filter_options, first, state_option
-from oxidite.cli.queue.project import queue_options, with_queue
+from oxidite.cli.queue.filters import JOB_ID, filter_of, filter_options, first, state_option
+from oxidite.cli.queue.project import queue_argument, queue_options, with_queue
 from oxidite.encoding import encode_json, json_text
 from oxidite.queue import JobState, Queue, StoredJob
 
@@ -25,7 +25,7 @@ _ERROR = 60  # characters of an error in a table
 
 
 @click.command("list", cls=Command)
-@queue_options
+@queue_argument
 @filter_options
 @state_option
 @click.option("--limit", type=click.IntRange(1), default=50, help="How many at most.  [50]")
@@ -93,7 +93,7 @@ def _when(job: StoredJob) -> float:
 
 
 @click.command(cls=Command)
-@click.argument("id", type=click.UUID)
+@click.argument("id", type=JOB_ID)
 @queue_options
 @json_option
 def show(id: UUID, app: str | None, which: str | None, as_json: bool) -> None:

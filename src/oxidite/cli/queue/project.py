@@ -9,25 +9,30 @@ from typing import TypeVar
 import click
 
 from oxidite.app import Oxidite
-from oxidite.cli.options import load_app
+from oxidite.cli.options import app_anyhow, app_option, load_app
 from oxidite.errors import ConfigError
 from oxidite.lifespan import Lifespan
 from oxidite.queue import Queue, Worker
 
-__all__ = ["queue_options", "with_queue"]
+__all__ = ["queue_argument", "queue_options", "with_queue"]
 
 C = TypeVar("C", bound=Callable[..., object])
 T = TypeVar("T")
 
 
 def queue_options(command: C) -> C:
-    """Give a command the options --app and --which."""
-    command = click.option(
-        "--which", metavar="CLASS", help="Which queue resource, by its class.  [the only one]"
-    )(command)
-    return click.option("--app", metavar="APP", help="The application.  [that of the project]")(
-        command
-    )
+    """Give a command that takes other arguments the options --app and --which."""
+    return app_option(_which(command))
+
+
+def queue_argument(command: Callable[..., T]) -> Callable[..., T]:
+    """Give a command the argument APP, which --app says as well, and the option --which."""
+    return app_anyhow(_which(command))
+
+
+_which = click.option(
+    "--which", metavar="CLASS", help="Which queue resource, by its class.  [the only one]"
+)
 
 
 def with_queue(app: str | None, which: str | None, work: Callable[[Queue], Awaitable[T]]) -> T:

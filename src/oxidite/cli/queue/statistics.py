@@ -11,7 +11,7 @@ from oxidite.cli.commands import Command
 from oxidite.cli.console import harmless, say, table, write
 from oxidite.cli.moments import ago, iso, length
 from oxidite.cli.options import json_option
-from oxidite.cli.queue.project import queue_options, with_queue
+from oxidite.cli.queue.project import queue_argument, with_queue
 from oxidite.encoding import json_text
 from oxidite.queue import JobState, Limits, Queue, QueueState, Rate, TaskMinute, WorkerState
 
@@ -45,7 +45,7 @@ class _Seen(Struct):
 
 
 @click.command(cls=Command)
-@queue_options
+@queue_argument
 @click.option(
     "--seconds", type=click.FloatRange(0), default=3600.0, help="How far to look back.  [3600]"
 )

@@ -8,7 +8,7 @@ import click
 
 from oxidite.cli.commands import Command
 from oxidite.cli.console import bold, dim, say
-from oxidite.cli.options import app_argument, target
+from oxidite.cli.options import app_anyhow, target
 from oxidite.cli.queue.messages import Task
 from oxidite.cli.queue.supervisor import Supervisor
 from oxidite.cli.serve_options import QueuesType, SizeType
@@ -20,7 +20,7 @@ _SECONDS = click.FloatRange(0, min_open=True)
 
 
 @click.command(cls=Command)
-@app_argument
+@app_anyhow
 @click.option(
     "-q",
     "--queues",

@@ -438,3 +438,36 @@ def test_of_several_queues_one_is_chosen_by_its_class(oxidite: Command) -> None:
     assert oxidite("queue", "list", "--which", "Slow").err == "There are no jobs.\n"
     assert "There is no" not in oxidite("queue", "list", "--which", "Queue").err
     assert "It has: Queue, Slow." in oxidite("queue", "list", "--which", "Fast").err
+
+
+@pytest.mark.parametrize("command", [["queue", "list"], ["queue", "dlq"], ["cron", "list"]])
+def test_an_application_is_named_with_and_without_its_option(
+    project: Command, command: list[str]
+) -> None:
+    in_queue(fail)
+    said = project(*command)
+    assert said.code == 0
+    assert said.out
+    for named in (["app:app"], ["--app", "app:app"], ["app.py"]):
+        assert project(*command, *named).out == said.out
+    missing = project(*command, "nowhere:app")
+    assert (missing.code, "nowhere" in missing.err) == (1, True)
+    twice = project(*command, "app:app", "--app", "app:app")
+    assert (twice.code, "said twice: app:app, and --app app:app" in twice.err) == (2, True)
+
+
+def test_work_takes_the_application_as_the_others_do(project: Command) -> None:
+    for named in (["nowhere:app"], ["--app", "nowhere:app"]):
+        done = project.apart("queue", "work", *named)
+        assert done.code == 1
+        assert "There is no module 'nowhere'" in done.err
+    assert project.apart("queue", "work", "app:app", "--app", "app:app").code == 2
+
+
+@pytest.mark.parametrize("command", [["show"], ["edit", "--args", "{}"], ["retry"], ["clear"]])
+def test_an_application_in_the_place_of_an_id_is_told_where_it_belongs(
+    project: Command, command: list[str]
+) -> None:
+    done = project("queue", *command, "app:app")
+    assert done.code == 2
+    assert "'app:app' is no id of a job. Is it the application? --app app:app" in done.err
