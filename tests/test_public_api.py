@@ -689,6 +689,7 @@ NAMES: dict[str, list[str]] = {
         "JobStore",
         "JobTimeoutError",
         "JobTooLargeError",
+        "JobUnreadableError",
         "JobUpdate",
         "Keeper",
         "Limits",

@@ -16,12 +16,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
-from oxidite.config import Secret
 from oxidite.encoding import encode_msgpack
-from oxidite.errors import ConfigError, MissingExtraError
+from oxidite.errors import MissingExtraError
 from oxidite.security import SecretLike
 from oxidite.security.sealing import Sealer
-from oxidite.security.signing import secret_bytes
+from oxidite.security.signing import secrets_of
 
 __all__ = ["MOST_TAGS", "Envelope", "UnreadableError", "Wrapping", "wrapped_as"]
 
@@ -70,7 +69,11 @@ class Wrapping:
     ) -> None:
         self._compress = compress
         self._zstd: ModuleType | None = None if compress is None else _zstd()
-        self._sealer = None if secret is None else _sealer(secret)
+        self._sealer = (
+            None
+            if secret is None
+            else Sealer(secrets_of(secret), purpose="oxidite.cache", needed_by="An encrypted cache")
+        )
 
     def wrap(self, key: str, envelope: Envelope) -> bytes:
         """Return the bytes to keep under ``key``."""
@@ -151,14 +154,6 @@ def _number(data: bytes) -> bytes:
         return encode_msgpack(int(data))
     except (ValueError, OverflowError) as exc:
         raise UnreadableError("It begins as a number and is none.") from exc
-
-
-def _sealer(secret: SecretLike | Sequence[SecretLike]) -> Sealer:
-    several = [secret] if isinstance(secret, str | bytes | Secret) else list(secret)
-    if not several:
-        raise ConfigError("secret=[] encrypts with nothing. Give one, or leave it out.")
-    secrets = [secret_bytes(each) for each in several]
-    return Sealer(secrets, purpose="oxidite.cache", needed_by="An encrypted cache")
 
 
 def _zstd() -> ModuleType:

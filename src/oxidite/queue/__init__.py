@@ -61,6 +61,7 @@ from oxidite.queue.errors import (
     JobProcessError,
     JobTimeoutError,
     JobTooLargeError,
+    JobUnreadableError,
     TaskError,
 )
 from oxidite.queue.failures import (
@@ -148,6 +149,7 @@ __all__ = [
     "JobStore",
     "JobTimeoutError",
     "JobTooLargeError",
+    "JobUnreadableError",
     "JobUpdate",
     "Keeper",
     "Limits",

@@ -114,7 +114,7 @@ class Ready(Struct, frozen=True, kw_only=True):
     """A job that a worker has claimed: it is running now, in ``attempt``, counted from 1.
 
     ``failures`` is how many attempts failed before, and ``crashes`` in how many of them the worker ended.
-    ``state`` is what the job has saved for itself.
+    ``state`` is what the job has saved for itself. ``trouble`` says why its data cannot be read, if so.
     """
 
     id: UUID
@@ -134,6 +134,7 @@ class Ready(Struct, frozen=True, kw_only=True):
     pushed_at: float
     due_at: float
     state: bytes | None = None
+    trouble: str | None = None
 
 
 OutcomeKind: TypeAlias = Literal["completed", "retry", "snooze", "returned", "cancelled", "dead"]

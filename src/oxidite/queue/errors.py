@@ -15,6 +15,7 @@ __all__ = [
     "JobProcessError",
     "JobTimeoutError",
     "JobTooLargeError",
+    "JobUnreadableError",
     "TaskError",
 ]
 
@@ -40,6 +41,12 @@ class JobTooLargeError(OxiditeError):
     """The arguments or the result of a job are larger than a job may carry."""
 
     code = "job_too_large"
+
+
+class JobUnreadableError(OxiditeError):
+    """A job is encrypted with a secret that is not known here, or is not what was written: see the message."""
+
+    code = "job_unreadable"
 
 
 class JobNotFoundError(NotFoundError):

@@ -10,6 +10,7 @@ from msgspec import Struct
 from oxidite import clock
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for, encode_msgpack
 from oxidite.queue.base import StoredJob
+from oxidite.queue.sealing import is_sealed
 
 __all__ = ["Failure", "failures_of", "last_failure"]
 
@@ -69,6 +70,10 @@ def failures_of(job: StoredJob) -> list[Failure]:
     """Return what is kept of the attempts of a job that failed, the newest last."""
     found = []
     for each in job.errors:
+        if is_sealed(each):
+            reason = "the error is encrypted with a secret that is not known here"
+            found.append(Failure.said("encrypted", reason, 0))
+            continue
         try:
             found.append(_codec.decode_msgpack(each))
         except (DecodeError, MismatchError):

@@ -11,8 +11,14 @@ from msgspec import Struct
 from oxidite.encoding import Codec, codec_for
 from oxidite.errors import BackendTimeoutError
 from oxidite.queue.base import Filter, JobState, JobStore, StoredJob
-from oxidite.queue.errors import JobCancelledError, JobFailedError, JobNotFoundError
+from oxidite.queue.errors import (
+    JobCancelledError,
+    JobFailedError,
+    JobNotFoundError,
+    JobUnreadableError,
+)
 from oxidite.queue.failures import last_failure
+from oxidite.queue.sealing import is_sealed
 from oxidite.queue.task import Task
 
 __all__ = ["Handle", "JobUpdate", "Progress"]
@@ -85,6 +91,7 @@ class Handle(Generic[R]):
             JobFailedError: it failed for good; the message has its last error.
             JobCancelledError: it was cancelled.
             JobNotFoundError: it is no longer kept, or its result is not.
+            JobUnreadableError: its result is encrypted with a secret that the queue does not have.
             BackendTimeoutError: it has not ended in time.
         """
         ended = (await self._store.results([self.id], within)).get(self.id)
@@ -101,6 +108,7 @@ class Handle(Generic[R]):
     def _result_of(self, job: StoredJob) -> R:
         if job.result is None:
             return cast("R", None)
+        _check(job, job.result)
         codec = codec_for(object) if self.task is None else self.task.result_codec
         return cast("R", codec.decode_msgpack(job.result))
 
@@ -148,4 +156,12 @@ class Handle(Generic[R]):
 def _progress(job: StoredJob) -> Progress:
     if job.progress is None:
         return Progress(1.0 if job.state is JobState.COMPLETED else 0.0)
+    _check(job, job.progress)
     return Progress(*_codec.decode_msgpack(job.progress))
+
+
+def _check(job: StoredJob, data: bytes) -> None:
+    if is_sealed(data):
+        raise JobUnreadableError(
+            f"The job {job.id} is encrypted with a secret that this queue does not have: secret=[…]."
+        )

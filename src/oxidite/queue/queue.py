@@ -40,15 +40,23 @@ from oxidite.queue.base import (
     WorkerState,
 )
 from oxidite.queue.batches import Batch
-from oxidite.queue.errors import JobNotFoundError, JobTooLargeError, TaskError
+from oxidite.queue.errors import (
+    JobNotFoundError,
+    JobTooLargeError,
+    JobUnreadableError,
+    TaskError,
+)
 from oxidite.queue.flow import encoded
 from oxidite.queue.handle import Handle
 from oxidite.queue.options import Uniqueness
 from oxidite.queue.schedules import Missed, Overlap, Schedules
+from oxidite.queue.sealing import Sealing, is_sealed
 from oxidite.queue.stores import stores
+from oxidite.queue.stores.sealed import SealedStore, sealing_of
 from oxidite.queue.task import Call, Task
 from oxidite.queue.tasks import Tasks
 from oxidite.queue.transactional import AfterCommit
+from oxidite.security import SecretLike
 
 __all__ = ["Queue"]
 
@@ -67,6 +75,10 @@ class Queue:
     bytes. ``address`` is the URL of the store, if it has one that others can open it by. Queues of one
     application that have different stores have different names: by it other processes know where to push what
     was enqueued in a transaction of a database that the store is not in.
+
+    With a ``secret`` of 16 random bytes or more, what jobs are about is encrypted in the store
+    (``oxidite[encryption]``); of several the first writes, and all read. Jobs that are not encrypted are dead
+    letters then, unless the queue is to ``allow_plain`` ones.
     """
 
     def __init__(
@@ -77,9 +89,17 @@ class Queue:
         max_size: int = 1_000_000,
         address: str | None = None,
         name: str = "default",
+        secret: SecretLike | Sequence[SecretLike] | None = None,
+        allow_plain: bool = False,
     ) -> None:
         if max_size < 1:
             raise ConfigError(f"max_size={max_size} leaves no room for arguments.")
+        if secret is not None:
+            store = SealedStore(store, Sealing(secret, allow_plain=allow_plain))
+        elif allow_plain:
+            raise ConfigError(
+                "allow_plain=True is for a queue with a secret=; others take no other jobs."
+            )
         self.store: JobStore = store
         self.max_size: int = max_size
         self._address = address
@@ -97,15 +117,25 @@ class Queue:
         max_size: int = 1_000_000,
         name: str = "default",
         resources: Sequence[object] = (),
+        secret: SecretLike | Sequence[SecretLike] | None = None,
+        allow_plain: bool = False,
     ) -> Self:
         """Make a queue whose store is at ``url``: ``memory://``, ``db``, ``sqlite:///``, ``postgresql://``, ``redis://``.
 
         Raises:
-            ConfigError: the URL cannot be read, or what it needs is not installed.
+            ConfigError: the URL cannot be read, what it needs is not installed, or a secret is too short.
         """
         known = [_caller()] if tasks is None else tasks
         store = stores.create(url, resources=resources)
-        return cls(store, tasks=known, max_size=max_size, address=url, name=name)
+        return cls(
+            store,
+            tasks=known,
+            max_size=max_size,
+            address=url,
+            name=name,
+            secret=secret,
+            allow_plain=allow_plain,
+        )
 
     @property
     def address(self) -> str | None:
@@ -227,7 +257,7 @@ class Queue:
             at=None if options.at is None else options.at.timestamp(),
             timeout=options.timeout,
             keep=options.keep,
-            unique=_unique(task, call.args, options.unique),
+            unique=_unique(task, call.args, options.unique, sealing_of(self.store)),
             group=options.group,
             batch=batch,
             context=captured(),
@@ -333,6 +363,7 @@ class Queue:
         Raises:
             JobArgumentsError: they do not fit the task.
             JobNotFoundError: there is no such job, or it is not one that has ended or waits.
+            JobUnreadableError: it is encrypted with a secret that this queue does not have.
         """
         await self.edit_job(id, task.job(*args, **kwargs))
 
@@ -340,6 +371,11 @@ class Queue:
         """Let an ended job run again with the arguments of a call; see ``edit``."""
         if len(call.args) > self.max_size:
             raise JobTooLargeError(_too_large(call, self.max_size))
+        if sealing_of(self.store) is None and is_sealed((await self.get(id)).args):
+            raise JobUnreadableError(
+                f"The job {id} is encrypted, and this queue has no secret: who has it would not run the job "
+                "with arguments that are not encrypted."
+            )
         filter = Filter(ids=(id,))
         if not await self.store.retry(filter, args=call.args, version=call.task.version):
             raise JobNotFoundError(f"There is no job {id} that has ended or waits.")
@@ -377,12 +413,15 @@ def _too_large(call: Call[Any], most: int) -> str:
     )
 
 
-def _unique(task: Task[Any, Any], args: bytes, uniqueness: Uniqueness | None) -> Unique | None:
+def _unique(
+    task: Task[Any, Any], args: bytes, uniqueness: Uniqueness | None, sealing: Sealing | None
+) -> Unique | None:
     if uniqueness is None:
         return None
     values: Mapping[str, object] = task.signature.decode(args)
     names = task.signature.names if uniqueness.by is None else uniqueness.by
     # Sorted, so that the order in which arguments are written means nothing.
     same = encode_msgpack([task.name, [[name, values[name]] for name in sorted(names)]])
-    key = blake2b(same, digest_size=16).digest()
+    # Of few possible arguments anybody could try which have that digest.
+    key = blake2b(same, digest_size=16).digest() if sealing is None else sealing.digest(same)
     return Unique(key, uniqueness.states, uniqueness.period, uniqueness.conflict)

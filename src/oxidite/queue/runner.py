@@ -18,10 +18,11 @@ from oxidite.lifespan import Lifespan
 from oxidite.queue.base import JobStore, Outcome, OutcomeKind, Ready
 from oxidite.queue.chunks import Chunk
 from oxidite.queue.context import JobContext, entered
-from oxidite.queue.errors import JobArgumentsError, JobTimeoutError
+from oxidite.queue.errors import JobArgumentsError, JobTimeoutError, JobUnreadableError
 from oxidite.queue.failures import Failure
 from oxidite.queue.flow import next_of
 from oxidite.queue.processes import Processes
+from oxidite.queue.sealing import check_readable
 from oxidite.queue.task import Task
 from oxidite.queue.tasks import Tasks, UnknownTaskError
 from oxidite.queue.verdicts import Cancel, Discard, RetryAt, Snooze
@@ -52,10 +53,10 @@ class Running:
         self.is_abandoned: bool = False
         self.error: str | None = None
         """The kind of error that it ended by."""
-
         self.sleeps: float = 0.0
         """For how many seconds the job sleeps, if that is why it was cancelled."""
         context.leave = self._sleep
+
     @property
     def has_ended(self) -> bool:
         """Whether nothing of it runs any more, its thread included."""
@@ -74,12 +75,12 @@ class Running:
             self.end = end
             self.task.cancel()
 
-
     def _sleep(self, seconds: float) -> None:
         self.sleeps = seconds
         self.end = self.end or "snooze"
         if self.task is not None:
             self.task.cancel()
+
 
 class Runner:
     """Runs jobs, by one call each, or by one for all of a chunk."""
@@ -141,9 +142,10 @@ class Runner:
         task: Task[Any, Any] | None = None
         for ready in running.jobs:
             try:
+                check_readable(ready)
                 task = self._tasks.find(ready.task)
                 calls.append((ready, task.upgraded(ready.args, ready.version)))
-            except (UnknownTaskError, JobArgumentsError) as exc:
+            except (JobUnreadableError, UnknownTaskError, JobArgumentsError) as exc:
                 # No other try will find more than this one did.
                 failure = Failure.said(exc.code, exc.message, ready.attempt)
                 outcomes.append(_dead(ready, failure, None))
@@ -288,14 +290,14 @@ def _late(running: Running) -> JobTimeoutError:
     return JobTimeoutError(f"The job has not ended within its time limit of {running.timeout:g} s.")
 
 
-def _ended(ready: Ready, kind: OutcomeKind, **settings: Any) -> Outcome:  # Any: fields of Outcome
-    return Outcome(id=ready.id, attempt=ready.attempt, kind=kind, **settings)
 def _cancelled(running: Running, ready: Ready) -> Outcome:
     """Return what becomes of a job that was cancelled because it was to end."""
     end = running.asked.get(ready.id, running.end or "returned")
     return _ended(ready, end, delay=running.sleeps if end == "snooze" else 0.0)
 
 
+def _ended(ready: Ready, kind: OutcomeKind, **settings: Any) -> Outcome:  # Any: fields of Outcome
+    return Outcome(id=ready.id, attempt=ready.attempt, kind=kind, **settings)
 
 
 def _dead(ready: Ready, failure: Failure, task: Task[Any, Any] | None) -> Outcome:

@@ -28,7 +28,10 @@ from oxidite.errors import ConfigError, OxiditeError
 from oxidite.instrument import event
 from oxidite.queue.base import Filter, JobState, JobStore, NewJob, Schedule, Unique
 from oxidite.queue.cron import Cron
+from oxidite.queue.errors import JobUnreadableError
 from oxidite.queue.making import JobMaker
+from oxidite.queue.sealing import is_sealed
+from oxidite.queue.stores.sealed import sealing_of
 from oxidite.queue.task import Call
 
 __all__ = ["Missed", "Overlap", "Planned", "ScheduleNotFoundError", "Schedules"]
@@ -98,9 +101,10 @@ class Schedules:
     def __init__(self, store: JobStore, maker: JobMaker) -> None:
         self._store = store
         self._maker = maker
-        self._code: dict[str, bytes] = {}
+        self._code: dict[str, _Plan] = {}
         self._crons: dict[tuple[str, str], Cron] = {}
         self._late: dict[str, float] = {}
+        self._unreadable: dict[str, bytes] = {}
 
     def use(self, store: JobStore) -> None:
         """Keep the schedules in another store; for tests."""
@@ -130,11 +134,16 @@ class Schedules:
         return name
 
     async def open(self) -> None:
-        """Let the store know what the program declares."""
+        """Let the store know what the program declares, and encrypt with the newest secret what others had."""
         for name, plan in self._code.items():
+            kept = self._kept(name, plan)
             await self._store.save_schedule(
-                structs.replace(await self._known(name), plan=plan, origin="code")
+                structs.replace(await self._known(name), plan=kept, origin="code")
             )
+        if sealing_of(self._store) is not None:
+            for schedule in await self._store.schedules():
+                if schedule.origin == "run_time":
+                    await self._seal_anew(schedule)
 
     async def add(
         self,
@@ -156,8 +165,8 @@ class Schedules:
         if name in self._code:
             raise ConfigError(f"The program declares a schedule {name!r}; change it there.")
         plan = self._plan(name, expression, call, zone, jitter, missed, overlap, expected)
-        known = await self._known(name)
-        await self._store.save_schedule(structs.replace(known, plan=plan, origin="run_time"))
+        known = structs.replace(await self._known(name), plan=self._kept(name, plan))
+        await self._store.save_schedule(structs.replace(known, origin="run_time"))
 
     async def remove(self, name: str) -> None:
         """Remove a schedule; one that the program declares comes back when it starts.
@@ -185,6 +194,7 @@ class Schedules:
 
         Raises:
             ScheduleNotFoundError: there is none of that name.
+            JobUnreadableError: its arguments are encrypted with a secret that is not known here.
         """
         plan = self._read(await self._find(name))
         job = self._job(name, plan, await self._store.now(), unique=False)
@@ -221,7 +231,10 @@ class Schedules:
             except ScheduleNotFoundError as exc:
                 _logger.warning("%s", exc)
                 continue
-            pause = min(pause, await self._fire_due(schedule, plan, now))
+            try:
+                pause = min(pause, await self._fire_due(schedule, plan, now))
+            except JobUnreadableError as exc:
+                self._complain(schedule, exc)
             await self._watch(schedule, plan, now)
         return max(pause, 0.0)
 
@@ -257,9 +270,9 @@ class Schedules:
             await self._store.fire(name, slot, [])
             event("cron.skipped", schedule=name, slot=slot)
             return
+        job = self._job(name, plan, slot, unique=plan.overlap == "skip")
         if plan.overlap == "cancel" and schedule.last is not None:
             await self._store.cancel(Filter(ids=(_job_id(name, schedule.last),)))
-        job = self._job(name, plan, slot, unique=plan.overlap == "skip")
         if await self._store.fire(name, slot, [job]):
             event("cron.fired", schedule=name, slot=slot, late=now - slot)
 
@@ -288,7 +301,7 @@ class Schedules:
             id=_job_id(name, slot),
             queue=plan.queue,
             task=plan.task,
-            args=plan.args,
+            args=self._args(name, plan),
             version=plan.version,
             priority=plan.priority,
             at=slot + random.uniform(0, plan.jitter),
@@ -308,14 +321,14 @@ class Schedules:
         missed: Missed,
         overlap: Overlap,
         expected: float | None,
-    ) -> bytes:
+    ) -> _Plan:
         if not 0 < len(name) <= _NAMES or not name.isprintable():
             raise ConfigError(f"The name of a schedule is printable, of 1 to {_NAMES} characters.")
         if jitter < 0 or (expected is not None and expected <= 0):
             raise ConfigError("jitter= of a schedule is from 0, and expected= above 0, in seconds.")
         cron = Cron(expression, zone)
         job = self._maker.new_job(call)
-        plan = _Plan(
+        return _Plan(
             expression=cron.expression,
             zone=zone,
             task=job.task,
@@ -331,7 +344,46 @@ class Schedules:
             overlap=overlap,
             expected=expected,
         )
+
+    def _kept(self, name: str, plan: _Plan) -> bytes:
+        """Return a plan as the store keeps it: who has no secret sees when what runs, and not with what."""
+        sealing = sealing_of(self._store)
+        if sealing is not None:
+            sealed = sealing.seal(plan.args, "schedule", name, plan.task)
+            plan = structs.replace(plan, args=sealed)
         return encode_msgpack(plan)
+
+    def _args(self, name: str, plan: _Plan) -> bytes:
+        sealing = sealing_of(self._store)
+        try:
+            if sealing is not None:
+                return sealing.open(plan.args, "schedule", name, plan.task)
+            if is_sealed(plan.args):
+                raise JobUnreadableError("They are encrypted, and this queue has no secret.")
+        except JobUnreadableError as exc:
+            raise JobUnreadableError(
+                f"The arguments of the schedule {name!r} cannot be read. {exc.message}"
+            ) from exc
+        return plan.args
+
+    async def _seal_anew(self, schedule: Schedule) -> None:
+        """Have a schedule live on when the secret that it was added with is dropped."""
+        sealing = sealing_of(self._store)
+        try:
+            plan = self._read(schedule)
+            if sealing is None or sealing.is_newest(plan.args):
+                return
+            args = self._args(schedule.name, plan)
+        except (ScheduleNotFoundError, JobUnreadableError):
+            return  # who would fire it says so
+        kept = self._kept(schedule.name, structs.replace(plan, args=args))
+        await self._store.save_schedule(structs.replace(schedule, plan=kept))
+
+    def _complain(self, schedule: Schedule, error: JobUnreadableError) -> None:
+        """Say once that a schedule cannot be fired."""
+        if self._unreadable.get(schedule.name) != schedule.plan:
+            self._unreadable[schedule.name] = schedule.plan
+            _logger.error("%s It is not fired until it is added anew.", error)
 
     def _read(self, schedule: Schedule) -> _Plan:
         try:

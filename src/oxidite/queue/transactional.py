@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from oxidite.errors import ConfigError, OxiditeError
 from oxidite.queue.base import JobStore, NewBatch, NewJob, Pushed
+from oxidite.queue.stores.sealed import SealedStore
 
 if TYPE_CHECKING:
     from oxidite.db.connections.transaction import Transaction
@@ -113,6 +114,9 @@ class AfterCommit:
         assert isinstance(db, Database)  # noqa: S101 - others are none of an application's
         relay = self._relays.get(db)
         outbox = Outbox(db) if relay is None else relay.outbox
+        if isinstance(self._store, SealedStore):
+            # The outbox is read by who reads the database.
+            jobs, batch = self._store.sealed(jobs, batch)
         # In their order: a job that ended before its batch is known would not count.
         key = None if batch is None else batch.id.hex
         for parcel in _parcels(jobs, batch):
@@ -152,7 +156,8 @@ class AfterCommit:
 
     async def _push_message(self, message: Message) -> None:
         parcel = message.read(_Parcel)
-        await self._store.push(parcel.jobs, parcel.batch)
+        store = self._store.store if isinstance(self._store, SealedStore) else self._store
+        await store.push(parcel.jobs, parcel.batch)
 
 
 async def _entered(relay: Relay) -> None:

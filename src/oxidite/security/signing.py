@@ -34,6 +34,7 @@ __all__ = [
     "encode_base64url",
     "hkdf",
     "secret_bytes",
+    "secrets_of",
 ]
 
 SecretLike: TypeAlias = str | bytes | Secret[str]
@@ -255,6 +256,18 @@ def secret_bytes(secret: SecretLike) -> bytes:
             "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
     return plain
+
+
+def secrets_of(secret: SecretLike | Sequence[SecretLike]) -> list[bytes]:
+    """Return a secret, or several of them, to encrypt with, as bytes.
+
+    Raises:
+        ConfigError: there is none, or one is shorter than 16 bytes.
+    """
+    several = [secret] if isinstance(secret, str | bytes | Secret) else list(secret)
+    if not several:
+        raise ConfigError("secret=[] encrypts with nothing. Give one, or leave it out.")
+    return [secret_bytes(each) for each in several]
 
 
 def _mac(key: bytes, kind: bytes, value: bytes, times: str) -> str:

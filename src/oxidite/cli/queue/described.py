@@ -8,6 +8,7 @@ from oxidite.cli.masked import decoded, masked
 from oxidite.cli.moments import iso
 from oxidite.encoding import to_plain
 from oxidite.queue import JobState, Queue, StoredJob, failures_of, last_failure
+from oxidite.queue.sealing import is_sealed
 from oxidite.security.redact import Redactor
 
 __all__ = ["brief", "described", "error_of"]
@@ -45,10 +46,10 @@ def error_of(job: StoredJob) -> str | None:
 
 
 def described(queue: Queue, job: StoredJob) -> dict[str, object]:
-    """Return all that is known of a job."""
+    """Return all that is known of a job; what is ``encrypted`` with a secret that is not known here is not."""
     redactor = Redactor()
     arguments = masked(_arguments(queue, job), redactor)
-    result = None if job.result is None else masked(decoded(job.result), redactor)
+    result = masked(_decoded(job.result), redactor)
     errors = [
         {
             **structs.asdict(each),
@@ -63,7 +64,8 @@ def described(queue: Queue, job: StoredJob) -> dict[str, object]:
         version=job.version,
         timeout=job.timeout,
         cancel_asked=job.cancel_asked,
-        progress=None if job.progress is None else decoded(job.progress),
+        progress=_decoded(job.progress),
+        encrypted=any(map(is_sealed, (job.args, job.progress, job.result))),
         arguments=arguments,
         result=result,
         errors=errors,
@@ -71,8 +73,14 @@ def described(queue: Queue, job: StoredJob) -> dict[str, object]:
     return known
 
 
+def _decoded(data: bytes | None) -> object:
+    return None if data is None or is_sealed(data) else decoded(data)
+
+
 def _arguments(queue: Queue, job: StoredJob) -> object:
     """Return the arguments of a job: as its task has them, or as they are kept if that is not known."""
+    if is_sealed(job.args):
+        return None
     try:
         return to_plain(queue.tasks.find(job.task).upgraded(job.args, job.version))
     except Exception:  # noqa: BLE001 - the module of the task is imported, which may raise anything

@@ -99,7 +99,7 @@ def _when(job: StoredJob) -> float:
 def show(id: UUID, app: str | None, which: str | None, as_json: bool) -> None:
     """Show all that is known of a job: its arguments, its errors with their tracebacks, its progress.
 
-    What looks like a secret is masked.
+    What looks like a secret is masked. What is encrypted is read with the secret of the application's queue.
 
     Examples:
       oxidite queue show 019ac0de-7b1e-7000-8000-000000000001
@@ -129,7 +129,10 @@ def _write(job: Mapping[str, Any]) -> None:
     if job["progress"] is not None:
         done, note = job["progress"]
         write(f"  {'progress':<{width}}  {done:.0%} {harmless(note)}".rstrip())
-    _write_values("arguments", job["arguments"])
+    if job["encrypted"] and job["arguments"] is None:
+        write(f"{bold('arguments')} {dim('encrypted with a secret that the queue does not have')}")
+    else:
+        _write_values("arguments", job["arguments"])
     if job["result"] is not None:
         write(bold("result"))
         write(f"  {_json(job['result'])}")

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from uuid import UUID
 
 import pytest
 from tests.unit.cli.conftest import Command
@@ -471,3 +472,77 @@ def test_an_application_in_the_place_of_an_id_is_told_where_it_belongs(
     done = project("queue", *command, "app:app")
     assert done.code == 2
     assert "'app:app' is no id of a job. Is it the application? --app app:app" in done.err
+
+
+SEALED = """
+    from oxidite import Oxidite
+    from oxidite.queue import Queue, Retry, task
+
+    @task(name="pay", retry=Retry(times=0))
+    async def pay(to: str, cents: int) -> str:
+        if cents == 0:
+            raise ValueError(f"nothing for {to}")
+        return to
+
+    def made(*secrets):
+        return Queue.from_url("sqlite:///sealed.db", tasks=[pay], secret=secrets or None)
+
+    queue = made("a secret of 16 bytes or more")
+    app = Oxidite(resources=[queue])
+    stranger = Oxidite(resources=[made("quite another secret than that")])
+    without = Oxidite(resources=[made()])
+"""
+
+
+@pytest.fixture
+def sealed(oxidite: Command) -> Command:
+    oxidite.write("app.py", SEALED)
+    assert oxidite("queue", "list").code == 0
+
+    async def push(app: Any, queue: Queue) -> None:
+        await queue.enqueue(app.pay, "Rumpelstiltskin", 0)
+        await queue.enqueue(app.pay, "Rumpelstiltskin", 7)
+        await drain(queue, raise_errors=False)
+
+    in_queue(push)
+    return oxidite
+
+
+def test_an_encrypted_job_is_shown_to_who_has_the_secret(sealed: Command) -> None:
+    dead, done = ids_of(sealed, "--state", "dead") + ids_of(sealed, "--state", "completed")
+    shown = sealed("queue", "show", dead).out
+    assert 'to = "Rumpelstiltskin"' in shown
+    assert "ValueError: nothing for Rumpelstiltskin" in shown
+    job = json.loads(sealed("queue", "show", done, "--json").out)
+    assert (job["encrypted"], job["result"]) == (False, "Rumpelstiltskin")
+    assert "nothing for Rumpelstiltskin" in sealed("queue", "dlq").out
+
+
+@pytest.mark.parametrize("app", ["app:stranger", "app:without"])
+def test_without_the_secret_a_job_is_said_to_be_encrypted(sealed: Command, app: str) -> None:
+    listed = json.loads(sealed("queue", "list", app, "--json").out)
+    assert [each["state"] for each in listed] == ["completed", "dead"]
+    for each in listed:
+        shown = sealed("queue", "show", each["id"], "--app", app)
+        assert shown.code == 0
+        assert "arguments encrypted with a secret that the queue does not have" in shown.out
+        job = json.loads(sealed("queue", "show", each["id"], "--app", app, "--json").out)
+        assert (job["encrypted"], job["arguments"], job["result"]) == (True, None, None)
+    letters = sealed("queue", "dlq", "--app", app).out
+    assert "encrypted: the error is encrypted with a secret that is not" in letters
+    said = sealed(
+        "queue", "edit", listed[1]["id"], "--args", '{"to": "x", "cents": 1}', "--app", app
+    )
+    assert said.code == 1
+    assert "encrypted" in said.err
+
+
+def test_an_encrypted_dead_letter_is_edited(sealed: Command) -> None:
+    (dead,) = ids_of(sealed, "--state", "dead")
+    assert sealed("queue", "edit", dead, "--args", '{"to": "Ada", "cents": 5}').code == 0
+
+    async def run(app: Any, queue: Queue) -> object:
+        await drain(queue)
+        return await queue.handle(UUID(dead), app.pay).result(0)
+
+    assert in_queue(run) == "Ada"
