@@ -737,6 +737,9 @@ NAMES: dict[str, list[str]] = {
         "last_failure",
         "task",
     ],
+    "oxidite.queue.stores.memory": [
+        "MemoryStore",
+    ],
     "oxidite.queue.stores.sql": [
         "SQLStore",
     ],
