@@ -147,8 +147,10 @@ first of them, and ``dead``, count as a failure.
 class Outcome(Struct, frozen=True, kw_only=True):
     """What a worker says of a job that it ran.
 
-    ``then`` is pushed in the same step, if the outcome counts: the next of a chain, for one. ``error`` is
-    kept beside those of other attempts. ``keep`` is in seconds, 0 for a job that is not to be kept.
+    ``then`` is pushed in the same step, if the outcome counts: the next of a chain, for one. If that is of the
+    same batch, it stands for this job there: it is counted when it ends, and this one is not. Nothing follows a
+    job that was to be cancelled, which is so then. ``error`` is kept beside those of other attempts. ``keep``
+    is in seconds, 0 for a job that is not to be kept.
     """
 
     id: UUID
@@ -439,6 +441,7 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
     ) -> int:
         """Let ended jobs wait anew, as if they had never run, or those that wait run now.
 
+        A batch that has not ended waits for them again.
         With ``args`` they get new arguments, which are of ``version`` if that is said. Returns how many.
         """
         ...

@@ -307,10 +307,15 @@ class MemoryStore(JobStore):
         if outcome.kind in ("retry", "snooze", "returned"):
             job.failures += outcome.kind == "retry"
             self._wait_or_cancel(job, now + outcome.delay)
+        elif job.cancel_asked and outcome.then:
+            # It was too late for this job, and not for what follows it.
+            self._end(job, JobState.CANCELLED, now, None)
+            return True
         else:
             job.failures += outcome.kind == "dead"
             job.result = outcome.result
-            self._end(job, JobState(outcome.kind), now, outcome.keep)
+            goes_on = any(each.batch == job.new.batch for each in outcome.then)
+            self._end(job, JobState(outcome.kind), now, outcome.keep, goes_on=goes_on)
         self._push(outcome.then)
         return True
 
@@ -326,12 +331,21 @@ class MemoryStore(JobStore):
                 if parked is not None and parked.state is JobState.WAITING:
                     self._wait(parked, parked.due_at)
 
-    def _end(self, job: _Job, state: JobState, now: float, keep: float | None) -> None:
+    def _end(
+        self,
+        job: _Job,
+        state: JobState,
+        now: float,
+        keep: float | None,
+        *,
+        goes_on: bool = False,
+    ) -> None:
         job.state = state
         job.ended_at = now
         job.cancel_asked = False
         job.keep = job.keep if keep is None else keep
-        if job.new.batch is not None:
+        # If it goes on in another job of its batch, that is counted.
+        if job.new.batch is not None and not goes_on:
             self._count_in_batch(job.new.batch, is_completed=state is JobState.COMPLETED)
         if not job.keep:
             self._forget(job)
@@ -467,14 +481,27 @@ class MemoryStore(JobStore):
             if job.state not in _FINISHED and job.state is not JobState.WAITING:
                 continue
             retried += 1
+            self._uncount(job)
             job.args = job.args if args is None else args
             if version is not None:
                 job.new = structs.replace(job.new, version=version)
             job.failures = job.crashes = 0
+            job.keep = job.new.keep
             job.ended_at = job.result = job.progress = None
             self._wait(job, now)
         self._wake()
         return retried
+
+    def _uncount(self, job: _Job) -> None:
+        """Have a batch that has not ended wait again; for a job that another one stands for it does."""
+        batch = None if job.new.batch is None else self._batches.get(job.new.batch)
+        is_completed = job.state is JobState.COMPLETED
+        if batch is None or batch.ended_at is not None or job.state is JobState.WAITING:
+            return
+        if is_completed and job.new.flow:
+            return
+        batch.completed -= is_completed
+        batch.failed -= not is_completed
 
     async def delete(self, filter: Filter) -> int:
         """Forget jobs."""
