@@ -233,7 +233,7 @@ class Cache(Upkeep, Coordination):
         full = self._prefix + key
         self._core.change(full)  # what is only remembered here may be gone
         found = await get_many(self._core, [full], typed(type))
-        was_there = await self.delete(key)
+        was_there = await delete(self._core, [full], once=True) > 0
         return found.get(full, default) if was_there else default
 
     async def delete(self, key: str) -> bool:

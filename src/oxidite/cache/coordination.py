@@ -47,7 +47,9 @@ class Coordination:
         """Return the number under a key, for who counts often."""
         full = self._prefix + key
         return Counter(
-            key, lambda by: self.incr(key, by, ttl=ttl), lambda: delete(self._core, [full])
+            key,
+            lambda by: self.incr(key, by, ttl=ttl),
+            lambda: delete(self._core, [full], once=True),
         )
 
     def lock(self, name: str, *, ttl: Seconds = 30.0, timeout: Seconds | None = None) -> Lock:

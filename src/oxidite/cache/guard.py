@@ -31,7 +31,7 @@ _FAILURES = 5  # in a row, until the store is left alone
 _SHORTEST_REST = 1.0
 _LONGEST_REST = 30.0
 _MOST_OWED = 10_000
-_BATCH = 1000
+_BATCH = 100  # told at once: what a store under load does within half a second, too
 _LONGEST = 600.0  # seconds for what looks through all that a store holds
 _LOG_EVERY = 10.0
 

@@ -96,8 +96,12 @@ class Lock:
             self._raise_lost(exc)
             return
         core, name, owner = self._core, self._name, self._owner
-        # A store that fails now gives the place to another when it has run out.
-        left = await core.attempt(lambda: core.backend.leave(name, owner), True)
+        try:
+            # A store that fails now gives the place to another when it has run out.
+            left = await core.attempt(lambda: core.backend.leave(name, owner), True)
+        except asyncio.CancelledError:
+            self._leave_behind()  # it may not have heard it
+            raise
         if not left and kind is None:
             raise self._lost()
 

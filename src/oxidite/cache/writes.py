@@ -1,21 +1,24 @@
 """Changing what a cache holds: what is remembered here is forgotten before and after the store is told.
 
 Before, as what is read from now on may be the old value or the new one; after, as who read the old one
-meanwhile may have remembered it.
+meanwhile may have remembered it. In an open transaction it is forgotten once more after the commit: whoever
+makes it in between makes it of rows that are not changed yet.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from oxidite.cache.core import Core, Writing
 from oxidite.cache.envelope import Envelope
 from oxidite.cache.keys import stored_key, stored_prefix
+from oxidite.concurrency import sees_alone
 
 __all__ = ["clear", "delete", "invalidate", "write"]
 
 _BATCH = 1000  # tags that a store is told of at once
+_PART = 500  # values that are deleted at once
 _LEASE = 1.0  # seconds that others wait, if this process is killed between two steps
 
 
@@ -50,23 +53,42 @@ async def write(core: Core, writings: Sequence[Writing], tags: tuple[str, ...]) 
         core.written(each.key, kept, mark, is_kept=is_kept)
 
 
-async def delete(core: Core, keys: Sequence[str]) -> int:
-    """Delete values; return how many there were."""
-    stored = [stored_key(key) for key in keys]
+async def delete(core: Core, keys: Sequence[str], *, once: bool = False) -> int:
+    """Delete values; return how many there were.
+
+    ``once``: also in a transaction, as what is there after its commit is no old value of rows.
+    """
+    if not once:
+        _again_after_commit(lambda: delete(core, keys))
     for key in keys:
         core.change(key)
+    stored = [stored_key(key) for key in keys]
+    count = 0
     try:
-        return await core.attempt(
-            lambda: core.backend.delete_many(stored), 0, owe=lambda owed: owed.add(keys=stored)
-        )
+        # In parts, each of which has its time: for thousands a store takes longer than for one.
+        while stored:
+            part, stored = stored[:_PART], stored[_PART:]
+            count += await _deleted(core, part)
+            if core.guard.owed:
+                break  # it would have to hear that first
+        return count
     finally:
+        if stored and core.backend.is_shared:
+            core.guard.owed.add(keys=stored)
         for key in keys:
             core.change(key)
             core.wake(stored_key(key))
 
 
+async def _deleted(core: Core, stored: Sequence[str]) -> int:
+    return await core.attempt(
+        lambda: core.backend.delete_many(stored), 0, owe=lambda owed: owed.add(keys=stored)
+    )
+
+
 async def clear(core: Core, prefix: str) -> None:
     """Delete all that begins with a prefix."""
+    _again_after_commit(lambda: clear(core, prefix))
     stored = stored_prefix(prefix)
     core.change_many(prefix=stored)
     try:
@@ -82,6 +104,7 @@ async def clear(core: Core, prefix: str) -> None:
 
 async def invalidate(core: Core, tags: Sequence[str], *, soft: bool) -> None:
     """Invalidate tags, as they are stored."""
+    _again_after_commit(lambda: invalidate(core, tags, soft=soft))
     core.change_many(tags=tags)
 
     async def work() -> None:
@@ -96,3 +119,14 @@ async def invalidate(core: Core, tags: Sequence[str], *, soft: bool) -> None:
         )
     finally:
         core.change_many(tags=tags)
+
+
+def _again_after_commit(change: Callable[[], Awaitable[object]]) -> None:
+    """Make a change once more after the commit, if it is made in an open transaction."""
+    if not sees_alone():
+        return
+    from oxidite.db.connections.transaction import innermost_transaction
+
+    transaction = innermost_transaction()
+    if transaction is not None:
+        transaction.on_commit(change)

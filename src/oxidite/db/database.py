@@ -49,7 +49,7 @@ from oxidite.db.values.dialects import Dialect
 from oxidite.errors import BackendUnavailableError
 from oxidite.security.signing import Signers
 
-__all__ = ["Database", "HasTable", "database_of", "default_database"]
+__all__ = ["Database", "HasTable", "database_of", "default_database", "open_databases"]
 
 _using: ContextVar[Database | None] = ContextVar("oxidite.db.using", default=None)
 _open: list[Database] = []
@@ -399,6 +399,11 @@ def database_of(table: Table) -> Database:
         if table.database is None
         else f"No database named {table.database!r} is open: Database.from_url(…, name={table.database!r})."
     )
+
+
+def open_databases() -> list[Database]:
+    """Return the databases that are open in this process."""
+    return list(_open)
 
 
 def default_database() -> Database | None:

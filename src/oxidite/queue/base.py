@@ -182,6 +182,7 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
     ) -> int:
         """Let ended jobs wait anew, as if they had never run, or those that wait run now.
 
+        A batch that has not ended waits for them again.
         With ``args`` they get new arguments, which are of ``version`` if that is said. Returns how many.
         """
         ...

@@ -47,7 +47,7 @@ class Batch:
 
     def add(self, *calls: Call[Any]) -> None:
         """Add jobs."""
-        self._calls += calls
+        self._calls += [each.renewed() for each in calls]
 
     async def __aenter__(self) -> Batch:
         return self
@@ -69,4 +69,4 @@ class Batch:
         await self._queue.push(jobs, batch)
 
     def _made(self, call: Call[Any] | None) -> tuple[NewJob, ...]:
-        return () if call is None else (self._queue.new_job(call, batch=self.id),)
+        return () if call is None else (self._queue.new_job(call.renewed(), batch=self.id),)

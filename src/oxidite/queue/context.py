@@ -73,7 +73,8 @@ class JobContext:
         """
         if total <= 0:
             raise ConfigError(f"total={total} of a progress is above 0.")
-        said = encode_msgpack([done / total, note])
+        # Half a character, as a name of a file may have, is no reason for a job to fail.
+        said = encode_msgpack([done / total, note.encode("utf-8", "backslashreplace").decode()])
         return await self._store.save(self.id, self.attempt, progress=said)
 
     async def save(self, state: object) -> bool:
@@ -83,6 +84,7 @@ class JobContext:
 
         Raises:
             JobTooLargeError: it is larger than a job may carry.
+            ConfigError: a transaction is open that the queue takes no part in.
         """
         return await self._steps.save(encode_msgpack(state))
 

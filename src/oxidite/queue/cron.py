@@ -22,10 +22,12 @@ the first time. Where every hour fits, time goes on: no minute is left out, and 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from oxidite.errors import ConfigError
@@ -129,6 +131,7 @@ class Cron:
         self._days = _Days(day, parts[2], weekday, parts[4])
         self._months = month.read(parts[3])
         self._is_hourly = len(self._hours) == 24
+        self._changing: tuple[date, list[datetime]] | None = None
         if not any(self._fits(_FIRST + timedelta(days=number)) for number in range(_YEARS * 366)):
             raise ConfigError(f"No date ever fits the cron expression {self.expression!r}.")
 
@@ -144,16 +147,43 @@ class Cron:
         if after.tzinfo is None:
             raise ConfigError(f"{after} has no time zone, so it is not known when that is.")
         day = after.astimezone(self._zone).date() - timedelta(days=1)
+        after = after.astimezone(UTC)
         while True:
             if self._fits(day):
-                # In the order of time, which on the days of a change is not that of the wall.
-                for moment in sorted(self._moments(day)):
-                    if moment > after:
-                        yield moment.astimezone(self._zone)
+                for moment in self._of(day, after):
+                    yield moment.astimezone(self._zone)
             day += timedelta(days=1)
 
     def _fits(self, day: date) -> bool:
         return day.month in self._months and self._days.fit(day)
+
+    def _of(self, day: date, after: datetime) -> Iterator[datetime]:
+        """Yield the moments of a day after ``after``, in UTC and in the order of time."""
+        begin = datetime.combine(day, time(), self._zone)
+        end = datetime.combine(day + timedelta(days=1), time(fold=1), self._zone)
+        if begin.utcoffset() == end.utcoffset():
+            yield from self._even(begin.astimezone(UTC), after)
+            return
+        # On the days of a change the order of time is not that of the wall. They have up to 86,400 moments, and
+        # are asked for at each look at a schedule.
+        if self._changing is None or self._changing[0] != day:
+            self._changing = day, sorted(self._moments(day))
+        moments = self._changing[1]
+        yield from islice(moments, bisect_right(moments, after), None)
+
+    def _even(self, begin: datetime, after: datetime) -> Iterator[datetime]:
+        """Yield the moments of a day without a change: what is over is passed over by the hour and by the minute."""
+        gone = (after - begin).total_seconds()
+        for hour in self._hours:
+            if gone >= (hour + 1) * 3600:
+                continue
+            for minute in self._minutes:
+                since = hour * 3600 + minute * 60
+                if gone >= since + 60:
+                    continue
+                for second in self._seconds:
+                    if gone < since + second:
+                        yield begin + timedelta(seconds=since + second)
 
     def _moments(self, day: date) -> set[datetime]:
         return {moment for hour in self._hours for moment in self._within(day, hour)}

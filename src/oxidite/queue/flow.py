@@ -27,6 +27,7 @@ class _Link(Struct, frozen=True, kw_only=True):
     timeout: float
     keep: float
     group: str | None
+    at: float | None = None
 
 
 _codec: Codec[list[_Link]] = codec_for(list[_Link])
@@ -53,6 +54,7 @@ def encoded(links: Sequence[Link]) -> bytes:
                 timeout=link.options.timeout,
                 keep=link.options.keep,
                 group=link.options.group,
+                at=None if link.options.at is None else link.options.at.timestamp(),
             )
             for link in links
         ]
@@ -75,9 +77,11 @@ def next_of(ready: Ready, result: object) -> tuple[NewJob, ...]:
         version=first.version,
         priority=first.priority,
         delay=first.delay,
+        at=first.at,
         timeout=first.timeout,
         keep=first.keep,
         group=first.group,
+        batch=ready.batch,
         context=ready.context,
         flow=encode_msgpack(rest) if rest else b"",
     )

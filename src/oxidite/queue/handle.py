@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from msgspec import Struct
 
+from oxidite import clock
 from oxidite.encoding import Codec, codec_for
 from oxidite.errors import BackendTimeoutError
 from oxidite.queue.base import Filter, JobState, JobStore, StoredJob
@@ -51,30 +52,38 @@ class JobUpdate(Struct, Generic[R], frozen=True):
 class Handle(Generic[R]):
     """A job by its id: its state, its progress, its result.
 
-    ``is_new`` is false if another one stood in the way of it, and then it is that one's handle.
+    ``is_new`` is false if another one stood in the way of it, and then it is that one's handle. That of a chain
+    is of all its jobs: ``before`` are those that come before the one of this ``id``.
     """
 
     def __init__(
-        self, store: JobStore, id: UUID, task: Task[Any, R] | None, *, is_new: bool = False
+        self,
+        store: JobStore,
+        id: UUID,
+        task: Task[Any, R] | None,
+        *,
+        is_new: bool = False,
+        before: Sequence[UUID] = (),
     ) -> None:
         self._store = store
         self.id: UUID = id
         self.task: Task[Any, R] | None = task
         self.is_new: bool = is_new
+        self._chain = (*before, id)
 
     def __repr__(self) -> str:
         return f"<Handle {self.id}>"
 
     async def job(self) -> StoredJob:
-        """Return everything that is known of the job.
+        """Return everything that is known of the job; of a chain, that of the job to which it has come.
 
         Raises:
             JobNotFoundError: it is no longer kept.
         """
-        (found,) = await self._store.get([self.id])
-        if found is None:
+        found = [each for each in await self._store.get(self._chain) if each is not None]
+        if not found:
             raise JobNotFoundError(f"There is no job {self.id}, or it is no longer kept.")
-        return found
+        return found[-1]
 
     async def state(self) -> JobState:
         """Return where the job is."""
@@ -82,28 +91,41 @@ class Handle(Generic[R]):
 
     async def cancel(self) -> bool:
         """Cancel the job, or ask its worker to; return whether there was something to cancel."""
-        return await self._store.cancel(Filter(ids=(self.id,))) == 1
+        return await self._store.cancel(Filter(ids=self._chain)) > 0
 
     async def result(self, within: float = 60.0) -> R:
         """Wait for the result of the job, for so many seconds.
 
         Raises:
-            JobFailedError: it failed for good; the message has its last error.
-            JobCancelledError: it was cancelled.
+            JobFailedError: it failed for good, or one before it in a chain did; the message has the last error.
+            JobCancelledError: it, or one before it, was cancelled.
             JobNotFoundError: it is no longer kept, or its result is not.
             JobUnreadableError: its result is encrypted with a secret that the queue does not have.
             BackendTimeoutError: it has not ended in time.
         """
-        ended = (await self._store.results([self.id], within)).get(self.id)
-        if ended is None:
-            await self.job()
-            raise BackendTimeoutError(f"The job {self.id} has not ended within {within:g} seconds.")
+        ends = clock.monotonic() + within
+        left = self._chain
+        while True:
+            ended = await self._store.results(left, max(ends - clock.monotonic(), 0.0))
+            for id in left:
+                if id in ended:
+                    self._check(ended[id])
+            if self.id in ended:
+                return self._result_of(ended[self.id])
+            if not ended:
+                await self.job()
+                raise BackendTimeoutError(
+                    f"The job {self.id} has not ended within {within:g} seconds."
+                )
+            # What follows them was pushed when they ended.
+            left = tuple(id for id in left if id not in ended)
+
+    def _check(self, ended: StoredJob) -> None:
         if ended.state is JobState.CANCELLED:
-            raise JobCancelledError(f"The job {self.id} was cancelled.")
+            raise JobCancelledError(f"The job {ended.id} was cancelled.")
         if ended.state is JobState.DEAD:
             failure = last_failure(ended)
-            raise JobFailedError(f"The job {self.id} has failed: {failure.summary}")
-        return self._result_of(ended)
+            raise JobFailedError(f"The job {ended.id} has failed: {failure.summary}")
 
     def _result_of(self, job: StoredJob) -> R:
         if job.result is None:
@@ -143,14 +165,15 @@ class Handle(Generic[R]):
         while True:
             job = await self.job()
             far = _progress(job)
-            result = self._result_of(job) if job.state is JobState.COMPLETED else None
+            is_done = job.state is JobState.COMPLETED and job.id == self.id
+            result = self._result_of(job) if is_done else None
             now = JobUpdate(job.state, far.done, far.note, result)
             if now != before:
                 before = now
                 yield now
             if job.ended_at is not None:
                 return
-            await self._store.results([self.id], _LOOKS)
+            await self._store.results([job.id], _LOOKS)
 
 
 def _progress(job: StoredJob) -> Progress:

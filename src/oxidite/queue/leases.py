@@ -185,9 +185,11 @@ class ThreadKeeper:
         self._life = Life(lease)
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] | None = None
+        self._has_ended = False
 
     async def begin(self, worker: str, hear: Hear) -> None:
         """Begin, once the store is open; what it raises then is raised here."""
+        self._stop, self._has_ended = None, False
         loop = asyncio.get_running_loop()
         began: asyncio.Future[None] = loop.create_future()
 
@@ -221,6 +223,7 @@ class ThreadKeeper:
 
     async def end(self) -> None:
         """Keep it no longer."""
+        self._has_ended = True
         if self._stop is not None:
             with contextlib.suppress(RuntimeError):
                 self._stop()
@@ -235,6 +238,8 @@ class ThreadKeeper:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._has_ended:  # before it could be told
+            return
         async with self._make() as store:
             beats = Beats(store, worker, lease=self._lease, poison=self._poison)
             report(None)

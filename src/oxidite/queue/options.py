@@ -11,6 +11,11 @@ from oxidite.queue.errors import TaskError
 
 __all__ = ["Options", "Uniqueness"]
 
+_LONGEST = (
+    10_000_000_000.0  # seconds, about 300 years: a moment that every store, and a date, can tell
+)
+_CONFLICTS = ("skip", "replace_args", "replace_time", "replace")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Uniqueness:
@@ -24,6 +29,14 @@ class Uniqueness:
     states: frozenset[JobState] = frozenset((JobState.WAITING, JobState.RUNNING))
     period: float | None = None
     conflict: Literal["skip", "replace_args", "replace_time", "replace"] = "skip"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.by, str):
+            raise TaskError(f"by= is a tuple of names of arguments: by=({self.by!r},).")
+        if self.conflict not in _CONFLICTS:
+            raise TaskError(f"conflict={self.conflict!r} is none of {', '.join(_CONFLICTS)}.")
+        if self.period is not None and not self.period > 0:
+            raise TaskError(f"period={self.period} is a time in seconds, above 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +57,23 @@ class Options:
     """What limits by key count it under."""
 
     def __post_init__(self) -> None:
-        if not self.queue or len(self.queue) > 100:
-            raise TaskError(f"The name of a queue is 1 to 100 characters, not {self.queue!r}.")
+        _check_name("The name of a queue", self.queue, 100)
+        if self.group is not None:
+            _check_name("group=", self.group, 200)
         if not -32768 <= self.priority <= 32767:
             raise TaskError(f"priority={self.priority} is not from -32768 to 32767.")
         if not 0 < self.timeout < float("inf"):
             raise TaskError(f"timeout={self.timeout}: every job has one, above 0 and finite.")
-        if min(self.delay, self.keep, self.keep_dead) < 0:
-            raise TaskError("delay=, keep= and keep_dead= are times, from 0.")
+        for name in ("delay", "keep", "keep_dead"):
+            if not 0 <= getattr(self, name) <= _LONGEST:
+                raise TaskError(
+                    f"{name}={getattr(self, name)} is a time in seconds, from 0 to {_LONGEST:,.0f}."
+                )
         if self.at is not None and self.at.tzinfo is None:
             raise TaskError(f"at={self.at} has no time zone, so it is not known when that is.")
+
+
+def _check_name(what: str, name: str, longest: int) -> None:
+    # Stores have it in an index, whose entries have an end, and no database takes every character.
+    if not 0 < len(name) <= longest or not name.isprintable():
+        raise TaskError(f"{what} is printable, of 1 to {longest} characters, not {name!r:.200}.")

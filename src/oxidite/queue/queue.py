@@ -18,6 +18,8 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 from uuid import UUID
 
+from msgspec import structs
+
 from oxidite.carried import captured
 from oxidite.encoding import encode_msgpack
 from oxidite.errors import ConfigError
@@ -63,6 +65,7 @@ __all__ = ["Queue"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_LONGEST = 10_000_000_000.0  # seconds, about 300 years
 _IS_DB = re.compile(r"db(?::|$)", re.IGNORECASE)
 _DEAD = frozenset((JobState.DEAD,))
 
@@ -185,8 +188,8 @@ class Queue:
     async def enqueue(self, task: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Push a job, and return its handle: with the commit, if a transaction of a database is open.
 
-        A task and its arguments, or what ``task.job(…)`` made of them. The handle of a chain is that of its
-        last job.
+        A task and its arguments, or what ``task.job(…)`` made of them. The handle of a chain is of all its jobs:
+        its id and its result are those of the last one.
 
         Raises:
             JobArgumentsError: the arguments do not fit the task.
@@ -205,20 +208,19 @@ class Queue:
         Raises:
             JobTooLargeError: arguments are larger than a job may carry; none is pushed then.
         """
-        known = list(calls)
+        known = [each.renewed() for each in calls]
         with span("queue.enqueue", jobs=len(known)) as work:
             if len(known) == 1:
                 work.set("task", known[0].task.name)
             pushed = await self._push([self.new_job(call) for call in known])
-        return [
-            Handle(
-                self.store,
-                call.links[-1].id if call.links and each.is_new else each.id,
-                call.last,
-                is_new=each.is_new,
-            )
-            for each, call in zip(pushed, known, strict=True)
-        ]
+        return [self._handle(each, call) for each, call in zip(pushed, known, strict=True)]
+
+    def _handle(self, pushed: Pushed, call: Call[R]) -> Handle[R]:
+        chain = [pushed.id]
+        if pushed.is_new:
+            chain += [link.id for link in call.links]
+        *before, last = chain
+        return Handle(self.store, last, call.last, is_new=pushed.is_new, before=before)
 
     def batch(
         self,
@@ -354,8 +356,14 @@ class Queue:
         return await self.store.cancel(filter)
 
     async def retry(self, filter: Filter | None = None) -> int:
-        """Let dead letters run again, all of them unless a filter says which; return how many."""
-        return await self.store.retry(Filter(states=_DEAD) if filter is None else filter)
+        """Let dead letters run again, all of them unless a filter says which; return how many.
+
+        With ``states`` or ``ids``, any that have ended, and those that wait run now.
+        """
+        found = filter or Filter()
+        if found.states is None and found.ids is None:
+            found = structs.replace(found, states=_DEAD)
+        return await self.store.retry(found)
 
     async def edit(self, id: UUID, task: Task[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
         """Let an ended job run again with other arguments.
@@ -364,11 +372,17 @@ class Queue:
             JobArgumentsError: they do not fit the task.
             JobNotFoundError: there is no such job, or it is not one that has ended or waits.
             JobUnreadableError: it is encrypted with a secret that this queue does not have.
+            TaskError: it is a job of another task.
         """
         await self.edit_job(id, task.job(*args, **kwargs))
 
     async def edit_job(self, id: UUID, call: Call[Any]) -> None:
         """Let an ended job run again with the arguments of a call; see ``edit``."""
+        task, found = call.task, await self.get(id)
+        if found.task not in (task.name, *task.aliases):
+            raise TaskError(
+                f"The job {id} is of {found.task}, and the arguments are those of {task.name}."
+            )
         if len(call.args) > self.max_size:
             raise JobTooLargeError(_too_large(call, self.max_size))
         if sealing_of(self.store) is None and is_sealed((await self.get(id)).args):
@@ -393,7 +407,12 @@ class Queue:
         await self.store.pause(queue, paused=False)
 
     async def limit(self, queue: str, limits: Limits) -> None:
-        """Set what a queue allows, over all workers, from now on."""
+        """Set what a queue allows, over all workers, from now on.
+
+        Raises:
+            ConfigError: they allow nothing, or a time is not one.
+        """
+        _check_limits(limits)
         await self.store.limit(queue, limits)
 
 
@@ -404,6 +423,20 @@ def _caller() -> str:
         frame = frame.f_back
     name: str = frame.f_globals.get("__name__", "")
     return name.partition(".")[0]
+
+
+def _check_limits(limits: Limits) -> None:
+    # Workers could not claim by others, from any of their queues.
+    for name, most in (("running", limits.running), ("each", limits.each)):
+        if most is not None and most < 1:
+            raise ConfigError(
+                f"{name}={most} lets no job run. It is from 1; a queue that is to rest is paused: queue.pause(…)."
+            )
+    for name, rate in (("rate", limits.rate), ("each_rate", limits.each_rate)):
+        if rate is not None and not (rate.count >= 1 and 0 < rate.per <= _LONGEST):
+            raise ConfigError(
+                f"{name}={rate!r} is of at least 1 job in a time above 0, in seconds, of {_LONGEST:,.0f} at most."
+            )
 
 
 def _too_large(call: Call[Any], most: int) -> str:

@@ -130,8 +130,10 @@ first of them, and ``dead``, count as a failure.
 class Outcome(Struct, frozen=True, kw_only=True):
     """What a worker says of a job that it ran.
 
-    ``then`` is pushed in the same step, if the outcome counts: the next of a chain, for one. ``error`` is
-    kept beside those of other attempts. ``keep`` is in seconds, 0 for a job that is not to be kept.
+    ``then`` is pushed in the same step, if the outcome counts: the next of a chain, for one. If that is of the
+    same batch, it stands for this job there: it is counted when it ends, and this one is not. Nothing follows a
+    job that was to be cancelled, which is so then. ``error`` is kept beside those of other attempts. ``keep``
+    is in seconds, 0 for a job that is not to be kept.
     """
 
     id: UUID

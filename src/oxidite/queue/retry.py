@@ -30,11 +30,12 @@ class Retry:
     within: float | None = None
 
     def __post_init__(self) -> None:
-        if self.times < 0 or self.first < 0 or self.factor < 1 or self.longest < 0:
+        # Told so that what is no number is refused, too: a store would take no pause of it.
+        if not (self.times >= 0 and self.first >= 0 and self.factor >= 1 and self.longest >= 0):
             raise ConfigError("A Retry has times=, first= and longest= from 0, and factor= from 1.")
         if not 0 <= self.jitter < 1:
             raise ConfigError(f"jitter={self.jitter} of a Retry is a share, from 0 to below 1.")
-        if self.within is not None and self.within <= 0:
+        if self.within is not None and not self.within > 0:
             raise ConfigError(f"within={self.within} of a Retry is a time in seconds, above 0.")
 
     def pause(self, error: BaseException, *, failures: int, age: float) -> float | None:

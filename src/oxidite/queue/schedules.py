@@ -46,6 +46,7 @@ Overlap = Literal["allow", "skip", "cancel"]
 
 _LATE = 60.0  # seconds after which a slot was missed: nobody was there when it came
 _MOST = 1000  # slots that are made up for at once
+_REACH = 3600.0  # seconds back from now in which slots that are due are looked for first
 _NAMES = 200
 
 
@@ -72,6 +73,8 @@ class _Plan(Struct, frozen=True, kw_only=True):
     missed: Missed
     overlap: Overlap
     expected: float | None
+    delay: float = 0.0
+    unique: Unique | None = None
 
 
 _codec: Codec[_Plan] = codec_for(_Plan)
@@ -136,10 +139,7 @@ class Schedules:
     async def open(self) -> None:
         """Let the store know what the program declares, and encrypt with the newest secret what others had."""
         for name, plan in self._code.items():
-            kept = self._kept(name, plan)
-            await self._store.save_schedule(
-                structs.replace(await self._known(name), plan=kept, origin="code")
-            )
+            await self._save(name, plan, "code")
         if sealing_of(self._store) is not None:
             for schedule in await self._store.schedules():
                 if schedule.origin == "run_time":
@@ -165,8 +165,14 @@ class Schedules:
         if name in self._code:
             raise ConfigError(f"The program declares a schedule {name!r}; change it there.")
         plan = self._plan(name, expression, call, zone, jitter, missed, overlap, expected)
-        known = structs.replace(await self._known(name), plan=self._kept(name, plan))
-        await self._store.save_schedule(structs.replace(known, origin="run_time"))
+        await self._save(name, plan, "run_time")
+
+    async def _save(self, name: str, plan: _Plan, origin: Literal["code", "run_time"]) -> None:
+        known, kept = await self._known(name), self._kept(name, plan)
+        if known.plan and _when(known.plan) != _when(kept):
+            # From now on: of what it says now nothing was missed before.
+            await self._store.fire(name, await self._store.now(), [])
+        await self._store.save_schedule(structs.replace(known, plan=kept, origin=origin))
 
     async def remove(self, name: str) -> None:
         """Remove a schedule; one that the program declares comes back when it starts.
@@ -198,8 +204,8 @@ class Schedules:
         """
         plan = self._read(await self._find(name))
         job = self._job(name, plan, await self._store.now(), unique=False)
-        await self._store.push([job])
-        return job.id
+        (pushed,) = await self._store.push([job])
+        return pushed.id
 
     async def all(self) -> list[Planned]:
         """Return the schedules, by name."""
@@ -228,8 +234,9 @@ class Schedules:
                 continue
             try:
                 plan = self._read(schedule)
-            except ScheduleNotFoundError as exc:
-                _logger.warning("%s", exc)
+                self._cron(plan)  # whose zone may not be known on this machine
+            except (ScheduleNotFoundError, ConfigError) as exc:
+                _logger.warning("the schedule %s cannot be looked at here: %s", schedule.name, exc)
                 continue
             try:
                 pause = min(pause, await self._fire_due(schedule, plan, now))
@@ -244,17 +251,10 @@ class Schedules:
     async def _fire_due(self, schedule: Schedule, plan: _Plan, now: float) -> float:
         cron = self._cron(plan)
         since = schedule.since if schedule.last is None else schedule.last
-        due: list[float] = []
-        for moment in cron.times(_moment(since)):
-            slot = moment.timestamp()
-            if slot > now:
-                for each in self._wanted(due, plan.missed, now):
-                    await self._fire(schedule, plan, each, now)
-                return slot - now
-            due.append(slot)
-            if len(due) > _MOST:
-                due = due[-_MOST:]
-        return 60.0
+        due, following = _slots(cron, since, now, _MOST if plan.missed == "all" else 1)
+        for each in self._wanted(due, plan.missed, now):
+            await self._fire(schedule, plan, each, now)
+        return following - now
 
     def _wanted(self, due: list[float], missed: Missed, now: float) -> list[float]:
         """Return the slots to fire, in order; the last one says of all before it that they are over."""
@@ -284,7 +284,11 @@ class Schedules:
         if self._late.get(schedule.name) == slot:
             return
         self._late[schedule.name] = slot
+        if self._cron(plan).next(_moment(slot - 0.5)).timestamp() != slot:
+            return  # the moment from which it was enabled again
         (job,) = await self._store.get([_job_id(schedule.name, slot)])
+        if job is None and plan.keep <= plan.expected:
+            return  # what was completed may be forgotten by now
         if job is not None and job.state is JobState.COMPLETED:
             return
         event("cron.late", schedule=schedule.name, slot=slot, expected=plan.expected)
@@ -304,11 +308,11 @@ class Schedules:
             args=self._args(name, plan),
             version=plan.version,
             priority=plan.priority,
-            at=slot + random.uniform(0, plan.jitter),
+            at=slot + plan.delay + random.uniform(0, plan.jitter),
             timeout=plan.timeout,
             keep=plan.keep,
             group=plan.group,
-            unique=Unique(key) if unique else None,
+            unique=Unique(key) if unique else plan.unique,
         )
 
     def _plan(
@@ -326,8 +330,17 @@ class Schedules:
             raise ConfigError(f"The name of a schedule is printable, of 1 to {_NAMES} characters.")
         if jitter < 0 or (expected is not None and expected <= 0):
             raise ConfigError("jitter= of a schedule is from 0, and expected= above 0, in seconds.")
+        if call.links:
+            raise ConfigError(
+                f"The schedule {name!r} is to push a chain, and a schedule pushes one job. Let it push a task "
+                "that enqueues the chain."
+            )
         cron = Cron(expression, zone)
         job = self._maker.new_job(call)
+        if job.at is not None:
+            raise ConfigError(
+                f"The job of the schedule {name!r} has at=, and when it runs says the schedule. Leave at= out."
+            )
         return _Plan(
             expression=cron.expression,
             zone=zone,
@@ -343,6 +356,8 @@ class Schedules:
             missed=missed,
             overlap=overlap,
             expected=expected,
+            delay=job.delay,
+            unique=job.unique,
         )
 
     def _kept(self, name: str, plan: _Plan) -> bytes:
@@ -426,6 +441,32 @@ class Schedules:
             listed = ", ".join(known) or "none"
             raise ScheduleNotFoundError(f"There is no schedule {name!r}. There are: {listed}.")
         return known[name]
+
+
+def _when(plan: bytes) -> tuple[str, str] | None:
+    """Return the times of a schedule as its plan says them, ``None`` if that was written by another version."""
+    try:
+        read = _codec.decode_msgpack(plan)
+    except (DecodeError, MismatchError):
+        return None
+    return read.expression, read.zone
+
+
+def _slots(cron: Cron, since: float, now: float, most: int) -> tuple[list[float], float]:
+    """Return the slots after ``since`` that are due, the last ``most`` at least, and the one that comes next.
+
+    Of what was missed for weeks only the end is looked at: it may be millions.
+    """
+    reach = _REACH
+    while True:
+        begin = max(since, now - reach)
+        times = cron.times(_moment(begin))
+        due: list[float] = []
+        while (slot := next(times).timestamp()) <= now:
+            due.append(slot)
+        if begin == since or len(due) >= most:
+            return due[-max(most, _MOST) :], slot
+        reach *= 8
 
 
 def _moment(seconds: float) -> datetime:

@@ -91,7 +91,7 @@ class Signature:
         """
         try:
             data = encode_msgpack(self._bound(args, kwargs))
-        except (TypeError, ValueError, OverflowError) as exc:
+        except (TypeError, ValueError, OverflowError, RecursionError) as exc:
             raise JobArgumentsError(self.name, [str(exc)]) from exc
         self.decode(data)
         return data

@@ -54,7 +54,15 @@ class Steps:
 
     async def save(self, state: bytes) -> bool:
         """Keep what the job says; return whether it counted."""
-        self._saved = state
+        transaction = open_transaction()
+        if transaction is not None and not self._store.joins(transaction.owner):
+            raise ConfigError(
+                "The job saves its state inside a transaction that the queue takes no part in: if that is "
+                "undone, the next attempt would go on behind what was lost. Save it after the transaction."
+            )
+        before, self._saved = self._saved, state
+        if transaction is not None:
+            transaction.on_rollback(partial(self._forget_saved, before))
         return await self._write()
 
     async def run(
@@ -130,6 +138,9 @@ class Steps:
     def _forget(self, name: str) -> None:
         self._begun.discard(name)
         self._done.pop(name, None)
+
+    def _forget_saved(self, before: bytes | None) -> None:
+        self._saved = before
 
     async def _write(self) -> bool:
         async with self._turn:

@@ -117,6 +117,12 @@ class Call(Generic[R]):
         link = Link(call.task, call.args, call.options, None)
         return Call(self.task, self.args, self.options, (*self.links, link, *call.links))
 
+    def renewed(self) -> Self:
+        """Return the same jobs under new ids: a call may be pushed more than once, and a store takes an id once."""
+        if not self.links:
+            return self
+        return replace(self, links=tuple(replace(each, id=uuid7()) for each in self.links))
+
 
 @dataclass(frozen=True)
 class Link:
@@ -193,6 +199,8 @@ class Task(Generic[P, R]):
         other.__dict__.update(self.__dict__)
         said: dict[str, Any] = {key: value for key, value in changes.items() if value is not None}
         other.defaults = replace(self.defaults, **said)
+        if unique is not None:
+            other._check_unique()
         return other
 
     def job(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
@@ -245,6 +253,9 @@ class Task(Generic[P, R]):
             )
         if self.run == "process" and inspect.iscoroutinefunction(self.function):
             raise TaskError(f'{self.name}: run="process" is for functions that are not async.')
+        self._check_unique()
+
+    def _check_unique(self) -> None:
         unknown = [
             each
             for each in (self.defaults.unique.by or () if self.defaults.unique else ())

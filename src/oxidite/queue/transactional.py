@@ -66,17 +66,19 @@ class AfterCommit:
         self._is_open = False
 
     async def open(self) -> None:
-        """Push what processes that ended have left in the database that is open."""
+        """Push what processes that ended have left in the databases that are open."""
         self._is_open = True
-        db = _default_database()
-        if db is None or not self._store.is_shared or self._store.joins(db):
+        if not self._store.is_shared:
             return
-        try:
-            await self._serve(db)
-        except ConfigError:
-            raise
-        except OxiditeError as exc:
-            _logger.warning("no jobs can be enqueued in transactions of the database: %s", exc)
+        for db in _open_databases():
+            if self._store.joins(db):
+                continue
+            try:
+                await self._serve(db)
+            except ConfigError:
+                raise
+            except OxiditeError as exc:
+                _logger.warning("no jobs can be enqueued in transactions of the database: %s", exc)
 
     def use(self, store: JobStore) -> None:
         """Push into another store from now on; for tests."""
@@ -189,9 +191,9 @@ def open_transaction() -> Transaction | None:
     return innermost_transaction()
 
 
-def _default_database() -> Database | None:
+def _open_databases() -> list[Database]:
     if "oxidite.db.database" not in sys.modules:
-        return None
-    from oxidite.db.database import default_database
+        return []
+    from oxidite.db.database import open_databases
 
-    return default_database()
+    return open_databases()

@@ -7,12 +7,18 @@ from datetime import datetime
 
 __all__ = ["Cancel", "Discard", "RetryAt", "Snooze"]
 
+_LONGEST = 10_000_000_000.0  # seconds, about 300 years
+
 
 @dataclass(frozen=True)
 class Snooze:
     """Not yet: run the job again in ``delay`` seconds, which is no failure."""
 
     delay: float
+
+    def __post_init__(self) -> None:
+        if not self.delay <= _LONGEST:
+            raise ValueError(f"Snooze({self.delay}) is for seconds, {_LONGEST:,.0f} at most.")
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,12 @@ class RetryAt:
 
     when: datetime
     reason: str = "the job asked to be tried again"
+
+    def __post_init__(self) -> None:
+        if self.when.tzinfo is None:
+            raise ValueError(
+                f"RetryAt({self.when}) has no time zone, so it is not known when that is."
+            )
 
 
 @dataclass(frozen=True)

@@ -135,12 +135,14 @@ class Worker:
         self._lost = False
         self._wake, self._hurry, self._asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._began = clock.perf()
-        await queue.store.enter(self.name, self._about(), self.lease)
         if self._keeper is None:
             self._keeper = self._own_keeper()
         try:
+            await queue.store.enter(self.name, self._about(), self.lease)
             await self._keeper.begin(self.name, self._hear)
         except BaseException:
+            # Also one that is cancelled: else it would be kept alive, and never do anything.
+            await self._keeper.end()
             with contextlib.suppress(BackendError):
                 await queue.store.exit(self.name)
             raise
@@ -149,16 +151,29 @@ class Worker:
         self._loop = asyncio.create_task(self._work(), name="oxidite queue worker")
 
     async def end(self) -> None:
-        """Stop, as ``stop`` says, and wait for it."""
+        """Stop, as ``stop`` says, and wait for it; who is cancelled meanwhile has all given back at once."""
         self.stop()
-        if self._loop is not None:
-            await asyncio.wait([self._loop])
-        if self._clock is not None:
-            self._clock.cancel()
-            await asyncio.wait([self._clock])
+        try:
+            if self._loop is not None:
+                await self._ended(self._loop)
+        finally:
+            await self._close()
+
+    async def _ended(self, loop: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.wait([loop])
+        except asyncio.CancelledError:
+            self.stop(now=True)
+            await asyncio.wait([loop])
+            raise
+
+    async def _close(self) -> None:
         for timer in (self._pulse, self._flush):
             if timer is not None:
                 timer.cancel()
+        if self._clock is not None:
+            self._clock.cancel()
+            await asyncio.wait([self._clock])
         if self._keeper is not None:
             await self._keeper.end()
         self._processes.close()

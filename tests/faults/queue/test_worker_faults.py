@@ -197,6 +197,20 @@ async def test_what_cannot_work_says_why(place: Workplace) -> None:
     assert "neither a queue nor a queue with a weight" in place.said
 
 
+async def test_one_that_cannot_begin_is_tried_again_while_others_work(place: Workplace) -> None:
+    """As when one is renewed while a database is away."""
+    worker = await place.work("--processes", "2")
+    place.say("away")
+    os.kill(await (await place.queue.enqueue(app.tells_process, 1)).result(10), signal.SIGKILL)
+    await place.until(lambda: "does not start, and is tried again" in place.said)
+    assert "the source is away" in place.said
+    assert await (await place.queue.enqueue(app.adds, 1)).result(10) == 2
+    assert worker.returncode is None
+    works = place.said.count(" works ")
+    (place.folder / "away").unlink()
+    await place.until(lambda: place.said.count(" works ") > works)
+
+
 async def test_of_several_web_processes_one_hosts_the_worker(place: Workplace) -> None:
     server = await place.start(
         *("serve", "tests.faults.queue.worker_app:app", "--port", "0", "--workers", "2"),

@@ -18,7 +18,21 @@ register()
 listen()
 
 queue = Queue.from_url(os.environ.get("OXIDITE_TEST_QUEUE", "memory://"), tasks=[__name__])
-app = Oxidite(resources=[queue])
+
+
+class Source:
+    """Something that jobs need, which is away when the test says so."""
+
+    async def __aenter__(self) -> Source:
+        if is_there("away"):
+            raise ConnectionError("the source is away")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+app = Oxidite(resources=[queue, Source()])
 
 
 def began(job: JobContext) -> None:

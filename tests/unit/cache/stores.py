@@ -111,6 +111,10 @@ class Remote(MemoryBackend):
         await self._enter("extend")
         return await super().extend(name, owner, ttl)
 
+    async def leave(self, name: str, owner: str) -> bool:
+        await self._enter("leave")
+        return await super().leave(name, owner)
+
 
 class Gate:
     """Where a call waits until the test lets it go on."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -58,6 +59,66 @@ async def test_a_write_in_a_transaction_waits_for_nothing_and_is_not_undone(url:
         assert await Note.count() == 0
         assert await cache.get("key", int) == 19
         assert cache.counts.errors == 0
+
+
+async def test_what_is_forgotten_in_a_transaction_is_forgotten_again_after_the_commit(
+    tmp_path: Path,
+) -> None:
+    """Else it stays as it was before, for whoever made it anew before the commit."""
+    db = Database.from_url(f"sqlite:///{tmp_path}/app.db")
+    cache = Cache.from_url("db")
+
+    @cache.cached(ttl=600, tags=["notes"])
+    async def text(id: int) -> str:
+        return (await Note.get(id)).text
+
+    async def by_tag() -> None:
+        await cache.invalidate_tags("notes")
+
+    async def by_key() -> None:
+        await text.invalidate(1)
+
+    async with Oxidite(resources=[db, cache]).lifespan:
+        await db.push(Note)
+        note = await Note.create(id=1, text="0")
+        for number, forget in enumerate((by_tag, by_key, cache.clear), 1):
+            changed, read = asyncio.Event(), asyncio.Event()
+
+            async def write(
+                number: int = number,
+                forget: Callable[[], Awaitable[None]] = forget,
+                changed: asyncio.Event = changed,
+                read: asyncio.Event = read,
+            ) -> None:
+                async with db.transaction(), db.transaction():
+                    note.text = str(number)
+                    await note.save()
+                    await forget()
+                    changed.set()
+                    await read.wait()
+
+            writing = asyncio.create_task(write())
+            await changed.wait()
+            assert await text(1) == str(number - 1)
+            read.set()
+            await writing
+            assert await text(1) == str(number)
+
+
+async def test_what_is_counted_or_handed_out_in_a_transaction_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    db, cache = Database.from_url(f"sqlite:///{tmp_path}/app.db"), Cache.from_url("db")
+    async with Oxidite(resources=[db, cache]).lifespan:
+        await cache.incr("visits", 7)
+        await cache.set("ticket", 1)
+        async with db.transaction():
+            await cache.counter("visits").reset()
+            assert await cache.pop("ticket", int) == 1
+            await cache.incr("visits")
+            await cache.set("ticket", 2)
+        assert await cache.counter("visits").value() == 1
+        assert await cache.get("ticket", int) == 2
 
 
 async def test_without_a_database_and_with_two_it_is_told_what_to_write() -> None:

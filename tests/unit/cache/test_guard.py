@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 
 import pytest
@@ -361,3 +361,32 @@ async def test_an_error_that_says_nothing_of_the_store_does_not_count(
 
 def _fail() -> str:
     raise RuntimeError("no")
+
+
+async def test_thousands_are_deleted_and_owed_in_parts_that_a_slow_store_can_do(
+    backend: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that is never done in time would be owed for ever, and nothing be read before."""
+    parts: list[int] = []
+    delete_many = backend.delete_many
+
+    async def delete(keys: Sequence[str]) -> int:
+        parts.append(len(keys))
+        return await delete_many(keys)
+
+    monkeypatch.setattr(backend, "delete_many", delete)
+    keys = [f"key:{number}" for number in range(2000)]
+    async with Cache(backend) as cache:
+        await cache.set_many(dict.fromkeys(keys, 1))
+        assert await cache.delete_many(keys) == 2000
+        assert max(parts) <= 500
+        await cache.set_many(dict.fromkeys(keys, 1))
+        parts.clear()
+        backend.is_down = True
+        assert await cache.delete_many(keys) == 0
+        assert len(parts) == 1
+        backend.is_down = False
+        parts.clear()
+        assert await cache.get_many(keys, int) == {}
+        assert max(parts) <= 100
+        assert sum(parts) == 2000

@@ -157,6 +157,24 @@ async def test_who_is_cancelled_while_waiting_holds_nothing(cache: Cache, backen
         pass
 
 
+async def test_who_is_cancelled_while_giving_it_back_holds_nothing(
+    cache: Cache, backend: Remote
+) -> None:
+    gate = backend.gate("leave")
+
+    async def work() -> None:
+        async with cache.lock("name", ttl=30):
+            pass
+
+    task = asyncio.create_task(work())
+    await gate.reached()
+    task.cancel()
+    (found,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(found, asyncio.CancelledError)
+    async with cache.lock("name", timeout=5):
+        pass
+
+
 async def test_the_same_object_is_not_held_twice(cache: Cache) -> None:
     lock = cache.lock("name")
     async with lock:

@@ -32,6 +32,7 @@ from oxidite.db import (
     query_time,
     watch_queries,
 )
+from oxidite.db.connections.notices import Changes, Listener, Rows, listeners
 from oxidite.errors import ConfigError
 from oxidite.instrument import Span, listen
 from oxidite.testing import Client
@@ -577,6 +578,70 @@ async def test_a_commit_that_is_cancelled_is_whole_and_what_follows_it_runs(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert await Thing.count() - before == len(seen)
+
+
+async def test_who_is_cancelled_after_the_commit_has_all_done_that_follows_it(
+    db: Database, things: list[Thing]
+) -> None:
+    seen: list[str] = []
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await may_end.wait()
+        seen.append("slow")
+
+    async def work() -> None:
+        async with db.transaction() as transaction:
+            transaction.on_commit(slow)
+            transaction.on_commit(lambda: seen.append("last"))
+            await Thing.create(name="new")
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    (found,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(found, asyncio.CancelledError)
+    assert seen == ["slow", "last"]
+
+
+async def test_who_is_cancelled_while_others_hear_of_a_change_has_all_done_that_follows_it(
+    db: Database, things: list[Thing]
+) -> None:
+    seen: list[str] = []
+    told = asyncio.Event()
+
+    class Slow(Listener):
+        @property
+        def hears_reads(self) -> bool:
+            return False
+
+        def read(self, rows: Rows) -> None: ...
+
+        def read_sql(self, sql: str) -> None: ...
+
+        async def changed(self, changes: Changes) -> None:
+            told.set()
+            await asyncio.Event().wait()
+
+    async def work() -> None:
+        async with db.transaction() as transaction:
+            transaction.on_commit(lambda: seen.append("done"))
+            await Thing.create(name="new")
+
+    listener = Slow()
+    listeners.append(listener)
+    try:
+        task = asyncio.create_task(work())
+        await told.wait()
+        task.cancel()
+        (found,) = await asyncio.gather(task, return_exceptions=True)
+    finally:
+        listeners.remove(listener)
+    assert isinstance(found, asyncio.CancelledError)
+    assert seen == ["done"]
 
 
 async def test_a_pool_of_one_does_for_everything(tmp_path: Path) -> None:

@@ -165,6 +165,50 @@ async def test_a_handler_that_takes_too_long_is_stopped(outbox: Outbox) -> None:
     assert dead.error.startswith("TimeoutError")
 
 
+class _MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("error", [ValueError("a file called \udcff\0"), _MuteError()])
+async def test_whatever_an_error_says_its_message_is_given_up_in_the_end(
+    outbox: Outbox, error: Exception
+) -> None:
+    """As of a file whose name is no text."""
+
+    async def handler(message: Message) -> None:
+        raise error
+
+    await outbox.add("created", Created(1))
+    assert await Relay(outbox, {"created": handler}, attempts=1).deliver() == 1
+    (dead,) = await outbox.dead()
+    assert dead.error is not None
+    assert dead.error.startswith(type(error).__name__)
+
+
+async def test_a_relay_goes_on_whatever_goes_wrong(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrived = asyncio.Event()
+
+    async def handler(message: Message) -> None:
+        arrived.set()
+
+    relay = Relay(outbox, {"created": handler}, poll=0.01)
+    start, failures = relay._start, [OSError("not ours"), RuntimeError("nor this one")]
+
+    async def fails(most: int) -> int:
+        if failures:
+            raise failures.pop()
+        return await start(most)
+
+    monkeypatch.setattr(relay, "_start", fails)
+    await outbox.add("created", Created(1))
+    async with relay:
+        await asyncio.wait_for(arrived.wait(), 5)
+    assert "the outbox cannot be read: nor this one" in caplog.text
+
+
 async def test_two_relays_share_the_work(outbox: Outbox) -> None:
     one, two = Inbox(), Inbox()
     for number in range(40):

@@ -90,6 +90,16 @@ async def fails_for_good() -> None:
     raise KeyError("never again")
 
 
+@task(retry=Retry(times=0))
+async def fails_for_good_with(number: int) -> int:
+    raise KeyError(f"never again, {number}")
+
+
+@task
+async def note_number(number: int) -> None:
+    seen.append(number)
+
+
 @task
 async def says(what: str) -> int | Snooze | Cancel | Discard | RetryAt:
     if what == "snooze":
@@ -100,6 +110,12 @@ async def says(what: str) -> int | Snooze | Cancel | Discard | RetryAt:
         return Discard("of no use")
     if what == "retry":
         return RetryAt(clock.now() + timedelta(seconds=100), "not yet")
+    if what == "snooze for no number":
+        return Snooze(float("nan"))
+    if what == "snooze for ever":
+        return Snooze(float("inf"))
+    if what == "retry without a zone":
+        return RetryAt(clock.now().replace(tzinfo=None))
     return 1
 
 

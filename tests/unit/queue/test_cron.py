@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -79,6 +81,36 @@ def test_where_every_hour_fits_time_goes_on() -> None:
     assert spring == [f"2026-03-29 {each}:00" for each in ("00:30", "01:00", "01:30", "02:00")]
     autumn = after("*/30 * * * *", "2026-10-25 00:00", 4, "Europe/Berlin")
     assert autumn == [f"2026-10-25 {each}:00" for each in ("00:30", "01:00", "01:30", "02:00")]
+
+
+def test_the_next_second_is_found_without_those_of_the_whole_day() -> None:
+    schedule = Cron("* * * * * *", "Europe/Berlin")
+    tracemalloc.start()
+    try:
+        first, second = islice(schedule.times(utc("2026-11-26 22:30:30")), 2)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (first.second, second.second) == (31, 32)
+    assert most < 50_000  # bytes; the moments of a day have six million
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "expression", ["7 * * * *", "30 2 * * *", "15 0,23 * * *", "*/20 */2 * * *"]
+)
+def test_whenever_it_is_asked_the_same_moments_come(zone: str, expression: str) -> None:
+    schedule = Cron(expression, zone)
+    begin, end = utc("2018-01-01 00:00"), utc("2019-01-01 00:00")
+    times = [
+        each.astimezone(UTC) for each in takewhile(lambda each: each < end, schedule.times(begin))
+    ]
+    assert all(one < other for one, other in pairwise(times))
+    asked = [each - timedelta(seconds=1) for each in times] + times
+    for moment in asked[:: len(asked) // 400 or 1]:
+        place = bisect_right(times, moment)
+        if place < len(times):
+            assert schedule.next(moment).astimezone(UTC) == times[place]
 
 
 def test_a_change_of_half_an_hour() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from oxidite.queue import (
     JobNotFoundError,
     JobState,
     JobTooLargeError,
+    Limits,
     Queue,
+    Rate,
     Retry,
     TaskError,
     Uniqueness,
@@ -136,6 +139,20 @@ async def test_a_dead_letter_runs_again_with_other_arguments(queue: Queue) -> No
         assert await handle.result(5) == "edited 2"
     with pytest.raises(JobArgumentsError):
         await queue.edit(handle.id, jobs.grown, 7, size=2)  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(TaskError, match=f"is of {jobs.grown.name}, and the arguments"):
+        await queue.edit(handle.id, jobs.double, 7)
+
+
+async def test_of_the_jobs_of_a_filter_the_dead_ones_are_retried(queue: Queue) -> None:
+    done = await queue.enqueue(jobs.note, "once")
+    failed = await queue.enqueue(jobs.fails_for_good)
+    async with Worker(queue):
+        await done.result(5)
+        with pytest.raises(JobFailedError):
+            await failed.result(5)
+    assert await queue.retry(Filter(queue="default")) == 1
+    assert [await done.state(), await failed.state()] == [JobState.COMPLETED, JobState.WAITING]
+    assert await queue.retry(Filter(ids=(done.id,))) == 1
 
 
 async def test_what_a_job_may_return(queue: Queue, time: TravelClock) -> None:
@@ -156,6 +173,21 @@ async def test_what_a_job_may_return(queue: Queue, time: TravelClock) -> None:
     assert 95 < (await retry.job()).due_at - now < 101
     with pytest.raises(JobCancelledError):
         await cancel.result(1)
+
+
+async def test_what_no_store_could_take_of_a_job_is_its_failure(
+    queue: Queue, time: TravelClock
+) -> None:
+    whats = ("snooze for no number", "snooze for ever", "retry without a zone")
+    handles = [await queue.enqueue(jobs.says, what) for what in whats]
+    async with Worker(queue):
+        await time.advance(1)
+    said = [failures_of(await each.job())[-1].message for each in handles]
+    assert said[:2] == [
+        "Snooze(nan) is for seconds, 10,000,000,000 at most.",
+        "Snooze(inf) is for seconds, 10,000,000,000 at most.",
+    ]
+    assert "no time zone" in said[2]
 
 
 async def test_resources_are_given(queue: Queue) -> None:
@@ -314,6 +346,75 @@ async def test_a_chain_ends_with_what_fails_and_goes_on_when_it_is_retried(queue
     assert (await queue.get(job.id)).state is JobState.COMPLETED
 
 
+async def test_a_chain_may_be_pushed_more_than_once(queue: Queue) -> None:
+    call = jobs.add.job(1).then(jobs.double)
+    handles = [await queue.enqueue(call), *await queue.enqueue_many([call, call])]
+    assert len({each.id for each in handles}) == 3
+    async with queue.batch(success=call) as batch:
+        batch.add(call, call)
+    async with Worker(queue):
+        assert [await each.result(5) for each in handles] == [6, 6, 6]
+        while sum(each.count for each in await queue.counts()) < 12:
+            await queue.store.wait(["default"], 0.01)
+
+
+async def test_what_follows_waits_for_its_moment(queue: Queue, time: TravelClock) -> None:
+    at = clock.now() + timedelta(hours=1)
+    handle = await queue.enqueue(jobs.add.job(1).then(jobs.double.options(at=at)))
+    async with Worker(queue):
+        await time.advance(1)
+        job = await handle.job()
+        assert (job.task, job.state, job.due_at) == (
+            jobs.double.name,
+            JobState.WAITING,
+            at.timestamp(),
+        )
+
+
+async def test_the_handle_of_a_chain_is_of_all_its_jobs(queue: Queue) -> None:
+    handle = await queue.enqueue(jobs.add.job(1).then(jobs.double))
+    assert await handle.state() is JobState.WAITING
+    assert (await handle.job()).task == jobs.add.name
+    assert await handle.cancel()
+    assert await handle.state() is JobState.CANCELLED
+    with pytest.raises(JobCancelledError):
+        await handle.result(5)
+    assert [each.state async for each in handle.updates()] == [JobState.CANCELLED]
+
+
+async def test_who_waits_for_a_chain_hears_at_once_that_its_middle_has_failed(
+    queue: Queue,
+) -> None:
+    call = jobs.add.job(1).then(jobs.fails_for_good_with).then(jobs.double)
+    handle = await queue.enqueue(call)
+    async with Worker(queue):
+        with pytest.raises(JobFailedError, match="never again, 3"):
+            await handle.result(5)
+        assert await handle.state() is JobState.DEAD
+        *_, last = [each async for each in handle.updates()]
+        assert (last.state, last.result) == (JobState.DEAD, None)
+
+
+async def test_the_updates_of_a_chain_end_with_its_result(queue: Queue) -> None:
+    handle = await queue.enqueue(jobs.add.job(1).then(jobs.double).then(jobs.add, b=10))
+    async with Worker(queue):
+        found = [each async for each in handle.updates()]
+    assert [each.state for each in found].count(JobState.COMPLETED) == 1
+    assert found[-1].result == 16
+
+
+async def test_a_batch_waits_for_the_whole_of_a_chain(queue: Queue) -> None:
+    async with queue.batch(success=jobs.note.job("success")) as batch:
+        batch.add(jobs.add.job(1).then(jobs.double).then(jobs.note_number))
+    state = await queue.batch_state(batch.id)
+    assert state is not None
+    assert state.total == 1
+    async with Worker(queue):
+        while len(jobs.seen) < 2:
+            await queue.store.wait(["default"], 0.01)
+    assert jobs.seen == [6, ("success", 0)]
+
+
 async def test_a_chain_whose_arguments_do_not_fit_is_refused(queue: Queue) -> None:
     with pytest.raises(JobArgumentsError, match="takes none"):
         jobs.add.job(1).then(jobs.waits)  # type: ignore[arg-type]  # the mistake
@@ -382,6 +483,12 @@ def test_functions_that_cannot_be_tasks_are_refused() -> None:
             task(function)
     with pytest.raises(TaskError, match="no argument 'c'"):
         task(name="u", unique=Uniqueness(by=("c",)))(jobs.add.function)
+    with pytest.raises(TaskError, match="no argument 'c'"):
+        jobs.add.options(unique=Uniqueness(by=("c",)))
+    with pytest.raises(TaskError, match=r"by=\('a',\)"):
+        Uniqueness(by="a")  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(TaskError, match="is none of skip"):
+        Uniqueness(conflict="replac")  # type: ignore[arg-type]  # the mistake
     # A class that is no data is a resource.
     assert task(name="locks")(not_carried).signature.names == []
 
@@ -404,11 +511,34 @@ async def test_a_task_that_no_worker_would_find_is_refused(queue: Queue) -> None
         {"priority": 40_000},
         {"timeout": 0.0},
         {"delay": -1.0},
+        {"delay": float("nan")},
+        {"delay": float("inf")},
+        {"keep": float("nan")},
+        {"queue": "a\0b"},
+        {"group": ""},
+        {"group": "a\0b"},
+        {"group": "\ud800"},
+        {"group": "g" * 201},
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(TaskError):
         jobs.add.options(**options)  # type: ignore[arg-type]  # the mistakes
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(running=0),
+        Limits(each=-1),
+        Limits(rate=Rate(0, 60.0)),
+        Limits(rate=Rate(1, 0.0)),
+        Limits(each_rate=Rate(1, float("nan"))),
+    ],
+)
+async def test_limits_that_make_no_sense_are_refused(queue: Queue, limits: Limits) -> None:
+    with pytest.raises(ConfigError, match=r"from 1|at least 1"):
+        await queue.limit("default", limits)
 
 
 def test_policies_that_make_no_sense_are_refused() -> None:
@@ -417,6 +547,9 @@ def test_policies_that_make_no_sense_are_refused() -> None:
         {"factor": 0.5},
         {"jitter": 1.0},
         {"within": 0.0},
+        {"within": float("nan")},
+        {"first": float("nan")},
+        {"longest": float("nan")},
     ]
     for settings in mistakes:
         with pytest.raises(ConfigError):

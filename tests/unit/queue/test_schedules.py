@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import msgpack, structs
 
 from oxidite import clock
 from oxidite.clock import TravelClock
 from oxidite.errors import ConfigError
-from oxidite.queue import Filter, JobState
+from oxidite.queue import Filter, JobState, Uniqueness
+from oxidite.queue.cron import Cron
 from oxidite.queue.queue import Queue
 from oxidite.queue.schedules import ScheduleNotFoundError
 from oxidite.queue.stores.memory import MemoryStore
@@ -124,6 +126,53 @@ async def test_a_year_of_missed_seconds_is_bounded(time: TravelClock) -> None:
         assert len(await pushed(queue)) == 1000
 
 
+async def test_of_a_year_of_missed_seconds_only_the_end_is_looked_at(
+    time: TravelClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = 0
+    times = Cron.times
+
+    def counted(self: Cron, after: datetime) -> Iterator[datetime]:
+        nonlocal looked
+        for each in times(self, after):
+            looked += 1
+            yield each
+
+    monkeypatch.setattr(Cron, "times", counted)
+    queue = made()
+    queue.cron("* * * * * *", report.job())
+    queue.cron("0 0 1 1 *", report.job(), name="yearly")
+    async with queue:
+        time.jump(365 * 86_400)
+        await queue.schedules.tick()
+        assert looked < 10_000
+        assert (await pushed(queue))[0] == "01-01 00:00:00"
+
+
+async def test_what_another_expression_says_was_not_missed_before(time: TravelClock) -> None:
+    store = MemoryStore()
+    before, after = made(store), made(store)
+    before.cron("0 0 1 * *", report.job(), missed="all")
+    after.cron("* * * * *", report.job(), missed="all")
+    async with before:
+        time.jump(10 * 86_400)
+        await before.schedules.tick()
+        assert len(await pushed(before)) == 1  # that of the first of December
+    async with after:
+        await after.schedules.tick()
+        assert len(await pushed(after)) == 1
+        time.jump(60)
+        await after.schedules.tick()
+        assert len(await pushed(after)) == 2
+    async with made(store) as same:
+        await same.schedules.add("other", "@yearly", report.job(), missed="all")
+        time.jump(86_400)
+        await same.schedules.add("other", "* * * * *", report.job(), missed="all")
+        time.jump(60)
+        await same.schedules.tick()
+        assert len(await pushed(same)) == 3
+
+
 async def test_a_slot_may_be_left_out_while_the_one_before_runs(time: TravelClock) -> None:
     queue = made()
     queue.cron("@hourly", report.job(), overlap="skip")
@@ -148,6 +197,19 @@ async def test_a_slot_may_end_the_one_before(time: TravelClock) -> None:
             await queue.schedules.tick()
         counts = {each.state: each.count for each in await queue.counts()}
         assert counts == {JobState.CANCELLED: 2, JobState.WAITING: 1}
+
+
+async def test_what_the_job_says_of_itself_holds(time: TravelClock) -> None:
+    queue = made()
+    unique = Uniqueness(by=("kind",))
+    queue.cron("@hourly", report.options(delay=600.0, unique=unique).job("hourly"))
+    async with queue:
+        for _ in range(3):
+            time.jump(3600)
+            await queue.schedules.tick()
+        assert await pushed(queue) == ["11-26 11:10:00"]
+        (waiting,) = [each async for each in queue.find()]
+        assert await queue.schedules.run("report") == waiting.id
 
 
 async def test_jitter_makes_jobs_later_by_chance(time: TravelClock) -> None:
@@ -192,6 +254,26 @@ async def test_what_is_not_done_in_time_is_said(
             assert not caplog.records
 
 
+async def test_what_is_no_longer_known_or_was_no_slot_is_not_called_late(
+    time: TravelClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = made()
+    queue.cron("@hourly", report.options(keep=0.0).job(), expected=300.0)
+    async with queue:
+        with caplog.at_level(logging.ERROR, "oxidite.queue"):
+            async with Worker(queue):
+                await time.advance(3601)
+            assert len(ran) == 1
+            time.jump(600)
+            await queue.schedules.tick()
+            await queue.schedules.enable("report", enabled=False)
+            time.jump(600)
+            await queue.schedules.enable("report")
+            time.jump(600)
+            await queue.schedules.tick()
+            assert not caplog.records
+
+
 async def test_schedules_change_at_run_time(time: TravelClock) -> None:
     queue = made()
     async with queue:
@@ -231,6 +313,22 @@ async def test_a_schedule_can_be_run_now(time: TravelClock) -> None:
         ]
 
 
+async def test_one_that_cannot_be_read_here_does_not_stand_in_the_way_of_others(
+    time: TravelClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = made()
+    async with queue:
+        for name in ("a", "b"):
+            await queue.schedules.add(name, "@hourly", report.job(name))
+        first, _ = await queue.store.schedules()
+        plan = {**msgpack.decode(first.plan), "zone": "Nowhere/At_All"}
+        await queue.store.save_schedule(structs.replace(first, plan=msgpack.encode(plan)))
+        time.jump(3600)
+        await queue.schedules.tick()
+        assert len(await pushed(queue)) == 1
+    assert "the schedule a cannot be looked at here: The time zone" in caplog.text
+
+
 async def test_what_another_program_declares_is_left_to_it(time: TravelClock) -> None:
     store = MemoryStore()
     mine, other = made(store), made(store)
@@ -256,6 +354,10 @@ async def test_mistakes_are_refused(time: TravelClock) -> None:
         queue.cron("@daily", report.job(), name="\n")
     with pytest.raises(ConfigError, match="jitter"):
         queue.cron("@daily", report.job(), name="other", jitter=-1.0)
+    with pytest.raises(ConfigError, match="pushes one job"):
+        queue.cron("@daily", report.job().after(report.job("weekly")), name="other")
+    with pytest.raises(ConfigError, match="has at="):
+        queue.cron("@daily", report.options(at=START).job(), name="other")
     async with queue:
         with pytest.raises(ConfigError, match="The program declares"):
             await queue.schedules.add("report", "@daily", report.job())

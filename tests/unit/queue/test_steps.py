@@ -172,14 +172,22 @@ async def test_a_step_is_undone_with_the_transaction_that_is_around_it(
         assert await job.step("other", numbered) == (2,)
         async with db.transaction():
             assert await job.step("number", numbered) == (3,)
+            await job.save("before")
+        # What is kept after one that was undone has nothing of it.
+        with pytest.raises(LookupError):
+            await undone(db, job)
+        await job.step("last", numbered)
         again = JobContext(await claimed(queue, "second", after="first"), queue.store, 2000)
         assert await again.step("number", numbered) == (3,)
         assert await again.step("other", numbered) == (2,)
+        assert again.state(str) == "before"
 
 
 async def undone(db: Database, job: JobContext) -> None:
     async with db.transaction():
-        await job.step("number", numbered)
+        await job.save("undone")
+        if "number" not in job._steps._begun:
+            await job.step("number", numbered)
         raise LookupError
 
 
@@ -193,3 +201,5 @@ async def test_a_transaction_that_the_queue_takes_no_part_in_is_refused(tmp_path
         async with db.transaction():
             with pytest.raises(ConfigError, match="Open the transaction inside the step"):
                 await job.step("number", numbered)
+            with pytest.raises(ConfigError, match="Save it after the transaction"):
+                await job.save(1)

@@ -23,9 +23,9 @@ from oxidite.db import Database
 from oxidite.queue import Queue
 from tests.unit.queue import jobs
 
-async def main(database, redis):
+async def main(database, redis, name):
     queue = Queue.from_url(redis, tasks=[jobs.__name__])
-    async with Database.from_url(database) as db, queue:
+    async with Database.from_url(database, name=name or None) as db, queue:
         async with db.transaction() as transaction:
             await queue.enqueue(jobs.note, "left behind")
             transaction.on_commit(lambda: os._exit(9))
@@ -112,16 +112,17 @@ async def test_a_batch_is_pushed_with_its_jobs(queue: Queue, db: Database) -> No
     assert state.total == 1200
 
 
+@pytest.mark.parametrize("name", [None, "second"])
 async def test_of_a_process_that_dies_after_the_commit_another_pushes_it_once(
-    tmp_path: Path, prefix: str, url: str
+    tmp_path: Path, prefix: str, url: str, name: str | None
 ) -> None:
     database = f"sqlite:///{tmp_path / 'app.db'}"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, database, url, cwd=Path(__file__).parents[3]
+        sys.executable, "-c", PROGRAM, database, url, name or "", cwd=Path(__file__).parents[3]
     )
     assert await process.wait() == 9
     queues = [Queue.from_url(url, tasks=[jobs.__name__]) for _ in range(2)]
-    async with Database.from_url(database) as db, queues[0], queues[1]:
+    async with Database.from_url(database, name=name) as db, queues[0], queues[1]:
         (args,) = await pushed(queues[0], 1)
         assert b"left behind" in args
         async with asyncio.timeout(10):

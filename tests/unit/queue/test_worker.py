@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -472,3 +473,42 @@ def test_a_task_in_a_process_takes_only_data() -> None:
         task(name="p1", run="process")(jobs.tells.function)
     with pytest.raises(TaskError, match="not async"):
         task(name="p2", run="process")(jobs.add.function)
+
+
+async def test_a_worker_whose_beginning_or_end_is_cancelled_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    async with Queue.from_url(f"sqlite:///{tmp_path / 'jobs.db'}", tasks=[jobs.__name__]) as queue:
+
+        async def work() -> None:
+            async with Worker(queue, drain=0.1, grace=0.1):
+                await asyncio.sleep(0)
+
+        for number in range(25):
+            task = asyncio.create_task(work())
+            await asyncio.sleep(number * 0.001)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert await queue.workers() == []
+        names = [each.name for each in threading.enumerate()]
+        names += [each.get_name() for each in asyncio.all_tasks()]
+        assert not {"oxidite queue lease", "oxidite queue clock", "oxidite queue worker"} & {*names}
+
+
+async def test_who_is_cancelled_while_a_worker_ends_has_its_jobs_given_back(queue: Queue) -> None:
+    handle = await queue.enqueue(jobs.waits)
+    ending = asyncio.Event()
+
+    async def work() -> None:
+        async with Worker(queue, drain=3600.0):
+            while not jobs.seen:
+                await queue.store.wait(["default"], 0.01)
+            ending.set()
+
+    task = asyncio.create_task(work())
+    await ending.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    (found,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(found, asyncio.CancelledError)
+    assert await handle.state() is JobState.WAITING

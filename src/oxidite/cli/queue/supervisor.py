@@ -44,6 +44,7 @@ class Supervisor:
         self._signal: int | None = None
         self._code = 0
         self._is_advised = False
+        self._has_worked = False
         self._store: JobStore | None = None
         self._stack = contextlib.AsyncExitStack()
         self._opening = asyncio.Lock()
@@ -102,8 +103,11 @@ class Supervisor:
                 continue
             await life
             if child.failure is not None and child.name is None:
-                self._give_up(child.failure)
-                break
+                if not self._has_worked:
+                    self._give_up(child.failure)
+                    break
+                # It was no mistake of the program then, and others may work: such as a server that is away.
+                fail(f"a worker does not start, and is tried again\n\n{child.failure}")
             lived = clock.perf() - began
             pause = (
                 0.0
@@ -155,6 +159,7 @@ class Supervisor:
         if report.event == "lives":
             child.life.sign(report.left)
         elif report.event == "works":
+            self._has_worked = True
             child.name, child.address = report.text, report.address
             child.life.sign(0.0)
             say(f"Worker {bold(child.name)} works {dim(f'(process {child.pid})')}")
@@ -213,7 +218,7 @@ class Supervisor:
                 try:
                     store = stores.create(child.address)
                     self._store = await self._stack.enter_async_context(store)
-                except BackendError as exc:
+                except Exception as exc:  # noqa: BLE001 - whatever it is, without a lease the jobs would be lost
                     _logger.warning("the store of jobs cannot be opened: %s", exc)
         return self._store
 

@@ -263,12 +263,14 @@ class TransactionBlock:
                 async with _entered(made, self._isolation, read_only=self._read_only):
                     yield made
         finally:
-            # After a cancellation, too, when that came while the commit was on its way. When the answer
-            # to a commit was lost, what was changed may be there.
+            # After a cancellation, too, when that came while the commit was on its way, or comes now. When the
+            # answer to a commit was lost, what was changed may be there.
             if made is not None:
-                await made.tell()
-            if made is not None and made.is_committed:
-                await made.run_after()
+                try:
+                    await made.tell()
+                finally:
+                    if made.is_committed and made.after:
+                        await _whole(made.run_after())
 
     def _check_inside(self) -> None:
         if self._isolation is not None or self._read_only:

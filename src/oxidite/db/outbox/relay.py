@@ -119,9 +119,13 @@ class Relay:
                 taken = await self._start(free) if free else 0
                 await self._prune()
                 is_down = False
-            except OxiditeError as exc:
+            except Exception as exc:
                 if not is_down:
-                    _logger.warning("the outbox cannot be read: %s", exc)
+                    _logger.warning(
+                        "the outbox cannot be read: %s",
+                        exc,
+                        exc_info=None if isinstance(exc, OxiditeError) else exc,
+                    )
                 is_down = True
             if not taken:
                 # Real time: another process does not travel.
@@ -212,7 +216,7 @@ class Relay:
             )
 
     async def _failed(self, message: Message, claim: str, exc: Exception) -> None:
-        text = f"{type(exc).__name__}: {exc}"[:2000].replace("\0", "\\0")
+        text = _text(exc)
         if message.attempt < self._attempts:
             # Not of any attempt: there may be thousands, and no such number.
             longest = min(self._longest_pause, self._pause * 2 ** min(message.attempt - 1, 30))
@@ -247,3 +251,13 @@ class Relay:
                 keep=self._keep,
             )
         self._rounds += 1
+
+
+def _text(error: Exception) -> str:
+    """Return what is kept of an error: without what no database takes, such as half a character."""
+    try:
+        message = str(error)
+    except Exception as exc:  # noqa: BLE001 - an error of the application's, whose message is to come again all the same
+        message = f"(its message cannot be made: {type(exc).__name__})"
+    text = f"{type(error).__name__}: {message}"[:2000].replace("\0", "\\0")
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -688,23 +688,6 @@ class JobStoreContract:
         await store.push([job()])
         await asyncio.wait_for(waiting, 10)
 
-    async def test_what_is_pushed_while_a_worker_waits_is_had_once(self, store: JobStore) -> None:
-        """By the wait itself, of a store that hands it over, or by the exchange that follows."""
-        await store.enter("w", b"", _LEASE)
-        had: list[Ready] = []
-        for number in range(3):
-            claimed = await claim(store, outcomes=tuple(ended(each) for each in had[number - 1 :]))
-            assert (claimed.jobs, claimed.refused) == ([], [])
-            waiting = asyncio.ensure_future(store.wait(["q"], 600.0, worker="w", limit=3))
-            await clock.sleep(0)
-            await store.push([job(str(number))])
-            given = [*await asyncio.wait_for(waiting, 10)]
-            had += given or (await claim(store)).jobs
-        assert [each.task for each in had] == ["0", "1", "2"]
-        assert (await claim(store, outcomes=(ended(had[-1]),))).refused == []
-        counts = await store.counts(Filter())
-        assert [(each.state, each.count) for each in counts] == [(JobState.COMPLETED, 1)] * 3
-
     async def test_results_are_waited_for(self, store: JobStore) -> None:
         """Until one has ended; who has waited long enough gets what there is."""
         new = job()
@@ -756,6 +739,99 @@ class JobStoreContract:
         await store.push([], NewBatch(uuid7(), 0, (job("success"),), (job("failure"),)))
         await store.enter("w", b"", _LEASE)
         assert await run(store) == ["success"]
+
+    async def test_a_batch_waits_again_for_what_is_retried(self, store: JobStore) -> None:
+        """What has ended and is to run again has not ended, whichever way it had."""
+        id = uuid7()
+        batch = NewBatch(id, 3, (job("success"),), (job("failure"),))
+        await store.push([job(name, batch=id) for name in ("a", "b", "c")], batch)
+        await store.enter("w", b"", _LEASE)
+        a, b, c = (await claim(store)).jobs
+        await claim(store, 0, outcomes=(ended(a, "dead"), ended(b)))
+        assert await store.retry(Filter(ids=(a.id, b.id))) == 2
+        state = await store.batch(id)
+        assert state is not None
+        assert (state.completed, state.failed) == (0, 0)
+        again = (await claim(store)).jobs
+        assert sorted(each.task for each in again) == ["a", "b"]
+        await claim(store, 0, outcomes=tuple(ended(each) for each in again))
+        state = await store.batch(id)
+        assert state is not None
+        assert (state.completed, state.failed, state.ended_at) == (2, 0, None)
+        await claim(store, 0, outcomes=(ended(c),))
+        assert await run(store) == ["success"]
+        # One that has ended stays so.
+        assert await store.retry(Filter(ids=(a.id,))) == 1
+        state = await store.batch(id)
+        assert state is not None
+        assert (state.completed, state.failed) == (3, 0)
+        assert await run(store) == ["a"]
+
+    async def test_a_batch_counts_what_follows_a_job_in_its_place(self, store: JobStore) -> None:
+        """As of a chain the last one; and what stands for another is not counted twice."""
+        id = uuid7()
+        await store.push([job("first", batch=id)], NewBatch(id, 1, (job("success"),)))
+        await store.enter("w", b"", _LEASE)
+        follower = job("second", batch=id)
+        (first,) = (await claim(store)).jobs
+        await claim(store, 0, outcomes=(ended(first, then=(follower,)),))
+        state = await store.batch(id)
+        assert state is not None
+        assert (state.total, state.completed, state.ended_at) == (1, 0, None)
+        (second,) = (await claim(store)).jobs
+        assert second.batch == id
+        await claim(store, 0, outcomes=(ended(second),))
+        assert await run(store) == ["success"]
+
+    async def test_a_batch_is_not_confused_by_a_chain_that_is_retried(
+        self, store: JobStore
+    ) -> None:
+        """Its first job was not counted, so it cannot be taken back."""
+        id = uuid7()
+        await store.push(
+            [job("first", batch=id, flow=b"rest"), job("other", batch=id, delay=100.0)],
+            NewBatch(id, 2, (job("success"),)),
+        )
+        await store.enter("w", b"", _LEASE)
+        follower = job("second", batch=id)
+        (first,) = (await claim(store)).jobs
+        await claim(store, 0, outcomes=(ended(first, then=(follower,)),))
+        assert await store.retry(Filter(ids=(first.id,))) == 1
+        jobs = {each.task: each for each in (await claim(store)).jobs}
+        assert sorted(jobs) == ["first", "second"]
+        outcomes = (ended(jobs["first"], then=(follower,)), ended(jobs["second"]))
+        await claim(store, 0, outcomes=outcomes)
+        state = await store.batch(id)
+        assert state is not None
+        assert (state.completed, state.failed, state.ended_at) == (1, 0, None)
+
+    async def test_nothing_follows_a_job_that_was_to_be_cancelled(self, store: JobStore) -> None:
+        """Also if it had come to its end before its worker heard of that."""
+        new = job("first")
+        await store.push([new])
+        await store.enter("w", b"", _LEASE)
+        (first,) = (await claim(store)).jobs
+        assert await store.cancel(Filter(ids=(new.id,))) == 1
+        done = await claim(store, 0, outcomes=(ended(first, then=(job("second"),)),))
+        assert done.refused == []
+        assert (await one(store, new.id)).state is JobState.CANCELLED
+        assert await run(store) == []
+
+    async def test_a_dead_letter_that_is_retried_is_kept_as_any_other(
+        self, store: JobStore
+    ) -> None:
+        """And not for as long as dead letters are."""
+        with clock.use(TravelClock()) as time:
+            new = job(keep=100.0)
+            await store.push([new])
+            await store.enter("w", b"", 10_000.0)
+            (ready,) = (await claim(store)).jobs
+            await claim(store, 0, outcomes=(ended(ready, "dead", keep=5000.0),))
+            assert await store.retry(Filter(ids=(new.id,))) == 1
+            assert await run(store) == ["task"]
+            time.jump(200)
+            await store.prune()
+            assert await store.get([new.id]) == [None]
 
     # Schedules
 

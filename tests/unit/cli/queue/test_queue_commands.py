@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 from tests.unit.cli.conftest import Command
 
 from oxidite.queue import Filter, Limits, Queue, Rate
@@ -178,7 +179,9 @@ def test_a_job_of_a_task_that_is_gone_is_shown_as_it_is_kept(project: Command) -
 
 def test_what_would_move_the_cursor_is_written_out(project: Command) -> None:
     async def push(app: Any, queue: Queue) -> None:
-        await queue.enqueue(app.send.options(queue="\x1b[2Jevil"), "\x1b]0;title\x07")
+        new = queue.new_job(app.send.job("\x1b]0;title\x07"))
+        # As by whoever else can write to the store.
+        await queue.push([structs.replace(new, queue="\x1b[2Jevil")])
 
     in_queue(push)
     (id,) = ids_of(project)

@@ -113,14 +113,27 @@ class MemoryStore(Working, JobStore):
             if job.state not in FINISHED and job.state is not JobState.WAITING:
                 continue
             retried += 1
+            self._uncount(job)
             job.args = job.args if args is None else args
             if version is not None:
                 job.new = structs.replace(job.new, version=version)
             job.failures = job.crashes = 0
+            job.keep = job.new.keep
             job.ended_at = job.result = job.progress = None
             self._wait(job, now)
         self._wake()
         return retried
+
+    def _uncount(self, job: Job) -> None:
+        """Have a batch that has not ended wait again; for a job that another one stands for it does."""
+        batch = None if job.new.batch is None else self._batches.get(job.new.batch)
+        is_completed = job.state is JobState.COMPLETED
+        if batch is None or batch.ended_at is not None or job.state is JobState.WAITING:
+            return
+        if is_completed and job.new.flow:
+            return
+        batch.completed -= is_completed
+        batch.failed -= not is_completed
 
     async def delete(self, filter: Filter) -> int:
         """Forget jobs."""

@@ -130,10 +130,15 @@ class Working(Pushing):
         if outcome.kind in ("retry", "snooze", "returned"):
             job.failures += outcome.kind == "retry"
             self._wait_or_cancel(job, now + outcome.delay)
+        elif job.cancel_asked and outcome.then:
+            # It was too late for this job, and not for what follows it.
+            self._end(job, JobState.CANCELLED, now, None)
+            return True
         else:
             job.failures += outcome.kind == "dead"
             job.result = outcome.result
-            self._end(job, JobState(outcome.kind), now, outcome.keep)
+            goes_on = any(each.batch == job.new.batch for each in outcome.then)
+            self._end(job, JobState(outcome.kind), now, outcome.keep, goes_on=goes_on)
         self._push(outcome.then)
         return True
 
@@ -149,12 +154,15 @@ class Working(Pushing):
                 if parked is not None and parked.state is JobState.WAITING:
                     self._wait(parked, parked.due_at)
 
-    def _end(self, job: Job, state: JobState, now: float, keep: float | None) -> None:
+    def _end(
+        self, job: Job, state: JobState, now: float, keep: float | None, *, goes_on: bool = False
+    ) -> None:
         job.state = state
         job.ended_at = now
         job.cancel_asked = False
         job.keep = job.keep if keep is None else keep
-        if job.new.batch is not None:
+        # If it goes on in another job of its batch, that is counted.
+        if job.new.batch is not None and not goes_on:
             self._count_in_batch(job.new.batch, is_completed=state is JobState.COMPLETED)
         if not job.keep:
             self._forget(job)

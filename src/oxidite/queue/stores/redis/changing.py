@@ -111,15 +111,24 @@ return cancelled
 RETRY = Script(
     _CHANGING
     + """
+-- Have a batch that has not ended wait again; for a job that another one stands for it does.
+local function uncount(job)
+  local key = P .. 'b:' .. job.batch
+  local v = call('HMGET', key, 'total', 'ended')
+  if not v[1] or v[2] or call('HEXISTS', job.key, 'y') == 1 then return end
+  call('HINCRBY', key, job.state == 'c' and 'completed' or 'failed', -1)
+end
+
 local retried = 0
 for i = 6, #ARGV do
   local job = load(ARGV[i])
   if job and job.state ~= 'r' and fits(job) then
     retried = retried + 1
+    if job.batch and job.state ~= 'w' then uncount(job) end
     local place = put(job, NOW)
     if job.state == 'w' then take_away(job) else call('ZREM', P .. 'end:' .. job.state, job.id) end
     shift(job, 'w')
-    call('HDEL', job.key, 'f', 'c', 'e', 'z', 'p')
+    call('HDEL', job.key, 'f', 'c', 'e', 'z', 'p', 'k', 'y')
     call('HSET', job.key, 's', 'w', 'm', place)
     if ARGV[3] == '1' then call('HSET', job.key, 'a', ARGV[4]) end
     if ARGV[5] ~= '' then

@@ -138,9 +138,10 @@ EXCHANGE = Script(
 local worker, limit, from, call_number, known_number =
   ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 
-local function take_over(outcome, result, error)
+-- Returns whether what follows it is pushed, nil for one that is refused.
+local function take_over(outcome, result, error, follower)
   local job = load(outcome[1])
-  if not job or job.state ~= 'r' or job.attempt ~= outcome[2] then return false end
+  if not job or job.state ~= 'r' or job.attempt ~= outcome[2] then return nil end
   local kind = outcome[3]
   stop(job)
   if outcome[7] then
@@ -150,6 +151,16 @@ local function take_over(outcome, result, error)
   end
   note(job, kind, outcome[5])
   if kind == 'R' or kind == 'd' then call('HINCRBY', job.key, 'f', 1) end
+  if follower and job.cancel then
+    -- It was too late for this job, and not for what follows it.
+    finish(job, 'x', job.keep)
+    return false
+  end
+  -- What follows it in the same batch stands for it there.
+  if job.batch and follower and cmsgpack.unpack(follower)[9] == job.batch then
+    call('HSET', job.key, 'y', 1)
+    job.batch = nil
+  end
   if kind == 'R' or kind == 'S' or kind == 'B' then
     wait_or_cancel(job, NOW + outcome[4])
   elseif outcome[6] then
@@ -179,9 +190,10 @@ even_if_full()
 local refused, ready = {}, {}
 for _ = 1, tonumber(ARGV[7]) do
   local outcome = cmsgpack.unpack(ARGV[i])
-  if take_over(outcome, ARGV[i + 1], ARGV[i + 2]) then
+  local goes_on = take_over(outcome, ARGV[i + 1], ARGV[i + 2], outcome[9] > 0 and ARGV[i + 3])
+  if goes_on then
     push_all(i + 3, outcome[9])
-  else
+  elseif goes_on == nil then
     refused[#refused + 1] = outcome[1]
   end
   i = i + 3 + outcome[9] * 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from oxidite.queue.base import (
 from oxidite.queue.stores.sql.claiming import NO_SETTING
 from oxidite.queue.stores.sql.pushing import Batches
 from oxidite.queue.stores.sql.rows import STATES, STORED_COLUMNS, codes_of, id_of, ids_of, stored_of
+from oxidite.queue.stores.sql.tables import COMPLETED
 from oxidite.queue.stores.sql.working import WorkSteps
 
 __all__ = ["LookSteps"]
@@ -121,6 +122,7 @@ class LookSteps(WorkSteps):
         """Let jobs run again."""
         now = yield from self.now()
         where, values = _where(filter)
+        yield from self._uncount(where, values)
         return (
             yield from self._changed(
                 "UPDATE ox_jobs SET state = 0, due_at = :now, wake_at = :now, failures = 0, "  # noqa: S608 - ours
@@ -133,6 +135,28 @@ class LookSteps(WorkSteps):
                 **values,
             )
         )
+
+    def _uncount(self, where: str, values: Mapping[str, Any]) -> Steps[None]:
+        """Have batches that have not ended wait again for jobs that had; Any, as values are of any column."""
+        rows = yield from self._fetched(
+            f"SELECT batch, state FROM ox_jobs WHERE {where} AND state > 3 AND batch IN "  # noqa: S608 - ours
+            "(SELECT id FROM ox_job_batches WHERE ended_at IS NULL) "
+            # One that another job stands for was not counted.
+            f"AND (state <> {COMPLETED} OR LENGTH(flow) = 0) ORDER BY id{{update}}",
+            **values,
+        )
+        counts = Batches({})
+        for batch, state in rows:
+            counts.add(id_of(batch), is_completed=state == COMPLETED)
+        for id in sorted(counts.counts):
+            completed, failed = counts.counts[id]
+            yield from self._changed(
+                "UPDATE ox_job_batches SET completed = completed - :completed, failed = failed - :failed "
+                "WHERE id = :id AND ended_at IS NULL",
+                completed=completed,
+                failed=failed,
+                id=id,
+            )
 
     def delete(self, filter: Filter) -> Steps[int]:
         """Forget jobs."""

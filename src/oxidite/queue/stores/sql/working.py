@@ -85,6 +85,8 @@ class _Running(Struct):
     state: int = RUNNING
     ended_at: float | None = None
     result: bytes | None = None
+    goes_on: bool = False
+    """Whether another job of its batch stands for it from now on."""
 
     def end(self, state: int, now: float) -> None:
         """Let it have ended."""
@@ -227,7 +229,12 @@ class WorkSteps(ClaimSteps):
         if counted:
             yield from self._settle([job for job, _ in counted.values()], now, settings)
             yield from self._count(counted.values(), now)
-            then: list[NewJob] = [each for _, outcome in counted.values() for each in outcome.then]
+            then: list[NewJob] = [
+                each
+                for job, outcome in counted.values()
+                if job.state != CANCELLED
+                for each in outcome.then
+            ]
             yield from self._push(then, now)
         return refused
 
@@ -251,7 +258,7 @@ class WorkSteps(ClaimSteps):
             yield from self._store(left)
         batches = Batches({})
         for job in jobs:
-            if job.ended_at is not None:
+            if job.ended_at is not None and not job.goes_on:
                 batches.add(job.batch, is_completed=job.state == COMPLETED)
         yield from self._count_in_batches(batches.counts, now)
         freed = Counter((job.queue, job.group) for job in jobs if job.group is not None)
@@ -339,7 +346,12 @@ def _apply(job: _Running, outcome: Outcome, now: float) -> None:
     if state is None:
         job.wait(now + outcome.delay, now)
         return
+    if job.cancel_asked and outcome.then:
+        # It was too late for this job, and not for what follows it.
+        job.end(CANCELLED, now)
+        return
     job.result = outcome.result
+    job.goes_on = any(each.batch == job.batch for each in outcome.then)
     job.keep = job.keep if outcome.keep is None else outcome.keep
     job.end(state, now)
 
