@@ -252,7 +252,8 @@ class TestWords:
         found = await Post.where(SIMPLE.matches("cat")).order_by(rank.desc()).select(rank).all()
         ranks = [each for (each,) in found]
         assert ranks == sorted(ranks, reverse=True)
-        assert len(ranks) == 2 and all(each > 0 for each in ranks)
+        assert len(ranks) == 2
+        assert all(each > 0 for each in ranks)
         (none,) = await Post.where(Post.title == "Dogs and cats").select(rank).all()
         assert none == (0.0,)
 
@@ -588,7 +589,9 @@ class TestWithoutAnIndex:
                     "CREATE TABLE search_docs (id INTEGER PRIMARY KEY, `order` TEXT, place INTEGER)",
                     (),
                 )
-            with pytest.raises(DatabaseError, match="ix_search_docs is not in the database.*db up"):
+            with pytest.raises(
+                DatabaseError, match=r"ix_search_docs is not in the database.*db up"
+            ):
                 await Doc.where(search(Doc.order).matches("a")).all()
 
     def test_sqlite_may_have_been_built_without_it(self) -> None:
@@ -597,7 +600,7 @@ class TestWithoutAnIndex:
 
     async def test_mysql_has_none(self) -> None:
         query = Doc.where(search(Doc.order).matches("a"))
-        with pytest.raises(QueryError, match="not MySQL.*contains"):
+        with pytest.raises(QueryError, match=r"not MySQL.*contains"):
             compile_statement(query.statement, MYSQL)
         with pytest.raises(QueryError, match="MySQL has none"):
             create_statements([Doc.__table__], MYSQL)

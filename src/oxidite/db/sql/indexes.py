@@ -84,11 +84,8 @@ def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
 def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
     """Add an index to a table as SQLAlchemy has it; what SQLite has of words is in ``word_tables``."""
     words = word_index(table, index)
-    if words is not None and dialect.name == "sqlite":
-        made.info.setdefault(_WORDS, []).append(WordTable(table.name, number_of(table), words))
-        return
-    if words is not None and dialect.name == "mariadb":
-        _add_words(made, words, dialect)
+    if words is not None and dialect.name in ("sqlite", "mariadb"):
+        _add_words(made, table, words, dialect)
         return
     parts = [_part(made, table, each, dialect) for each in index.on]
     for part in parts:
@@ -128,7 +125,10 @@ def word_tables(made: sa.Table) -> Sequence[WordTable]:
     return found
 
 
-def _add_words(made: sa.Table, words: WordIndex, dialect: Dialect) -> None:
+def _add_words(made: sa.Table, table: Table, words: WordIndex, dialect: Dialect) -> None:
+    if dialect.name == "sqlite":
+        made.info.setdefault(_WORDS, []).append(WordTable(table.name, number_of(table), words))
+        return
     column: sa.Column[Any] = sa.Column(
         words.column,
         mysql.LONGTEXT(),

@@ -17,14 +17,30 @@ from oxidite.db.tables.table import SQL, Index, Table
 from oxidite.db.values.dialects import ONLY
 from oxidite.db.values.words import ALL, ANY, PREFIX
 
-__all__ = ["WORDS", "WordIndex", "WordTable", "kept_by", "number_of", "word_index"]
+__all__ = [
+    "WORDS",
+    "WordIndex",
+    "WordTable",
+    "Words",
+    "kept_by",
+    "number_of",
+    "word_index",
+    "words_of",
+]
 
 WORDS = "ox_words_"
 """How a table of words begins; the name of its index follows."""
 
 
+class Words(NamedTuple):
+    """The words of some columns, taken as one text."""
+
+    columns: tuple[str, ...]
+    language: str
+
+
 class WordIndex(NamedTuple):
-    """An index of the words of some columns, taken as one text."""
+    """An index of words."""
 
     name: str
     columns: tuple[str, ...]
@@ -68,24 +84,33 @@ class WordTable(NamedTuple):
 
     def create(self) -> list[str]:
         """Return what makes it of the rows that are there, if it is not there."""
-        here, of, number = _quoted(self.index.table), _quoted(self.of), self.number or "rowid"
-        stem = "porter " if self.index.is_stemmed else ""
-        into = f"INSERT INTO {here} (rowid, words, every)"
-        gone = (
-            f"INSERT INTO {here} ({here}, rowid, words, every) "
-            f"VALUES ('delete', old.{_quoted(number)}, {self._text('old.')}, '{ALL}')"
+        here, of, number = (
+            _quoted(self.index.table),
+            _quoted(self.of),
+            _quoted(self.number or "rowid"),
         )
-        added = f"{into} VALUES (new.{_quoted(number)}, {self._text('new.')}, '{ALL}')"
+        stem = "porter " if self.index.is_stemmed else ""
+        tokens = f"{stem}unicode61 remove_diacritics 0 categories 'L* N* M*'"
+        into = f"INSERT INTO {here} (rowid, words, every)"
+        fill = (
+            f"{into} SELECT {number}, {self._text('')}, '{ALL}' FROM {of} "  # noqa: S608 - names
+            f"WHERE NOT EXISTS (SELECT 1 FROM {here})"
+        )
+        added = f"{into} VALUES (new.{number}, {self._text('new.')}, '{ALL}')"
+        gone = (
+            f"INSERT INTO {here} ({here}, rowid, words, every) "  # noqa: S608 - names
+            f"VALUES ('delete', old.{number}, {self._text('old.')}, '{ALL}')"
+        )
         watched = [*self.index.columns, *([] if self.number is None else [self.number])]
+        made = f"USING fts5(words, every, content='', tokenize=\"{tokens}\")"
         return [
-            f"CREATE VIRTUAL TABLE IF NOT EXISTS {here} USING fts5(words, every, content='', "
-            f"tokenize=\"{stem}unicode61 remove_diacritics 0 categories 'L* N* M*'\")",
-            f"{into} SELECT {_quoted(number)}, {self._text('')}, '{ALL}' FROM {of} "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {here})",
-            f"{self._trigger('added')} AFTER INSERT ON {of} BEGIN {added}; END",
-            f"{self._trigger('changed')} AFTER UPDATE OF {', '.join(map(_quoted, watched))} ON {of} "
-            f"BEGIN {gone}; {added}; END",
-            f"{self._trigger('gone')} AFTER DELETE ON {of} BEGIN {gone}; END",
+            f"CREATE VIRTUAL TABLE IF NOT EXISTS {here} {made}",
+            fill,
+            self._trigger("added", "INSERT", f"{added};"),
+            self._trigger(
+                "changed", f"UPDATE OF {', '.join(map(_quoted, watched))}", f"{gone}; {added};"
+            ),
+            self._trigger("gone", "DELETE", f"{gone};"),
         ]
 
     def drop(self) -> list[str]:
@@ -95,8 +120,12 @@ class WordTable(NamedTuple):
         ]
         return [*triggers, f"DROP TABLE IF EXISTS {_quoted(self.index.table)}"]
 
-    def _trigger(self, name: str) -> str:
-        return f"CREATE TRIGGER IF NOT EXISTS {_quoted(f'{self.index.table}_{name}')}"
+    def _trigger(self, name: str, event: str, body: str) -> str:
+        trigger = _quoted(f"{self.index.table}_{name}")
+        return (
+            f"CREATE TRIGGER IF NOT EXISTS {trigger} AFTER {event} ON {_quoted(self.of)} "
+            f"BEGIN {body} END"
+        )
 
     def _text(self, row: str) -> str:
         return " || ' ' || ".join(
@@ -141,10 +170,8 @@ def word_index(table: Table, index: Index) -> WordIndex | None:
 def _words(table: Table, index: Index) -> WordIndex | None:
     on = index.on[0] if len(index.on) == 1 else None
     if isinstance(on, SQL):
-        found = _VECTOR.fullmatch(on)
-        if found is None:
-            return None
-        return WordIndex(str(index.name), _names(found["texts"]), found["language"])
+        said = words_of(on)
+        return None if said is None else WordIndex(str(index.name), *said)
     if on is None or isinstance(on, str):
         return None
     made = on if isinstance(on, Expr) else on(table.model)
@@ -155,6 +182,12 @@ def _words(table: Table, index: Index) -> WordIndex | None:
         return None
     names = tuple(each.column_name for each in columns)
     return WordIndex(str(index.name), names, str(made.options[0]))
+
+
+def words_of(sql: str) -> Words | None:
+    """Return the words that SQL of a migration gives, which is PostgreSQL's; ``None`` if it gives something else."""
+    found = _VECTOR.fullmatch(sql)
+    return None if found is None else Words(_names(found["texts"]), found["language"])
 
 
 _TEXT = r"""coalesce\((?:\w+|"(?:[^"]|"")+"), ''\)"""

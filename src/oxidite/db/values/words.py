@@ -129,14 +129,15 @@ def _words(text: str) -> list[str]:
     return [each for each in "".join(kept).split() if any(category(one)[0] in "LN" for one in each)]
 
 
-ENGLISH = frozenset(
-    """
-    i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers
-    herself it its itself they them their theirs themselves what which who whom this that these those am is
-    are was were be been being have has had having do does did doing a an the and but if or because as until
-    while of at by for with about against between into through during before after above below to from up
-    down in out on off over under again further then once here there when where why how all any both each
-    few more most other some such no nor not only own same so than too very s t can will just don should now
-    """.split()
+_LEFT_OUT = (
+    "i me my myself we our ours ourselves you your yours yourself yourselves he him his "
+    "himself she her hers herself it its itself they them their theirs themselves what which "
+    "who whom this that these those am is are was were be been being have has had having do "
+    "does did doing a an the and but if or because as until while of at by for with about "
+    "against between into through during before after above below to from up down in out on "
+    "off over under again further then once here there when where why how all any both each "
+    "few more most other some such no nor not only own same so than too very s t can will "
+    "just don should now"
 )
+ENGLISH = frozenset(_LEFT_OUT.split(" "))
 """The words that PostgreSQL leaves out of English."""
