@@ -640,6 +640,28 @@ class Unique(
     text: Col[str]
 
 
+class Person(
+    Model,
+    table="search_persons",
+    indexes=[index(lambda row: search(row.whole, row.note).vector, using="gin", name="ix_persons")],
+):
+    id: Col[int] = col(pk=True, init=False)
+    first: Col[str]
+    whole: Col[str] = col(init=False, computed="replace(first, '_', ' ')", name="whole_name")
+    note: Col[str] = col(default="", name="Note", ignore_case=True)
+
+
+async def test_what_is_computed_is_searched(db: Database) -> None:
+    await db.push(Person)
+    person = await Person.create(first="Ann_Smith", note="Tall")
+    found = search(Person.whole, Person.note)
+    assert await Person.where(found.matches("ann smith TALL")).count() == 1
+    person.first = "Ben_Smith"
+    await person.save()
+    assert await Person.where(found.matches("ann")).count() == 0
+    assert await Person.where(found.matches("ben smith")).count() == 1
+
+
 async def test_an_index_may_be_said_as_sql(db: Database) -> None:
     await db.push(Made)
     await Made.create(order="cats", text="dogs")

@@ -127,7 +127,9 @@ def word_tables(made: sa.Table) -> Sequence[WordTable]:
 
 def _add_words(made: sa.Table, table: Table, words: WordIndex, dialect: Dialect) -> None:
     if dialect.name == "sqlite":
-        made.info.setdefault(_WORDS, []).append(WordTable(table.name, number_of(table), words))
+        computed = any(each.column_name in words.columns for each in table.computed)
+        kept = WordTable(table.name, number_of(table), words, computed)
+        made.info.setdefault(_WORDS, []).append(kept)
         return
     column: sa.Column[Any] = sa.Column(
         words.column,

@@ -81,6 +81,8 @@ class WordTable(NamedTuple):
     number: str | None
     """The column that has the number of the row; ``None`` where the database has one of its own."""
     index: WordIndex
+    is_computed: bool = False
+    """Whether the database computes one of its columns: of that, no UPDATE speaks."""
 
     def create(self) -> list[str]:
         """Return what makes it of the rows that are there, if it is not there."""
@@ -101,15 +103,14 @@ class WordTable(NamedTuple):
             f"INSERT INTO {here} ({here}, rowid, words, every) "  # noqa: S608 - names
             f"VALUES ('delete', old.{number}, {self._text('old.')}, '{ALL}')"
         )
-        watched = [*self.index.columns, *([] if self.number is None else [self.number])]
+        columns = [*self.index.columns, *([] if self.number is None else [self.number])]
+        watched = "" if self.is_computed else f" OF {', '.join(map(_quoted, columns))}"
         made = f"USING fts5(words, every, content='', tokenize=\"{tokens}\")"
         return [
             f"CREATE VIRTUAL TABLE IF NOT EXISTS {here} {made}",
             fill,
             self._trigger("added", "INSERT", f"{added};"),
-            self._trigger(
-                "changed", f"UPDATE OF {', '.join(map(_quoted, watched))}", f"{gone}; {added};"
-            ),
+            self._trigger("changed", f"UPDATE{watched}", f"{gone}; {added};"),
             self._trigger("gone", "DELETE", f"{gone};"),
         ]
 
