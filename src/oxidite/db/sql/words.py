@@ -66,7 +66,9 @@ class WordIndex(NamedTuple):
         """What MariaDB computes: the words, each of a length that its index takes."""
         # As no backslash can be: whether it has to be doubled is said by each session for itself.
         sign = "char(92 using utf8mb4)"
-        others = f"concat('[^', {sign}, 'pL', {sign}, 'pN', {sign}, 'pM]+')"
+        known = f"'(?:[^', {sign}, 'pL', {sign}, 'pN', {sign}, 'pM]"
+        # A sign of more than two bytes is none of a word to InnoDB.
+        others = f"concat({known}|[', {sign}, 'x{{10000}}-', {sign}, 'x{{10FFFF}}])+')"
         texts = ", ".join([f"`{each.replace('`', '``')}`" for each in self.columns])
         return (
             f"concat('{ANY} {PREFIX}', "

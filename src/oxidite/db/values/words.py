@@ -7,6 +7,7 @@ and our own signs alone: nothing that was typed is ever a sign of a database's o
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 from unicodedata import category
@@ -46,6 +47,8 @@ _PARTS = re.compile(
     r'(?P<space>[\s!&|()<]+)|(?P<minus>-)|"(?P<quoted>[^"]*)"?|'
     r'(?P<word>:*[^\s"!&|()<:]+|:+)'
 )
+_WIDEST = "\uffff"
+"""The last sign that may be one of a word to InnoDB."""
 _OR = re.compile(r"or(?=[^\w-]\s*\S)", re.IGNORECASE)
 
 
@@ -75,7 +78,7 @@ def _fts5_group(group: _Group) -> str:
 
 def boolean_mode(text: str, *, english: bool = False) -> str:
     """Write what was typed as MariaDB reads it ``IN BOOLEAN MODE``."""
-    groups = [_boolean_group(each) for each in _groups(text, english=english)]
+    groups = [_boolean_group(each) for each in _groups(text, english=english, widest=_WIDEST)]
     found = [each for each in groups if each is not None]
     return found[0] if len(found) == 1 else " ".join([f"({each})" for each in found])
 
@@ -95,7 +98,7 @@ def _boolean_group(group: _Group) -> str | None:
     return " ".join(parts)
 
 
-def _groups(text: str, *, english: bool) -> list[_Group]:
+def _groups(text: str, *, english: bool, widest: str = chr(sys.maxunicode)) -> list[_Group]:
     """Return what was typed: groups, one of which has to hold."""
     groups: list[_Group] = [[]]
     place, negated, after = 0, False, False
@@ -116,16 +119,16 @@ def _groups(text: str, *, english: bool) -> list[_Group]:
                 negated, after = not negated, False
                 continue
             case _:
-                words = _words(found["word"] or found["quoted"] or "")
+                words = _words(found["word"] or found["quoted"] or "", widest)
         if words and not (english and ENGLISH.issuperset(map(str.lower, words))):
             groups[-1].append(_Term(words, negated))
         negated, after = False, True
     return [each for each in groups if each]
 
 
-def _words(text: str) -> list[str]:
-    """Return the words of a text: letters, digits and what is written over them."""
-    kept = [each if category(each)[0] in "LNM" else " " for each in text]
+def _words(text: str, widest: str) -> list[str]:
+    """Return the words of a text: letters, digits and what is written over them, no sign beyond ``widest``."""
+    kept = [each if category(each)[0] in "LNM" and each <= widest else " " for each in text]
     return [each for each in "".join(kept).split() if any(category(one)[0] in "LN" for one in each)]
 
 
