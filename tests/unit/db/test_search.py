@@ -205,7 +205,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("model", [Doc, Page])
-async def test_the_same_is_found_everywhere(db: Database, model: type[Any]) -> None:
+async def test_the_same_is_found_everywhere(db: Database, model: Any) -> None:
     await db.push(model)
     text = "order" if model is Doc else "text"
     await model.create_many(
@@ -239,13 +239,13 @@ class TestWords:
         assert sorted(await titles("the sofa")) == ["Cats", "The dog's own sofa"]
         assert await titles("the cats are running") == []
 
-    async def test_texts_are_one(self, posts: Database) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_texts_are_one(self) -> None:
         assert await titles('"cats they sleep"') == ["Cats"]
         assert await titles("they", TITLE) == []
 
-    async def test_the_best_comes_first(self, posts: Database) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_the_best_comes_first(self) -> None:
         await Post.create(title="cat, cat, cat", body="cat " * 20)
         assert (await titles("cat"))[0] == "cat, cat, cat"
         rank = SIMPLE.rank("cat")
@@ -260,13 +260,13 @@ class TestWords:
     @pytest.mark.parametrize(
         "words", ["😀" * 2000, "a\0b", "é" * 600, "w" * 90, '"' * 500, "-" * 500]
     )
-    async def test_what_is_not_there_is_not_found(self, posts: Database, words: str) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_what_is_not_there_is_not_found(self, words: str) -> None:
         assert await titles(words) == []
         assert await titles(words, ENGLISH) == []
 
-    async def test_five_hundred_characters_are_looked_at(self, posts: Database) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_five_hundred_characters_are_looked_at(self) -> None:
         await Post.create(title="a b")
         for many in (
             "a b " * 125,
@@ -286,15 +286,15 @@ class TestWords:
             st.sampled_from("ab \"'-\\&|!:*()<>%+~@{}^,.;é😀\0$1?") | st.characters(codec="utf-8")
         )
     )
-    async def test_any_text_is_understood(self, posts: Database, words: str) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_any_text_is_understood(self, words: str) -> None:
         assert len(await titles(words, ENGLISH)) <= 4
         assert len(await titles(words)) <= 4
 
 
 class TestBesideOthers:
-    async def test_it_is_a_condition_as_any(self, posts: Database) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_it_is_a_condition_as_any(self) -> None:
         query = Post.where(SIMPLE.matches("cats") | (Post.title == "nothing"), Post.likes == 0)
         assert await query.count() == 2
         await Post.where(SIMPLE.matches("purrs")).delete()
@@ -306,8 +306,8 @@ class TestBesideOthers:
         assert await Post.where(SIMPLE.matches("cats")).force_delete() == 1
         assert await query.with_deleted().count() == 1
 
-    async def test_pages_of_it(self, posts: Database) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_pages_of_it(self) -> None:
         await Post.create_many([Post(title=f"bird {number}") for number in range(7)])
         query = Post.where(SIMPLE.matches("bird")).order_by(Post.id)
         cursor, seen = None, list[str]()
@@ -356,8 +356,8 @@ class TestBesideOthers:
 class TestInStep:
     """What is searched is what the rows are, however they came to be so."""
 
-    async def test_objects(self, posts: Database) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_objects(self) -> None:
         post = await Post.create(title="bird")
         assert await titles("bird") == ["bird"]
         post.title = "fish"
@@ -405,8 +405,8 @@ class TestInStep:
         assert await places("1") == []
         assert await places("-cat") == []
 
-    async def test_rows_that_go_along(self, posts: Database) -> None:
-        assert posts.dialect
+    @pytest.mark.usefixtures("posts")
+    async def test_rows_that_go_along(self) -> None:
         author = await Author.create(name="Ann")
         await Post.create(title="bird", author_id=author.id)
         assert await titles("bird") == ["bird"]

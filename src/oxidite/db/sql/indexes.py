@@ -138,7 +138,8 @@ def _add_words(made: sa.Table, table: Table, words: WordIndex, dialect: Dialect)
         nullable=True,
     )
     made.append_column(column)
-    sa.Index(words.name, column, _table=made, **{f"{dialect.name}_prefix": "FULLTEXT"})
+    options: dict[str, Any] = {f"{dialect.name}_prefix": "FULLTEXT"}
+    sa.Index(words.name, column, _table=made, **options)
 
 
 def _is_long(part: Any) -> bool:

@@ -104,13 +104,13 @@ def _index(texts: list[Any], language: str, dialect: Dialect) -> tuple[Table, Wo
             "Post.title.contains(...)."
         )
     columns = [each for each in texts if isinstance(each, Column)]
-    tables = {each.table for each in columns}
-    if len(columns) < len(texts) or len(tables) > 1:
+    table: Table | None = columns[0].table.table if columns else None
+    is_one = len({each.table for each in columns}) == 1 and len(columns) == len(texts)
+    if table is None or not is_one:
         raise QueryError(
             f"{dialect.product} looks for words in columns of one table, by an index of them: not in what "
             "is made of columns, in those of a sub-query or of several tables."
         )
-    table: Table = tables.pop().table
     names = tuple(each.column_name for each in columns)
     for each in indexes_of(table):
         found = word_index(table, each)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from oxidite.db.errors import ModelError
@@ -76,7 +77,8 @@ class WordIndex(NamedTuple):
         )
 
 
-class WordTable(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class WordTable:
     """An index of words of one table of SQLite."""
 
     of: str
