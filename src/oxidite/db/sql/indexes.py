@@ -84,7 +84,7 @@ def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
 def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
     """Add an index to a table as SQLAlchemy has it; what SQLite has of words is in ``word_tables``."""
     words = word_index(table, index)
-    if words is not None and dialect.name in ("sqlite", "mariadb"):
+    if words is not None and dialect.name != "postgresql":
         _add_words(made, table, words, dialect)
         return
     parts = [_part(made, table, each, dialect) for each in index.on]
@@ -131,6 +131,11 @@ def _add_words(made: sa.Table, table: Table, words: WordIndex, dialect: Dialect)
         kept = WordTable(table.name, number_of(table), words, computed)
         made.info.setdefault(_WORDS, []).append(kept)
         return
+    if dialect.name == "mysql":
+        raise ModelError(
+            f"{table!r}: the index {words.name} is of words, and search() does not know those of MySQL. "
+            "Leave it out."
+        )
     column: sa.Column[Any] = sa.Column(
         words.column,
         mysql.LONGTEXT(),

@@ -48,8 +48,8 @@ def _rank(options: tuple[object, ...], *parts: Element) -> Element:
 
 def _refused(*_: Any) -> Element:
     raise QueryError(
-        "An index of words is over columns of text alone, but for PostgreSQL: "
-        "index(lambda post: search(post.title, post.body).vector). MySQL has none."
+        "An index of words is over columns alone, but for PostgreSQL: "
+        "index(lambda post: search(post.title, post.body).vector)."
     )
 
 
