@@ -707,5 +707,5 @@ class TestAsItIsAskedFor:
         assert boolean_mode("a -" + "b" * 83) == "+xxa"
 
 
-_FTS5 = re.compile(r"""(?:(?:words|every) : "[^\W_][^"():]*"| AND | NOT | OR |[()])+""")
+_FTS5 = re.compile(r"""(?:(?:words|every) : "[^"():*^+-]+"| AND | NOT | OR |[()])+""")
 _BOOLEAN = re.compile(r"""(?:[-+](?:xx[^\s"()+-]+|yyy|"xx[^"()+-]*")|[() ])*""")
