@@ -18,6 +18,8 @@ from oxidite.db.errors import (
     ReadOnlyError,
     UniqueError,
 )
+from oxidite.db.values.dialects import ONLY
+from oxidite.db.values.words import not_made
 from oxidite.errors import BackendTimeoutError, BackendUnavailableError, FieldError, OxiditeError
 
 __all__ = ["LOST", "TAKEN", "UNDONE", "another_key", "index_of", "table_of", "typed"]
@@ -54,6 +56,8 @@ _REFERENCE = re.compile(  # quoted by backticks, or as our sessions are set up
 _QUOTED = re.compile(r"(?<= value): '.*'(?= for )|(?<=out of range) in '.*'", re.DOTALL)
 """The value in a message."""
 _INDEX = re.compile(r"for key '(?:[^']*\.)?([^'.]*)'$")
+_NO_COLUMN = 1054
+_NO_WORDS = re.compile(rf"Unknown column '(?:.*\.)?{ONLY}0_(\w+)'")
 _TABLE = re.compile(r"\b(?:INTO|UPDATE)\s+([`\"]?)([\w$]+)\1", re.IGNORECASE)
 
 
@@ -78,7 +82,8 @@ def typed(number: int, message: str, product: str, *, columns: Sequence[str] = (
             f"{product} takes no changes here: {message} Is this a replica, or a transaction with "
             "read_only=?"
         )
-    return DatabaseError(f"{product}: {message}")
+    words = _NO_WORDS.match(message) if number == _NO_COLUMN else None
+    return DatabaseError(f"{product}: {message}" if words is None else not_made(words[1]))
 
 
 def another_key() -> UniqueError:

@@ -18,6 +18,7 @@ from oxidite.db.errors import (
     ReadOnlyError,
     UniqueError,
 )
+from oxidite.db.values.words import not_made
 from oxidite.errors import BackendUnavailableError, FieldError
 
 __all__ = ["errors"]
@@ -66,7 +67,21 @@ def _failed(exc: sqlite3.Error) -> Exception:
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR:
             return BackendUnavailableError(f"The SQLite file cannot be read or written: {exc}")
         case _:
-            return DatabaseError(f"SQLite: {exc}")
+            return DatabaseError(_missing(str(exc)) or f"SQLite: {exc}")
+
+
+_NO_WORDS = re.compile(r"no such table: (?:\w+\.)?ox_words_(\w+)")
+
+
+def _missing(message: str) -> str | None:
+    """Say what a search has not; ``None`` where it is something else."""
+    if message == "no such module: fts5":
+        return (
+            "SQLite: this one was built without FTS5, which search() takes. Use a Python whose sqlite3 has it, "
+            "or look for text with Post.title.contains(...)."
+        )
+    found = _NO_WORDS.match(message)
+    return None if found is None else not_made(found[1])
 
 
 _CONSTRAINTS: dict[str, tuple[type[ConstraintError], str]] = {

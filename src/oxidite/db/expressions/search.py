@@ -1,4 +1,4 @@
-"""Full-text search: words of texts, in whatever form of them, found by PostgreSQL."""
+"""Full-text search: words of texts, in whatever form of them, found by the database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import Call, Condition, Expr, Value
-from oxidite.db.values.kinds import FLOAT, TEXT
+from oxidite.db.values.kinds import ENGLISH_WORDS, FLOAT, TEXT, WORDS
 
 __all__ = ["Search", "search"]
 
@@ -28,8 +28,9 @@ class Search:
         """The words of the texts, for an index.
 
         ``index(lambda post: search(post.title, post.body).vector, using="gin")`` is used by every search
-        in the same texts, in the same order and language. PostgreSQL then refuses a row with more than
-        1 MB of words.
+        in the same texts, in the same order and language. SQLite and MariaDB search by such an index
+        alone, over columns of one table, and in them ``using`` says nothing. PostgreSQL refuses a row with
+        more than 1 MB of words.
         """
         return Call("search_vector", self._texts, TEXT, (self._language,))
 
@@ -40,11 +41,17 @@ class Search:
         for one that must not be there. Any text is understood, so it may come from a client; of a longer
         one the first 500 characters count. One without a word finds nothing.
         """
-        return Condition("search_matches", (*self._texts, _looked_for(words)), (self._language,))
+        return Condition("search_matches", self._and(words), (self._language,))
 
     def rank(self, words: str) -> Expr[float, float]:
         """Return how well the texts fit, to order by: ``order_by(found.rank(words).desc())``."""
-        return Call("search_rank", (*self._texts, _looked_for(words)), FLOAT, (self._language,))
+        return Call("search_rank", self._and(words), FLOAT, (self._language,))
+
+    def _and(self, words: str) -> tuple[Expr[Any, Any], ...]:
+        if not isinstance(words, str):
+            raise QueryError(f"Words are looked for, as one text, and {words!r:.100} is none.")
+        kind = ENGLISH_WORDS if self._language == "english" else WORDS
+        return (*self._texts, Value(words.replace("\0", " ")[:_LONGEST], kind))
 
 
 def search(*texts: Expr[str, Any], language: str = "simple") -> Search:
@@ -52,7 +59,8 @@ def search(*texts: Expr[str, Any], language: str = "simple") -> Search:
 
     ``language`` is one that PostgreSQL knows, such as ``english`` or ``german``: it finds other forms of a
     word, and leaves out those that all texts have. ``simple`` takes each word as it is, but for capital
-    letters. A text that is ``None`` has no words. Only PostgreSQL has this.
+    letters. Of the languages SQLite knows English alone, and MariaDB none: there, each word is taken as it
+    is. A text that is ``None`` has no words.
 
     Raises:
         QueryError: there is no text, or what is given is none; the language cannot be a name.
@@ -75,9 +83,3 @@ def search(*texts: Expr[str, Any], language: str = "simple") -> Search:
 
 
 _NAME = 64
-
-
-def _looked_for(words: str) -> Value[str, str]:
-    if not isinstance(words, str):
-        raise QueryError(f"Words are looked for, as one text, and {words!r:.100} is none.")
-    return Value(words.replace("\0", " ")[:_LONGEST], TEXT)

@@ -20,6 +20,7 @@ from oxidite.db.inspection.found import (
     FoundTable,
 )
 from oxidite.db.inspection.texts import bare, plain
+from oxidite.db.inspection.words import computed_words, said_words, word_indexes
 from oxidite.db.migrations.compare import opened
 from oxidite.db.sql.column_types import KEY_LENGTH
 from oxidite.db.tables.table import SQL
@@ -75,6 +76,7 @@ def _table(connection: sa.Connection, inspector: sa.Inspector, name: str) -> Fou
         )
         indexes = [_written_index(sql) for (sql,) in rows]
         indexes += [_unique(each) for each in inspector.get_unique_constraints(name)]
+        indexes += word_indexes(connection, name)
     else:
         own = {each.name for each in keys}  # MariaDB makes one for each foreign key
         found = [each for each in inspector.get_indexes(name) if each["name"] not in own]
@@ -169,6 +171,10 @@ def _index(found: Mapping[str, Any], hidden: Mapping[str, Any]) -> FoundIndex:
         if value
     }
     names = found["column_names"]
+    only = hidden.get(names[0]) if len(names) == 1 else None
+    words = None if only is None else computed_words(found["name"], _sql_of(only))
+    if words is not None:
+        return words
     texts = found.get("expressions") or names
     where = options.pop("where", None)
     on: list[str | SQL] = []
@@ -178,7 +184,7 @@ def _index(found: Mapping[str, Any], hidden: Mapping[str, Any]) -> FoundIndex:
         elif column in hidden:
             on.append(_expression(hidden[column]))
         else:
-            on.append(SQL(text) if column is None else column)
+            on.append((said_words(text) or SQL(text)) if column is None else column)
     lengths = options.get("length")
     if isinstance(lengths, dict) and set(lengths.values()) == {KEY_LENGTH}:
         del options["length"]  # as a model has it
@@ -199,20 +205,24 @@ def _index(found: Mapping[str, Any], hidden: Mapping[str, Any]) -> FoundIndex:
     )
 
 
+def _sql_of(column: Mapping[str, Any]) -> str:
+    return str(column["computed"]["sqltext"])
+
+
 _CONDITION = re.compile(r"case when (?P<condition>.*) then 1 end", re.IGNORECASE | re.DOTALL)
 _LEFT = re.compile(r"left\((?P<inside>.*),\s*\d+\)", re.IGNORECASE | re.DOTALL)
 
 
 def _condition(column: Mapping[str, Any]) -> str:
     """Return the condition of an index of MariaDB, out of the column that stands for it."""
-    text = plain(str(column["computed"]["sqltext"]))
+    text = plain(_sql_of(column))
     found = _CONDITION.fullmatch(text)
     return bare(found["condition"]) if found else text
 
 
 def _expression(column: Mapping[str, Any]) -> SQL:
     """Return an expression that an index of MariaDB is over, out of the column that stands for it."""
-    text = plain(str(column["computed"]["sqltext"]))
+    text = plain(_sql_of(column))
     found = _LEFT.fullmatch(text)
     text = bare(found["inside"]) if found else text
     is_call = re.fullmatch(r"\w+\([^()]*\)", text) is not None

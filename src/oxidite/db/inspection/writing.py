@@ -13,6 +13,7 @@ from oxidite.db.inspection.found import FoundColumn, FoundIndex, FoundKey, Found
 from oxidite.db.inspection.naming import attribute, class_name, free
 from oxidite.db.inspection.texts import bare, plain, written
 from oxidite.db.inspection.types import Said, said_of
+from oxidite.db.sql.words import words_of
 from oxidite.db.tables.table import SQL
 from oxidite.db.values.dialects import Dialect
 
@@ -23,7 +24,7 @@ _TYPING = ("Literal",)
 _DATETIME = ("date", "datetime", "time", "timedelta")
 _OURS = (
     *("SQL", "BelongsTo", "Col", "HasMany", "HasOne", "Model"),
-    *("check", "col", "index", "rel"),
+    *("check", "col", "index", "rel", "search"),
 )
 _TAKEN = {*_OURS, "Literal", "Decimal", "UUID"}
 
@@ -338,6 +339,11 @@ def _named(column: FoundColumn) -> str:
 def _on(part: str | SQL, names: dict[str, str]) -> str:
     if not isinstance(part, SQL):
         return written(names[part])
+    words = words_of(part)
+    if words is not None and all(each in names for each in words.columns):
+        said = [f"row.{names[each]}" for each in words.columns]
+        said += [] if words.language == "simple" else [f"language={written(words.language)}"]
+        return f"lambda row: search({', '.join(said)}).vector"
     typed = "" if part.type is None else f", type={written(part.type)}"
     return f"SQL({written(str(part))}{typed})"
 

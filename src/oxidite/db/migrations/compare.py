@@ -23,8 +23,10 @@ from sqlalchemy.pool import StaticPool
 from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.enum_types import natives
 from oxidite.db.migrations.operations import Schema
+from oxidite.db.sql.indexes import word_tables
 from oxidite.db.sql.literals import written
 from oxidite.db.sql.schema import metadata
+from oxidite.db.sql.words import WORDS, kept_by
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["differences", "opened"]
@@ -138,6 +140,7 @@ def _differences(
         if dialect.name == "sqlite":
             texts += _expressions(connection, wanted.tables)
             texts += _references(connection, wanted.tables)
+            texts += _word_tables(connection, wanted.tables)
     return sorted(set(texts))
 
 
@@ -260,6 +263,30 @@ def _expressions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> l
         for index in table.indexes
         if index.name not in there and len(index.columns) < len(index.expressions)
     ]
+
+
+def _word_tables(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> Iterator[str]:
+    """Compare indexes of words in SQLite by what makes them."""
+    rows = connection.exec_driver_sql(
+        "SELECT tbl_name, name, sql FROM sqlite_master WHERE type IN ('table', 'trigger')"
+    ).all()
+    there = {_unquoted(sql) for _, name, sql in rows if name.startswith(WORDS)}
+    wanted: set[str] = set()
+    for name, table in tables.items():
+        for each in word_tables(table):
+            made = [_unquoted(sql) for sql in each.create() if sql.startswith("CREATE ")]
+            wanted.add(each.index.name)
+            if not there.issuperset(made):
+                yield f"the index {each.index.name} of {name} is missing"
+    for of, name, _ in rows:
+        index = kept_by(name)
+        if index is not None and of in tables and index not in wanted:
+            yield f"there is an index {index} of {of}"
+
+
+def _unquoted(sql: str) -> str:
+    """Return SQL without what SQLite leaves out or adds: it writes names of its own when one is changed."""
+    return re.sub(r"IF NOT EXISTS|[\s\"]", "", sql).lower()
 
 
 def _references(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> Iterator[str]:

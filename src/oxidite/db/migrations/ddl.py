@@ -34,6 +34,7 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.rebuild import Live, unknown
 from oxidite.db.migrations.texts import Texts
+from oxidite.db.sql.indexes import word_tables
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["Step", "Writer"]
@@ -121,10 +122,12 @@ class Writer:
         match operation:
             case CreateTable():
                 made = self._texts.tables(after)[operation.table.name]
-                return self._texts.sql(lambda op: op.impl.create_table(made))
+                words = [each for one in word_tables(made) for each in one.create()]
+                return [*self._texts.sql(lambda op: op.impl.create_table(made)), *words]
             case DropTable():
                 gone = self._texts.tables(before)[operation.name]
-                return self._texts.sql(lambda op: op.impl.drop_table(gone))
+                words = [each for one in word_tables(gone) for each in one.drop()]
+                return [*words, *self._texts.sql(lambda op: op.impl.drop_table(gone))]
             case RenameTable():
                 return self._columns.rename_table(operation, before, after)
             case AddColumn():

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from oxidite.db.migrations.operations import CreateIndex, DropIndex, RenameIndex, Schema
 from oxidite.db.migrations.texts import Texts
+from oxidite.db.sql.indexes import word_tables
+from oxidite.db.sql.words import WordTable
 
 __all__ = ["IndexWriter"]
 
@@ -19,6 +21,9 @@ class IndexWriter:
 
     def create(self, operation: CreateIndex, before: Schema, after: Schema) -> list[str]:
         """Make an index, and the columns it has of its own."""
+        words = self._words(after, operation.table, operation.index.name)
+        if words is not None:
+            return words.create()
         made = self._index(after, operation.table, operation.index.name)
         if operation.concurrently and self._concurrently:
             made.dialect_options["postgresql"]["concurrently"] = True
@@ -35,6 +40,9 @@ class IndexWriter:
 
     def drop(self, operation: DropIndex, before: Schema, after: Schema) -> list[str]:
         """Drop an index, and the columns it has of its own."""
+        words = self._words(before, operation.table, operation.name)
+        if words is not None:
+            return words.drop()
         gone = self._index(before, operation.table, operation.name)
         if operation.concurrently and self._concurrently:
             return [f"DROP INDEX CONCURRENTLY IF EXISTS {self._texts.quoted(operation.name)}"]
@@ -85,6 +93,11 @@ class IndexWriter:
             *self.drop(without, before, between),
             *self.create(CreateIndex(operation.table, index), between, after),
         ]
+
+    def _words(self, schema: Schema, table: str, name: str) -> WordTable | None:
+        """Return an index of words, where SQLite has a table of its own for it."""
+        found = word_tables(self._texts.tables(schema)[table])
+        return next((each for each in found if each.index.name == name), None)
 
     def _index(self, schema: Schema, table: str, name: str) -> sa.Index:
         return next(each for each in self._texts.tables(schema)[table].indexes if each.name == name)

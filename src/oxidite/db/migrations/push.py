@@ -29,6 +29,7 @@ from oxidite.db.migrations.reverse import nothing
 from oxidite.db.migrations.session import session
 from oxidite.db.migrations.texts import Texts
 from oxidite.db.migrations.writing import describe
+from oxidite.db.sql.words import kept_by
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import Dialect
 from oxidite.errors import OxiditeError
@@ -109,9 +110,12 @@ def _names(connection: sa.Connection, wanted: set[str]) -> tuple[Mapping[str, se
     if connection.dialect.name == "sqlite":
         # SQLAlchemy leaves those over expressions out.
         rows = connection.exec_driver_sql(
-            "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'"
+            "SELECT tbl_name, name FROM sqlite_master WHERE type IN ('index', 'trigger')"
         ).all()
-        found = {name: {row[1] for row in rows if row[0] == name} for name in columns}
+        # Those of words are tables, whose triggers tell what table they are of.
+        found = {
+            name: {kept_by(row[1]) or row[1] for row in rows if row[0] == name} for name in columns
+        }
         return columns, found, checks
     indexes = {
         name: {str(each["name"]) for each in inspector.get_indexes(name)} for name in columns
@@ -156,7 +160,9 @@ def _all(dialect: Dialect) -> str:
     if dialect.name == "sqlite":
         return (
             "SELECT upper(type), name FROM sqlite_master WHERE type IN ('view', 'table') "
-            "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type DESC"
+            "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+            # A virtual table before those that it has made for itself, which go with it.
+            "ORDER BY type DESC, sql LIKE 'CREATE VIRTUAL %' DESC"
         )
     here = "current_schema()" if dialect.name == "postgresql" else "DATABASE()"
     return (

@@ -13,6 +13,7 @@ from sqlalchemy.schema import AddConstraint
 from oxidite.db.migrations.operations import Schema
 from oxidite.db.migrations.rebuild import Live, Rebuild
 from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.sql.indexes import word_tables
 from oxidite.db.sql.schema import metadata
 from oxidite.db.values.dialects import Dialect
 
@@ -100,7 +101,11 @@ class Texts:
         """Return what makes a table of SQLite anew; ``values`` are those of columns that are not copied."""
         made = self.tables(after)[name]
         kept = before[name]
-        return Rebuild(self.theirs, made, kept, self.unknown.get(name)).statements(values or {})
+        # What is searched for words is so by number, and the rows have others in the new table.
+        words = [each for one in word_tables(self.tables(before)[name]) for each in one.drop()]
+        rebuild = Rebuild(self.theirs, made, kept, self.unknown.get(name)).statements(values or {})
+        words_again = [each for one in word_tables(made) for each in one.create()]
+        return [*words, *rebuild, *words_again]
 
     def rename_constraint(self, table: str, old: str, new: str) -> str:
         """Return what gives a constraint another name, on PostgreSQL."""

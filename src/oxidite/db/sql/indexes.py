@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -13,12 +14,13 @@ from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES
 from oxidite.db.sql.literals import sql_of, text_of, written
 from oxidite.db.sql.mentions import mentions
+from oxidite.db.sql.words import WordIndex, WordTable, number_of, word_index
 from oxidite.db.tables.caseless import CaselessColumn
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Check, Index, Indexed, Table
 from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect
 
-__all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of"]
+__all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of", "word_tables"]
 
 LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
 """An expression that is known to give text."""
@@ -47,7 +49,9 @@ def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
     elif table.soft_deletes is not None and index.unique:
         # What seems to be deleted takes no name away.
         where = f"{table.soft_deletes.column_name} IS NULL"
-    on = tuple(_named_part(table, each, dialect) for each in index.on)
+    # Words are said as PostgreSQL says them, whatever a database has of them.
+    spoken = dialect if word_index(table, index) is None else POSTGRESQL
+    on = tuple(_named_part(table, each, spoken) for each in index.on)
     return Named(str(index.name), on, index.unique, where, index.using)
 
 
@@ -78,7 +82,11 @@ def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
 
 
 def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
-    """Add an index to a table as SQLAlchemy has it."""
+    """Add an index to a table as SQLAlchemy has it; what SQLite has of words is in ``word_tables``."""
+    words = word_index(table, index)
+    if words is not None and dialect.name != "postgresql":
+        _add_words(made, table, words, dialect)
+        return
     parts = [_part(made, table, each, dialect) for each in index.on]
     for part in parts:
         if not isinstance(part, sa.Column):
@@ -106,6 +114,37 @@ def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> N
     if index.using is not None:
         options["postgresql_using"] = index.using
     sa.Index(index.name, *parts, unique=index.unique, _table=made, **options)
+
+
+_WORDS = "word_tables"
+
+
+def word_tables(made: sa.Table) -> Sequence[WordTable]:
+    """Return the indexes of words that a table of SQLite has."""
+    found: Sequence[WordTable] = made.info.get(_WORDS, ())
+    return found
+
+
+def _add_words(made: sa.Table, table: Table, words: WordIndex, dialect: Dialect) -> None:
+    if dialect.name == "sqlite":
+        computed = any(each.column_name in words.columns for each in table.computed)
+        kept = WordTable(table.name, number_of(table), words, computed)
+        made.info.setdefault(_WORDS, []).append(kept)
+        return
+    if dialect.name == "mysql":
+        raise ModelError(
+            f"{table!r}: the index {words.name} is of words, and search() does not know those of MySQL. "
+            "Leave it out."
+        )
+    column: sa.Column[Any] = sa.Column(
+        words.column,
+        mysql.LONGTEXT(),
+        sa.Computed(text_of(words.text, dialect), persisted=True),
+        nullable=True,
+    )
+    made.append_column(column)
+    options: dict[str, Any] = {f"{dialect.name}_prefix": "FULLTEXT"}
+    sa.Index(words.name, column, _table=made, **options)
 
 
 def _is_long(part: Any) -> bool:

@@ -17,7 +17,7 @@ from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
-from oxidite.db.sql.indexes import LOWERED, add_index, check_computed
+from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, word_tables
 from oxidite.db.sql.literals import sql_of, text_of, value_of
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Indexed, Table, check_reference, indexes_of
@@ -83,6 +83,7 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
             ]
         else:
             sql.append(_with_indexes(create, table, indexes, theirs))
+        sql += [each for words in word_tables(table) for each in words.create()]
         if dialect.name == "postgresql":  # where they do not stand in CREATE TABLE
             sql += [
                 str(SetColumnComment(each).compile(dialect=theirs))

@@ -43,6 +43,8 @@ _BOUND: Mapping[str, _Type] = {
     "integer": sa.BigInteger,
     "whole": sa.Numeric,
     "text": sa.Text,
+    "words": sa.Text,
+    "english_words": sa.Text,
     "boolean": sa.Boolean,
     "float": sa.Double,
     "decimal": sa.Numeric,

@@ -15,6 +15,7 @@ from oxidite.db.expressions.expressions import AnyExpr, Call, Order, Value
 from oxidite.db.expressions.windows import Over
 from oxidite.db.sql.forms import OPERATORS, form_of
 from oxidite.db.sql.related import related_rows
+from oxidite.db.sql.searching import SEARCHED, searched
 from oxidite.db.sql.types import Element, family, number, typed
 from oxidite.db.statements.correlated import Correlated
 from oxidite.db.statements.selects import Deleted, DerivedColumn, Output, RowOf, SelectStatement
@@ -198,6 +199,8 @@ class ExpressionWriter:
     def call(self, call: Call[Any, Any]) -> Element:
         """Write an operator or a function."""
         self._check_decimals(call)
+        if call.name in SEARCHED and self.dialect.name != "postgresql":
+            return searched(self, call)
         match call.name:
             case "in" | "not_in":
                 return self.in_(call)

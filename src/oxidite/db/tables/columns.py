@@ -107,11 +107,13 @@ class TableKey:
     Compared by identity, so the key of an alias is made once (``Table.aliased``).
     """
 
-    __slots__ = ("alias", "name")
+    __slots__ = ("alias", "name", "table")
 
     def __init__(self, name: str, alias: str | None = None) -> None:
         self.name: str = name
         self.alias: str | None = alias
+        self.table: Any = None
+        """The ``Table`` it stands for; ``None`` where that is what a query gives."""
 
     @property
     def label(self) -> str:

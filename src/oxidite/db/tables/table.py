@@ -149,6 +149,7 @@ class Table:
         self.places = {column.name: place for place, column in enumerate(self.columns)}
         self.pk = tuple(column for column in self.columns if column.rules.get("pk"))
         self.computed = tuple(column for column in self.columns if column.is_computed)
+        self.key.table = self
 
     @property
     def name(self) -> str:

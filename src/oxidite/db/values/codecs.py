@@ -14,6 +14,7 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import repeat
 from operator import attrgetter, is_
 from typing import Any, TypeAlias
@@ -25,6 +26,7 @@ from oxidite.db.errors import QueryError
 from oxidite.db.values.dialects import DialectName
 from oxidite.db.values.kinds import Kind
 from oxidite.db.values.literals import Items
+from oxidite.db.values.words import boolean_mode, fts5, websearch
 from oxidite.encoding import encode_json
 
 __all__ = ["HEXED", "INLINED", "Codec", "binder", "inlined", "made_differ", "many_binder", "reader"]
@@ -51,6 +53,8 @@ def binder(kind: Kind, dialect: DialectName) -> Codec | None:
             return _list_binder(kind, dialect)
         case "written":
             return _written_array
+        case "words" | "english_words":
+            return _words_binder(dialect, english=kind.name == "english_words")
         case "path":
             if dialect == "postgresql":
                 return _path_parts
@@ -113,6 +117,11 @@ def _after(first: Codec | None, second: Codec | None) -> Codec | None:
     if first is None or second is None:
         return first or second
     return lambda value: second(first(value))
+
+
+def _words_binder(dialect: DialectName, *, english: bool) -> Codec:
+    write = {"postgresql": websearch, "sqlite": fts5}.get(dialect, boolean_mode)
+    return partial(write, english=english)
 
 
 def _list_binder(kind: Kind, dialect: DialectName) -> Codec | None:

@@ -24,6 +24,7 @@ __all__ = [
     "DATE",
     "DATETIME",
     "DECIMAL",
+    "ENGLISH_WORDS",
     "FLOAT",
     "INTEGER",
     "INTERVAL",
@@ -35,6 +36,7 @@ __all__ = [
     "TIME",
     "UUID_",
     "WHOLE",
+    "WORDS",
     "WRITTEN",
     "Kind",
     "kind_of",
@@ -108,6 +110,10 @@ PATH: Kind = Kind("path", tuple)
 """The way into a JSON document: keys and places."""
 RAW: Kind = Kind("raw", object)
 """Values that are as the driver takes them already."""
+WORDS: Kind = Kind("words", str)
+"""Words that are looked for in texts, as people type them."""
+ENGLISH_WORDS: Kind = Kind("english_words", str)
+"""The same in English, where some words say nothing."""
 WRITTEN: Kind = Kind("written", list)
 """Very many numbers, moments or truths, written as one text: its driver looks at each value twice."""
 

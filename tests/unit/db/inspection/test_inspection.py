@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from tests.unit.db.migrations.test_migrations_models import tables_for
 
-from oxidite.db import CheckError, Col, Database, Model, col, index
+from oxidite.db import CheckError, Col, Database, Model, col, index, search
 from oxidite.db.migrations import History, Migrator
 from oxidite.db.migrations.difference import Answers, Change, difference
 from oxidite.db.migrations.models import schema_of
@@ -60,7 +60,20 @@ class Mark(Model, table="marks"):
     node_id: Col[int] = col(references=Node.id, unique=True)
 
 
-OURS = (Kinds, Node, Edge, Mark)
+class Paper(
+    Model,
+    table="papers",
+    indexes=[
+        index(lambda paper: search(paper.title, paper.order).vector, using="gin", name="ix_words"),
+        index(lambda paper: search(paper.title, language="english").vector, using="gin"),
+    ],
+):
+    id: Col[int] = col(pk=True, init=False)
+    title: Col[str] = col(max_length=100)
+    order: Col[str]
+
+
+OURS = (Kinds, Node, Edge, Mark, Paper)
 
 
 def our_tables(db: Database) -> list[Table]:
@@ -116,3 +129,6 @@ async def test_models_that_were_inspected_read_and_write_rows(db: Database, tmp_
         await run(db, "INSERT INTO numbered (size, level) VALUES (5, 1)")
     with pytest.raises(ValidationError):
         await module.Numbered.create(size=5, level=1)
+    await module.Paper.create(title="cat", order="dog")
+    words = search(module.Paper.title, module.Paper.order)
+    assert await module.Paper.where(words.matches("cat dog")).count() == 1

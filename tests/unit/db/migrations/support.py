@@ -31,7 +31,7 @@ FILL = (
 )
 
 
-def write_history(folder: Path, *steps: tuple[str, str, str]) -> History:
+def write_history(folder: Path, *steps: tuple[str, str, str | None]) -> History:
     """Write migrations, each of a name, the body of ``up`` and that of ``down``; return the history."""
     folder.mkdir(exist_ok=True)
     for number, (name, up, down) in enumerate(steps, 1):
