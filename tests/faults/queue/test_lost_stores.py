@@ -147,8 +147,7 @@ async def test_a_store_that_is_killed_under_load_loses_and_doubles_nothing(
 ) -> None:
     seconds = 0.2 if away == "shortly" else LEASE + 1
     async with workplace(tmp_path, durable.url) as place:
-        for _ in range(2):
-            await place.work()
+        await place.work_many(2)
         over = asyncio.Event()
         pushing = asyncio.ensure_future(push_until(place, over))
         for _ in range(FEW):
