@@ -18,13 +18,13 @@ from tests.faults.proxy import Proxy
 from tests.faults.queue import worker_app as app
 from tests.faults.queue.conftest import LEASE, LIMIT, Workplace, workplace
 from tests.faults.queue.ledger import begun, everything_ended, push_until, refusals, tally
-from tests.faults.queue.sql.conftest import made_server, server
+from tests.faults.queue.sql.conftest import server
 from tests.faults.queue.stands import FEW, SERVERS, stand
 from tests.redis_server import RedisServer, redis_server
 
 from oxidite import clock
 
-__all__ = ["made_server", "server"]
+__all__ = ["server"]
 
 
 @pytest.fixture(params=SERVERS)
