@@ -8,10 +8,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("oxidite", deadline=None)
+settings.register_profile("oxidite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("oxidite")
 
 
