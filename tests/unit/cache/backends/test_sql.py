@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit.cache.backends.places import KINDS, opened, place
+from tests.unit.cache.backends.places import KINDS, opened, patient, place
 
 from oxidite import Oxidite, clock
 from oxidite.cache import CacheBackend, Item
@@ -31,7 +31,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[s
 
 @pytest.fixture
 async def backend(url: str) -> AsyncIterator[SQLBackend]:
-    async with opened(url) as made:
+    async with opened(patient(url)) as made:
         yield made
 
 
