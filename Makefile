@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 ARGS ?=
+# As many processes as CI has processors. By files, and in the order that tests/conftest.py says.
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools demo fix check test test-slow faults cov docs bench bench-db bench-cache bench-queue lock clean
@@ -51,7 +53,7 @@ check: setup ## everything that does not run the code: ruff, mypy, pyright, impo
 	$(BIN)/interrogate --quiet src/oxidite
 
 test: setup ## pytest, everything
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(BESIDE) $(ARGS)
 
 test-slow: setup ## the long form of the slow tests
 	$(BIN)/pytest -m slow $(ARGS)
@@ -66,7 +68,7 @@ faults: setup ## the long form of the tests of faults, and docs/faults-queue.md 
 
 cov: setup ## tests with branch coverage and its floor
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest $(BESIDE) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("oxidite", deadline=None)
+settings.register_profile("oxidite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("oxidite")
 
 
@@ -20,17 +22,28 @@ def anyio_backend() -> str:
 
 
 _KINDS = frozenset(("memory", "file", "postgresql", "mariadb"))
+_TESTS = Path(__file__).parent
+_ALONE = "servers"
+_DOOR = os.open(__file__, os.O_RDONLY)
+"""Locked by whoever runs a test: this file is what all processes of a run have in common."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what makes no sense with a kind of database, and the long form of tests.
 
-    It is not skipped: in CI a skipped test is one that should have run.
+    It is not skipped: in CI a skipped test is one that should have run. Faults come first, in company of
+    each other, as they are about time; what is alone comes last, when nobody else has anything left to do.
     """
     left = [each for each in items if _is_of_others(each) or _is_long(each, config)]
     if left:
         config.hook.pytest_deselected(items=left)
-        items[:] = [each for each in items if each not in set(left)]
+        gone = set(left)
+        items[:] = [each for each in items if each not in gone]
+    items.sort(key=lambda each: {"faults": 0, _ALONE: 2}.get(_folder(each), 1))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).parts[0] if item.path.is_relative_to(_TESTS) else ""
 
 
 def _is_of_others(item: pytest.Item) -> bool:
@@ -44,6 +57,21 @@ def _is_of_others(item: pytest.Item) -> bool:
 
 def _is_long(item: pytest.Item, config: pytest.Config) -> bool:
     return item.get_closest_marker("long") is not None and config.getoption("markexpr") != "slow"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let tests of servers have the machine for themselves, also where several processes run tests.
+
+    They count bytes, connections and seconds of other processes, which a test beside them could disturb.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    fcntl.flock(_DOOR, fcntl.LOCK_EX if _folder(item) == _ALONE else fcntl.LOCK_SH)
+    try:
+        return (yield)
+    finally:
+        fcntl.flock(_DOOR, fcntl.LOCK_UN)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -121,8 +122,9 @@ def owned_folder(name: str) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def made_server() -> Iterator[PostgreSQL]:
+@contextlib.contextmanager
+def own_server() -> Iterator[PostgreSQL]:
+    """Make one; it is gone after the block."""
     if not _BINARIES:
         pytest.skip("no PostgreSQL server is installed")
     folder = owned_folder("pg")

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 from tests.faults.queue import chunk_app as app
-from tests.faults.queue.conftest import LEASE, ROUNDS, Workplace
+from tests.faults.queue.conftest import LEASE, LONG, ROUNDS, Workplace
 
 from oxidite.queue import JobState, Queue
 
@@ -47,11 +47,11 @@ async def test_what_was_collected_by_a_worker_that_ends_goes_back_unharmed(
 ) -> None:
     queue = Queue(place.queue.store, tasks=[app.__name__])
     (place.folder / "go").touch()
-    worker = await place.work(app="chunk_app")
+    worker = await place.work(lease=LONG, app="chunk_app")
     handles = await queue.enqueue_many(app.pack.job(number) for number in range(3))
     place.kill(worker, signal.SIGTERM)
     assert await worker.wait() == 0
-    await place.work(app="chunk_app")
+    await place.work(lease=LONG, app="chunk_app")
     assert [await each.result(20) for each in handles] == [0, 2, 4]
     assert {job.crashes for job in [await each.job() for each in handles]} == {0}
     assert sum(int(size) for size, _ in place.seen("pack")) == 3

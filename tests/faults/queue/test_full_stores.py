@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.faults.db.conftest import PostgreSQL
 from tests.faults.queue.record import Record
-from tests.faults.queue.sql.conftest import made_server, server
+from tests.faults.queue.sql.conftest import server
 from tests.redis_server import redis_server
 
 from oxidite.errors import BackendError
@@ -19,7 +19,7 @@ from oxidite.queue.base import Claim, Filter, JobState, JobStore, Outcome
 from oxidite.queue.stores import stores
 from oxidite.testing.contracts.queue import claim, ended, job
 
-__all__ = ["made_server", "server"]
+__all__ = ["server"]
 
 _MB = 1 << 20
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs limits of Linux")

@@ -18,13 +18,13 @@ from tests.faults.proxy import Proxy
 from tests.faults.queue import worker_app as app
 from tests.faults.queue.conftest import LEASE, LIMIT, Workplace, workplace
 from tests.faults.queue.ledger import begun, everything_ended, push_until, refusals, tally
-from tests.faults.queue.sql.conftest import made_server, server
+from tests.faults.queue.sql.conftest import server
 from tests.faults.queue.stands import FEW, SERVERS, stand
 from tests.redis_server import RedisServer, redis_server
 
 from oxidite import clock
 
-__all__ = ["made_server", "server"]
+__all__ = ["server"]
 
 
 @pytest.fixture(params=SERVERS)
@@ -147,8 +147,7 @@ async def test_a_store_that_is_killed_under_load_loses_and_doubles_nothing(
 ) -> None:
     seconds = 0.2 if away == "shortly" else LEASE + 1
     async with workplace(tmp_path, durable.url) as place:
-        for _ in range(2):
-            await place.work()
+        await place.work_many(2)
         over = asyncio.Event()
         pushing = asyncio.ensure_future(push_until(place, over))
         for _ in range(FEW):

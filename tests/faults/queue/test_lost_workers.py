@@ -9,7 +9,7 @@ import signal
 
 import pytest
 from tests.faults.queue import worker_app as app
-from tests.faults.queue.conftest import LEASE, LIMIT, Workplace
+from tests.faults.queue.conftest import LEASE, LIMIT, LONG, Workplace
 from tests.faults.queue.ledger import begun, everything_ended, push_until, refusals, tally
 from tests.faults.queue.stands import FEW, ROUNDS, SOME
 
@@ -18,7 +18,7 @@ from oxidite.queue import Handle, JobFailedError, JobState
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs signals of Unix")
 
-_AT_ONCE = 5  # workers that are killed in a round; so `make faults` has a hundred
+_AT_ONCE = 5 if ROUNDS > 1 else 2  # workers that are killed in a round: a hundred in `make faults`
 
 
 async def test_jobs_of_killed_workers_run_again_within_the_lease(
@@ -127,11 +127,11 @@ async def test_workers_that_are_replaced_under_load_lose_nothing(
 ) -> None:
     """As by a deployment: SIGTERM while jobs come and go, a new worker each time."""
     place, over = everywhere, asyncio.Event()
-    worker = await place.work("--drain", "5")
+    worker = await place.work("--drain", "5", lease=LONG)
     pushing = asyncio.ensure_future(push_until(place, over))
     for round_ in range(1, 2 * FEW + 1):
         await place.until(lambda: len(place.seen("quick")) >= 50 * round_)  # noqa: B023 - called here
-        other = await place.work("--drain", "5")
+        other = await place.work("--drain", "5", lease=LONG)
         worker.send_signal(signal.SIGTERM)
         assert await worker.wait() == 0
         worker = other
@@ -151,7 +151,7 @@ async def test_a_worker_without_memory_survives_or_its_job_comes_again(
     kind: str, everywhere: Workplace
 ) -> None:
     place = everywhere
-    worker = await place.work()
+    worker = await place.work(lease=LONG)
     quick = [await place.queue.enqueue(app.quick, number) for number in range(20)]
     wants = await place.queue.enqueue(app.wants_more_than_there_is)
     assert await wants.result(60) == 3

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.faults.queue import worker_app as app
-from tests.faults.queue.conftest import LEASE, LIMIT, Workplace
+from tests.faults.queue.conftest import LEASE, LIMIT, LONG, Workplace
 
 from oxidite import clock
 from oxidite.queue import Handle, JobFailedError, JobState
@@ -37,12 +37,12 @@ async def is_state(handle: Handle[Any], state: JobState) -> bool:
 async def test_a_child_that_is_killed_loses_nothing_and_is_replaced_at_once(
     place: Workplace,
 ) -> None:
-    worker = await place.work()
+    worker = await place.work(lease=LONG)
     handle = await place.queue.enqueue(app.waits_once)
     await place.until(count_of(place, "waits"))
     os.kill(int(place.seen("waits")[0][1]), signal.SIGKILL)
     took = await place.until(count_of(place, "waits", 2))
-    # Before the lease was over: the supervisor saw it.
+    # Long before the lease was over: the supervisor saw it.
     assert took < LIMIT
     assert await handle.result(10) == 2
     assert (await handle.job()).crashes == 1
@@ -68,7 +68,7 @@ async def test_a_job_that_computes_longer_than_the_lease_runs_once(place: Workpl
 
 
 async def test_a_job_that_ends_its_process_thrice_is_dead(place: Workplace) -> None:
-    await place.work()
+    await place.work(lease=LONG)
     quick = [await place.queue.enqueue(app.quick, number) for number in range(20)]
     poison = await place.queue.enqueue(app.ends_the_process)
     with pytest.raises(JobFailedError, match="its worker ended 3 times"):
@@ -79,7 +79,7 @@ async def test_a_job_that_ends_its_process_thrice_is_dead(place: Workplace) -> N
 
 
 async def test_an_ended_worker_lets_jobs_end_and_gives_back_the_rest(place: Workplace) -> None:
-    worker = await place.work("--drain", "3", "--concurrency", "30")
+    worker = await place.work("--drain", "3", "--concurrency", "30", lease=LONG)
     soon = [await place.queue.enqueue(app.slow, number, 1.0) for number in range(20)]
     late = [await place.queue.enqueue(app.waits_once) for _ in range(5)]
     await place.until(count_of(place, "slow", 20))
@@ -92,12 +92,12 @@ async def test_an_ended_worker_lets_jobs_end_and_gives_back_the_rest(place: Work
         (JobState.WAITING, 0, 0)
     }
     assert await place.queue.workers() == []
-    await place.work()
+    await place.work(lease=LONG)
     assert [await each.result(10) for each in late] == [2] * 5
 
 
 async def test_a_second_signal_gives_everything_back_at_once(place: Workplace) -> None:
-    worker = await place.work("--drain", "600")
+    worker = await place.work("--drain", "600", lease=LONG)
     handle = await place.queue.enqueue(app.waits_once)
     await place.until(count_of(place, "waits"))
     worker.send_signal(signal.SIGTERM)
@@ -111,14 +111,14 @@ async def test_a_second_signal_gives_everything_back_at_once(place: Workplace) -
 
 
 async def test_an_interrupted_worker_says_so(place: Workplace) -> None:
-    worker = await place.work()
+    worker = await place.work(lease=LONG)
     place.kill(worker, signal.SIGINT)
     assert await worker.wait() == 130
     assert await place.queue.workers() == []
 
 
 async def test_a_process_that_holds_too_much_is_renewed(place: Workplace) -> None:
-    await place.work("--max-memory", "200M")
+    await place.work("--max-memory", "200M", lease=LONG)
     await (await place.queue.enqueue(app.fills_memory, 300_000_000)).result(10)
     first = int(place.seen("fills")[0][0])
     await place.until(lambda: is_gone(first))
@@ -128,7 +128,7 @@ async def test_a_process_that_holds_too_much_is_renewed(place: Workplace) -> Non
 
 
 async def test_a_process_that_ran_enough_jobs_is_renewed(place: Workplace) -> None:
-    await place.work("--max-jobs", "10", "--prefetch", "0")
+    await place.work("--max-jobs", "10", "--prefetch", "0", lease=LONG)
     handles = [await place.queue.enqueue(app.quick, number) for number in range(40)]
     assert [await each.result(20) for each in handles] == list(range(40))
     assert len({pid for _, _, pid in place.seen("quick")}) >= 2
@@ -145,7 +145,7 @@ async def test_a_running_job_is_cancelled_from_elsewhere(place: Workplace) -> No
 
 
 async def test_tasks_run_in_processes_which_are_killed_in_time(place: Workplace) -> None:
-    await place.work("--grace", "1")
+    await place.work("--grace", "1", lease=LONG)
     assert await (await place.queue.enqueue(app.in_a_process, 4)).result(10) == 8
     with pytest.raises(JobFailedError, match="KeyError: 'how'"):
         await (await place.queue.enqueue(app.fails_in_a_process, "how")).result(10)
@@ -158,7 +158,7 @@ async def test_tasks_run_in_processes_which_are_killed_in_time(place: Workplace)
 
 
 async def test_a_killed_supervisor_takes_its_children_along(place: Workplace) -> None:
-    worker = await place.work()
+    worker = await place.work(lease=LONG)
     handle = await place.queue.enqueue(app.waits_once)
     await place.until(count_of(place, "waits"))
     worker.kill()

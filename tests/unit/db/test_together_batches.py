@@ -214,7 +214,9 @@ async def ask_ten() -> Sequence[Later[list[Owner]]]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(chosen=ROUNDS)
 async def test_what_comes_is_what_each_alone_brings(db: Database, chosen: list[int]) -> None:

@@ -94,9 +94,9 @@ class TestParse:
     @pytest.mark.parametrize("unit", [";", "=", '"', " ", "a;", 'a="', "\\", "\t;"])
     def test_64_kilobytes_of_nonsense_are_quick(self, unit: str) -> None:
         header = unit * (65536 // len(unit))
-        started = time.perf_counter()
+        started = time.process_time()
         parse_cookies(header, max_cookies=100_000)
-        assert time.perf_counter() - started < 0.1
+        assert time.process_time() - started < 0.1
 
     @given(st.text(max_size=400))
     def test_any_text_gives_a_dictionary(self, header: str) -> None:

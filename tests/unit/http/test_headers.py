@@ -92,11 +92,11 @@ class TestReading:
 
     def test_ten_thousand_copies_of_one_field_cost_linear_time(self) -> None:
         headers = Headers([("x", str(index)) for index in range(10_000)])
-        began = time.perf_counter()
+        began = time.process_time()
         assert headers["x"] == "0"
         assert len(headers.get_all("x")) == 10_000
         assert len(headers) == 1
-        assert time.perf_counter() - began < 0.5
+        assert time.process_time() - began < 0.5
 
 
 class TestWriting:

@@ -408,10 +408,10 @@ class TestLimits:
             + b"\r\n\r\n1\r\n"
             + END
         )
-        started = time.perf_counter()
+        started = time.process_time()
         with contextlib.suppress(InvalidFormError):
             await parse(body)
-        assert time.perf_counter() - started < 0.2
+        assert time.process_time() - started < 0.2
 
 
 class TestUrlencoded:
@@ -470,10 +470,10 @@ class TestUrlencoded:
     @pytest.mark.parametrize("unit", [b"&", b"%", b"=", b"+", b"%41", b"a&", b"a=%C3%A9&"])
     def test_a_megabyte_of_anything_is_quick(self, unit: bytes) -> None:
         body = unit * (1_000_000 // len(unit))
-        started = time.perf_counter()
+        started = time.process_time()
         with contextlib.suppress(InvalidFormError, PayloadTooLargeError):
             parse_urlencoded(body)
-        assert time.perf_counter() - started < 1
+        assert time.process_time() - started < 1
 
 
 class TestFormData:

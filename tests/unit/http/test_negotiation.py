@@ -191,10 +191,10 @@ class TestAccept:
     )
     def test_64_kilobytes_of_anything_are_quick(self, unit: str) -> None:
         header = unit * (65536 // len(unit))
-        started = time.perf_counter()
+        started = time.process_time()
         best_match(header, ["application/json", "text/html"])
         best_match("a/b;c=" + header, ["application/json", "text/html"])
-        assert time.perf_counter() - started < 0.1
+        assert time.process_time() - started < 0.1
 
     @given(st.text(alphabet='ab*/;=q01."\\ ,', max_size=60) | st.text(max_size=60))
     def test_any_text_is_read_without_an_error(self, header: str) -> None:
@@ -331,10 +331,10 @@ class TestETag:
     @pytest.mark.parametrize("unit", ['"', '""', '"",', ",", "W/", '"x",', '"x" '])
     def test_64_kilobytes_of_anything_are_quick(self, unit: str) -> None:
         header = unit * (65536 // len(unit)) + '"wanted'
-        started = time.perf_counter()
+        started = time.process_time()
         etag_matches(header + '"', '"wanted"')
         etag_matches(header, '"wanted"')
-        assert time.perf_counter() - started < 0.1
+        assert time.process_time() - started < 0.1
 
     @given(st.lists(st.text("ab, 1*/W", max_size=5), max_size=6), st.text("ab, 1*/W", max_size=5))
     def test_a_tag_is_found_exactly_when_it_is_listed(self, tags: list[str], tag: str) -> None:
@@ -346,9 +346,9 @@ class TestETag:
 
 
 def _seconds(value: str) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     parse_content_type(value)
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 class TestCodings:

@@ -458,13 +458,13 @@ class TestParseQuery:
     @pytest.mark.parametrize("unit", ["&", "%", "=", "+", "%41", "%4", "a&", "%26", "é", "%ff"])
     def test_64_kilobytes_of_anything_are_quick(self, unit: str) -> None:
         raw = unit * (65536 // len(unit))
-        started = time.perf_counter()
+        started = time.process_time()
         for text in (raw, "x=" + raw):
             try:
                 parse_query(text, max_fields=100_000)
             except InvalidQueryError:
                 continue
-        assert time.perf_counter() - started < 0.3
+        assert time.process_time() - started < 0.3
 
     @given(st.text(alphabet="ab=&+%6\u00e9", max_size=60) | st.text(max_size=30))
     def test_what_is_there_once_is_told_from_what_is_repeated(self, raw: str) -> None:

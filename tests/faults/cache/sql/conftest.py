@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.faults.db.conftest import made_server, proxy, server
+from tests.faults.db.conftest import proxy, server
 
-__all__ = ["made_server", "proxy", "server"]
+__all__ = ["proxy", "server"]

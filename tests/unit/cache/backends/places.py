@@ -61,6 +61,11 @@ async def _run(server: str, sql: str) -> None:
         pytest.skip(f"no database at {server}: {exc.message}")
 
 
+def patient(url: str) -> str:
+    """Return the URL of a backend that waits, for tests that are not about that, as long as a busy machine takes."""
+    return f"{url}{'&' if '?' in url else '?'}timeout=30"
+
+
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[SQLBackend]:
     async with cast("SQLBackend", backends.create(url)) as made:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit.cache.backends.places import KINDS, opened, place
+from tests.unit.cache.backends.places import KINDS, opened, patient, place
 
 from oxidite import Oxidite, clock
 from oxidite.cache import CacheBackend, Item
@@ -31,7 +31,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[s
 
 @pytest.fixture
 async def backend(url: str) -> AsyncIterator[SQLBackend]:
-    async with opened(url) as made:
+    async with opened(patient(url)) as made:
         yield made
 
 
@@ -193,7 +193,7 @@ async def test_a_write_inside_an_open_transaction_of_the_application_waits_for_n
             await backend.set_many([Item("key", b"1")])
             took = clock.perf() - began
 
-    assert took < 0.05
+    assert took < 1.0  # in the same file it would wait for the lock, five seconds
 
 
 async def test_what_is_cached_in_a_transaction_stays_when_that_is_undone(url: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.unit.cache.backends.places import KINDS, opened, place
+from tests.unit.cache.backends.places import KINDS, opened, patient, place
 
 from oxidite import clock
 from oxidite.cache import Epochs, Item, Listener
@@ -45,7 +45,7 @@ class Ear(Listener):
         self.losses += 1
         self._heard.set()
 
-    async def until(self, holds: Callable[[Ear], object], within: float = 5.0) -> float:
+    async def until(self, holds: Callable[[Ear], object], within: float = 30.0) -> float:
         """Wait until something is so; return the seconds that it took."""
         began = clock.perf()
         async with asyncio.timeout(within):
@@ -77,7 +77,7 @@ async def hears(url: str, ear: Ear) -> AsyncIterator[SQLBackend]:
 
 @pytest.fixture
 async def tells(url: str, hears: SQLBackend) -> AsyncIterator[SQLBackend]:
-    async with opened(url) as made:
+    async with opened(patient(url)) as made:
         yield made
 
 
