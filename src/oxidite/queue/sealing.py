@@ -109,7 +109,8 @@ class Sealing:
             job,
             args=self._sealed_args(job.args, bond or job.id.bytes, job.task),
             context=self.seal(bytes([len(bond)]) + bond + job.context, "context", job.id.bytes),
-            flow=self.seal(job.flow, "flow", job.id.bytes),
+            # Whether anything follows is no secret: a batch that waits for a chain asks the store for it.
+            flow=job.flow and self.seal(job.flow, "flow", job.id.bytes),
         )
 
     def batch(self, batch: NewBatch) -> NewBatch:
@@ -165,7 +166,7 @@ class Sealing:
                 ready,
                 args=self.open(ready.args, "args", bond or id, ready.task),
                 context=context,
-                flow=self.open(ready.flow, "flow", id),
+                flow=ready.flow and self.open(ready.flow, "flow", id),
                 state=None if ready.state is None else self.open(ready.state, "state", id),
             )
         except JobUnreadableError as exc:
@@ -184,7 +185,7 @@ class Sealing:
             job,
             args=self._opened(job.args, "args", bond or id, job.task),
             context=context,
-            flow=self._opened(job.flow, "flow", id),
+            flow=job.flow and self._opened(job.flow, "flow", id),
             progress=None if job.progress is None else self._opened(job.progress, "progress", id),
             result=None if job.result is None else self._opened(job.result, "result", id),
             errors=list(self._errors(job.errors, id)),

@@ -138,8 +138,11 @@ async def test_a_job_goes_on_after_its_sleep_and_does_no_step_again(queue: Queue
         await drain(queue, through=120.0)
         assert did == ["welcome 7", "reminder 7"]
         ran = await drain(queue, through=15 * DAY)
-        assert [each.kind for each in ran] == ["snooze", "completed"]
-        assert await handle.result(0) == ["welcome 7", "reminder 7", 4, 0]
+        # A database goes by its own clock, which may wake it a moment early: then it sleeps once more.
+        assert [each.kind for each in ran][-2:] == ["snooze", "completed"]
+        first, second, attempts, failures = await handle.result(0)
+        assert (first, second, failures) == ("welcome 7", "reminder 7", 0)
+        assert attempts in (range(4, 9) if queue.store.is_shared else (4,))
     assert did == ["welcome 7", "reminder 7"]
 
 
