@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 _KINDS = frozenset(("memory", "file", "postgresql", "mariadb"))
 _TESTS = Path(__file__).parent
-_ALONE = "servers"
+_ALONE = ("servers", "faults/cache")
 _DOOR = os.open(__file__, os.O_RDONLY)
 """Locked by whoever runs a test: this file is what all processes of a run have in common."""
 
@@ -32,18 +32,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what makes no sense with a kind of database, and the long form of tests.
 
     It is not skipped: in CI a skipped test is one that should have run. Faults come first, in company of
-    each other, as they are about time; what is alone comes last, when nobody else has anything left to do.
+    each other, as they mostly wait; what is alone comes last, when nobody else has anything left to do.
     """
     left = [each for each in items if _is_of_others(each) or _is_long(each, config)]
     if left:
         config.hook.pytest_deselected(items=left)
         gone = set(left)
         items[:] = [each for each in items if each not in gone]
-    items.sort(key=lambda each: {"faults": 0, _ALONE: 2}.get(_folder(each), 1))
+    items.sort(key=_turn)
 
 
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(_TESTS).parts[0] if item.path.is_relative_to(_TESTS) else ""
+def _turn(item: pytest.Item) -> int:
+    if _is_alone(item):
+        return 2
+    return 0 if item.path.is_relative_to(_TESTS / "faults") else 1
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return any(item.path.is_relative_to(_TESTS / each) for each in _ALONE)
 
 
 def _is_of_others(item: pytest.Item) -> bool:
@@ -61,13 +67,13 @@ def _is_long(item: pytest.Item, config: pytest.Config) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let tests of servers have the machine for themselves, also where several processes run tests.
+    """Let some tests have the machine for themselves, also where several processes run tests.
 
-    They count bytes, connections and seconds of other processes, which a test beside them could disturb.
+    They count bytes, connections and seconds, which a test beside them could disturb.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    fcntl.flock(_DOOR, fcntl.LOCK_EX if _folder(item) == _ALONE else fcntl.LOCK_SH)
+    fcntl.flock(_DOOR, fcntl.LOCK_EX if _is_alone(item) else fcntl.LOCK_SH)
     try:
         return (yield)
     finally:

@@ -19,6 +19,7 @@ class Proxy:
         self._flows.set()
         self._pairs: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self.port = 0
         self.delay = 0.0
         """Seconds that everything takes longer."""
@@ -33,10 +34,14 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        self._is_closed = True
         self.cut()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # What was accepted just before begins, and ends; and sockets are closed a turn later.
+        for _turn in range(5):
+            await asyncio.sleep(0)
 
     def cut(self) -> None:
         """Break off what is open, as a machine that is gone."""
@@ -64,6 +69,9 @@ class Proxy:
             writer.transport.abort()
             return
         self._pairs.add(other_writer)
+        if self._is_closed:
+            self.cut()
+            return
         for source, target in ((reader, other_writer), (other_reader, writer)):
             task = asyncio.create_task(self._pump(source, target))
             self._tasks.add(task)
