@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 _KINDS = frozenset(("memory", "file", "postgresql", "mariadb"))
 _TESTS = Path(__file__).parent
-_ALONE = ("servers", "faults/cache")
+_ALONE = ("servers", "faults")
 _DOOR = os.open(__file__, os.O_RDONLY)
 """Locked by whoever runs a test: this file is what all processes of a run have in common."""
 
@@ -31,21 +31,15 @@ _DOOR = os.open(__file__, os.O_RDONLY)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what makes no sense with a kind of database, and the long form of tests.
 
-    It is not skipped: in CI a skipped test is one that should have run. Faults come first, in company of
-    each other, as they mostly wait; what is alone comes last, when nobody else has anything left to do.
+    It is not skipped: in CI a skipped test is one that should have run. What is alone comes last, when
+    nobody else has anything left to do.
     """
     left = [each for each in items if _is_of_others(each) or _is_long(each, config)]
     if left:
         config.hook.pytest_deselected(items=left)
         gone = set(left)
         items[:] = [each for each in items if each not in gone]
-    items.sort(key=_turn)
-
-
-def _turn(item: pytest.Item) -> int:
-    if _is_alone(item):
-        return 2
-    return 0 if item.path.is_relative_to(_TESTS / "faults") else 1
+    items.sort(key=_is_alone)
 
 
 def _is_alone(item: pytest.Item) -> bool:
