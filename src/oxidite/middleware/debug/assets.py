@@ -76,10 +76,10 @@ font-style:normal;user-select:none}
 .code .hit{background:var(--hit);border-left-color:var(--bar)}
 .code .hit i{color:var(--red);opacity:1}
 mark{background:var(--mark);color:inherit;border-radius:3px;padding:.1em 0}
-.library{border:1px dashed var(--line);border-radius:8px;margin-bottom:.6rem;color:var(--soft)}
-.library>summary{font-size:14px;padding:.45rem .9rem;border-radius:8px}
-.library>.inside{padding:.25rem .6rem 0}
-.library .frame{color:var(--ink)}
+.calls{border:1px dashed var(--line);border-radius:8px;margin-bottom:.6rem;color:var(--soft)}
+.calls>summary{font-size:14px;padding:.45rem .9rem;border-radius:8px}
+.calls>.inside{padding:.25rem .6rem 0}
+.calls .frame{color:var(--ink)}
 .gap{color:var(--soft);font-size:14px;padding:.1rem .9rem .7rem}
 .vars{border-top:1px solid var(--line)}
 .vars>summary{font-size:13px;color:var(--soft);padding:.45rem .9rem}

@@ -40,7 +40,7 @@ class Frame:
     shown: str
     line: int
     function: str
-    library: bool
+    is_library: bool
     lines: tuple[Line, ...] = ()
     variables: tuple[Variable, ...] = ()
     more: int = 0

@@ -85,7 +85,7 @@ def _carets(line: Line) -> Iterator[str]:
 def _opened(failure: Failure) -> list[Frame]:
     """Return the frames whose code is worth pasting, innermost first."""
     frames = [each for each in reversed(failure.frames) if isinstance(each, Frame) and each.lines]
-    return [each for each in frames if not each.library][:_FRAMES] or frames[:1]
+    return [each for each in frames if not each.is_library][:_FRAMES] or frames[:1]
 
 
 def _numbered(line: Line, hit: int) -> str:

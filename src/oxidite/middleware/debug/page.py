@@ -96,7 +96,7 @@ def _where(failure: Failure) -> Iterator[str]:
 def _first(failure: Failure) -> Frame | None:
     """Return the frame to look at first: the user's innermost, else the innermost."""
     frames = [each for each in reversed(failure.frames) if isinstance(each, Frame)]
-    users = [each for each in frames if not each.library]
+    users = [each for each in frames if not each.is_library]
     return next(iter(users or frames), None)
 
 
@@ -121,7 +121,7 @@ def _traceback(failure: Failure, *, outermost: bool) -> Iterator[str]:
 
 
 def _folds(each: Frame | Gap, first: Frame | None) -> bool:
-    return isinstance(each, Frame) and each.library and each is not first
+    return isinstance(each, Frame) and each.is_library and each is not first
 
 
 def _led(failure: Failure) -> Iterator[str]:
@@ -150,7 +150,7 @@ def _library(frames: Sequence[Frame | Gap]) -> Iterator[str]:
     names = list(dict.fromkeys(PurePath(each.shown).parts[0].removesuffix(".py") for each in calls))
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     word = "call" if len(calls) == 1 else "calls"
-    yield f'<details class="library"><summary>{len(calls)} library {word} '
+    yield f'<details class="calls"><summary>{len(calls)} library {word} '
     yield f'in {_text(", ".join(names[:3]))}{more}</summary><div class="inside">'
     for each in frames:
         yield from _frame(each, is_open=False, variables_open=False)
