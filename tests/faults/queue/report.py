@@ -42,8 +42,6 @@ WHY_NOT: Mapping[tuple[Fault, str], str] = {
     ("cut", "sqlite"): "it has no network",
     ("silent", "sqlite"): "it has no network",
     ("skew_worker", "sqlite"): "its clock is that of the one machine it is on",
-    ("restart", "mariadb"): "no server of the tests' own for it",
-    ("full", "mariadb"): "no server of the tests' own for it",
 }
 
 _HEAD = """# Faults of jobs, counted

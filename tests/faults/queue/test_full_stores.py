@@ -12,6 +12,7 @@ import pytest
 from tests.faults.db.conftest import PostgreSQL
 from tests.faults.queue.record import Record
 from tests.faults.queue.sql.conftest import server
+from tests.mariadb_server import mariadb_server
 from tests.redis_server import redis_server
 
 from oxidite.errors import BackendError
@@ -82,6 +83,21 @@ async def test_postgresql_without_room(server: PostgreSQL) -> None:
     restart(17 * _MB)  # segments of its log have 16 MB each
     async with stores.create(server.url) as store:
         await fill(store, "postgresql", restart)
+
+
+async def test_mariadb_without_room() -> None:
+    with mariadb_server() as server:
+
+        def restart(largest: int | None = None) -> None:
+            server.end()
+            server.start(largest=largest)
+
+        server.start()
+        async with stores.create(server.url):  # the tables are there
+            pass
+        restart(24 * _MB)
+        async with stores.create(server.url) as store:
+            await fill(store, "mariadb", restart)
 
 
 async def test_redis_without_room(tmp_path: Path) -> None:

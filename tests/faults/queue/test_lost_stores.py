@@ -20,6 +20,7 @@ from tests.faults.queue.conftest import LEASE, LIMIT, Workplace, workplace
 from tests.faults.queue.ledger import begun, everything_ended, push_until, refusals, tally
 from tests.faults.queue.sql.conftest import server
 from tests.faults.queue.stands import FEW, SERVERS, stand
+from tests.mariadb_server import MariaDBServer, mariadb_server
 from tests.redis_server import RedisServer, redis_server
 
 from oxidite import clock
@@ -116,11 +117,28 @@ class _PostgreSQL:
         self._server.stop(signal.SIGQUIT)
 
 
+class _MariaDB:
+    def __init__(self, server: MariaDBServer) -> None:
+        self.url = server.url
+        self._server = server
+
+    def start(self) -> None:
+        self._server.start()
+
+    def kill(self) -> None:
+        self._server.end(signal.SIGKILL)
+
+
 @pytest.fixture
 def durable(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server of the test's own, that acknowledges nothing before it is in its log."""
     if kind == "postgresql":
         yield _PostgreSQL(request.getfixturevalue("server"))
+        return
+    if kind == "mariadb":
+        with mariadb_server() as installed:
+            installed.start()
+            yield _MariaDB(installed)
         return
     folder = tmp_path / "redis"
     folder.mkdir()
@@ -140,7 +158,6 @@ class _Redis:
         self._server.kill()
 
 
-@pytest.mark.parametrize("kind", [each for each in SERVERS if each.values != ("mariadb",)])
 @pytest.mark.parametrize("away", ["shortly", "longer than a lease"])
 async def test_a_store_that_is_killed_under_load_loses_and_doubles_nothing(
     kind: str, away: str, durable: Server, tmp_path: Path
