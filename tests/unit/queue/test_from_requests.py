@@ -34,6 +34,11 @@ def tells_from_a_thread() -> list[object]:
     return [user.get(), locale.get(), theme.get(), tenancy.current()]
 
 
+@task(run="process")
+def tells_from_a_process() -> list[object]:
+    return [user.get(), locale.get(), theme.get(), tenancy.current()]
+
+
 @task(retry=Retry(times=0))
 async def counts(to: int, job: JobContext = given()) -> int:
     for number in range(to):
@@ -83,6 +88,17 @@ async def test_a_job_is_of_the_user_tenant_locale_and_trace_of_its_request(
                 assert len(str(found[5])) == 32
                 assert await second.result(20) == [f"u{number}", "de-AT", "dark", number]
         assert user.get() is locale.get() is None
+
+
+async def test_a_job_in_a_process_takes_it_along_too() -> None:
+    async with Queue.from_url("memory://", tasks=[__name__]) as queue, Worker(queue):
+        # One process after the other, which is the same: what was one's is not left in it.
+        with user.of("ada"), theme.of("dark"), tenancy.of(7):
+            first = await queue.enqueue(tells_from_a_process)
+        assert await first.result(30) == ["ada", None, "dark", 7]
+        with locale.of("de-AT"):
+            second = await queue.enqueue(tells_from_a_process)
+        assert await second.result(30) == [None, "de-AT", None, None]
 
 
 async def test_what_a_job_pushes_is_of_the_same_user() -> None:
