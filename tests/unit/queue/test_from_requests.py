@@ -111,9 +111,9 @@ async def test_a_job_in_a_process_takes_it_along_too(
         with user.of("ada"), module.colours.of("dark"), module.shop.of(7):
             first = await queue.enqueue(module.tells)
         assert await first.result(30) == ["ada", None, "dark", 7]
-        with locale.of("de-AT"):
+        with locale.of("de-AT"), module.shop.of(8):
             second = await queue.enqueue(module.tells)
-        assert await second.result(30) == [None, "de-AT", None, None]
+        assert await second.result(30) == [None, "de-AT", None, 8]
 
 
 async def test_what_a_job_pushes_is_of_the_same_user() -> None:
