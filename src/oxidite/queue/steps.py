@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from msgspec import Struct
 
-from oxidite.encoding import Codec, codec_for, encode_msgpack
+from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for, encode_msgpack
 from oxidite.errors import ConfigError
 from oxidite.queue.base import JobStore, Ready
 from oxidite.queue.errors import JobLostError, JobStepNotFoundError, JobTooLargeError
@@ -176,7 +176,14 @@ class Steps:
             return left, None
         # Read before it is kept: what is of another type is not done.
         done = _NOTHING if said is None else said
-        value = _value(codec, done)
+        try:
+            value = _value(codec, done)
+        except (DecodeError, MismatchError) as exc:
+            exc.add_note(
+                f"That is the value of the event {event.name!r}. Signal the right one, and let the job run anew "
+                f"from there: await handle.rerun(from_step={name!r})."
+            )
+            raise
         self._steps[name] = done
         await self._write_step(name)
         return 0.0, value
