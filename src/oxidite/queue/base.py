@@ -40,6 +40,7 @@ from oxidite.queue.records import (
     Rate,
     Ready,
     Schedule,
+    Signal,
     StoredJob,
     TaskMinute,
     Unique,
@@ -64,6 +65,7 @@ __all__ = [
     "Rate",
     "Ready",
     "Schedule",
+    "Signal",
     "StoredJob",
     "TaskMinute",
     "Unique",
@@ -159,6 +161,28 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
         """Keep how far a running job is, or what it is to go on from; return whether it counted."""
         ...
 
+    # Events
+
+    async def signal(self, signal: Signal) -> int:
+        """Keep an event, and let the jobs run that wait for it; return how many it woke.
+
+        In one step, and in the caller's transaction where they share a database. A job is given the value of the
+        first signal that reaches it, from the moment on at which it listens. A store that keeps it for those who
+        come later has the newest.
+        """
+        ...
+
+    async def listen(
+        self, id: UUID, attempt: int, event: bytes, about: bytes, within: float
+    ) -> bytes | None:
+        """Return the value of an event that a running job waits for, or have it given one that is signalled now.
+
+        In one step with whoever signals it, so that none is missed between. The job gives up what it listened
+        for before. ``about`` is for people; it will not listen for more than ``within`` seconds. For a job that
+        does not run, or no longer in this attempt, nothing is noted.
+        """
+        ...
+
     # Looking and changing
 
     async def get(self, ids: Sequence[UUID]) -> list[StoredJob | None]:
@@ -178,12 +202,20 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
         ...
 
     async def retry(
-        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+        self,
+        filter: Filter,
+        *,
+        args: bytes | None = None,
+        version: int | None = None,
+        saved: bytes | None = None,
+        attempt: int | None = None,
     ) -> int:
         """Let ended jobs wait anew, as if they had never run, or those that wait run now.
 
         A batch that has not ended waits for them again.
-        With ``args`` they get new arguments, which are of ``version`` if that is said. Returns how many.
+        With ``args`` they get new arguments, which are of ``version`` if that is said, and what they have saved
+        is forgotten: it was made of the old ones. With ``saved`` they go on from that. In both cases they have
+        listened for nothing. With ``attempt`` only a job that has not begun another since. Returns how many.
         """
         ...
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from oxidite.encoding import Codec, codec_for, encode_msgpack
 from oxidite.errors import ConfigError
 from oxidite.queue.base import JobStore, Ready
+from oxidite.queue.events import Event, EventKey
 from oxidite.queue.steps import Steps
 
 __all__ = ["JobContext", "called_for", "current_job", "entered"]
@@ -38,8 +39,8 @@ class JobContext:
         """Whether the worker is stopping: a long job may save its state and return ``Snooze(0)``."""
         self.is_in_thread: bool = False
         """Whether a thread is in the function of the job, which nothing but its end ends."""
-        self.leave: Callable[[float], None] | None = None
-        """Ends this run, to go on after so many seconds; who runs the job sets it."""
+        self.leave: Callable[[float, bool], None] | None = None
+        """Ends this run, to go on after so many seconds, or with an event; who runs the job sets it."""
 
     @property
     def id(self) -> UUID:
@@ -143,11 +144,37 @@ class JobContext:
             ConfigError: the job has another step of that name, or a transaction is open.
         """
         left = await self._steps.sleep(name, seconds)
-        if left <= 0:
-            return
+        if left > 0:
+            await self._left(left, waits=False)
+
+    async def wait_for(
+        self, name: str, type: type[T], *, key: EventKey = "", within: float
+    ) -> T | None:
+        """Leave the place until an event is signalled, and return its value; ``None`` after ``within`` seconds.
+
+        ``payment = await job.wait_for("paid", Payment, key=order, within=7 * 86_400)`` goes on when somebody says
+        ``await queue.signal("paid", key=order, value=payment)``, or at once if that was said before and is kept
+        still. The job is run anew then, as after a ``sleep``. All jobs that wait for the same get it, each once:
+        what has come, or that nothing has, is kept as a step called ``name``, or ``name:key`` if there is a key.
+        The first call says when its time is over; an event counts that comes before the job has looked. Tasks of
+        a job that wait at once do so one after the other.
+
+        Raises:
+            MismatchError: what was signalled is not of that type.
+            JobLostError: the job runs elsewhere by now, so nothing here counts.
+            JobTooLargeError: the results of its steps are larger than a job may carry.
+            JobUnreadableError: it was signalled by a queue whose secret this one does not have.
+            ConfigError: the job has another step of that name, or a transaction is open.
+        """
+        left, value = await self._steps.wait_for(Event.of(name, key), codec_for(type), within)
+        if left > 0:
+            await self._left(left, waits=True)
+        return value
+
+    async def _left(self, seconds: float, *, waits: bool) -> None:
         if self.leave is None:
-            raise ConfigError("Nobody runs this job who could let it sleep.")
-        self.leave(left)
+            raise ConfigError("Nobody runs this job who could let it wait.")
+        self.leave(seconds, waits)
         # Whatever of the job is waiting here is cancelled with it.
         await asyncio.get_running_loop().create_future()
 

@@ -13,6 +13,7 @@ __all__ = [
     "JobLostError",
     "JobNotFoundError",
     "JobProcessError",
+    "JobStepNotFoundError",
     "JobTimeoutError",
     "JobTooLargeError",
     "JobUnreadableError",
@@ -53,6 +54,12 @@ class JobNotFoundError(NotFoundError):
     """There is no such job, or no longer: 404 in a handler."""
 
     code = "job_not_found"
+
+
+class JobStepNotFoundError(NotFoundError):
+    """A job has not come to a step of that name."""
+
+    code = "job_step_not_found"
 
 
 class JobFailedError(OxiditeError):

@@ -20,6 +20,7 @@ from oxidite.queue.errors import (
 )
 from oxidite.queue.failures import last_failure
 from oxidite.queue.sealing import is_sealed
+from oxidite.queue.steps import rewound
 from oxidite.queue.task import Task
 
 __all__ = ["Handle", "JobUpdate", "Progress"]
@@ -92,6 +93,29 @@ class Handle(Generic[R]):
     async def cancel(self) -> bool:
         """Cancel the job, or ask its worker to; return whether there was something to cancel."""
         return await self._store.cancel(Filter(ids=self._chain)) > 0
+
+    async def rerun(self, *, from_step: str) -> None:
+        """Let a job that has ended, or waits, run anew from a step on: that one and those after it are forgotten.
+
+        What the steps before it came to is kept, in the order in which they were done; sleeps and events that it
+        waited for are steps, too. What ``save`` kept stays if that was before the step. Of a chain it is the job to
+        which that has come.
+
+        Raises:
+            JobNotFoundError: it runs just now, or is no longer kept.
+            JobStepNotFoundError: it has not come to such a step; the message says to which.
+            JobUnreadableError: it is encrypted with a secret that the queue does not have.
+        """
+        job = await self.job()
+        if job.saved is not None:
+            _check(job, job.saved)
+        saved = rewound(job.saved, from_step)
+        # Not if it has run meanwhile: its new steps would be forgotten, and done twice.
+        count = await self._store.retry(Filter(ids=(job.id,)), saved=saved, attempt=job.attempt)
+        if not count:
+            raise JobNotFoundError(
+                f"The job {job.id} runs just now, or is no longer kept. Cancel it first, or wait for its end."
+            )
 
     async def result(self, within: float = 60.0) -> R:
         """Wait for the result of the job, for so many seconds.

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from oxidite.carried import restored
 from oxidite.queue.errors import JobProcessError
 from oxidite.queue.task import Task
 
@@ -30,15 +31,17 @@ class Processes:
     def __init__(self) -> None:
         self._idle: list[_Process] = []
 
-    async def run(self, task: Task[Any, Any], arguments: Mapping[str, object]) -> object:
-        """Call a task, and return or raise what it does.
+    async def run(
+        self, task: Task[Any, Any], arguments: Mapping[str, object], context: bytes = b""
+    ) -> object:
+        """Call a task with what it takes along, and return or raise what it does.
 
         Raises:
             JobProcessError: the process has ended in the middle of it.
         """
         process = self._idle.pop() if self._idle else _Process()
         try:
-            result = await process.call(task, arguments)
+            result = await process.call(task, arguments, context)
         except BaseException:
             process.kill()
             raise
@@ -63,10 +66,10 @@ class _Process:
         self._is_killed = False
 
     async def call(
-        self, task: Task[Any, Any], arguments: Mapping[str, object]
+        self, task: Task[Any, Any], arguments: Mapping[str, object], context: bytes
     ) -> tuple[bool, object, str]:
         function = task.function
-        asked = (function.__module__, function.__qualname__, dict(arguments))
+        asked = (function.__module__, function.__qualname__, dict(arguments), context)
         # In a thread: what is large is taken only once the process is up.
         line = await asyncio.to_thread(self._send, asked)
         try:
@@ -124,18 +127,21 @@ def _serve(line: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
-            module, name, arguments = line.recv()
+            module, name, arguments, context = line.recv()
         except EOFError:
             return
-        line.send_bytes(_answer(module, name, arguments))
+        line.send_bytes(_answer(module, name, arguments, context))
 
 
-def _answer(module: str, name: str, arguments: dict[str, object]) -> bytes:
+def _answer(module: str, name: str, arguments: dict[str, object], context: bytes) -> bytes:
     try:
         found: Any = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-        return pickle.dumps((True, found.function(**arguments), ""))
+        # After the import: what its module registers is known by then.
+        with restored(context):
+            result = found.function(**arguments)
+        return pickle.dumps((True, result, ""))
     except BaseException as exc:  # noqa: BLE001 - whatever a job raises is its failure
         trace = "".join(traceback.format_exception(exc))
         return pickle.dumps((False, _portable(exc), trace))

@@ -48,6 +48,7 @@ from oxidite.queue.errors import (
     JobUnreadableError,
     TaskError,
 )
+from oxidite.queue.events import Event, EventKey, signals
 from oxidite.queue.flow import encoded
 from oxidite.queue.handle import Handle
 from oxidite.queue.options import Uniqueness
@@ -274,6 +275,36 @@ class Queue:
         later = await self._after_commit.push(jobs, batch)
         return await self.store.push(jobs, batch) if later is None else later
 
+    async def signal(
+        self, name: str, *, key: EventKey = "", value: object = True, keep: float = 7 * 86_400.0
+    ) -> int:
+        """Tell that something has happened, and wake the jobs that wait for it: ``job.wait_for(name, …, key=key)``.
+
+        All that wait get the ``value``, which is data, and so does each job that waits for the first time within
+        ``keep`` seconds from now, unless it was signalled anew by then. So what happens more than once has a key for
+        each time. Inside a transaction it goes with the commit. Returns how many jobs it woke, as far as that is
+        known now: those of the queue's own database, or of its store if no transaction is open.
+
+        Raises:
+            JobTooLargeError: the value is larger than a job may carry.
+            ConfigError: the name or the key is too long or not printable, the value is ``None``, or ``keep`` is no
+                time.
+        """
+        event = Event.of(name, key)
+        told = signals(
+            event,
+            value,
+            keep=keep,
+            max_size=self.max_size,
+            sealing=sealing_of(self.store),
+        )
+        with span("queue.signal", event=name) as work:
+            woken = 0
+            if not await self._after_commit.signal(told):
+                woken = sum([await self.store.signal(each) for each in told])
+            work.set("woken", woken)
+        return woken
+
     def cron(
         self,
         expression: str,
@@ -366,7 +397,7 @@ class Queue:
         return await self.store.retry(found)
 
     async def edit(self, id: UUID, task: Task[P, Any], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Let an ended job run again with other arguments.
+        """Let an ended job, or one that waits, run with other arguments, and without its steps of before.
 
         Raises:
             JobArgumentsError: they do not fit the task.

@@ -25,6 +25,7 @@ __all__ = [
     "Rate",
     "Ready",
     "Schedule",
+    "Signal",
     "StoredJob",
     "TaskMinute",
     "Unique",
@@ -47,7 +48,7 @@ class Unique(Struct, frozen=True):
 
     Another one with the same ``key`` stands in its way as long as it is in one of ``states`` and, if there
     is a ``period``, was pushed less than so many seconds ago. Then the new one is dropped (``skip``), or
-    what is still waiting gets its arguments, its time, or both.
+    what is still waiting gets its arguments, its time, or both; with other arguments it has saved nothing.
     """
 
     key: bytes
@@ -133,7 +134,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     ``then`` is pushed in the same step, if the outcome counts: the next of a chain, for one. If that is of the
     same batch, it stands for this job there: it is counted when it ends, and this one is not. Nothing follows a
     job that was to be cancelled, which is so then. ``error`` is kept beside those of other attempts. ``keep``
-    is in seconds, 0 for a job that is not to be kept.
+    is in seconds, 0 for a job that is not to be kept. One that snoozes and ``waits`` is due as soon as the event
+    is signalled that it has listened for, at once if that has happened, and after its ``delay`` at the latest.
     """
 
     id: UUID
@@ -146,6 +148,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     then: tuple[NewJob, ...] = ()
     seconds: float = 0.0
     """How long it ran, for the statistics."""
+    waits: bool = False
 
 
 class Claim(Struct, frozen=True):
@@ -194,6 +197,22 @@ class StoredJob(Struct, frozen=True, kw_only=True):
     """The last ten, the newest last."""
     context: bytes
     flow: bytes
+    saved: bytes | None = None
+    """What it has kept for its next attempt: its steps, as the front makes them."""
+    waits_for: bytes | None = None
+    """What it said of the event that it waits for, if it waits for one."""
+
+
+class Signal(Struct, frozen=True):
+    """An event that has happened: it wakes the jobs that wait for it.
+
+    ``event`` is up to 64 bytes, the same for those who wait and those who signal. ``value`` is kept for ``keep``
+    seconds for jobs that wait later, instead of that of a signal before.
+    """
+
+    event: bytes
+    value: bytes
+    keep: float = 0.0
 
 
 class Filter(Struct, frozen=True, kw_only=True):

@@ -55,7 +55,9 @@ class Running:
         """The kind of error that it ended by."""
         self.sleeps: float = 0.0
         """For how many seconds the job sleeps, if that is why it was cancelled."""
-        context.leave = self._sleep
+        self.waits: bool = False
+        """Whether an event is to wake it."""
+        context.leave = self._leave
 
     @property
     def has_ended(self) -> bool:
@@ -75,8 +77,8 @@ class Running:
             self.end = end
             self.task.cancel()
 
-    def _sleep(self, seconds: float) -> None:
-        self.sleeps = seconds
+    def _leave(self, seconds: float, waits: bool) -> None:
+        self.sleeps, self.waits = seconds, waits
         self.end = self.end or "snooze"
         if self.task is not None:
             self.task.cancel()
@@ -187,7 +189,7 @@ class Runner:
             with restored(context), entered(running.context, is_alone=task.chunk is None):
                 async with limit:
                     if task.run == "process":
-                        return await self._processes.run(task, arguments)
+                        return await self._processes.run(task, arguments, context)
                     return await task.signature.call(arguments, running.context, self._resources)
         except TimeoutError as exc:
             if limit.expired():
@@ -293,7 +295,9 @@ def _late(running: Running) -> JobTimeoutError:
 def _cancelled(running: Running, ready: Ready) -> Outcome:
     """Return what becomes of a job that was cancelled because it was to end."""
     end = running.asked.get(ready.id, running.end or "returned")
-    return _ended(ready, end, delay=running.sleeps if end == "snooze" else 0.0)
+    if end != "snooze":
+        return _ended(ready, end)
+    return _ended(ready, end, delay=running.sleeps, waits=running.waits)
 
 
 def _ended(ready: Ready, kind: OutcomeKind, **settings: Any) -> Outcome:  # Any: fields of Outcome

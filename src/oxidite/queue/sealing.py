@@ -14,7 +14,7 @@ from hashlib import blake2b
 from msgspec import structs
 
 from oxidite.encoding import encode_msgpack
-from oxidite.queue.base import BatchState, NewBatch, NewJob, Outcome, Ready, StoredJob
+from oxidite.queue.base import BatchState, NewBatch, NewJob, Outcome, Ready, Signal, StoredJob
 from oxidite.queue.errors import JobUnreadableError
 from oxidite.security import SecretLike
 from oxidite.security.sealing import Sealer, UnsealableError
@@ -70,12 +70,16 @@ class Sealing:
     ) -> None:
         secrets = secrets_of(secret)
         self._sealer = Sealer(secrets, purpose="oxidite.queue", needed_by="An encrypted queue")
-        self._hashing = hkdf(secrets[0], info=b"oxidite.queue unique keys")
+        self._hashing = [hkdf(each, info=b"oxidite.queue unique keys") for each in secrets]
         self._allow_plain = allow_plain
 
     def digest(self, data: bytes) -> bytes:
         """Return 16 bytes that are the same for the same data; nobody without the secret can try which."""
-        return blake2b(data, key=self._hashing, digest_size=16).digest()
+        return self.digests(data)[0]
+
+    def digests(self, data: bytes) -> list[bytes]:
+        """Return what ``digest`` does by each of the secrets, the newest first."""
+        return [blake2b(data, key=each, digest_size=16).digest() for each in self._hashing]
 
     def seal(self, data: bytes, *about: object) -> bytes:
         """Encrypt data; it can be read again by who says the same of it."""
@@ -133,6 +137,10 @@ class Sealing:
             then=tuple(map(self.new, outcome.then)),
         )
 
+    def signal(self, signal: Signal) -> Signal:
+        """Return an event as a store is to have it."""
+        return structs.replace(signal, value=self.seal(signal.value, "event", signal.event))
+
     def args_of(self, job: StoredJob, args: bytes) -> bytes:
         """Return other arguments for a job of a store.
 
@@ -188,6 +196,8 @@ class Sealing:
             flow=job.flow and self._opened(job.flow, "flow", id),
             progress=None if job.progress is None else self._opened(job.progress, "progress", id),
             result=None if job.result is None else self._opened(job.result, "result", id),
+            saved=None if job.saved is None else self._opened(job.saved, "state", id),
+            waits_for=None if job.waits_for is None else self._opened(job.waits_for, "waits", id),
             errors=list(self._errors(job.errors, id)),
         )
 

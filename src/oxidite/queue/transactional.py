@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from oxidite.errors import ConfigError, OxiditeError
-from oxidite.queue.base import JobStore, NewBatch, NewJob, Pushed
+from oxidite.queue.base import JobStore, NewBatch, NewJob, Pushed, Signal
 from oxidite.queue.stores.sealed import SealedStore
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class AfterCommit:
             raise ConfigError(f"The name of a queue has 1 to {_LONGEST_NAME} letters; {name!r:.50}")
         self._store = store
         self._topic = f"oxidite.queue:{name}"
+        self._signals = f"oxidite.signals:{name}"
         self._relays: dict[Database, Relay] = {}
         self._opening = asyncio.Lock()
         self._is_open = False
@@ -106,8 +107,34 @@ class AfterCommit:
             transaction.on_commit(partial(self._store.push, jobs, batch))
         return [Pushed(job.id, True) for job in jobs]
 
+    async def signal(self, signals: Sequence[Signal]) -> bool:
+        """Signal with the commit, if a transaction is open that the store takes no part in; else do nothing."""
+        transaction = open_transaction()
+        if transaction is None or self._store.joins(transaction.owner):
+            return False
+        for each in signals:
+            if not self._store.is_shared:
+                transaction.on_commit(partial(self._store.signal, each))
+                continue
+            store = self._store
+            sealed = store.sealing.signal(each) if isinstance(store, SealedStore) else each
+            # In their order: what was signalled last is what is kept.
+            await self._add(transaction, self._signals, sealed, key=each.event.hex())
+        return True
+
     async def _write(
         self, transaction: Transaction, jobs: Sequence[NewJob], batch: NewBatch | None
+    ) -> None:
+        if isinstance(self._store, SealedStore):
+            # The outbox is read by who reads the database.
+            jobs, batch = self._store.sealed(jobs, batch)
+        # In their order: a job that ended before its batch is known would not count.
+        key = None if batch is None else batch.id.hex
+        for parcel in _parcels(jobs, batch):
+            await self._add(transaction, self._topic, parcel, key=key)
+
+    async def _add(
+        self, transaction: Transaction, topic: str, message: Struct, *, key: str | None
     ) -> None:
         from oxidite.db.database import Database
         from oxidite.db.outbox.outbox import Outbox
@@ -116,13 +143,7 @@ class AfterCommit:
         assert isinstance(db, Database)  # noqa: S101 - others are none of an application's
         relay = self._relays.get(db)
         outbox = Outbox(db) if relay is None else relay.outbox
-        if isinstance(self._store, SealedStore):
-            # The outbox is read by who reads the database.
-            jobs, batch = self._store.sealed(jobs, batch)
-        # In their order: a job that ended before its batch is known would not count.
-        key = None if batch is None else batch.id.hex
-        for parcel in _parcels(jobs, batch):
-            await outbox.add(self._topic, parcel, key=key)
+        await outbox.add(topic, message, key=key)
         if relay is None:
             transaction.on_commit(partial(self._serve, db))
 
@@ -146,7 +167,7 @@ class AfterCommit:
             )
         relay = Relay(
             Outbox(db),
-            {self._topic: self._push_message},
+            {self._topic: self._push_message, self._signals: self._signal_message},
             attempts=_NEVER,
             longest_pause=_PAUSE,
             poll=_POLL,
@@ -156,10 +177,17 @@ class AfterCommit:
         _served.append(mine)
         return relay
 
+    @property
+    def _plain_store(self) -> JobStore:
+        """Where what is in the outbox goes, which is encrypted already."""
+        return self._store.store if isinstance(self._store, SealedStore) else self._store
+
     async def _push_message(self, message: Message) -> None:
         parcel = message.read(_Parcel)
-        store = self._store.store if isinstance(self._store, SealedStore) else self._store
-        await store.push(parcel.jobs, parcel.batch)
+        await self._plain_store.push(parcel.jobs, parcel.batch)
+
+    async def _signal_message(self, message: Message) -> None:
+        await self._plain_store.signal(message.read(Signal))
 
 
 async def _entered(relay: Relay) -> None:

@@ -33,6 +33,7 @@ from oxidite.queue.base import (
     OutcomeKind,
     Pushed,
     Ready,
+    Signal,
     StoredJob,
 )
 from oxidite.queue.context import JobContext
@@ -113,6 +114,16 @@ class _InlineStore(MemoryStore):
     async def push(self, jobs: Sequence[NewJob], batch: NewBatch | None = None) -> list[Pushed]:
         """Keep jobs, and run what is due."""
         pushed = await super().push(jobs, batch)
+        await self._run_due()
+        return pushed
+
+    async def signal(self, signal: Signal) -> int:
+        """Keep an event, and run the jobs that it wakes."""
+        woken = await super().signal(signal)
+        await self._run_due()
+        return woken
+
+    async def _run_due(self) -> None:
         # All at once and with nothing awaited between, so that each caller runs the jobs of its own.
         while ready := await self._hand.claim(self, len(self._jobs)):
             calls = self._hand.calls(ready)
@@ -123,7 +134,6 @@ class _InlineStore(MemoryStore):
                 except BaseException:
                     await self._hand.give_back(self, [job for each in calls for job in each])
                     raise
-        return pushed
 
 
 # Draining

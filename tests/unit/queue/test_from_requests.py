@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from uuid import UUID
 
@@ -83,6 +84,36 @@ async def test_a_job_is_of_the_user_tenant_locale_and_trace_of_its_request(
                 assert len(str(found[5])) == 32
                 assert await second.result(20) == [f"u{number}", "de-AT", "dark", number]
         assert user.get() is locale.get() is None
+
+
+IN_A_PROCESS = """
+from oxidite.carried import Carried, locale, user
+from oxidite.db import Tenancy
+from oxidite.queue import Retry, task
+
+shop = Tenancy(name="test of processes", type=int)
+colours = Carried("test colours")
+
+@task(run="process", retry=Retry(times=0))
+def tells() -> list[object]:
+    return [user.get(), locale.get(), colours.get(), shop.current()]
+"""
+
+
+async def test_a_job_in_a_process_takes_it_along_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in_a_process.py").write_text(IN_A_PROCESS)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("in_a_process")
+    async with Queue.from_url("memory://", tasks=[module.tells]) as queue, Worker(queue):
+        # One after the other in the same process: what was one's is not left there.
+        with user.of("ada"), module.colours.of("dark"), module.shop.of(7):
+            first = await queue.enqueue(module.tells)
+        assert await first.result(30) == ["ada", None, "dark", 7]
+        with locale.of("de-AT"), module.shop.of(8):
+            second = await queue.enqueue(module.tells)
+        assert await second.result(30) == [None, "de-AT", None, 8]
 
 
 async def test_what_a_job_pushes_is_of_the_same_user() -> None:

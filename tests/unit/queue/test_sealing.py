@@ -41,7 +41,7 @@ from oxidite.queue import (
 from oxidite.queue.sealing import Sealing, is_sealed
 from oxidite.queue.stores.memory import MemoryStore
 from oxidite.queue.stores.sealed import SealedStore
-from oxidite.testing.contracts import JobStoreContract
+from oxidite.testing.contracts import JobEventsContract, JobStoreContract
 from oxidite.testing.contracts.queue import claim, ended, job, one
 from oxidite.testing.queue import assert_enqueued, drain, inline, manual
 
@@ -96,7 +96,7 @@ def queue_in(store: JobStore, *secrets: str, allow_plain: bool = False) -> Queue
 # What every store promises, it promises encrypted
 
 
-class TestSealed(JobStoreContract):
+class TestSealed(JobStoreContract, JobEventsContract):
     @pytest.fixture(params=EVERYWHERE)
     async def store(
         self, request: pytest.FixtureRequest, tmp_path: Path

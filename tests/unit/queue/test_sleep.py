@@ -120,7 +120,7 @@ def begun(queue: Queue, ready: Ready) -> tuple[JobContext, list[float]]:
     """Return a job as its function sees it, and for how long it was let go each time."""
     job, left = JobContext(ready, queue.store, 2000), list[float]()
 
-    def leave(seconds: float) -> None:
+    def leave(seconds: float, _: bool) -> None:
         left.append(seconds)
         raise LeftError
 

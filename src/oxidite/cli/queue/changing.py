@@ -41,6 +41,9 @@ _ids = click.argument("ids", metavar="[ID]...", nargs=-1, type=JOB_ID)
 @state_option
 @_fingerprint
 @_all
+@click.option(
+    "--from", "step", metavar="STEP", help="Forget this step of the job and those after it."
+)
 @json_option
 def retry(
     ids: tuple[UUID, ...],
@@ -51,22 +54,29 @@ def retry(
     states: tuple[str, ...],
     fingerprint: str | None,
     every: bool,
+    step: str | None,
     as_json: bool,
 ) -> int:
     """Let dead letters run again, as if they had never failed.
 
-    By id, or with --state, any job that has ended, and those that wait run now. Ends with 1 if there was
-    none.
+    By id, or with --state, any job that has ended, and those that wait run now. Steps that are done are not
+    done again, unless --from says from which on; `oxidite queue show` has them. Ends with 1 if there was none.
 
     Examples:
       oxidite queue retry 019ac0de-7b1e-7000-8000-000000000001
+      oxidite queue retry 019ac0de-7b1e-7000-8000-000000000001 --from charge
       oxidite queue retry --task send_welcome
       oxidite queue retry --fingerprint 1f0e9d8c7b6a5948
       oxidite queue retry --all
     """
     _check_said(ids, name, task, states, fingerprint, every)
+    if step is not None and (len(ids) != 1 or any((name, task, states, fingerprint, every))):
+        raise click.UsageError("--from is a step of one job: name its id, and nothing else.")
 
     async def work(queue: Queue) -> int:
+        if step is not None:
+            await queue.handle(ids[0]).rerun(from_step=step)
+            return 1
         filter = await filter_of(
             queue,
             ids=ids,

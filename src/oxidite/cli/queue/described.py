@@ -8,7 +8,9 @@ from oxidite.cli.masked import decoded, masked
 from oxidite.cli.moments import iso
 from oxidite.encoding import to_plain
 from oxidite.queue import JobState, Queue, StoredJob, failures_of, last_failure
+from oxidite.queue.events import event_of
 from oxidite.queue.sealing import is_sealed
+from oxidite.queue.steps import names_of
 from oxidite.security.redact import Redactor
 
 __all__ = ["brief", "described", "error_of"]
@@ -65,12 +67,20 @@ def described(queue: Queue, job: StoredJob) -> dict[str, object]:
         timeout=job.timeout,
         cancel_asked=job.cancel_asked,
         progress=_decoded(job.progress),
-        encrypted=any(map(is_sealed, (job.args, job.progress, job.result))),
+        encrypted=any(map(is_sealed, (job.args, job.progress, job.result, job.saved))),
         arguments=arguments,
         result=result,
         errors=errors,
+        steps=[] if is_sealed(job.saved) else names_of(job.saved),
+        waits_for=_awaited(job.waits_for),
     )
     return known
+
+
+def _awaited(about: bytes | None) -> object:
+    if about is None:
+        return None
+    return {"name": None, "key": None} if is_sealed(about) else structs.asdict(event_of(about))
 
 
 def _decoded(data: bytes | None) -> object:

@@ -18,6 +18,7 @@ QUEUE = {
     "dlq": Lazy(f"{_HOME}.letters:dlq", "Show dead letters, by what they died of."),
     "retry": Lazy(f"{_HOME}.changing:retry", "Let dead letters run again."),
     "edit": Lazy(f"{_HOME}.changing:edit", "Let a job run again with other arguments."),
+    "signal": Lazy(f"{_HOME}.signalling:signal", "Wake the jobs that wait for an event."),
     "cancel": Lazy(f"{_HOME}.changing:cancel", "Cancel jobs that wait or run."),
     "clear": Lazy(f"{_HOME}.changing:clear", "Forget jobs."),
     "pause": Lazy(f"{_HOME}.pausing:pause", "Let no job of a queue begin."),

@@ -97,8 +97,9 @@ def _when(job: StoredJob) -> float:
 @queue_options
 @json_option
 def show(id: UUID, app: str | None, which: str | None, as_json: bool) -> None:
-    """Show all that is known of a job: its arguments, its errors with their tracebacks, its progress.
+    """Show all that is known of a job: its arguments, its errors with their tracebacks, its progress and steps.
 
+    With it is the event that it waits for: see `oxidite queue signal`.
     What looks like a secret is masked. What is encrypted is read with the secret of the application's queue.
 
     Examples:
@@ -129,6 +130,11 @@ def _write(job: Mapping[str, Any]) -> None:
     if job["progress"] is not None:
         done, note = job["progress"]
         write(f"  {'progress':<{width}}  {done:.0%} {harmless(note)}".rstrip())
+    if job["waits_for"] is not None:
+        write(f"  {'waits for':<{width}}  {harmless(_event(job['waits_for']))}")
+    if job["steps"]:
+        steps = ", ".join(map(harmless, job["steps"]))
+        write(f"  {'steps':<{width}}  {steps}")
     if job["encrypted"] and job["arguments"] is None:
         write(f"{bold('arguments')} {dim('encrypted with a secret that the queue does not have')}")
     else:
@@ -143,6 +149,14 @@ _FIELDS = (
     *("state", "queue", "priority", "attempt", "failures", "crashes", "pushed_at", "due_at"),
     *("started_at", "ended_at", "worker", "group", "batch", "version", "timeout", "cancel_asked"),
 )
+
+
+def _event(awaited: Mapping[str, Any]) -> str:
+    """Return what a job waits for in words."""
+    name, key = awaited["name"], awaited["key"]
+    if name is None:
+        return "an event, encrypted with a secret that the queue does not have"
+    return f"{name}, key {key}" if key else name
 
 
 def _write_values(title: str, values: object) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from oxidite import clock
@@ -29,6 +31,7 @@ def pause(queues: tuple[str, ...], app: str | None, which: str | None) -> None:
       oxidite queue pause
       oxidite queue pause mail reports
     """
+    _check_queues("pause", queues, app)
     with_queue(app, which, lambda queue: _pause(queue, queues))
     say(f"Paused: {_names(queues)}. `oxidite queue resume` lets jobs begin again.")
 
@@ -42,6 +45,7 @@ def resume(queues: tuple[str, ...], app: str | None, which: str | None) -> None:
     Examples:
       oxidite queue resume mail
     """
+    _check_queues("resume", queues, app)
 
     async def work(queue: Queue) -> None:
         for name in queues or _DEFAULT:
@@ -66,6 +70,7 @@ def drain(queues: tuple[str, ...], within: float, app: str | None, which: str | 
     Examples:
       oxidite queue drain mail --within 120
     """
+    _check_queues("drain", queues, app)
 
     async def work(queue: Queue) -> list[Count]:
         await _pause(queue, queues)
@@ -87,6 +92,23 @@ def drain(queues: tuple[str, ...], within: float, app: str | None, which: str | 
 
 
 _DEFAULT = ("default",)
+_IS_APP = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+"""How an application is written: its module, and its name there."""
+
+
+def _check_queues(command: str, names: tuple[str, ...], app: str | None) -> None:
+    """Refuse an application in the place of a queue, as other commands take one there.
+
+    A queue may have such a name: who says --app means it.
+    """
+    for name in names:
+        if app is None and _IS_APP.fullmatch(name):
+            left = " ".join(each for each in names if each != name)
+            meant = f"oxidite queue {command} {left} --app {name}".replace("  ", " ")
+            raise click.UsageError(
+                f"{harmless(name)} is how an application is written, and here are the names of queues: "
+                f"{harmless(meant)}. If it is a queue, say --app with its application, too."
+            )
 
 
 async def _pause(queue: Queue, names: tuple[str, ...]) -> None:

@@ -24,6 +24,7 @@ from oxidite.queue.base import (
     QueueState,
     Ready,
     Schedule,
+    Signal,
     StoredJob,
     TaskMinute,
     WorkerState,
@@ -126,6 +127,20 @@ class SealedStore(JobStore):
             state=None if state is None else seal(state, "state", id.bytes),
         )
 
+    # Events
+
+    async def signal(self, signal: Signal) -> int:
+        """Keep an event, and wake the jobs that wait for it."""
+        return await self.store.signal(self.sealing.signal(signal))
+
+    async def listen(
+        self, id: UUID, attempt: int, event: bytes, about: bytes, within: float
+    ) -> bytes | None:
+        """Return the value of an event, or have a job given it."""
+        sealed = self.sealing.seal(about, "waits", id.bytes)
+        value = await self.store.listen(id, attempt, event, sealed, within)
+        return None if value is None else self.sealing.open(value, "event", event)
+
     # Looking and changing
 
     async def get(self, ids: Sequence[UUID]) -> list[StoredJob | None]:
@@ -153,16 +168,26 @@ class SealedStore(JobStore):
         return await self.store.cancel(filter)
 
     async def retry(
-        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+        self,
+        filter: Filter,
+        *,
+        args: bytes | None = None,
+        version: int | None = None,
+        saved: bytes | None = None,
+        attempt: int | None = None,
     ) -> int:
-        """Let jobs run again; with other arguments, which each has for itself, in a step for each."""
-        if args is None:
-            return await self.store.retry(filter, version=version)
+        """Let jobs run again; with other data, which each has for itself, in a step for each."""
+        if args is None and saved is None:
+            return await self.store.retry(filter, version=version, attempt=attempt)
         retried = 0
         for job in [job async for job in self.store.find(filter)]:
-            sealed = self.sealing.args_of(job, args)
-            one = structs.replace(filter, ids=(job.id,))
-            retried += await self.store.retry(one, args=sealed, version=version)
+            retried += await self.store.retry(
+                structs.replace(filter, ids=(job.id,)),
+                args=None if args is None else self.sealing.args_of(job, args),
+                version=version,
+                saved=None if saved is None else self.sealing.seal(saved, "state", job.id.bytes),
+                attempt=attempt,
+            )
         return retried
 
     async def delete(self, filter: Filter) -> int:

@@ -549,3 +549,92 @@ def test_an_encrypted_dead_letter_is_edited(sealed: Command) -> None:
         return await queue.handle(UUID(dead), app.pay).result(0)
 
     assert in_queue(run) == "Ada"
+
+
+STEPS = """
+    from oxidite import Oxidite
+    from oxidite.queue import JobContext, Queue, Retry, given, task
+    from oxidite.queue.stores.memory import MemoryStore
+
+    class Kept(MemoryStore):
+        is_shared = True
+
+    done = []
+
+    @task(name="sell", retry=Retry(times=0))
+    async def sell(order: int, job: JobContext = given()) -> object:
+        await job.step("reserve", done.append, "reserve")
+        paid = await job.wait_for("paid", dict, key=order, within=3600.0)
+        await job.step("deliver", done.append, "deliver")
+        return paid
+
+    queue = Queue(Kept(), tasks=[sell])
+    app = Oxidite(resources=[queue])
+"""
+
+
+@pytest.fixture
+def stepwise(oxidite: Command) -> Command:
+    oxidite.write("app.py", STEPS)
+    assert oxidite("queue", "list").code == 0
+    in_queue(sell_one)
+    return oxidite
+
+
+async def sell_one(app: Any, queue: Queue) -> None:
+    await queue.enqueue(app.sell, 8)
+    await drain(queue)
+
+
+def test_a_signal_wakes_the_job_that_is_shown_to_wait(stepwise: Command) -> None:
+    (id,) = ids_of(stepwise)
+    shown = stepwise("queue", "show", id).out
+    assert re.search(r"  waits for +paid, key 8\n  steps +reserve, paid:8\n", shown)
+    job = json.loads(stepwise("queue", "show", id, "--json").out)
+    assert (job["waits_for"], job["steps"]) == (
+        {"name": "paid", "key": "8"},
+        ["reserve", "paid:8"],
+    )
+    other = stepwise("queue", "signal", "paid", "--key", "7")
+    assert (other.code, other.err) == (0, "Signalled: paid, key 7. 0 jobs waited for it.\n")
+    done = stepwise("queue", "signal", "paid", "--key", "8", "--value", '{"cents": 990}', "--json")
+    assert json.loads(done.out) == {"woken": 1}
+    assert "waits for" not in stepwise("queue", "show", id).out
+    in_queue(lambda _, queue: drain(queue))
+    assert json.loads(stepwise("queue", "show", id, "--json").out)["result"] == {"cents": 990}
+
+
+def test_a_signal_that_is_none_says_why(stepwise: Command) -> None:
+    text = stepwise("queue", "signal", "paid", "--value", "yes")
+    assert (text.code, "--value is no JSON" in text.err) == (2, True)
+    nothing = stepwise("queue", "signal", "paid", "--value", "null")
+    assert (nothing.code, "given None if no event has come" in nothing.err) == (1, True)
+    assert stepwise("queue", "signal", "").code == 1
+    assert stepwise("queue", "signal", "paid", "--keep", "-1").code == 2
+
+
+def test_a_job_is_run_anew_from_a_step(stepwise: Command) -> None:
+    (id,) = ids_of(stepwise)
+    stepwise("queue", "signal", "paid", "--key", "8", "--value", "{}")
+    in_queue(lambda _, queue: drain(queue))
+    unknown = stepwise("queue", "retry", id, "--from", "charge")
+    assert unknown.code == 1
+    assert "Its steps are: 'reserve', 'paid:8', 'deliver'." in unknown.err
+    assert stepwise("queue", "retry", id, "--from", "deliver").err == "1 job retried.\n"
+    in_queue(lambda _, queue: drain(queue))
+    assert importlib.import_module("app").done == ["reserve", "deliver", "deliver"]
+    for wrong in (["--all"], [id, "--task", "sell"], [id, id]):
+        done = stepwise("queue", "retry", *wrong, "--from", "deliver")
+        assert (done.code, "is a step of one job" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "drain"])
+def test_an_application_in_the_place_of_a_queue_is_told_where_it_belongs(
+    project: Command, command: str
+) -> None:
+    done = project("queue", command, "mail", "app:app")
+    assert done.code == 2
+    assert "app:app is how an application is written" in done.err
+    assert f"oxidite queue {command} mail --app app:app" in done.err
+    assert project("queue", "stats").err == "There are no jobs.\n\nNo worker runs.\n"
+    assert project("queue", command, "app:app", "--app", "app:app").code == 0

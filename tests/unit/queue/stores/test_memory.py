@@ -11,11 +11,11 @@ from oxidite import clock
 from oxidite.errors import ConfigError
 from oxidite.queue.base import JobStore
 from oxidite.queue.stores import stores
-from oxidite.testing.contracts import JobStoreContract
+from oxidite.testing.contracts import JobEventsContract, JobStoreContract
 from oxidite.testing.contracts.queue import job
 
 
-class TestMemory(JobStoreContract):
+class TestMemory(JobStoreContract, JobEventsContract):
     @pytest.fixture
     async def store(self) -> AsyncIterator[JobStore]:
         async with stores.create("memory://") as store:

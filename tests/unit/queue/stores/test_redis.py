@@ -33,7 +33,7 @@ from oxidite.queue.base import (
 )
 from oxidite.queue.stores import stores
 from oxidite.queue.stores.redis import RedisStore
-from oxidite.testing.contracts import JobStoreContract
+from oxidite.testing.contracts import JobEventsContract, JobStoreContract
 
 pytestmark = pytest.mark.service("redis")
 
@@ -51,7 +51,7 @@ async def shared(prefix: str) -> AsyncIterator[RedisStore]:
         yield store
 
 
-class TestRedis(JobStoreContract):
+class TestRedis(JobStoreContract, JobEventsContract):
     @pytest.fixture
     def store(self, shared: RedisStore) -> JobStore:
         return shared

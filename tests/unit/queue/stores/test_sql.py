@@ -16,7 +16,7 @@ from oxidite.errors import BackendError, ConfigError
 from oxidite.queue.base import Filter, JobState, JobStore, Limits, Outcome, Unique
 from oxidite.queue.stores import stores
 from oxidite.queue.stores.sql import SQLStore
-from oxidite.testing.contracts import JobStoreContract
+from oxidite.testing.contracts import JobEventsContract, JobStoreContract
 from oxidite.testing.contracts.queue import claim, ended, job, one, run
 
 _POSTGRES = pytest.mark.service("postgres")
@@ -29,21 +29,21 @@ async def beside(url: str) -> AsyncIterator[tuple[Database, JobStore]]:
         yield db, store
 
 
-class TestSQLiteFile(JobStoreContract):
+class TestSQLiteFile(JobStoreContract, JobEventsContract):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[JobStore]:
         async with place("sqlite", tmp_path) as url, stores.create(url) as store:
             yield store
 
 
-class TestSQLiteOfTheApplication(JobStoreContract):
+class TestSQLiteOfTheApplication(JobStoreContract, JobEventsContract):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[JobStore]:
         async with place("sqlite", tmp_path) as url, beside(url) as (_, store):
             yield store
 
 
-class TestSQLiteInMemory(JobStoreContract):
+class TestSQLiteInMemory(JobStoreContract, JobEventsContract):
     @pytest.fixture
     async def store(self) -> AsyncIterator[JobStore]:
         async with stores.create("sqlite://") as store:
@@ -51,7 +51,7 @@ class TestSQLiteInMemory(JobStoreContract):
 
 
 @pytest.mark.service("postgres")
-class TestPostgreSQL(JobStoreContract):
+class TestPostgreSQL(JobStoreContract, JobEventsContract):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[JobStore]:
         async with place("postgresql", tmp_path) as url, stores.create(url) as store:
@@ -59,7 +59,7 @@ class TestPostgreSQL(JobStoreContract):
 
 
 @pytest.mark.service("postgres")
-class TestPostgreSQLOfTheApplication(JobStoreContract):
+class TestPostgreSQLOfTheApplication(JobStoreContract, JobEventsContract):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[JobStore]:
         async with place("postgresql", tmp_path) as url, beside(url) as (_, store):
@@ -67,7 +67,7 @@ class TestPostgreSQLOfTheApplication(JobStoreContract):
 
 
 @pytest.mark.service("mariadb")
-class TestMariaDB(JobStoreContract):
+class TestMariaDB(JobStoreContract, JobEventsContract):
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[JobStore]:
         async with place("mariadb", tmp_path) as url, beside(url) as (_, store):

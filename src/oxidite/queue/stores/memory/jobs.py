@@ -10,9 +10,28 @@ from msgspec import Struct
 from oxidite.queue.base import Filter, JobState, Limits, NewBatch, NewJob, StoredJob
 from oxidite.queue.stores.memory.limits import Gate
 
-__all__ = ["FINISHED", "Batch", "Job", "Queue", "Worker", "fits", "stored"]
+__all__ = [
+    "FINISHED",
+    "Batch",
+    "Job",
+    "Listening",
+    "Queue",
+    "Worker",
+    "fits",
+    "is_parked",
+    "stored",
+]
 
 FINISHED = frozenset((JobState.COMPLETED, JobState.CANCELLED, JobState.DEAD))
+
+
+class Listening(Struct):
+    """The event that a job listens for, in which attempt it waits for it, and what that has brought."""
+
+    event: bytes
+    about: bytes
+    value: bytes | None = None
+    parked: int = 0
 
 
 class Job(Struct, kw_only=True):
@@ -34,6 +53,7 @@ class Job(Struct, kw_only=True):
     cancel_asked: bool = False
     progress: bytes | None = None
     saved: bytes | None = None
+    listening: Listening | None = None
     result: bytes | None = None
     errors: list[bytes] = []
     keep: float = 0.0
@@ -79,8 +99,16 @@ def fits(job: Job, filter: Filter) -> bool:
     return filter.states is None or job.state in filter.states
 
 
+def is_parked(job: Job) -> bool:
+    """Tell whether a job waits for an event that has not come."""
+    awaited = job.listening
+    is_waiting = awaited is not None and awaited.value is None and awaited.parked == job.attempt
+    return is_waiting and job.state is JobState.WAITING
+
+
 def stored(job: Job) -> StoredJob:
     """Return everything that is known of a job."""
+    awaited = job.listening
     return StoredJob(
         id=job.new.id,
         queue=job.new.queue,
@@ -106,4 +134,6 @@ def stored(job: Job) -> StoredJob:
         errors=list(job.errors),
         context=job.new.context,
         flow=job.new.flow,
+        saved=job.saved,
+        waits_for=awaited.about if awaited is not None and is_parked(job) else None,
     )

@@ -9,6 +9,8 @@ from heapq import heappush
 from itertools import count
 from uuid import UUID
 
+from msgspec import structs
+
 from oxidite import clock
 from oxidite.queue.base import JobState, NewBatch, NewJob, Pushed, Unique
 from oxidite.queue.stores.memory.jobs import Batch, Job, Queue
@@ -84,6 +86,8 @@ class Pushing:
             return
         if conflict != "replace_time":
             job.args = new.args
+            job.new = structs.replace(job.new, version=new.version)
+            job.saved = job.listening = None
         if conflict != "replace_args":
             self._wait(job, due)
 

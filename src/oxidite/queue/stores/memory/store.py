@@ -27,16 +27,16 @@ from oxidite.queue.base import (
     TaskMinute,
     WorkerState,
 )
+from oxidite.queue.stores.memory.events import Events
 from oxidite.queue.stores.memory.jobs import FINISHED, Job, fits, stored
 from oxidite.queue.stores.memory.limits import Gate
-from oxidite.queue.stores.memory.working import Working
 
 __all__ = ["MemoryStore"]
 
 _STATISTICS = 86_400.0  # seconds
 
 
-class MemoryStore(Working, JobStore):
+class MemoryStore(Events, JobStore):
     """Keeps jobs in this process."""
 
     is_shared: bool = False
@@ -104,16 +104,24 @@ class MemoryStore(Working, JobStore):
         return cancelled
 
     async def retry(
-        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+        self,
+        filter: Filter,
+        *,
+        args: bytes | None = None,
+        version: int | None = None,
+        saved: bytes | None = None,
+        attempt: int | None = None,
     ) -> int:
         """Let jobs run again."""
         now = clock.timestamp()
         retried = 0
         for job in self._that_fit(filter):
-            if job.state not in FINISHED and job.state is not JobState.WAITING:
+            if job.state is JobState.RUNNING or attempt not in (None, job.attempt):
                 continue
             retried += 1
             self._uncount(job)
+            if args is not None or saved is not None:
+                job.saved, job.listening = saved, None
             job.args = job.args if args is None else args
             if version is not None:
                 job.new = structs.replace(job.new, version=version)
@@ -154,6 +162,7 @@ class MemoryStore(Working, JobStore):
         ]
         for job in old:
             self._forget(job)
+        self._forget_events(now)
         for key in [key for key in self._minutes if key[0] < now - _STATISTICS]:
             del self._minutes[key]
         return len(old)

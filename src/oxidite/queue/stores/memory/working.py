@@ -129,7 +129,7 @@ class Working(Pushing):
         self._count(job, outcome, now, waited=max(started - job.due_at, 0.0))
         if outcome.kind in ("retry", "snooze", "returned"):
             job.failures += outcome.kind == "retry"
-            self._wait_or_cancel(job, now + outcome.delay)
+            self._wait_or_cancel(job, now + self._park(job, outcome))
         elif job.cancel_asked and outcome.then:
             # It was too late for this job, and not for what follows it.
             self._end(job, JobState.CANCELLED, now, None)
@@ -141,6 +141,14 @@ class Working(Pushing):
             self._end(job, JobState(outcome.kind), now, outcome.keep, goes_on=goes_on)
         self._push(outcome.then)
         return True
+
+    def _park(self, job: Job, outcome: Outcome) -> float:
+        """Let an event wake a job that waits for it; return after how many seconds it runs without that."""
+        awaited = job.listening
+        if not outcome.waits or awaited is None:
+            return outcome.delay
+        awaited.parked = job.attempt
+        return outcome.delay if awaited.value is None else 0.0
 
     def _stop(self, job: Job) -> None:
         """Let a job no longer run, and what waited for its place go on."""

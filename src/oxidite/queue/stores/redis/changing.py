@@ -33,12 +33,16 @@ __all__ = [
 _ROWS = """
 local function row(id)
   local v = call('HMGET', P .. 'j:' .. id,
-    'h', 's', 'a', 'b', 'n', 'f', 'c', 't', 'm', 'r', 'e', 'o', 'x', 'p', 'z')
-  v[16] = call('LRANGE', P .. 'e:' .. id, 0, -1)
-  return v
+    'h', 's', 'a', 'b', 'n', 'f', 'c', 't', 'm', 'r', 'e', 'o', 'x', 'p', 'z', 'v', 'wa', 'wp', 'wv')
+  local is_parked = v[2] == 'w' and v[18] == v[5] and not v[19]
+  local found = {}
+  for i = 1, 16 do found[i] = v[i] end
+  found[17] = is_parked and v[17]
+  found[18] = call('LRANGE', P .. 'e:' .. id, 0, -1)
+  return found
 end
 
-local function size(v) return #v[3] + #v[4] + #(v[15] or '') end
+local function size(v) return #v[3] + #v[4] + #(v[15] or '') + #(v[16] or '') end
 """
 
 _CHANGING = BASE + WAKING + JOBS + PUSHING + ENDING + RUNNING + FITTING
@@ -107,7 +111,8 @@ return cancelled
 """
 )
 
-# ARGV[3] tells whether ARGV[4] are new arguments.
+# ARGV[3] tells whether ARGV[4] are new arguments, of the version ARGV[5]; ARGV[6] whether ARGV[7] is to be gone on
+# from. ARGV[8] is the attempt that a job must not have left behind.
 RETRY = Script(
     _CHANGING
     + """
@@ -120,9 +125,9 @@ local function uncount(job)
 end
 
 local retried = 0
-for i = 6, #ARGV do
+for i = 9, #ARGV do
   local job = load(ARGV[i])
-  if job and job.state ~= 'r' and fits(job) then
+  if job and job.state ~= 'r' and fits(job) and (ARGV[8] == '' or job.attempt == tonumber(ARGV[8])) then
     retried = retried + 1
     if job.batch and job.state ~= 'w' then uncount(job) end
     local place = put(job, NOW)
@@ -130,13 +135,8 @@ for i = 6, #ARGV do
     shift(job, 'w')
     call('HDEL', job.key, 'f', 'c', 'e', 'z', 'p', 'k', 'y')
     call('HSET', job.key, 's', 'w', 'm', place)
-    if ARGV[3] == '1' then call('HSET', job.key, 'a', ARGV[4]) end
-    if ARGV[5] ~= '' then
-      -- The version is the first of an array.
-      local body = call('HGET', job.key, 'b')
-      local rest = cmsgpack.unpack_one(body, 1)
-      call('HSET', job.key, 'b', string.sub(body, 1, 1) .. ARGV[5] .. string.sub(body, rest + 1))
-    end
+    if ARGV[3] == '1' then set_args(job, ARGV[4], ARGV[5]) end
+    if ARGV[6] == '1' then save_anew(job, ARGV[7]) end
   end
 end
 write_all()

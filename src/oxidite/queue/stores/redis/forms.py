@@ -141,6 +141,7 @@ def outcome_arguments(outcomes: Iterable[Outcome]) -> list[Argument]:
             each.error is not None,
             each.keep,
             len(each.then),
+            each.waits,
         )
         parts += (_pack(said), each.result or b"", each.error or b"")
         if each.then:
@@ -225,7 +226,7 @@ def ready(row: Row) -> Ready:
 def stored(row: Row) -> StoredJob:
     """Return everything that is known of a job."""
     packed, state, args, body, attempt, failures, crashes, pushed, place = row[:9]
-    started, ended, worker, cancel, progress, result = row[9:15]
+    started, ended, worker, cancel, progress, result, saved, waits_for = row[9:17]
     head, rest = _head_of(packed or b""), _body_of(body or b"")
     (due,) = _due_of(place or b"")
     return StoredJob(
@@ -250,9 +251,11 @@ def stored(row: Row) -> StoredJob:
         cancel_asked=cancel is not None,
         progress=progress,
         result=result,
-        errors=cast("list[bytes]", row[15]),
+        errors=cast("list[bytes]", row[17]),
         context=rest.context,
         flow=rest.flow,
+        saved=saved,
+        waits_for=waits_for,
     )
 
 

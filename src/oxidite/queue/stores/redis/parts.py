@@ -15,6 +15,7 @@
     b:<id>, be    batches, and those that have ended                   m:<minute>, ms  the statistics
     sc:<name>, sn schedules, and their names                           lead           roles
     i:<queue>     who waits for a job of it: processes, or workers     k:<process>    the channel to tell them
+    ev:<event>    what was signalled            ew:<event>  the jobs that listen for it
 
 A place in a queue is ``due, number, priority, id`` in bytes that sort as they should: so what is due comes
 in the order of its time, and goes from one set to another without a look at the job.
@@ -159,6 +160,22 @@ local function wait(job, due)
   call('HSET', job.key, 's', 'w', 'm', put(job, due))
 end
 
+-- Go on from what was saved: with other data, from what fits that, and without what it has listened for.
+local function save_anew(job, saved)
+  call('HDEL', job.key, 'v', 'we', 'wa', 'wp', 'wv')
+  if saved then call('HSET', job.key, 'v', saved) end
+end
+
+local function set_args(job, args, version)
+  call('HSET', job.key, 'a', args)
+  save_anew(job)
+  if version == '' then return end
+  -- The version is the first of an array.
+  local body = call('HGET', job.key, 'b')
+  local rest = cmsgpack.unpack_one(body, 1)
+  call('HSET', job.key, 'b', string.sub(body, 1, 1) .. version .. string.sub(body, rest + 1))
+end
+
 local function forget(job)
   local before = job.state
   shift(job, nil)
@@ -185,10 +202,12 @@ local function in_the_way(job)
   return found
 end
 
-local function replace(id, job, due, args)
+local function replace(id, job, due, args, body)
   local other = load(id)
   if job.conflict == 'skip' or other.state ~= 'w' then return end
-  if job.conflict ~= 'replace_time' then call('HSET', other.key, 'a', args) end
+  if job.conflict ~= 'replace_time' then
+    set_args(other, args, string.sub(body, 2, (cmsgpack.unpack_one(body, 1))))
+  end
   if job.conflict ~= 'replace_args' then
     take_away(other)
     call('HSET', other.key, 'm', put(other, due))
@@ -202,7 +221,7 @@ local function push(packed, args, body)
   local due = job.at or NOW + job.delay
   local other = job.unique and in_the_way(job)
   if other then
-    replace(other, job, due, args)
+    replace(other, job, due, args, body)
     -- It is as good as done: nobody else will count it.
     if job.batch then count_in_batch(job.batch, true) end
     return {other, 0}

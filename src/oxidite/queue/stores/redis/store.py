@@ -33,12 +33,13 @@ from oxidite.queue.base import (
     QueueState,
     Ready,
     Schedule,
+    Signal,
     StoredJob,
     TaskMinute,
     WorkerState,
 )
 from oxidite.queue.stores.advice import advise
-from oxidite.queue.stores.redis import changing, forms, working
+from oxidite.queue.stores.redis import changing, events, forms, working
 from oxidite.queue.stores.redis.pages import MOST, Pages, chunks
 from oxidite.queue.stores.redis.waits import Waits
 from oxidite.queue.telling import until_told
@@ -283,6 +284,25 @@ class RedisStore(JobStore):
         args = [part for name, each in said.items() if each is not None for part in (name, each)]
         return await self._call(working.SAVE, id.hex, attempt, *args) == 1
 
+    # Events
+
+    async def signal(self, signal: Signal) -> int:
+        """Keep an event, and wake the jobs that wait for it."""
+        woken, left = 0, 1
+        while left:
+            said = (signal.event.hex(), signal.value, repr(float(signal.keep)))
+            reply = await self._call(events.SIGNAL, *said)
+            some, left = cast("tuple[int, int]", reply)
+            woken += some
+        return woken
+
+    async def listen(
+        self, id: UUID, attempt: int, event: bytes, about: bytes, within: float
+    ) -> bytes | None:
+        """Return the value of an event, or have a job given it."""
+        said = (id.hex, attempt, event.hex(), about, repr(float(within)))
+        return cast("bytes | None", await self._call(events.LISTEN, *said))
+
     # Looking and changing
 
     async def get(self, ids: Sequence[UUID]) -> list[StoredJob | None]:
@@ -329,11 +349,18 @@ class RedisStore(JobStore):
         return await self._change(changing.CANCEL, filter)
 
     async def retry(
-        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+        self,
+        filter: Filter,
+        *,
+        args: bytes | None = None,
+        version: int | None = None,
+        saved: bytes | None = None,
+        attempt: int | None = None,
     ) -> int:
         """Let jobs run again."""
         changes = (int(args is not None), args or b"", forms.version_argument(version))
-        return await self._change(changing.RETRY, filter, *changes)
+        rest = (int(saved is not None), saved or b"", "" if attempt is None else attempt)
+        return await self._change(changing.RETRY, filter, *changes, *rest)
 
     async def delete(self, filter: Filter) -> int:
         """Forget jobs."""

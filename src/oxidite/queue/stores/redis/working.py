@@ -161,6 +161,13 @@ local function take_over(outcome, result, error, follower)
     call('HSET', job.key, 'y', 1)
     job.batch = nil
   end
+  -- At once, if what it waits for has come meanwhile.
+  if kind == 'S' and outcome[10] and not job.cancel then
+    call('HSET', job.key, 'wp', job.attempt)
+    local is_here = call('HEXISTS', job.key, 'wv') == 1
+    wait_or_cancel(job, is_here and NOW or NOW + outcome[4])
+    return true
+  end
   if kind == 'R' or kind == 'S' or kind == 'B' then
     wait_or_cancel(job, NOW + outcome[4])
   elseif outcome[6] then

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from oxidite.db.connections.steps import Steps
 from oxidite.queue.base import Limits, Ready
+from oxidite.queue.stores.sql.events import EventSteps
 from oxidite.queue.stores.sql.limits import Gate
-from oxidite.queue.stores.sql.pushing import PushSteps
 from oxidite.queue.stores.sql.rows import READY_COLUMNS, id_of, ids_of, ready_of
 
 __all__ = ["ClaimSteps", "Setting"]
@@ -41,7 +41,7 @@ def limits_of(data: bytes | None) -> Limits | None:
     return None if data is None else _limits.decode(data)
 
 
-class ClaimSteps(PushSteps):
+class ClaimSteps(EventSteps):
     """What is done to claim."""
 
     def settings(self) -> Steps[dict[str, Setting]]:

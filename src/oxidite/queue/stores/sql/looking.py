@@ -118,20 +118,37 @@ class LookSteps(WorkSteps):
         )
         return cancelled
 
-    def retry(self, filter: Filter, args: bytes | None, version: int | None) -> Steps[int]:
+    def retry(
+        self,
+        filter: Filter,
+        *,
+        args: bytes | None,
+        version: int | None,
+        saved: bytes | None,
+        attempt: int | None,
+    ) -> Steps[int]:
         """Let jobs run again."""
         now = yield from self.now()
         where, values = _where(filter)
+        if attempt is not None:
+            where, values = f"{where} AND attempt = :attempt", {**values, "attempt": attempt}
+        is_new = args is not None or saved is not None
+        if is_new:
+            yield from self._unlisten(f"{where} AND state <> 3", values)
         yield from self._uncount(where, values)
         return (
             yield from self._changed(
                 "UPDATE ox_jobs SET state = 0, due_at = :now, wake_at = :now, failures = 0, "  # noqa: S608 - ours
                 "crashes = 0, ended_at = NULL, expires = NULL, result = NULL, progress = NULL, "
                 "args = COALESCE(:args, args), "
+                # What was saved with other arguments is of no use.
+                "saved = CASE WHEN :is_new = 1 THEN :saved ELSE saved END, "
                 f"version = COALESCE(:version, version) WHERE {where} AND state <> 3",
                 now=now,
                 args=args,
                 version=version,
+                is_new=int(is_new),
+                saved=saved,
                 **values,
             )
         )
@@ -203,6 +220,7 @@ class LookSteps(WorkSteps):
 
     def prune_rest(self) -> Steps[None]:
         """Forget what else is old."""
+        yield from self._forget_events()
         for sql, age in (
             ("DELETE FROM ox_job_minutes WHERE minute < {now} - :age", _MINUTES),
             ("DELETE FROM ox_job_batches WHERE ended_at < {now} - :age", _BATCHES),

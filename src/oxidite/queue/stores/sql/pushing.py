@@ -160,8 +160,12 @@ class PushSteps(Statements):
     def _replace(self, id: UUID, job: NewJob, unique: Unique, now: float) -> Steps[None]:
         if unique.conflict != "replace_time":
             yield from self._changed(
-                "UPDATE ox_jobs SET args = :args WHERE id = :id", args=job.args, id=id
+                "UPDATE ox_jobs SET args = :args, version = :version, saved = NULL WHERE id = :id",
+                args=job.args,
+                version=job.version,
+                id=id,
             )
+            yield from self._changed("DELETE FROM ox_job_waits WHERE job = :id", id=id)
         if unique.conflict != "replace_args":
             due = _due(job, now)
             yield from self._changed(
@@ -247,7 +251,7 @@ def _due(job: NewJob, now: float) -> float:
 
 def _replaced(before: NewJob, job: NewJob, unique: Unique, now: float) -> NewJob:
     if unique.conflict in ("replace", "replace_args"):
-        before = structs.replace(before, args=job.args)
+        before = structs.replace(before, args=job.args, version=job.version)
     if unique.conflict in ("replace", "replace_time"):
         before = structs.replace(before, at=_due(job, now))
     return before

@@ -39,7 +39,9 @@ READY_COLUMNS = (
 )
 STORED_COLUMNS = (
     "id, queue, task, args, version, attempt, failures, crashes, grade, timeout, grp, batch, context, "
-    "flow, pushed_at, due_at, state, started_at, ended_at, worker, cancel_asked, progress, result, errors"
+    "flow, pushed_at, due_at, state, started_at, ended_at, worker, cancel_asked, progress, result, errors, "
+    "saved, (SELECT w.about FROM ox_job_waits AS w WHERE w.job = ox_jobs.id AND w.data IS NULL "
+    "AND w.parked = ox_jobs.attempt AND ox_jobs.state < 3)"
 )
 _errors = msgspec.msgpack.Decoder(list[bytes])
 _follows = msgspec.msgpack.Decoder(tuple[tuple[NewJob, ...], tuple[NewJob, ...]])
@@ -110,6 +112,8 @@ def stored_of(row: Sequence[Any]) -> StoredJob:
         progress=row[21],
         result=row[22],
         errors=errors_of(row[23]),
+        saved=row[24],
+        waits_for=row[25],
     )
 
 

@@ -34,6 +34,7 @@ from oxidite.queue.base import (
     QueueState,
     Ready,
     Schedule,
+    Signal,
     StoredJob,
     TaskMinute,
     WorkerState,
@@ -312,6 +313,20 @@ class SQLStore(JobStore):
         """Keep how far a job is."""
         return await self._home.write(self._steps.save, id, attempt, progress, state)
 
+    # Events
+
+    async def signal(self, signal: Signal) -> int:
+        """Keep an event, and wake the jobs that wait for it."""
+        woken, queues = await self._home.write(self._steps.signal, signal)
+        self._home.after(self._tell, queues)
+        return woken
+
+    async def listen(
+        self, id: UUID, attempt: int, event: bytes, about: bytes, within: float
+    ) -> bytes | None:
+        """Return the value of an event, or have a job given it."""
+        return await self._home.write(self._steps.listen, id, attempt, event, about)
+
     # Looking and changing
 
     async def get(self, ids: Sequence[UUID]) -> list[StoredJob | None]:
@@ -340,10 +355,23 @@ class SQLStore(JobStore):
         return count
 
     async def retry(
-        self, filter: Filter, *, args: bytes | None = None, version: int | None = None
+        self,
+        filter: Filter,
+        *,
+        args: bytes | None = None,
+        version: int | None = None,
+        saved: bytes | None = None,
+        attempt: int | None = None,
     ) -> int:
         """Let jobs run again."""
-        count = await self._home.write_long(self._steps.retry, filter, args, version)
+        count = await self._home.write_long(
+            self._steps.retry,
+            filter,
+            args=args,
+            version=version,
+            saved=saved,
+            attempt=attempt,
+        )
         self._tell_all()
         return count
 

@@ -3,6 +3,7 @@
 ``ox_jobs`` has the jobs, ``ox_job_workers`` who works, ``ox_job_queues`` the queues that pause or have
 limits, ``ox_job_rates`` what those of begun jobs have counted, ``ox_job_batches`` what belongs together,
 ``ox_job_schedules`` the plans of times, ``ox_job_roles`` who has a role, ``ox_job_minutes`` the statistics.
+``ox_job_events`` has what was signalled, and ``ox_job_waits`` which job listens for what.
 
 A job is in one of seven states. Of what waits only what is ready is ever searched for a claim, by an index
 of its own: neither a million jobs that are not yet due nor those beyond a limit stand in its way, and what
@@ -10,6 +11,8 @@ runs or has ended is not in that index.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from oxidite.db.outbox.own_tables import OwnTables
 
@@ -84,6 +87,18 @@ _WHOLE = (
     # In MySQL a key is locked until it is known that nobody has it: see pushing.py.
     "CREATE TABLE ox_job_keys (name VARBINARY(255) NOT NULL PRIMARY KEY)",
 )
+_EVENTS = (
+    (
+        "CREATE TABLE ox_job_events (event {key} NOT NULL PRIMARY KEY, data {data},"
+        " expires {time} NOT NULL)"
+    ),
+    (
+        "CREATE TABLE ox_job_waits (job {id} NOT NULL PRIMARY KEY, event {key} NOT NULL,"
+        " about {data} NOT NULL, data {data}, parked INTEGER NOT NULL)"
+    ),
+    "CREATE INDEX ox_job_events_expires ON ox_job_events (expires)",
+    "CREATE INDEX ox_job_waits_event ON ox_job_waits (event)",
+)
 _KINDS = {
     "sqlite": {"id": "BLOB", "text": "TEXT", "key": "BLOB", "data": "BLOB", "time": "REAL"},
     "postgresql": {
@@ -108,6 +123,17 @@ def _steps(kind: str) -> list[str]:
     return [*made, *(_WHOLE if kind == "mysql" else _PARTIAL)]
 
 
+def _begun_anew(made: Iterable[str]) -> list[str]:
+    """Return steps as MySQL has them, where no making of a table is undone: what is left of a try is dropped."""
+    steps = list(made)
+    tables = [sql.split()[2] for sql in steps if sql.startswith("CREATE TABLE")]
+    return [*(f"DROP TABLE IF EXISTS {name}" for name in tables), *steps]
+
+
+def _events(kind: str) -> list[str]:
+    return [sql.format(**_KINDS[kind]) for sql in _EVENTS]
+
+
 TABLES = OwnTables(
     "queue",
     [
@@ -121,15 +147,12 @@ TABLES = OwnTables(
                     " autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0.05)"
                 ),
             ),
-            "mysql": (
-                # What one has left that did not come to its end: no making of a table is undone there.
-                *(
-                    f"DROP TABLE IF EXISTS {sql.split()[2]}"
-                    for sql in _steps("mysql")
-                    if sql.startswith("CREATE TABLE")
-                ),
-                *_steps("mysql"),
-            ),
-        }
+            "mysql": _begun_anew(_steps("mysql")),
+        },
+        {
+            "sqlite": _events("sqlite"),
+            "postgresql": _events("postgresql"),
+            "mysql": _begun_anew(_events("mysql")),
+        },
     ],
 )

@@ -229,6 +229,7 @@ class WorkSteps(ClaimSteps):
         if counted:
             yield from self._settle([job for job, _ in counted.values()], now, settings)
             yield from self._count(counted.values(), now)
+            yield from self._park([outcome for _, outcome in counted.values()], now)
             then: list[NewJob] = [
                 each
                 for job, outcome in counted.values()
