@@ -829,6 +829,7 @@ NAMES: dict[str, list[str]] = {
     ],
     "oxidite.testing.contracts": [
         "CacheBackendContract",
+        "FairQueueContract",
         "JobStoreContract",
         "RateStoreContract",
         "ReplyStoreContract",

@@ -10,8 +10,15 @@
 """
 
 from oxidite.testing.contracts.cache import CacheBackendContract
+from oxidite.testing.contracts.fair import FairQueueContract
 from oxidite.testing.contracts.queue import JobStoreContract
 from oxidite.testing.contracts.rates import RateStoreContract
 from oxidite.testing.contracts.replies import ReplyStoreContract
 
-__all__ = ["CacheBackendContract", "JobStoreContract", "RateStoreContract", "ReplyStoreContract"]
+__all__ = [
+    "CacheBackendContract",
+    "FairQueueContract",
+    "JobStoreContract",
+    "RateStoreContract",
+    "ReplyStoreContract",
+]
