@@ -61,8 +61,9 @@ class NewJob(Struct, frozen=True, kw_only=True):
 
     It is due at ``at``, or else ``delay`` seconds after it was pushed. Of those that are due the one with
     the larger ``priority`` (-32768 to 32767) runs first, and of equals the one that was due first. ``group``
-    is what limits by key count, such as a tenant, and what takes turns in a fair queue. ``context`` and ``flow`` are the worker's: what the job
-    takes along, and what follows it. A finished job is kept for ``keep`` seconds.
+    is what limits by key count, such as a tenant, and what takes turns in a fair queue. ``context`` and
+    ``flow`` are the worker's: what the job takes along, and what follows it. A finished job is kept for
+    ``keep`` seconds.
     """
 
     id: UUID

@@ -39,13 +39,13 @@ class Due:
             at = 0 if turn is None else bisect_right(self._names, turn)
             turn = self._names[at % len(self._names)]
             line = self._lines[turn]
-            entry: Entry | None = None
-            while line and (entry is None or not is_valid(entry)):
-                entry = heappop(line)
+            while line and not is_valid(line[0]):
+                heappop(line)
+            entry = heappop(line) if line else None
             if not line:
                 del self._lines[turn]
                 self._names.remove(turn)
-            if entry is not None and is_valid(entry):
+            if entry is not None:
                 yield entry
 
     def began(self, group: str | None) -> None:

@@ -1,8 +1,9 @@
 """The tables of jobs in SQL, ``ox_job…``.
 
 ``ox_jobs`` has the jobs, ``ox_job_workers`` who works, ``ox_job_queues`` the queues that pause or have
-limits, with the group of which a job began last, ``ox_job_rates`` what those of begun jobs have counted, ``ox_job_batches`` what belongs together,
-``ox_job_schedules`` the plans of times, ``ox_job_roles`` who has a role, ``ox_job_minutes`` the statistics.
+limits, with the group of which a job began last, ``ox_job_rates`` what those of begun jobs have counted,
+``ox_job_batches`` what belongs together, ``ox_job_schedules`` the plans of times, ``ox_job_roles`` who has
+a role, ``ox_job_minutes`` the statistics.
 
 A job is in one of seven states. Of what waits only what is ready is ever searched for a claim, by an index
 of its own: neither a million jobs that are not yet due nor those beyond a limit stand in its way, and what
