@@ -832,6 +832,7 @@ NAMES: dict[str, list[str]] = {
     ],
     "oxidite.testing.contracts": [
         "CacheBackendContract",
+        "FairQueueContract",
         "JobEventsContract",
         "JobStoreContract",
         "RateStoreContract",

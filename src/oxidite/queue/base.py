@@ -134,7 +134,8 @@ class JobStore(AbstractAsyncContextManager["JobStore", None], Protocol):
         """Take over outcomes, and claim up to ``limit`` jobs that are due, in one step.
 
         From the first of ``queues`` as many as there are, then from the next. Not from one that is paused,
-        nor beyond the limits of one. A worker whose lease has lapsed gets none.
+        nor beyond the limits of one. In a fair one the turn is that of the group that follows, by name, the one
+        of the job that began last, whoever claimed that. A worker whose lease has lapsed gets none.
         """
         ...
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from oxidite.encoding import Codec, codec_for, encode_msgpack
 from oxidite.queue.base import NewJob, Ready
+from oxidite.queue.groups import group_of
 from oxidite.queue.task import Link
 
 __all__ = ["encoded", "next_of"]
@@ -53,7 +54,7 @@ def encoded(links: Sequence[Link]) -> bytes:
                 delay=link.options.delay,
                 timeout=link.options.timeout,
                 keep=link.options.keep,
-                group=link.options.group,
+                group=group_of(link),
                 at=None if link.options.at is None else link.options.at.timestamp(),
             )
             for link in links

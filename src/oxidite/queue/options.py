@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,11 +10,12 @@ from typing import Literal
 from oxidite.queue.base import JobState
 from oxidite.queue.errors import TaskError
 
-__all__ = ["Options", "Uniqueness"]
+__all__ = ["LONGEST_GROUP", "Options", "Uniqueness", "is_name"]
 
 _LONGEST = (
     10_000_000_000.0  # seconds, about 300 years: a moment that every store, and a date, can tell
 )
+LONGEST_GROUP = 200  # characters
 _CONFLICTS = ("skip", "replace_args", "replace_time", "replace")
 
 
@@ -54,12 +56,14 @@ class Options:
     """How long it is kept as a dead letter."""
     unique: Uniqueness | None = None
     group: str | None = None
-    """What limits by key count it under."""
+    """What limits by key count it under, and what takes turns in a queue that is fair."""
+    group_by: str | Callable[[], object] | None = None
+    """What the group is unless ``group`` says so: an argument, by name, or what is called where it is pushed."""
 
     def __post_init__(self) -> None:
         _check_name("The name of a queue", self.queue, 100)
         if self.group is not None:
-            _check_name("group=", self.group, 200)
+            _check_name("group=", self.group, LONGEST_GROUP)
         if not -32768 <= self.priority <= 32767:
             raise TaskError(f"priority={self.priority} is not from -32768 to 32767.")
         if not 0 < self.timeout < float("inf"):
@@ -73,7 +77,11 @@ class Options:
             raise TaskError(f"at={self.at} has no time zone, so it is not known when that is.")
 
 
+def is_name(name: str, longest: int) -> bool:
+    """Tell whether stores can have a name in an index, whose entries have an end; no database takes every character."""
+    return 0 < len(name) <= longest and name.isprintable()
+
+
 def _check_name(what: str, name: str, longest: int) -> None:
-    # Stores have it in an index, whose entries have an end, and no database takes every character.
-    if not 0 < len(name) <= longest or not name.isprintable():
+    if not is_name(name, longest):
         raise TaskError(f"{what} is printable, of 1 to {longest} characters, not {name!r:.200}.")

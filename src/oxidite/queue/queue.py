@@ -50,6 +50,7 @@ from oxidite.queue.errors import (
 )
 from oxidite.queue.events import Event, EventKey, signals
 from oxidite.queue.flow import encoded
+from oxidite.queue.groups import group_of
 from oxidite.queue.handle import Handle
 from oxidite.queue.options import Uniqueness
 from oxidite.queue.schedules import Missed, Overlap, Schedules
@@ -237,6 +238,7 @@ class Queue:
         """Return the job of a call, as a store takes it; for extensions.
 
         Raises:
+            JobArgumentsError: what ``group_by`` says cannot be the name of a group.
             JobTooLargeError: its arguments are larger than a job may carry.
             TaskError: no worker would find the task.
         """
@@ -261,7 +263,7 @@ class Queue:
             timeout=options.timeout,
             keep=options.keep,
             unique=_unique(task, call.args, options.unique, sealing_of(self.store)),
-            group=options.group,
+            group=group_of(call),
             batch=batch,
             context=captured(),
             flow=encoded(call.links),

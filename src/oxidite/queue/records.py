@@ -62,8 +62,9 @@ class NewJob(Struct, frozen=True, kw_only=True):
 
     It is due at ``at``, or else ``delay`` seconds after it was pushed. Of those that are due the one with
     the larger ``priority`` (-32768 to 32767) runs first, and of equals the one that was due first. ``group``
-    is what limits by key count, such as a tenant. ``context`` and ``flow`` are the worker's: what the job
-    takes along, and what follows it. A finished job is kept for ``keep`` seconds.
+    is what limits by key count, such as a tenant, and what takes turns in a fair queue. ``context`` and
+    ``flow`` are the worker's: what the job takes along, and what follows it. A finished job is kept for
+    ``keep`` seconds.
     """
 
     id: UUID
@@ -237,13 +238,16 @@ class Limits(Struct, frozen=True):
     """What a queue allows, over all workers: running at once, and begun in a time.
 
     ``each`` and ``each_rate`` are the same for the jobs of one ``group``. Jobs beyond a limit do not stand
-    in the way of others.
+    in the way of others. In a queue that is ``fair`` its groups take turns, in the order of their names: of each
+    one job, and then of the next. Which job of a group is next is as in other queues; the jobs of no group are
+    one together.
     """
 
     running: int | None = None
     rate: Rate | None = None
     each: int | None = None
     each_rate: Rate | None = None
+    fair: bool = False
 
 
 class QueueState(Struct, frozen=True):

@@ -145,6 +145,10 @@ class Signature:
             raise JobArgumentsError(self.name, [str(exc)]) from exc
         return {name: getattr(values, name) for name in self._parameters.parameters}
 
+    def default(self, name: str) -> object:
+        """Return the default of an argument that has one."""
+        return self._parameters.parameters[name].default
+
     def gathered(self, each: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """Return the arguments of one call for many jobs, of those that each of them carries."""
         (name,) = self._parameters.parameters

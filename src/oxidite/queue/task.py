@@ -103,11 +103,17 @@ class Call(Generic[R]):
 
         Raises:
             JobArgumentsError: the other arguments do not fit.
+            TaskError: its group would be the result.
         """
         signature = task.signature
         if not signature.names:
             raise JobArgumentsError(
                 task.name, ["it takes none, so not the result of another either"]
+            )
+        if task.defaults.group is None and task.defaults.group_by == signature.names[0]:
+            raise TaskError(
+                f"{task.name}: group_by= names {signature.names[0]!r}, which is the result of the job before, "
+                f"and not known when the chain is pushed. Say the group: {task.name}.options(group=…)."
             )
         link = Link(task, signature.encode_rest(args, kwargs), task.defaults, signature.names[0])
         return Call(self.task, self.args, self.options, (*self.links, link))
@@ -254,6 +260,9 @@ class Task(Generic[P, R]):
         if self.run == "process" and inspect.iscoroutinefunction(self.function):
             raise TaskError(f'{self.name}: run="process" is for functions that are not async.')
         self._check_unique()
+        by = self.defaults.group_by
+        if isinstance(by, str) and by not in self.signature.names:
+            raise TaskError(f"{self.name} has no argument {by!r}, which group_by= names.")
 
     def _check_unique(self) -> None:
         unknown = [
@@ -341,6 +350,7 @@ def task(
     keep: float = 86_400.0,
     keep_dead: float = 30 * 86_400.0,
     unique: Uniqueness | None = None,
+    group_by: str | Callable[[], object] | None = None,
 ) -> Decorator: ...
 @overload
 def task(
@@ -358,6 +368,7 @@ def task(
     keep: float = 86_400.0,
     keep_dead: float = 30 * 86_400.0,
     unique: Uniqueness | None = None,
+    group_by: str | Callable[[], object] | None = None,
 ) -> ChunkDecorator: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -375,6 +386,7 @@ def task(
     keep: float = 86_400.0,
     keep_dead: float = 30 * 86_400.0,
     unique: Uniqueness | None = None,
+    group_by: str | Callable[[], object] | None = None,
     chunk: Chunk | None = None,
 ) -> Task[..., Any] | Decorator | ChunkDecorator:
     """Make a function a task.
@@ -383,6 +395,10 @@ def task(
     ``run="process"`` in a process of its own. ``version`` is that of the arguments: of jobs that were
     pushed by another one, ``upgrades[n]`` makes the arguments of version n + 1 from those of n.
     ``aliases`` are names under which it was known before.
+
+    ``group_by`` says of which group its jobs are, for limits by key and fair queues: the name of an argument, or
+    what is called where a job is pushed, such as ``user.get``. It is text, a whole number or a UUID; ``None`` is
+    no group.
 
     With a ``chunk`` the function takes a list, and each job carries one element of it. If it raises, all jobs
     of that call have failed. It may return a list with as many elements: the result of each job, or what
@@ -415,6 +431,7 @@ def task(
                 keep=keep,
                 keep_dead=keep_dead,
                 unique=unique,
+                group_by=group_by,
             ),
             chunk=chunk,
         )

@@ -15,6 +15,7 @@ QUEUE = {
     "list": Lazy(f"{_HOME}.looking:list_", "List jobs, the newest first."),
     "show": Lazy(f"{_HOME}.looking:show", "Show all that is known of a job."),
     "stats": Lazy(f"{_HOME}.statistics:stats", "Show queues, tasks and workers."),
+    "health": Lazy(f"{_HOME}.health:health", "Tell whether jobs wait too long, or fail too often."),
     "dlq": Lazy(f"{_HOME}.letters:dlq", "Show dead letters, by what they died of."),
     "retry": Lazy(f"{_HOME}.changing:retry", "Let dead letters run again."),
     "edit": Lazy(f"{_HOME}.changing:edit", "Let a job run again with other arguments."),

@@ -145,11 +145,12 @@ def _limits(limits: Limits) -> str:
         ("each", limits.each),
         ("each", limits.each_rate),
     ]
-    return ", ".join(
+    said = [
         f"{name} {_rate(value) if isinstance(value, Rate) else value}".strip()
         for name, value in parts
         if value is not None
-    )
+    ]
+    return ", ".join([*said, "fair"] if limits.fair else said)
 
 
 def _rate(rate: Rate) -> str:

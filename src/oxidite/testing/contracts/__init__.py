@@ -10,6 +10,7 @@
 """
 
 from oxidite.testing.contracts.cache import CacheBackendContract
+from oxidite.testing.contracts.fair import FairQueueContract
 from oxidite.testing.contracts.job_events import JobEventsContract
 from oxidite.testing.contracts.queue import JobStoreContract
 from oxidite.testing.contracts.rates import RateStoreContract
@@ -17,6 +18,7 @@ from oxidite.testing.contracts.replies import ReplyStoreContract
 
 __all__ = [
     "CacheBackendContract",
+    "FairQueueContract",
     "JobEventsContract",
     "JobStoreContract",
     "RateStoreContract",

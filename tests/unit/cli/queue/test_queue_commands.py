@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,6 +19,9 @@ from oxidite.queue import Filter, Limits, Queue, Rate
 from oxidite.testing.queue import drain
 
 T = TypeVar("T")
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+TOO_MANY = "default: 3 of 4 attempts failed in the last 5 min, more than 50 %\n"
 
 
 APP = """
@@ -320,16 +324,48 @@ def test_a_drain_tells_what_still_runs_when_its_time_is_over(project: Command) -
     assert json.loads(project("queue", "stats", "--json").out)["queues"][0]["paused"] is True
 
 
+def test_health_says_which_queue_waits_too_long(project: Command) -> None:
+    assert project("queue", "health", "--max-wait", "60").err == "Jobs are well.\n"
+
+    async def push(app: Any, queue: Queue) -> None:
+        await queue.enqueue(app.send, "ada")
+        await queue.enqueue(app.send.options(queue="mail", at=LONG_AGO), "ada")
+        await queue.enqueue(app.send.options(queue="rests", at=LONG_AGO), "ada")
+        await queue.pause("rests")
+
+    in_queue(push)
+    done = project("queue", "health", "--max-wait", "60")
+    assert done.code == 1
+    assert re.fullmatch(r"mail: a job has waited for \d+ s, more than 60 s\n", done.err)
+    (problem,) = json.loads(project("queue", "health", "--max-wait", "60", "--json").out)
+    assert (problem["queue"], problem["kind"], problem["limit"]) == ("mail", "wait", 60.0)
+    assert problem["value"] > 86_400
+    named = project("queue", "health", "default", "rests", "--max-wait", "60")
+    assert (named.code, named.err) == (0, "Jobs are well.\n")
+
+
+def test_health_says_of_which_queue_too_many_attempts_fail(project: Command) -> None:
+    in_queue(fail)
+    assert project("queue", "health", "--max-failures", "0.8").code == 0
+    done = project("queue", "health", "--max-failures", "0.5")
+    assert (done.code, done.err) == (1, TOO_MANY)
+    few = project("queue", "health", "--max-failures", "0.5", "--least", "5")
+    assert few.code == 0
+    nothing = project("queue", "health")
+    assert nothing.code == 2
+    assert "--max-wait, --max-failures or both" in nothing.err
+
+
 def test_statistics_tell_of_queues_tasks_and_workers(project: Command) -> None:
     in_queue(fail)
 
     async def more(app: Any, queue: Queue) -> None:
-        await queue.limit("mail", Limits(running=20, rate=Rate(100, 60.0), each=2))
+        await queue.limit("mail", Limits(running=20, rate=Rate(100, 60.0), each=2, fair=True))
         await queue.store.enter("host:1:ab", b"", 30.4)
 
     in_queue(more)
     done = project("queue", "stats")
-    assert "running 20, 100 in 1 min, each 2" in done.out
+    assert "running 20, 100 in 1 min, each 2, fair" in done.out
     assert re.search(r"^app:breaks +default +0 +0 +2 ", done.out, re.MULTILINE)
     assert re.search(r"^host:1:ab +0 +ends in 30 s$", done.out, re.MULTILINE)
     seen = json.loads(project("queue", "stats", "--json").out)

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from oxidite.queue.base import Filter, JobState, Limits, NewBatch, NewJob, StoredJob
+from oxidite.queue.stores.memory.due import Due
 from oxidite.queue.stores.memory.limits import Gate
 
 __all__ = [
@@ -79,7 +80,7 @@ class Queue:
     """What of a queue can be claimed: by priority and time what is due, by time what is not yet."""
 
     def __init__(self) -> None:
-        self.due: list[tuple[int, float, int, UUID]] = []
+        self.due: Due = Due()
         self.later: list[tuple[float, int, UUID]] = []
         self.parked: dict[str | None, list[UUID]] = defaultdict(list)
         self.paused: bool = False

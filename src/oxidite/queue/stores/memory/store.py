@@ -27,6 +27,7 @@ from oxidite.queue.base import (
     TaskMinute,
     WorkerState,
 )
+from oxidite.queue.stores.memory.due import Due
 from oxidite.queue.stores.memory.events import Events
 from oxidite.queue.stores.memory.jobs import FINISHED, Job, fits, stored
 from oxidite.queue.stores.memory.limits import Gate
@@ -210,9 +211,11 @@ class MemoryStore(Events, JobStore):
         for job in self._jobs.values():
             if job.new.queue == queue and job.state is JobState.RUNNING:
                 state.gate.count(job.new.group)
-        parked, state.parked = state.parked, defaultdict(list)
-        for id in [id for each in parked.values() for id in each]:
-            self._wait(self._jobs[id], self._jobs[id].due_at)
+        # What waits is looked at anew.
+        state.parked, state.due = defaultdict(list), Due(fair=limits.fair, turn=state.due.turn)
+        for job in self._jobs.values():
+            if job.new.queue == queue and job.state is JobState.WAITING:
+                self._wait(job, job.due_at)
         self._wake()
 
     async def workers(self) -> list[WorkerState]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from oxidite import clock
 from oxidite.queue.base import Asked, Claim, JobState, Outcome, Ready, TaskMinute
+from oxidite.queue.stores.memory.due import Entry
 from oxidite.queue.stores.memory.jobs import Job, Queue, Worker
 from oxidite.queue.stores.memory.pushing import Pushing
 from oxidite.queue.telling import until_told
@@ -70,13 +71,13 @@ class Working(Pushing):
         if queue.paused:
             return
         self._bring_due(queue, now)
-        while queue.due and len(jobs) < limit:
-            _, _, place, id = heappop(queue.due)
-            job = self._jobs.get(id)
-            if job is None or job.place != place or job.state is not JobState.WAITING:
-                continue
+        due = queue.due.taken(self._is_valid)
+        while len(jobs) < limit and (entry := next(due, None)) is not None:
+            id = entry[3]
+            job = self._jobs[id]
             wait = queue.gate.enter(job.new.group, now)
             if wait is None:
+                queue.due.began(job.new.group)
                 jobs.append(self._start(worker, job, now))
             elif wait:
                 # Due again when it may be: so it stands in nobody's way until then.
@@ -85,12 +86,18 @@ class Working(Pushing):
             else:
                 queue.parked[queue.gate.full_of(job.new.group)].append(id)
 
+    def _is_valid(self, entry: Entry) -> bool:
+        """Tell whether a place is that of a job which waits there, and was not left behind."""
+        _, _, place, id = entry
+        job = self._jobs.get(id)
+        return job is not None and job.place == place and job.state is JobState.WAITING
+
     def _bring_due(self, queue: Queue, now: float) -> None:
         while queue.later and queue.later[0][0] <= now:
             _, place, id = heappop(queue.later)
             job = self._jobs.get(id)
             if job is not None and job.place == place:
-                heappush(queue.due, (-job.new.priority, job.due_at, place, id))
+                queue.due.push(job.new.group, (-job.new.priority, job.due_at, place, id))
 
     def _start(self, worker: str, job: Job, now: float) -> Ready:
         job.state = JobState.RUNNING

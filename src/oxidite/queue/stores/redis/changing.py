@@ -194,7 +194,7 @@ return {gone, left}
 """
 )
 
-# The oldest of a queue: the first of each priority, of what was due meanwhile, and of each group held back.
+# The oldest of a queue: the first of each priority, of what was due meanwhile, and of each group in a line of its own.
 QUEUES = Script(
     BASE
     + """
@@ -203,12 +203,18 @@ local function oldest(queue)
   local function see(place)
     if place then found = math.min(found, (struct.unpack('>d', place))) end
   end
-  local above = '-inf'
-  for _ = 1, 100 do
-    local first = call('ZRANGEBYSCORE', P .. 'r:' .. queue, above, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    if #first == 0 then break end
-    see(first[1])
-    above = '(' .. first[2]
+  local function see_each(key, most)
+    local above = '-inf'
+    for _ = 1, most do
+      local first = call('ZRANGEBYSCORE', key, above, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+      if #first == 0 then break end
+      see(first[1])
+      above = '(' .. first[2]
+    end
+  end
+  see_each(P .. 'r:' .. queue, 100)
+  for _, group in ipairs(call('ZRANGE', P .. 'fr:' .. queue, 0, 99)) do
+    see_each(P .. 'f:' .. both(queue, group), 10)
   end
   see(call('ZRANGE', P .. 's:' .. queue, 0, 0)[1])
   for _, group in ipairs(call('ZRANGE', P .. 'gw:' .. queue, 0, 99)) do
@@ -264,6 +270,9 @@ for i, name in ipairs(names) do
   if ARGV[3 + i] == '' then call('HDEL', key, name) else call('HSET', key, name, ARGV[3 + i]) end
 end
 call('HDEL', key, 'tat')
+-- What is due is put where it belongs by those who claim it.
+local was_fair = call('HEXISTS', key, 'fair') == 1
+if ARGV[10] == '1' or was_fair then call('HSET', key, 'fair', ARGV[10]) end
 call('ZUNIONSTORE', P .. 'gw:' .. queue, 1, P .. 'gw:' .. queue, 'WEIGHTS', 0)
 wake(queue)
 """

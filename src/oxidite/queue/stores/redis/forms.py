@@ -174,7 +174,8 @@ def limit_arguments(limits: Limits) -> list[Argument]:
         limits.each,
         *((each_rate.count, each_rate.per) if each_rate else (None, None)),
     )
-    return [_pack(limits), *("" if each is None else repr(each) for each in values)]
+    said = ("" if each is None else repr(each) for each in values)
+    return [_pack(limits), *said, int(limits.fair)]
 
 
 READY = 9

@@ -5,6 +5,7 @@
     j:<id>        a job, as a hash            e:<id>      its last errors, as a list
     all           the ids, in their order     n           jobs by queue, task and state
     r:<queue>     what is due, by priority    s:<queue>   what is not yet, by time
+    f:<group>     what is due of a group      fr:<queue>  the groups that have such, where they take turns
     p:<group>     what its group holds back   gw:<queue>  the groups held back, by when they may go on
     g:<queue>     how many run, by group      t:<group>   when the next of a group may begin (GCRA)
     q:<queue>     limits, pause, how many run qs, qp      the queues with settings, and those that pause
@@ -51,6 +52,8 @@ local function even_if_full() call('DEL', P .. '!') end
 
 -- Two names as one that no others make.
 local function both(a, b) return #a .. ':' .. a .. b end
+
+local function is_due(queue) return call('EXISTS', P .. 'r:' .. queue, P .. 'fr:' .. queue) > 0 end
 """
 
 # Who waits is told once: one process for what was pushed, and the next by who leaves something behind. With HANDING
@@ -66,7 +69,7 @@ local function wake(queue)
     local process, worker = string.match(who, '^(%S+) (.+)$')
     if worker and hand_over and hand_over(queue, process, worker) then
       hand_over = nil
-      if call('EXISTS', P .. 'r:' .. queue) == 0 then return end
+      if not is_due(queue) then return end
     -- Nobody listens for a process that has gone.
     elseif call('PUBLISH', P .. 'k:' .. (process or who), 'q' .. queue) > 0 then
       return
@@ -134,11 +137,37 @@ local function shift(job, state)
   job.state = state
 end
 
+-- Whether the groups of a queue take turns.
+local fair = {}
+local function is_fair(queue)
+  if fair[queue] == nil then fair[queue] = call('HGET', P .. 'q:' .. queue, 'fair') == '1' end
+  return fair[queue]
+end
+
+local function line(queue, group) return P .. 'f:' .. both(queue, group or '') end
+
+-- Put a place among those that are due.
+local function make_due(queue, group, score, place)
+  if not is_fair(queue) then
+    call('ZADD', P .. 'r:' .. queue, score, place)
+  elseif call('ZADD', line(queue, group), score, place) == 1 then
+    call('ZADD', P .. 'fr:' .. queue, 0, group or '')
+  end
+end
+
+-- Whether a place was in the line of a group; one without places has no turn.
+local function take_out(queue, group, place)
+  local key = line(queue, group)
+  if call('ZREM', key, place) == 0 then return false end
+  if call('EXISTS', key) == 0 then call('ZREM', P .. 'fr:' .. queue, group or '') end
+  return true
+end
+
 -- Put a job where it is claimed from; return its place, to be kept in it.
 local function put(job, due)
   local place = struct.pack('>ddh', math.max(due, 0), next_number(), job.priority) .. job.id
   if due <= NOW then
-    call('ZADD', P .. 'r:' .. job.queue, -job.priority, place)
+    make_due(job.queue, job.group, -job.priority, place)
   else
     call('ZADD', P .. 's:' .. job.queue, digits(due), place)
   end
@@ -152,6 +181,7 @@ local function held(job) return P .. 'p:' .. both(job.queue, job.group) end
 local function take_away(job)
   if call('ZREM', P .. 'r:' .. job.queue, job.place) == 1 then return end
   if call('ZREM', P .. 's:' .. job.queue, job.place) == 1 then return end
+  if take_out(job.queue, job.group, job.place) then return end
   if job.group then call('ZREM', held(job), job.place) end
 end
 
@@ -283,11 +313,12 @@ local function settings(queue)
   local found = known[queue]
   if not found then
     local v = call('HMGET', P .. 'q:' .. queue,
-      'paused', 'n', 'running', 'count', 'per', 'each', 'each_count', 'each_per', 'tat')
+      'paused', 'n', 'running', 'count', 'per', 'each', 'each_count', 'each_per', 'tat', 'fair', 'turn')
     found = {
       paused = v[1], n = tonumber(v[2] or 0), before = tonumber(v[2] or 0), running = tonumber(v[3]),
       count = tonumber(v[4]), per = tonumber(v[5]), each = tonumber(v[6]), each_count = tonumber(v[7]),
-      each_per = tonumber(v[8]), tat = tonumber(v[9] or 0),
+      each_per = tonumber(v[8]), tat = tonumber(v[9] or 0), fair = v[10] == '1', was_fair = v[10] == '0',
+      turn = v[11], turn_before = v[11],
     }
     found.limited = found.running or found.count or found.each or found.each_count
     known[queue] = found
@@ -298,6 +329,7 @@ end
 local function write_running()
   for queue, found in pairs(known) do
     if found.n ~= found.before then call('HSET', P .. 'q:' .. queue, 'n', found.n) end
+    if found.turn ~= found.turn_before then call('HSET', P .. 'q:' .. queue, 'turn', found.turn) end
   end
 end
 
@@ -380,11 +412,15 @@ local function until_next(tat, count, per)
   return at - NOW - per, at
 end
 
+local function group_of(place)
+  return cmsgpack.unpack(call('HGET', P .. 'j:' .. string.sub(place, 19), 'h'))[8]
+end
+
 local function bring_due(queue)
   local due = call('ZRANGEBYSCORE', P .. 's:' .. queue, '-inf', NOWS, 'LIMIT', 0, MOST)
   if #due == 0 then return end
   for _, place in ipairs(due) do
-    call('ZADD', P .. 'r:' .. queue, -struct.unpack('>h', place, 17), place)
+    make_due(queue, is_fair(queue) and group_of(place), -struct.unpack('>h', place, 17), place)
   end
   call('ZREM', P .. 's:' .. queue, unpack(due))
 end
@@ -396,7 +432,7 @@ local function let_go_on(queue, limit)
   for _, group in ipairs(groups) do
     local aside = P .. 'p:' .. both(queue, group)
     local first = call('ZRANGE', aside, 0, each - 1, 'WITHSCORES')
-    for i = 1, #first, 2 do call('ZADD', P .. 'r:' .. queue, first[i + 1], first[i]) end
+    for i = 1, #first, 2 do make_due(queue, group, first[i + 1], first[i]) end
     if #first > 0 then call('ZREMRANGEBYRANK', aside, 0, #first / 2 - 1) end
     if call('EXISTS', aside) == 0 then call('ZREM', waking, group) end
   end
@@ -431,16 +467,52 @@ local function room(found, wanted)
   return left <= 1e-6 and 1 or 0, at
 end
 
+-- Put where it belongs what was due before it was said whether the groups take turns.
+local function sort_anew(queue, found)
+  local ring = P .. 'fr:' .. queue
+  if found.fair then
+    local due = call('ZPOPMIN', P .. 'r:' .. queue, MOST)
+    for i = 1, #due, 2 do make_due(queue, group_of(due[i]), due[i + 1], due[i]) end
+    return
+  end
+  local left = MOST
+  while left > 0 do
+    local group = call('ZRANGE', ring, 0, 0)[1]
+    if not group then return call('HDEL', P .. 'q:' .. queue, 'fair') end
+    local due = call('ZPOPMIN', line(queue, group), left)
+    for i = 1, #due, 2 do make_due(queue, group, due[i + 1], due[i]) end
+    left = left - math.max(#due / 2, 1)
+    if call('EXISTS', line(queue, group)) == 0 then call('ZREM', ring, group) end
+  end
+end
+
+-- The first of the group that follows another one, and which group that is.
+local function pop_after(queue, turn)
+  local ring = P .. 'fr:' .. queue
+  local group = turn and call('ZRANGEBYLEX', ring, '(' .. turn, '+', 'LIMIT', 0, 1)[1]
+  group = group or call('ZRANGE', ring, 0, 0)[1]
+  if not group then return {} end
+  local popped = call('ZPOPMIN', line(queue, group))
+  if call('EXISTS', line(queue, group)) == 0 then call('ZREM', ring, group) end
+  return popped, group
+end
+
 local function claim(worker, queue, limit, ready)
   local found = settings(queue)
   if found.paused then return end
   bring_due(queue)
   if call('EXISTS', P .. 'gw:' .. queue) == 1 then let_go_on(queue, limit) end
-  local looked = 0
+  if found.fair or found.was_fair then sort_anew(queue, found) end
+  local looked, turn = 0, found.turn
   while #ready < limit and looked < MOST do
     local many, at = room(found, limit - #ready)
     if many <= 0 then return end
-    local popped = call('ZPOPMIN', P .. 'r:' .. queue, found.limited and 1 or many)
+    local popped
+    if found.fair then
+      popped, turn = pop_after(queue, turn)
+    else
+      popped = call('ZPOPMIN', P .. 'r:' .. queue, found.limited and 1 or many)
+    end
     if #popped == 0 then return end
     for i = 1, #popped, 2 do
       looked = looked + 1
@@ -455,6 +527,7 @@ local function claim(worker, queue, limit, ready)
       else
         ready[#ready + 1] = start(worker, id, place, v)
         found.n = found.n + 1
+        if found.fair then found.turn = turn end
         if at then
           found.tat = at
           call('HSET', P .. 'q:' .. queue, 'tat', digits(at))
@@ -464,7 +537,7 @@ local function claim(worker, queue, limit, ready)
     end
   end
   -- For others: they are told one by one, as each leaves something behind.
-  if call('EXISTS', P .. 'r:' .. queue) == 1 then touched[queue] = true end
+  if is_due(queue) then touched[queue] = true end
 end
 
 local function note_given(worker, from, number, ready)

@@ -246,7 +246,7 @@ end
 local function look(queue)
   local found = settings(queue)
   if found.paused or (found.running and found.n >= found.running) then return end
-  if call('EXISTS', P .. 'r:' .. queue) == 1 then
+  if is_due(queue) then
     local left = found.count and until_next(found.tat, found.count, found.per) or 0
     soonest = math.min(soonest, NOW + math.max(left, 0))
   end
@@ -274,6 +274,6 @@ PASS = Script(
     BASE
     + WAKING
     + """
-if call('EXISTS', P .. 'r:' .. ARGV[2], P .. 's:' .. ARGV[2], P .. 'gw:' .. ARGV[2]) > 0 then wake(ARGV[2]) end
+if is_due(ARGV[2]) or call('EXISTS', P .. 's:' .. ARGV[2], P .. 'gw:' .. ARGV[2]) > 0 then wake(ARGV[2]) end
 """
 )

@@ -15,6 +15,7 @@ from oxidite.queue.base import Limits, Ready
 from oxidite.queue.stores.sql.events import EventSteps
 from oxidite.queue.stores.sql.limits import Gate
 from oxidite.queue.stores.sql.rows import READY_COLUMNS, id_of, ids_of, ready_of
+from oxidite.queue.stores.sql.turns import NO_GROUP, TurnSteps
 
 __all__ = ["ClaimSteps", "Setting"]
 
@@ -32,6 +33,11 @@ class Setting(Struct, frozen=True):
     is_paused: bool
     limits: Limits | None
 
+    @property
+    def parks(self) -> bool:
+        """Whether jobs may wait until another one of their group ends."""
+        return self.limits is not None and self.limits.each is not None
+
 
 NO_SETTING = Setting(False, None)
 
@@ -41,7 +47,7 @@ def limits_of(data: bytes | None) -> Limits | None:
     return None if data is None else _limits.decode(data)
 
 
-class ClaimSteps(EventSteps):
+class ClaimSteps(TurnSteps, EventSteps):
     """What is done to claim."""
 
     def settings(self) -> Steps[dict[str, Setting]]:
@@ -97,18 +103,28 @@ class ClaimSteps(EventSteps):
 
     def _claim_limited(self, worker: str, queue: str, limit: int, now: float) -> Steps[list[Ready]]:
         locked = yield from self._fetched(
-            "SELECT limits FROM ox_job_queues WHERE name = :queue{update}", queue=queue
+            "SELECT limits, turn FROM ox_job_queues WHERE name = :queue{update}", queue=queue
         )
         limits = (limits_of(locked[0][0]) if locked else None) or Limits()
+        turn: str | None = locked[0][1] if locked else None
         gate = yield from self._gate(queue, limits, now)
         jobs: list[Ready] = []
         for _ in range(_WINDOWS):
-            if len(jobs) >= limit or gate.is_closed:
+            left = limit - len(jobs)
+            if left <= 0 or gate.is_closed:
                 break
-            rows = yield from self._ready(queue, max(_WINDOW, limit))
+            rows: Sequence[Any]
+            if limits.fair:
+                rows = yield from self._in_turn(queue, turn, _window(limits, left))
+            else:
+                rows = yield from self._ready(queue, max(_WINDOW, limit))
             if not rows:
                 break
-            jobs += yield from self._admitted(worker, gate, rows, limit - len(jobs), now)
+            jobs += yield from self._admitted(worker, gate, rows, left, now)
+            turn = (jobs[-1].group or NO_GROUP) if jobs else turn
+        if jobs and limits.fair:
+            sql = "UPDATE ox_job_queues SET turn = :turn WHERE name = :queue"
+            yield from self._changed(sql, turn=turn, queue=queue)
         yield from self._keep_rates(queue, gate)
         return jobs
 
@@ -136,10 +152,12 @@ class ClaimSteps(EventSteps):
         return (yield from self._started(worker, begin, now))
 
     def _gate(self, queue: str, limits: Limits, now: float) -> Steps[Gate]:
-        running = yield from self._fetched(
-            "SELECT grp, COUNT(*) FROM ox_jobs WHERE state = 3 AND queue = :queue GROUP BY grp",
-            queue=queue,
-        )
+        running: Sequence[Any] = ()
+        if limits.running is not None or limits.each is not None:
+            running = yield from self._fetched(
+                "SELECT grp, COUNT(*) FROM ox_jobs WHERE state = 3 AND queue = :queue GROUP BY grp",
+                queue=queue,
+            )
         rates: Sequence[Any] = ()
         if limits.rate is not None or limits.each_rate is not None:
             rates = yield from self._fetched(
@@ -169,3 +187,9 @@ class ClaimSteps(EventSteps):
                     group=name,
                     full_at=full_at,
                 )
+
+
+def _window(limits: Limits, left: int) -> int:
+    """Return how many jobs of a fair queue are looked at together: as many as may begin, if each of them may."""
+    holds_back = limits.each is not None or limits.each_rate is not None
+    return max(_WINDOW, left) if holds_back else left

@@ -110,7 +110,7 @@ class LookSteps(WorkSteps):
             )
             yield from self._left([row[1] for row in rows], now)
             for queue in sorted({row[3] for row in rows}):
-                if settings.get(queue, NO_SETTING).limits is not None:
+                if settings.get(queue, NO_SETTING).parks:
                     yield from self._unpark_all(queue)
         cancelled += yield from self._changed(
             f"UPDATE ox_jobs SET cancel_asked = 1 WHERE {where} AND state = 3 AND cancel_asked = 0",  # noqa: S608 - ours
@@ -194,7 +194,7 @@ class LookSteps(WorkSteps):
             waiting = [row for row in rows if STATES[row[2]] is JobState.WAITING]
             yield from self._left([row[1] for row in waiting], now)
             for queue in sorted({row[3] for row in waiting}):
-                if settings.get(queue, NO_SETTING).limits is not None:
+                if settings.get(queue, NO_SETTING).parks:
                     yield from self._unpark_all(queue)
 
     def _left(self, batches: Sequence[object], now: float) -> Steps[None]:

@@ -21,7 +21,8 @@ class Statements:
 
     ``IN :ids`` is for a list, ``{update}`` locks rows where a transaction is not alone, and ``{claim}``
     does, and passes over those that others have locked. ``{ignore}`` is an INSERT that leaves alone what
-    is there; it ends with ``{ignored}``.
+    is there; it ends with ``{ignored}``. ``{turns}`` has MySQL use the index of turns: its guess of how many
+    jobs wait is often an old one.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -32,6 +33,7 @@ class Statements:
             "{update}": " FOR UPDATE" if locks else "",
             "{claim}": " FOR UPDATE SKIP LOCKED" if locks else "",
             "{ignore}": "INSERT IGNORE" if dialect.is_mysql else "INSERT",
+            "{turns}": " FORCE INDEX (ox_jobs_turns)" if dialect.is_mysql else "",
             "{ignored}": "" if dialect.is_mysql else " ON CONFLICT DO NOTHING",
             "IN :ids": "= ANY(:ids::uuid[])" if self._has_arrays else "IN :ids",
             "IN :names": "= ANY(:names::text[])" if self._has_arrays else "IN :names",

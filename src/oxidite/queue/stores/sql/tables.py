@@ -1,13 +1,14 @@
 """The tables of jobs in SQL, ``ox_job…``.
 
 ``ox_jobs`` has the jobs, ``ox_job_workers`` who works, ``ox_job_queues`` the queues that pause or have
-limits, ``ox_job_rates`` what those of begun jobs have counted, ``ox_job_batches`` what belongs together,
-``ox_job_schedules`` the plans of times, ``ox_job_roles`` who has a role, ``ox_job_minutes`` the statistics.
-``ox_job_events`` has what was signalled, and ``ox_job_waits`` which job listens for what.
+limits, with the group of which a job began last, ``ox_job_rates`` what those of begun jobs have counted,
+``ox_job_batches`` what belongs together, ``ox_job_schedules`` the plans of times, ``ox_job_roles`` who has
+a role, ``ox_job_minutes`` the statistics. ``ox_job_events`` has what was signalled, and ``ox_job_waits`` which
+job listens for what.
 
 A job is in one of seven states. Of what waits only what is ready is ever searched for a claim, by an index
 of its own: neither a million jobs that are not yet due nor those beyond a limit stand in its way, and what
-runs or has ended is not in that index.
+runs or has ended is not in that index. Of a queue that is fair another one has what is ready by group.
 """
 
 from __future__ import annotations
@@ -99,6 +100,9 @@ _EVENTS = (
     "CREATE INDEX ox_job_events_expires ON ox_job_events (expires)",
     "CREATE INDEX ox_job_waits_event ON ox_job_waits (event)",
 )
+_TURN = "ALTER TABLE ox_job_queues ADD COLUMN turn {text}"
+_TURNS = "CREATE INDEX ox_jobs_turns ON ox_jobs (queue, grp, grade, due_at, id) WHERE state = 0"
+_TURNS_WHOLE = "CREATE INDEX ox_jobs_turns ON ox_jobs (state, queue, grp, grade, due_at, id)"
 _KINDS = {
     "sqlite": {"id": "BLOB", "text": "TEXT", "key": "BLOB", "data": "BLOB", "time": "REAL"},
     "postgresql": {
@@ -134,6 +138,20 @@ def _events(kind: str) -> list[str]:
     return [sql.format(**_KINDS[kind]) for sql in _EVENTS]
 
 
+def _unless(where: str, table: str, there: str, sql: str) -> tuple[str, ...]:
+    """Return what makes something where ``information_schema`` does not have it yet; not every MySQL can say so itself."""
+    found = (
+        f"SELECT 1 FROM information_schema.{where} WHERE table_schema = DATABASE() "  # noqa: S608 - ours
+        f"AND table_name = '{table}' AND {there}"
+    )
+    return (
+        f"SET @ox_step = IF(EXISTS ({found}), 'DO 0', '{sql}')",
+        "PREPARE ox_step FROM @ox_step",
+        "EXECUTE ox_step",
+        "DEALLOCATE PREPARE ox_step",
+    )
+
+
 TABLES = OwnTables(
     "queue",
     [
@@ -153,6 +171,20 @@ TABLES = OwnTables(
             "sqlite": _events("sqlite"),
             "postgresql": _events("postgresql"),
             "mysql": _begun_anew(_events("mysql")),
+        },
+        {
+            "sqlite": (_TURN.format(**_KINDS["sqlite"]), _TURNS),
+            "postgresql": (_TURN.format(**_KINDS["postgresql"]), _TURNS),
+            # One that did not come to its end may have done a part of it.
+            "mysql": (
+                *_unless(
+                    "columns",
+                    "ox_job_queues",
+                    "column_name = 'turn'",
+                    _TURN.format(**_KINDS["mysql"]),
+                ),
+                *_unless("statistics", "ox_jobs", "index_name = 'ox_jobs_turns'", _TURNS_WHOLE),
+            ),
         },
     ],
 )

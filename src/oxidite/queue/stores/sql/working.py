@@ -264,7 +264,7 @@ class WorkSteps(ClaimSteps):
         yield from self._count_in_batches(batches.counts, now)
         freed = Counter((job.queue, job.group) for job in jobs if job.group is not None)
         for (queue, group), count in sorted(freed.items()):
-            if settings.get(queue, NO_SETTING).limits is not None and group is not None:
+            if settings.get(queue, NO_SETTING).parks and group is not None:
                 yield from self._unpark(queue, group, count)
 
     def _store(self, jobs: Sequence[_Running]) -> Steps[None]:
