@@ -35,6 +35,7 @@ from oxidite.protocols.asgi import Message, Receive, Send, serve_asgi
 from oxidite.protocols.inflight import BodyPace, InFlight
 from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
+from oxidite.routing.layers import check_middleware
 from oxidite.routing.resolve import resolve
 from oxidite.routing.route import Route
 from oxidite.routing.router import Entry, Router, check_options
@@ -140,6 +141,9 @@ class Oxidite(Router):
                     form_limits=self.form_limits,
                     websocket=self.websocket_options,
                 )
+            every = (*self.middleware, *(each for route in routes for each in route.middleware))
+            for middleware in {id(each): each for each in every}.values():
+                check_middleware(middleware)
             is_plain = all(route.version is None for route in routes)
             self._table = (RouteTable if is_plain else versioned_table)(
                 routes,

@@ -62,6 +62,18 @@ class Late(Protocol):
         ...
 
 
+def _checked(resource: Resource | Late) -> Resource | Late:
+    name = getattr(resource, "__name__", type(resource).__name__)
+    if isinstance(resource, type):
+        raise ConfigError(f"The class {name} is no resource. Give an instance: {name}(...).")
+    if not hasattr(type(resource), "__aenter__") and not isinstance(resource, Late):
+        raise ConfigError(
+            f"{name} is no resource: it needs the async methods __aenter__ and __aexit__, which open and "
+            "close it."
+        )
+    return resource
+
+
 class Lifespan:
     """The resources of an application.
 
@@ -70,7 +82,7 @@ class Lifespan:
     """
 
     def __init__(self, resources: Iterable[Resource | Late] = ()) -> None:
-        self.resources: list[Resource | Late] = list(resources)
+        self.resources: list[Resource | Late] = [_checked(each) for each in resources]
         self._opened: list[object] = []
         self._offered: list[object] = []
         self._by_type: dict[object, object] = {}
@@ -135,7 +147,7 @@ class Lifespan:
         """Add a resource; before the lifespan is opened."""
         if self._is_open:
             raise ConfigError("A resource cannot be added while the application runs.")
-        self.resources.append(resource)
+        self.resources.append(_checked(resource))
 
     def override(self, type_: type[object], value: object) -> None:
         """Answer ``get(type_)`` with ``value``; for tests. The resource it replaces is not opened."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -319,3 +319,22 @@ def test_a_provider_is_replaced_and_put_back() -> None:
     lifespan.replace(real, None)
     lifespan.replace(real, None)
     assert lifespan.replacement(real) is None
+
+
+class Plain:
+    """It opens nothing."""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (Plain(), "Plain is no resource: it needs the async methods __aenter__ and __aexit__"),
+        (Lifespan, "The class Lifespan is no resource. Give an instance: Lifespan(...)."),
+    ],
+)
+def test_what_is_no_resource_is_refused_where_it_is_given(wrong: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Lifespan([wrong])
+    assert message in caught.value.message
+    with pytest.raises(ConfigError):
+        Lifespan().add(wrong)

@@ -30,7 +30,7 @@ from oxidite.cache.values import encoded, typed
 from oxidite.cache.writes import clear, delete, invalidate, write
 from oxidite.clock import process
 from oxidite.encoding import DecodeError, MismatchError
-from oxidite.extract.plan import resolve_hints
+from oxidite.extract.hints import resolve_hints
 from oxidite.instrument import is_listening
 from oxidite.security import SecretLike
 

@@ -22,7 +22,7 @@ from oxidite.cache.writes import delete
 from oxidite.clock import process
 from oxidite.encoding import DecodeError, MismatchError
 from oxidite.errors import ConfigError
-from oxidite.extract.plan import UnresolvedHintError, resolve_hints
+from oxidite.extract.hints import UnresolvedHintError, resolve_hints
 from oxidite.instrument import is_listening
 
 __all__ = ["Cached", "TagsOf", "Tracked"]

@@ -26,8 +26,8 @@ from oxidite.db.tables.table import Table
 from oxidite.db.tables.tags import entity_tag, tag_maker
 from oxidite.errors import FieldError, HTTPError, PreconditionFailedError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.extract.hints import resolve_hints
 from oxidite.extract.params import PathValue
-from oxidite.extract.plan import resolve_hints
 from oxidite.http.declared import Declared
 from oxidite.http.negotiation import etag_matches
 from oxidite.http.request import Request

@@ -29,7 +29,10 @@ def codec_for(type_: object) -> Codec[object]:
         from oxidite.encoding.models import ModelCodec
 
         return ModelCodec(cast("type[object]", type_))
-    codec = StructCodec[object](type_)
+    try:
+        codec = StructCodec[object](type_)
+    except RecursionError:
+        raise TypeError("it contains itself. A Struct may, but not a name of a type") from None
     for field in codec.fields() or ():
         if _holds_model(field.type):
             raise TypeError(

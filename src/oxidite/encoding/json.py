@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import PurePath
 
 import msgspec
@@ -22,6 +22,10 @@ def _plain_other(value: object) -> object:
         return value.model_dump(mode="json", by_alias=True)  # type: ignore[attr-defined]
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, Coroutine):
+        value.close()  # or Python would warn of it, too
+        name = getattr(value, "__qualname__", "a coroutine").replace("<locals>.", "")
+        raise TypeError(f"{name}() was called, but not awaited. Write `await` before the call.")
     kind = type(value)
     raise TypeError(
         f"{kind.__module__}.{kind.__qualname__} cannot be encoded. Return a Struct, a dataclass, "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +20,9 @@ __all__ = [
     "Extractor",
     "Marker",
     "Parameter",
+    "default_of",
     "is_extractor",
+    "is_generator",
     "is_marker",
     "location",
 ]
@@ -108,6 +112,19 @@ class Parameter:
         return RouteError(f"{location(self.function)}: {self.name!r} {problem}")
 
 
+def default_of(parameter: Parameter) -> Callable[[], object]:
+    """Return what gives the default of a parameter: a copy each time, where it can be changed.
+
+    Else what a handler appends to a list would be there in the next request, which is somebody else's.
+    """
+    default = parameter.default
+    try:
+        is_fixed = copy.deepcopy(default) is default
+    except Exception:  # noqa: BLE001 - what cannot be copied is given as it is
+        is_fixed = True
+    return (lambda: default) if is_fixed else (lambda: copy.deepcopy(default))
+
+
 @runtime_checkable
 class Marker(Protocol):
     """Stands in ``Annotated`` and makes the extractor once the parameter is known."""
@@ -125,6 +142,17 @@ def is_marker(value: object) -> TypeGuard[Marker]:
 def is_extractor(value: object) -> TypeGuard[Extractor[object]]:
     """Tell whether ``value`` is an extractor; for its cost see ``is_marker``."""
     return hasattr(value, "extract") and hasattr(value, "describe")
+
+
+def is_generator(function: Callable[..., object]) -> bool:
+    """Tell whether a function, or the one that a partial or an object calls, yields."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if isinstance(function, type):
+        return False
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
+        function = getattr(function, "__call__", function)  # noqa: B004 - the method itself is asked about
+    return inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
 
 
 def location(function: Callable[..., object]) -> str:

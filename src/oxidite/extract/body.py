@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for
 from oxidite.encoding.explain import pointer_of
 from oxidite.errors import BadRequestError, FieldError, UnsupportedMediaTypeError, ValidationError
-from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.extract.base import Description, Extractor, Parameter, default_of
 from oxidite.extract.files import check_files, file_rule
 from oxidite.extract.params import REPEATED, field_errors, is_collection, is_text
 from oxidite.http.form import FormData
@@ -43,6 +43,7 @@ class _Decoder:
     def __init__(self, parameter: Parameter, accepted: tuple[str, ...]) -> None:
         self._parameter = parameter
         self._accepted = accepted
+        self._default = default_of(parameter)
         try:
             self._codec: Codec[object] = codec_for(parameter.type)
         except TypeError as exc:
@@ -82,7 +83,7 @@ class _Decoder:
 
     async def _without_type(self, request: Request, media_type: str | None) -> object:
         if not self._parameter.required and media_type is None and not await request.body():
-            return self._parameter.default
+            return self._default()
         raise UnsupportedMediaTypeError(media_type, self._accepted)
 
     def _check_once(self, form: FormData) -> None:

@@ -24,7 +24,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 from oxidite.concurrency import ThreadPool
 from oxidite.errors import FieldError, RouteError
-from oxidite.extract.base import Description, Extractor, Parameter, location
+from oxidite.extract.base import Description, Extractor, Parameter, is_generator, location
 from oxidite.extract.params import PathValue
 from oxidite.extract.plan import Plan
 from oxidite.http.declared import declared_by
@@ -185,21 +185,22 @@ class _Provided:
 
 async def _make(plan: Plan, request: Request, stack: AsyncExitStack) -> object:
     function = plan.function
-    if inspect.isasyncgenfunction(function):
+    yields = is_generator(function)
+    if yields or isinstance(function, type):
         args, kwargs = await plan.arguments(request)
-        return await stack.enter_async_context(
-            contextlib.asynccontextmanager(function)(*args, **kwargs)
-        )
-    if inspect.isgeneratorfunction(function):
-        args, kwargs = await plan.arguments(request)
-        manager = contextlib.contextmanager(function)(*args, **kwargs)
+        made: object = function(*args, **kwargs)  # of a generator nothing runs yet
+    else:
+        made = await plan.call(request)
+    if not yields and not is_generator(inspect.unwrap(function)):
+        return made
+    if inspect.isasyncgen(made):
+        return await stack.enter_async_context(contextlib.asynccontextmanager(lambda: made)())
+    if inspect.isgenerator(made):
+        manager = contextlib.contextmanager(lambda: made)()
         return await stack.enter_async_context(
             _in_thread(manager, request.resources.get(ThreadPool))
         )
-    if isinstance(function, type):
-        args, kwargs = await plan.arguments(request)
-        return function(*args, **kwargs)
-    return await plan.call(request)
+    return made  # a decorator has made something else of the generator
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Annotated, Protocol, TypeGuard, Union, get_args, get_origin
 
 from oxidite.encoding.explain import pointer_of
 from oxidite.errors import FieldError, UnsupportedMediaTypeError, ValidationError
-from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.extract.base import Description, Extractor, Parameter, default_of
 from oxidite.extract.params import Name
 from oxidite.http.form import FormData
 from oxidite.http.limits import FileRule
@@ -139,6 +139,7 @@ class _Files:
     def __init__(self, parameter: Parameter, file: File, *, many: bool) -> None:
         self._parameter = parameter
         self._many = many
+        self._default = default_of(parameter)
         names = [each.value for each in parameter.metadata if isinstance(each, Name)]
         self._name = names[0] if names else parameter.name
         self.file_rules: Mapping[str, FileRule] = {
@@ -163,7 +164,7 @@ class _Files:
     async def _without_form(self, request: Request) -> object:
         media_type = request.content_type
         if not self._parameter.required and media_type is None and not await request.body():
-            return self._parameter.default
+            return self._default()
         raise UnsupportedMediaTypeError(media_type, MULTIPART)
 
     def _absent(self) -> object:
@@ -172,7 +173,7 @@ class _Files:
             raise ValidationError(
                 [FieldError("body", "This file is required.", pointer=pointer, code="missing")]
             )
-        return self._parameter.default
+        return self._default()
 
     def _text_errors(self, indices: Iterable[int]) -> list[FieldError]:
         pointers = [pointer_of(self._name, *((index,) if self._many else ())) for index in indices]

@@ -10,16 +10,15 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from operator import attrgetter
-from typing import Annotated, Literal, NewType, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 
-from oxidite.encoding import Codec, Field, MismatchError, Problem, codec_for
-from oxidite.encoding.explain import code_of
-from oxidite.encoding.text import reader_of
+from oxidite.encoding import Codec, Field, MismatchError, codec_for
 from oxidite.errors import FieldError, RouteError, ValidationError
-from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.extract.base import Description, Extractor, Parameter, default_of
+from oxidite.extract.conversion import conversion
 from oxidite.http.headers import Headers
 from oxidite.http.request import Request
 from oxidite.http.url import QueryParams
@@ -54,6 +53,7 @@ class UnknownPathParameterError(RouteError):
 _SCALARS = (str, int, float, bool, bytes, UUID, Decimal, date, datetime, time, timedelta, Enum)
 _COLLECTIONS = (list, set, frozenset, tuple)
 _ABSENT = (type(None), msgspec.UnsetType)
+_ANYTHING = (inspect.Parameter.empty, object, Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,39 +139,6 @@ class _Source:
         return [values[key]] if key in values else []
 
 
-def _converter(type_: object) -> Callable[[object], object] | None:
-    """Return what turns text into ``type_``; ``None`` for text itself."""
-    return None if type_ is str else _conversion(type_)
-
-
-def _conversion(type_: object) -> Callable[[object], object]:
-    """Return what turns text, or a list of it, into ``type_``, raising ``MismatchError``."""
-    # A one-field struct, because msgspec keeps what it knows of a struct and works it out anew for
-    # any other type at every call.
-    holder = msgspec.defstruct("Parameter", [("value", type_)])
-    convert = msgspec.convert
-    read = reader_of(type_)
-
-    def convert_text(raw: object) -> object:
-        value = raw if read is None else read(raw)
-        try:
-            return convert({"value": value}, holder).value  # type: ignore[attr-defined]
-        except msgspec.ValidationError as exc:
-            message = _reason(raw, holder, exc).partition(" - at `")[0]
-            raise MismatchError([Problem("", f"{message}.", code_of(message))]) from None
-
-    return convert_text
-
-
-def _reason(raw: object, holder: type[object], error: msgspec.ValidationError) -> str:
-    # msgspec knows more of text that is no number when it has tried to read it as one.
-    try:
-        msgspec.convert({"value": raw}, holder, strict=False)
-    except msgspec.ValidationError as exc:
-        return str(exc)
-    return str(error)
-
-
 class _Single:
     """One parameter, given once or not at all."""
 
@@ -181,7 +148,10 @@ class _Single:
         self._key = key
         self._values = source.values
         self._type = without_none(parameter.type)
-        self._convert = _converter(self._type)
+        self._convert = (
+            None if self._type is str else conversion(parameter, self._type, source.kind)
+        )
+        self._absent = _absence(parameter, source, key)
         self.extract: Callable[[Request], object] = (
             self._of_query() if source.kind == "query" else self._of_others
         )
@@ -209,9 +179,6 @@ class _Single:
 
         return extract
 
-    def _absent(self) -> object:
-        return _default(self._parameter, self._source, self._key)
-
     def _converted(self, raw: str) -> object:
         if self._convert is None:
             return raw
@@ -232,12 +199,13 @@ class _Repeated:
         self._parameter = parameter
         self._source = source
         self._key = key
-        self._convert = _conversion(without_none(parameter.type))
+        self._convert = conversion(parameter, without_none(parameter.type), source.kind)
+        self._absent = _absence(parameter, source, key)
 
     def extract(self, request: Request) -> object:
         raw = self._source.all(request, self._key)
         if not raw:
-            return _default(self._parameter, self._source, self._key)
+            return self._absent()
         try:
             return self._convert(raw)
         except MismatchError as exc:
@@ -257,13 +225,14 @@ class _Whole:
         self._parameter = parameter
         self._source = source
         self._codec = codec
+        self._default = default_of(parameter)
         self._keys = {source.key(field.key): field.key for field in fields}
         self._repeated = {field.key for field in fields if _item_type(field.type) is not None}
 
     def extract(self, request: Request) -> object:
         values = self._collect(request)
         if not values and not self._parameter.required:
-            return self._parameter.default
+            return self._default()
         errors = self._given_twice(request) if self._source.kind == "query" else []
         try:
             value = self._codec.convert(values, strict=False)
@@ -312,11 +281,16 @@ def _first(pointer: str) -> str:
     return pointer.lstrip("/").partition("/")[0].replace("~1", "/").replace("~0", "~")
 
 
-def _default(parameter: Parameter, source: _Source, key: str) -> object:
-    if parameter.required:
+def _absence(parameter: Parameter, source: _Source, key: str) -> Callable[[], object]:
+    """Return what answers for a parameter that is not there: its default, or the error."""
+    if not parameter.required:
+        return default_of(parameter)
+
+    def missing() -> object:
         error = FieldError(source.kind, "This parameter is required.", name=key, code="missing")
         raise ValidationError([error])
-    return parameter.default
+
+    return missing
 
 
 def _invalid(error: MismatchError, source: _Source, key: str) -> ValidationError:
@@ -339,7 +313,11 @@ class PathValue:
         self._name = name = parameter.name
         declared = parameter.context.path_params[name]
         as_it_is = parameter.type in (declared, inspect.Parameter.empty)
-        self._convert = None if as_it_is else _converter(parameter.type)
+        self._convert = (
+            None
+            if as_it_is or parameter.type is str
+            else conversion(parameter, parameter.type, "path")
+        )
         # PERF: nothing but the look-up, most times; benchmark `users`.
         self.extract: Callable[[Request], object] = (
             self._converted if self._convert else lambda request: request.params[name]
@@ -368,6 +346,10 @@ class _ParamMarker:
             if parameter.name not in parameter.context.path_params:
                 raise UnknownPathParameterError(
                     parameter.refuse("is not in the path of the route.").message
+                )
+            if not is_scalar(parameter.type) and parameter.type not in _ANYTHING:
+                raise parameter.refuse(
+                    f"is in the path, which is text, and that cannot be a {parameter.type!r}."
                 )
             return PathValue(parameter)
         names = [each.value for each in parameter.metadata if isinstance(each, Name)]

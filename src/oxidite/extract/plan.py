@@ -20,7 +20,6 @@ from typing import (
     cast,
     get_args,
     get_origin,
-    get_type_hints,
     runtime_checkable,
 )
 
@@ -34,27 +33,21 @@ from oxidite.extract.base import (
     Extractor,
     Marker,
     Parameter,
-    is_extractor,
     is_marker,
     location,
 )
 from oxidite.extract.body import Json
 from oxidite.extract.files import File, file_rule
+from oxidite.extract.hints import UnresolvedHintError, is_source, parameter_of, resolve_hints
 from oxidite.extract.params import Path, Query, is_text, without_none
 from oxidite.extract.state import RequestItself, State, VersionItself
 from oxidite.http.request import FORM_TYPES, Request
 from oxidite.http.version import Version
 
-__all__ = ["Plan", "Step", "UnresolvedHintError", "resolve_hints"]
+__all__ = ["Plan", "Step"]
 
 
 _FORMS = frozenset(FORM_TYPES)
-
-
-class UnresolvedHintError(RouteError):
-    """An annotation names something that is not defined yet."""
-
-    code = "unresolved_hint"
 
 
 @runtime_checkable
@@ -143,9 +136,12 @@ class Plan:
             raise RouteError(
                 f"{location(function)} does not tell its parameters. Call it in a function of yours."
             ) from None
+        bound = _bound(function)
         steps: list[Step] = []
         for name, raw in signature.parameters.items():
-            parameter = _parameter(raw, hints, function, context)
+            if name in bound:
+                continue  # said by a `partial`: not for a client to say otherwise
+            parameter = parameter_of(raw, hints, function, context)
             marker = (given or {}).get(name)
             if marker is None and raw.kind in (raw.VAR_POSITIONAL, raw.VAR_KEYWORD):
                 raise parameter.refuse(
@@ -154,12 +150,7 @@ class Plan:
             try:
                 extractor = marker.bind(parameter) if marker else _extractor(parameter)
             except NameError as exc:
-                raise UnresolvedHintError(
-                    parameter.refuse(
-                        f"is a {_name(parameter.type)}, whose own annotations name {exc.name!r}, which "
-                        "is not defined."
-                    ).message
-                ) from exc
+                raise _undefined(parameter, exc) from exc
             steps.append(
                 Step(
                     parameter,
@@ -251,7 +242,9 @@ class Plan:
 
     async def _call_in_thread(self, request: Request) -> object:
         args, kwargs = await self.arguments(request)
-        return await request.resources.get(ThreadPool).run(self.function, *args, **kwargs)
+        made = await request.resources.get(ThreadPool).run(self.function, *args, **kwargs)
+        # A decorator that is not async itself, around a function that is.
+        return await made if inspect.iscoroutine(made) else made
 
 
 def _is_async(function: Callable[..., object]) -> bool:
@@ -262,88 +255,17 @@ def _is_async(function: Callable[..., object]) -> bool:
     )
 
 
-def resolve_hints(
-    function: Callable[..., object], localns: Mapping[str, object]
-) -> dict[str, object]:
-    """Return the annotations of a function, or of a class's constructor, as objects.
-
-    Raises:
-        UnresolvedHintError: one names something that does not exist (yet).
-    """
-    target: Any = function  # a function, a class, a partial or an object with __call__
-    while isinstance(target, functools.partial):
-        target = target.func
-    # What a decorator made of a function may be an object: it says what it stands for.
-    target = inspect.unwrap(target)
-    if isinstance(target, type):
-        target = cast("Any", target).__init__
-    elif not (inspect.isfunction(target) or inspect.ismethod(target)):
-        target = type(target).__call__
-    try:
-        return get_type_hints(target, localns=dict(localns), include_extras=True)
-    except NameError as exc:
-        raise UnresolvedHintError(
-            f"{location(function)}: an annotation names {exc.name!r}, which is not defined. Import "
-            "it outside `if TYPE_CHECKING:`, where it can be looked up at run time."
-        ) from exc
-
-
-def _parameter(
-    raw: inspect.Parameter,
-    hints: Mapping[str, object],
-    function: Callable[..., object],
-    context: Context,
-) -> Parameter:
-    type_, metadata = _split(hints.get(raw.name, inspect.Parameter.empty))
-    parameter = Parameter(raw.name, type_, raw.default, function, context, metadata)
-    _refuse_foreign(parameter)
-    return parameter
-
-
-def _split(hint: object) -> tuple[object, tuple[object, ...]]:
-    """Return the type of an annotation, and what was said beside it."""
-    origin = get_origin(hint)
-    if origin is Annotated:
-        # Markers and extractors are ours; the rest, such as msgspec.Meta, belongs to the type.
-        type_, *metadata = get_args(hint)
-        rest = tuple(extra for extra in metadata if _belongs_to_type(extra))
-        return Annotated[(type_, *rest)] if rest else type_, tuple(metadata)
-    if origin is Union or origin is types.UnionType:
-        # `Header[str] | None` is the same as `Header[str | None]`.
-        parts = [_split(member) for member in get_args(hint)]
-        metadata = [extra for _, extras in parts for extra in extras]
-        return Union[tuple(type_ for type_, _ in parts)], tuple(metadata)  # noqa: UP007 - at run time
-    return hint, ()
-
-
-def _belongs_to_type(extra: object) -> bool:
-    return type(extra).__module__.partition(".")[0] == "msgspec"
-
-
-def _refuse_foreign(parameter: Parameter) -> None:
-    for extra in parameter.metadata:
-        if isinstance(extra, type) and _is_source(extra):
-            raise parameter.refuse(
-                f"is marked with the class {extra.__name__}. Give an instance: {extra.__name__}(...)."
-            )
-        if inspect.isroutine(extra):
-            raise parameter.refuse(
-                f"is marked with the function {extra.__name__}, which would be ignored. Did you mean "
-                f"{'Depends(...)' if extra.__name__ == 'Depends' else f'Depends({extra.__name__})'}?"
-            )
-        if type(extra).__module__.partition(".")[0] in ("pydantic", "annotated_types"):
-            raise parameter.refuse(
-                f"is constrained with {extra!r}, which would be ignored here. "
-                "Use msgspec.Meta(ge=..., max_length=...) instead."
-            )
-
-
-def _is_source(extra: object) -> bool:
-    return is_marker(extra) or is_extractor(extra)
+def _bound(function: Callable[..., object]) -> set[str]:
+    """Return the names of the arguments that a `partial` has given by keyword."""
+    names: set[str] = set()
+    while isinstance(function, functools.partial):
+        names |= function.keywords.keys()
+        function = function.func
+    return names
 
 
 def _extractor(parameter: Parameter) -> Extractor[object]:
-    sources = [extra for extra in (parameter.default, *parameter.metadata) if _is_source(extra)]
+    sources = [extra for extra in (parameter.default, *parameter.metadata) if is_source(extra)]
     if not sources:
         return _inferred(parameter)
     if len(sources) > 1:
@@ -385,9 +307,10 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
 def _of_known_type(parameter: Parameter) -> Extractor[object] | None:
     """Choose for a type that can come from one place only."""
     type_ = parameter.type
-    if isinstance(type_, type) and issubclass(type_, Request):
+    bare = without_none(type_)
+    if isinstance(bare, type) and issubclass(bare, Request):
         return RequestItself()
-    if without_none(type_) is Version:
+    if bare is Version:
         return VersionItself(parameter)
     own = getattr(get_origin(type_) or type_, "__argument__", None)
     if is_marker(own):
@@ -416,8 +339,22 @@ def _is_data(type_: object) -> bool:
         return isinstance(bare := origin or type_, type) and issubclass(bare, Struct)
 
 
+def _undefined(parameter: Parameter, error: NameError) -> UnresolvedHintError:
+    """Return what to say of a class of data that names something that is not there."""
+    why = "not defined"
+    if error.name in parameter.context.localns:
+        why = "local to a function. They are looked up in the module: define it there"
+    return UnresolvedHintError(
+        parameter.refuse(
+            f"is a {_name(parameter.type)}, whose own annotations name {error.name!r}, which is {why}."
+        ).message
+    )
+
+
 def _name(type_: object) -> str:
-    return getattr(type_, "__name__", repr(type_))
+    if get_origin(type_) in (Union, types.UnionType):
+        return " | ".join(map(_name, get_args(type_)))
+    return "None" if type_ is types.NoneType else getattr(type_, "__name__", repr(type_))
 
 
 def _check(function: Callable[..., object], steps: list[Step], context: Context) -> None:
@@ -433,7 +370,7 @@ def _check(function: Callable[..., object], steps: list[Step], context: Context)
     missing = [name for name in context.path_params if name not in taken]
     for step in steps:
         parameter = step.parameter
-        guessed = not any(map(_is_source, parameter.metadata))
+        guessed = not any(map(is_source, parameter.metadata))
         if guessed and step.extractor.describe().source == "query":
             close = get_close_matches(parameter.name, missing, n=1, cutoff=0.75)
             if close:

@@ -6,7 +6,6 @@ https://asgi.readthedocs.io/en/stable/specs/www.html, HTTP message format 2.5.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -28,6 +27,7 @@ from oxidite.protocols.base import (
     cancelled_elsewhere,
     finish,
     given_up,
+    log_failure,
     prepared,
     too_slow_error,
 )
@@ -46,7 +46,6 @@ __all__ = [
     "serve_asgi",
 ]
 
-_logger = logging.getLogger("oxidite")
 
 Message: TypeAlias = MutableMapping[str, Any]  # the formats of ASGI are open dictionaries
 """A message of ASGI, and the scope of a connection."""
@@ -644,9 +643,9 @@ async def _serve_lifespan(app: Application, receive: Receive, send: Send) -> Non
             await send({"type": "lifespan.startup.complete"})
             started = True
             await receive()
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - told, whatever it is
         phase = "shutdown" if started else "startup"
-        _logger.exception("%s failed", phase)
+        log_failure(phase, exc)
         await send({"type": f"lifespan.{phase}.failed", "message": f"{type(exc).__name__}: {exc}"})
     else:
         await send({"type": "lifespan.shutdown.complete"})

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Protocol
 
 from oxidite.concurrency import BackgroundTasks, call
-from oxidite.errors import RequestTimeoutError
+from oxidite.errors import OxiditeError, RequestTimeoutError
 from oxidite.http.request import Request
 from oxidite.http.response import Response
 from oxidite.lifespan import Lifespan
@@ -22,6 +22,7 @@ __all__ = [
     "cancelled_elsewhere",
     "finish",
     "given_up",
+    "log_failure",
     "prepared",
     "run_after",
     "too_slow_error",
@@ -130,3 +131,12 @@ async def run_after(request: Request) -> None:
             await call(function)
         except Exception:
             _logger.exception("work after the response failed")
+
+
+def log_failure(phase: str, error: Exception) -> None:
+    """Say why an application does not start or end; what is ours says all of it in its message."""
+    if isinstance(error, OxiditeError):
+        _logger.error("%s failed: %s", phase, error.message)
+        _logger.debug("the traceback", exc_info=error)
+    else:
+        _logger.error("%s failed", phase, exc_info=error)

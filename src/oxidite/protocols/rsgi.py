@@ -24,6 +24,7 @@ from oxidite.protocols.base import (
     cancelled_elsewhere,
     finish,
     given_up,
+    log_failure,
     prepared,
     too_slow_error,
 )
@@ -438,8 +439,13 @@ class Running:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Open the application; the loop does not run yet."""
-        loop.run_until_complete(self._start(loop))
+        """Open the application; the loop does not run yet. A mistake in it ends the process."""
+        try:
+            loop.run_until_complete(self._start(loop))
+        except OxiditeError as exc:
+            # Granian and what it starts its workers with would only add tracebacks of their own.
+            log_failure("startup", exc)
+            raise SystemExit(1) from None
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Close the application; the loop runs no more."""

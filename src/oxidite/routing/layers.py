@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
+from oxidite.errors import ConfigError
 from oxidite.extract.base import location
 from oxidite.http.request import Request
 from oxidite.http.response import Response
 from oxidite.http.types import Handler, Middleware
 from oxidite.routing.passing import passes_on
 
-__all__ = ["RenderError", "fold"]
+__all__ = ["RenderError", "check_middleware", "fold"]
 
 RenderError: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 """Makes the response of an exception; the application passes it in."""
+
+
+def check_middleware(middleware: Middleware) -> None:
+    """Check that a middleware can be called as one.
+
+    Raises:
+        ConfigError: it is a class, or takes something else: it makes a middleware, most times.
+    """
+    name = getattr(middleware, "__name__", type(middleware).__name__)
+    if isinstance(middleware, type):
+        raise ConfigError(f"The class {name} is no middleware. Give an instance: {name}(...).")
+    try:
+        inspect.signature(middleware).bind(None, None)
+    except ValueError:
+        return  # it does not tell its parameters
+    except TypeError:
+        where = location(middleware) if callable(middleware) else repr(middleware)
+        raise ConfigError(
+            f"{where} is no middleware: it cannot be called with a request and what comes next. If it "
+            f"makes one, call it: {name}(...)."
+        ) from None
 
 
 def fold(handler: Handler, chain: Sequence[Middleware], render: RenderError) -> Handler:

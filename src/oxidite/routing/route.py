@@ -14,7 +14,8 @@ from oxidite.errors import (
 from oxidite.extract.base import Context, Marker, Parameter, location
 from oxidite.extract.depends import dependencies_of, path_parameters
 from oxidite.extract.files import takes_files
-from oxidite.extract.plan import Plan, resolve_hints
+from oxidite.extract.hints import resolve_hints
+from oxidite.extract.plan import Plan
 from oxidite.extract.streams import streamed
 from oxidite.http.limits import FileRule, FormLimits
 from oxidite.http.types import Handler, Middleware

@@ -13,8 +13,8 @@ from typing import TypeAlias, TypeVar, Unpack
 
 from oxidite.errors import RouteError
 from oxidite.extract.base import location
+from oxidite.extract.hints import UnresolvedHintError
 from oxidite.extract.params import UnknownPathParameterError
-from oxidite.extract.plan import UnresolvedHintError
 from oxidite.http.response import ASGIApp
 from oxidite.http.types import Middleware
 from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
@@ -127,37 +127,37 @@ class Router:
         self, path: str, methods: Iterable[str], **options: Unpack[RouteOptions]
     ) -> Callable[[H], H]:
         """Register a handler for several methods; the handler itself stays what it was."""
-        localns = _callers_locals()
+        localns = _callers_locals(path)
         return lambda handler: self._register(path, methods, handler, options, localns)
 
     def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Register a handler for GET; HEAD is answered by it too, without the body."""
-        localns = _callers_locals()
+        localns = _callers_locals(path)
         return lambda handler: self._register(path, ("GET",), handler, options, localns)
 
     def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Register a handler for POST."""
-        localns = _callers_locals()
+        localns = _callers_locals(path)
         return lambda handler: self._register(path, ("POST",), handler, options, localns)
 
     def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Register a handler for PUT."""
-        localns = _callers_locals()
+        localns = _callers_locals(path)
         return lambda handler: self._register(path, ("PUT",), handler, options, localns)
 
     def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Register a handler for PATCH."""
-        localns = _callers_locals()
+        localns = _callers_locals(path)
         return lambda handler: self._register(path, ("PATCH",), handler, options, localns)
 
     def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Register a handler for DELETE."""
-        localns = _callers_locals()
+        localns = _callers_locals(path)
         return lambda handler: self._register(path, ("DELETE",), handler, options, localns)
 
     def websocket(self, path: str, **options: Unpack[WebSocketOptions]) -> Callable[[H], H]:
         """Register a handler for WebSockets; a route for GET may have the same path."""
-        localns = _callers_locals()
+        localns = _callers_locals(path)
         return lambda handler: self._register_websocket(path, handler, options, localns)
 
     def group(
@@ -392,7 +392,16 @@ def _host_pattern(host: str) -> Pattern:
     return Pattern.parse("/" + host.lower().replace(".", "/")).typed({})
 
 
-def _callers_locals() -> Mapping[str, object]:
-    """Return the local names where a decorator is used: annotations may name them (a test's types)."""
+def _callers_locals(path: object) -> Mapping[str, object]:
+    """Return the local names where a decorator is used: annotations may name them (a test's types).
+
+    Raises:
+        RouteError: ``path`` is none, but the handler itself.
+    """
+    if not isinstance(path, str):
+        what = f"{location(path)} stands" if callable(path) else f"{path!r} is given"
+        raise RouteError(
+            f"{what} where the path belongs. Write it in brackets: @app.get('/posts')."
+        )
     frame = sys._getframe(2)  # noqa: SLF001 - `inspect.currentframe` is this
     return {} if frame.f_locals is frame.f_globals else frame.f_locals

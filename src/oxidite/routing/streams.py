@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
-import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
 from oxidite.concurrency import ThreadPool, finished
 from oxidite.errors import RouteError
-from oxidite.extract.base import location
+from oxidite.extract.base import is_generator, location
 from oxidite.extract.plan import Plan
 from oxidite.extract.streams import Streamed, streamed
 from oxidite.http.request import Request
@@ -32,7 +30,7 @@ def check_stream(plan: Plan) -> None:
     """
     found = streamed(plan.returns)
     if found is None or found.format is None:
-        if _yields(plan.function):
+        if is_generator(plan.function):
             raise RouteError(
                 f"{location(plan.function)} yields, and its return annotation does not say how that is "
                 "sent. Write Events[T] for server-sent events, Lines[T] for JSON Lines or Rows[T] for "
@@ -43,28 +41,20 @@ def check_stream(plan: Plan) -> None:
         raise RouteError(f"{location(plan.function)} yields {name}, but {problem}.")
 
 
-def _yields(function: Callable[..., object]) -> bool:
-    while isinstance(function, functools.partial):
-        function = function.func
-    if not (inspect.isfunction(function) or inspect.ismethod(function)):
-        function = getattr(function, "__call__", function)  # noqa: B004 - the method itself is asked about
-    return inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
-
-
 def stream_call(plan: Plan, status: int) -> Callable[[Request], Awaitable[object]] | None:
     """Return what calls a handler and makes a response of what it yields; ``None`` for any other."""
     found = streamed(plan.returns)
     if found is None or found.format is None:
         return None
-    function, yields = plan.function, _yields(plan.function)
+    function, yields = plan.function, is_generator(plan.function)
 
     async def call(request: Request) -> object:
         args, kwargs = await plan.arguments(request)
         threads = request.resources.get(ThreadPool)
-        if yields:
-            items = function(*args, **kwargs)  # nothing of it runs yet
-        elif plan.is_async:
+        if plan.is_async:
             items = await cast("Awaitable[object]", function(*args, **kwargs))
+        elif yields:
+            items = function(*args, **kwargs)  # nothing of it runs yet
         else:
             items = await threads.run(function, *args, **kwargs)
         if isinstance(items, Response):

@@ -37,8 +37,10 @@ def choose_interface(
             )
         if not isinstance(app, Oxidite):
             raise ConfigError(f"RSGI is not to be had: {reason}. Use --interface asgi.")
-        if any(route.is_websocket for route in app.routes):
-            raise ConfigError(f"RSGI is not for WebSockets: {reason}. Use --interface asgi.")
+        for route in app.routes:
+            if route.is_websocket:
+                why = _route_may_stream(route)
+                raise ConfigError(f"RSGI is not for WebSockets: {why}. Use --interface asgi.")
         return "rsgi", f"it was asked for, although {reason}" if reason else "it was asked for"
     if wanted == "asgi":
         return "asgi", "it was asked for"

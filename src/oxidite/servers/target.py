@@ -117,7 +117,8 @@ class Target:
                 near = did_you_mean(self.attribute, _candidates(module))
                 message = f"{self.module} has no {self.attribute!r}{near}"
                 raise TargetError(message) from None
-        if is_asgi(getattr(module, _NAME, None)):
+        named = getattr(module, _NAME, None)
+        if is_asgi(named) or named is Oxidite:
             return _NAME, getattr(module, _NAME)
         return self._only(module)
 
@@ -150,6 +151,16 @@ class Target:
                 raise TargetError(
                     f"{self.module}:{name} is async; a factory is an ordinary function."
                 )
+        if inspect.isclass(found):
+            raise TargetError(
+                f"{self.module}:{name} is the class {found.__name__}. Make an application of it: "
+                f"{name} = {found.__name__}()"
+            )
+        if inspect.isroutine(found) and not is_asgi(found):
+            raise TargetError(
+                f"{self.module}:{name} is not an ASGI application, and takes arguments, which a "
+                "factory does not."
+            )
         if not is_asgi(found):
             raise TargetError(
                 f"{self.module}:{name} of type {type(found).__name__} is not an ASGI application."

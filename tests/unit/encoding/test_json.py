@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -71,3 +72,12 @@ def test_what_cannot_be_encoded_is_named_with_what_can(encode: object) -> None:
 
 def test_text_for_people_is_indented() -> None:
     assert json_text({"a": [1]}) == '{\n  "a": [\n    1\n  ]\n}'
+
+
+@pytest.mark.parametrize("encode", [encode_json, encode_msgpack])
+def test_what_was_not_awaited_is_told(encode: Callable[[object], bytes]) -> None:
+    async def load() -> int:
+        return 1
+
+    with pytest.raises(TypeError, match=r"load\(\) was called, but not awaited. Write `await`"):
+        encode({"value": load()})

@@ -1906,6 +1906,20 @@ class TestLifespan:
         assert log == ["a open", "a close"]
         assert "startup failed" in caplog.text
 
+    async def test_a_mistake_is_told_without_a_traceback(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        app = Oxidite()
+
+        @app.get("/")
+        async def show(missing: Noting) -> None:
+            """Ask for a resource that nobody added."""
+
+        await self.talk(app)
+        [record] = [each for each in caplog.records if each.levelname == "ERROR"]
+        assert record.getMessage().startswith("startup failed: tests/unit/protocols/test_asgi.py:")
+        assert record.exc_info is None
+
     async def test_a_failed_stop_is_told_and_the_rest_is_closed(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -493,6 +493,25 @@ def test_a_resource_that_does_not_open_stops_the_start() -> None:
     loop.close()
 
 
+def test_a_mistake_in_the_application_ends_the_process_with_its_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Missing: ...
+
+    app = Oxidite()
+
+    @app.get("/")
+    async def show(missing: Missing) -> None: ...
+
+    loop = asyncio.new_event_loop()
+    with pytest.raises(SystemExit) as caught:
+        app.__rsgi_init__(loop)
+    loop.close()
+    assert caught.value.code == 1
+    assert "startup failed: tests/unit/protocols/test_rsgi.py:" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 # Files.
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from oxidite import Oxidite, Request, Response
-from oxidite.errors import ConflictError
+from oxidite.errors import ConfigError, ConflictError
+from oxidite.extract.base import location
 from oxidite.http import Handler, Middleware
 from oxidite.routing.passing import passes_on
 from oxidite.testing import Client
@@ -181,3 +182,35 @@ async def test_what_returns_no_response_is_named_among_those_that_passed_it_on(
     message = next(str(r.exc_info[1]) for r in caplog.records if r.exc_info)
     assert said(message), message
     assert "no_response" in message
+
+
+# What is no middleware.
+
+
+def made(*, seconds: float = 1) -> Middleware:
+    return plain
+
+
+class Around:
+    def __init__(self, app: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (made, f"{location(made)} is no middleware: it cannot be called with a request and what "),
+        (Around(None), "is no middleware: it cannot be called with a request and what comes next"),
+        (Instance, "The class Instance is no middleware. Give an instance: Instance(...)."),
+        (Around, "The class Around is no middleware. Give an instance: Around(...)."),
+    ],
+    ids=repr,
+)
+def test_what_is_no_middleware_is_refused_at_the_start(wrong: Any, message: str) -> None:
+    async def show() -> None: ...
+
+    app, other = Oxidite(middleware=[wrong]), Oxidite()
+    other.get("/", middleware=[wrong])(show)
+    for each in (app, other):
+        with pytest.raises(ConfigError) as caught:
+            _ = each.table
+        assert message in caught.value.message

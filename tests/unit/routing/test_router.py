@@ -499,3 +499,16 @@ def test_two_applications_at_one_prefix_are_refused() -> None:
 
     with pytest.raises(RouteError, match="registered twice"):
         _ = app.table
+
+
+def test_a_decorator_without_its_path_is_refused_with_the_place_of_the_handler() -> None:
+    async def show() -> None: ...
+
+    decorator: Any = Oxidite().get
+    with pytest.raises(RouteError) as caught:
+        decorator(show)
+    assert caught.value.message == (
+        f"{location(show)} stands where the path belongs. Write it in brackets: @app.get('/posts')."
+    )
+    with pytest.raises(RouteError, match=r"^7 is given where the path belongs"):
+        decorator(7)

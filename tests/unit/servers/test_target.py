@@ -91,6 +91,8 @@ def test_any_asgi_application_is_accepted(project: Project) -> None:
         ("app = 'text'", "There is no application in"),
         ("async def create_app(): ...", "is async"),
         ("def create_app(): return 3", "of type int is not an ASGI application"),
+        ("def create_app(debug): ...", "takes arguments, which a factory does not"),
+        ("from oxidite import Oxidite as app", r"is the class Oxidite\. Make an application of it"),
     ],
 )
 def test_what_is_no_application_is_refused(project: Project, source: str, message: str) -> None:
