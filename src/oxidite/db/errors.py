@@ -159,6 +159,10 @@ class CheckError(ConstraintError):
     code = "check"
 
 
+BEYOND_INDEX = "is too long for an index"
+"""What a driver says of a value when it is not told of which column."""
+
+
 class RelationError(DatabaseError):
     """A relation was used in a way it cannot be."""
 

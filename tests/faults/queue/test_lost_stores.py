@@ -24,6 +24,7 @@ from tests.mariadb_server import MariaDBServer, mariadb_server
 from tests.redis_server import RedisServer, redis_server
 
 from oxidite import clock
+from oxidite.queue import Queue
 
 __all__ = ["server"]
 
@@ -93,6 +94,33 @@ async def test_a_worker_that_the_network_leaves_alone_is_replaced_and_refused(
         assert cut_off.returncode is None
         record = await tally(place, "silent", kind, handles, tried=FEW, worst=slowest, bound=LIMIT)
         record.settle()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [each for each in SERVERS if each.values != ("redis",)],
+)
+async def test_a_beat_that_is_cut_in_the_middle_holds_up_nobody(kind: str, tmp_path: Path) -> None:
+    """The server does not notice for a long time, and would keep locks that long."""
+    async with reached_through(kind, tmp_path) as (place, proxy):
+        url = through(place.url, proxy)
+        async with Queue.from_url(url, tasks=["tests.faults.queue.worker_app"]) as far:
+            await far.store.enter("cut off", b"{}", 0.2)
+            proxy.stops_at = b"SELECT name FROM ox_job_queues"
+            beat = asyncio.ensure_future(far.store.beat("cut off", 0.2))
+            await proxy.stopped.wait()
+            await place.until(lambda: _is_lost(place, "cut off"))
+            async with asyncio.timeout(10):
+                await place.queue.store.rescue(3)
+            proxy.resume()
+            assert not (await beat).lost
+            await place.queue.store.rescue(3)
+            assert await place.queue.workers() == []
+
+
+async def _is_lost(place: Workplace, name: str) -> bool:
+    (found,) = [each for each in await place.queue.workers() if each.name == name]
+    return found.lease_until <= await place.queue.store.now()
 
 
 class Server(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,9 @@ from oxidite.clock import TravelClock, use
 from oxidite.db import (
     CheckError,
     Col,
+    ConstraintError,
     Database,
+    MissingReferenceError,
     MissingTenantError,
     Model,
     ModelError,
@@ -262,3 +264,52 @@ def test_a_model_says_what_its_table_is() -> None:
 
         class Below(Order):
             pass
+
+
+class Chicken(Model, table="circle_chickens"):
+    id: Col[int] = col(pk=True, init=False)
+    egg_id: Col[int | None] = col(default=None, references="circle_eggs.id")
+
+
+class Egg(Model, table="circle_eggs"):
+    id: Col[int] = col(pk=True, init=False)
+    chicken_id: Col[int | None] = col(default=None, references=Chicken.id)
+
+
+async def test_tables_that_refer_to_each_other_are_pushed(db: Database) -> None:
+    for _ in range(2):  # what is there already stays
+        await db.push(Chicken, Egg)
+    chicken = await Chicken.create()
+    egg = await Egg.create(chicken_id=chicken.id)
+    chicken.egg_id = egg.id
+    await chicken.save()
+    for make in (lambda: Chicken.create(egg_id=99), lambda: Egg.create(chicken_id=99)):
+        with pytest.raises(MissingReferenceError):
+            await make()
+
+
+LONG = f"t{'x' * 56}"
+
+
+class LongNames(Model, table=LONG):
+    id: Col[int] = col(pk=True, init=False)
+    size: Col[int] = col(name=f"a{'y' * 59}", ge=1, check=True, default=1)
+    state: Col[Literal["on", "off"]] = col(name=f"b{'y' * 59}", native=True, default="on")
+    phase: Col[Literal["up", "down"]] = col(name=f"c{'y' * 59}", native=True, default="up")
+    other: Col[int | None] = col(name=f"d{'y' * 59}", default=None, references=f"{LONG}.id")
+    code: Col[str] = col(name=f"e{'y' * 59}", unique=True, max_length=20)
+
+
+async def test_long_names_are_told_apart(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await db.push(LongNames)
+    await LongNames.create(code="a", phase="down")
+    monkeypatch.setattr("oxidite.db.writes.saving.check_object", lambda *_: None)
+    wrong: list[tuple[dict[str, Any], type[ConstraintError]]] = [
+        ({"code": "a"}, UniqueError),
+        ({"code": "b", "size": 0}, CheckError),
+        ({"code": "b", "other": 99}, MissingReferenceError),
+    ]
+    for values, error in wrong:
+        with pytest.raises(error) as caught:
+            await LongNames.create(**values)
+        assert [each.pointer for each in caught.value.errors] == [f"/{list(values)[-1]}"]

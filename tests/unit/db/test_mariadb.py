@@ -124,10 +124,11 @@ class TestErrors:
 
     async def test_what_does_not_fit_is_refused_and_not_cut(self, db: Database) -> None:
         async with connection(db) as found:
-            with pytest.raises(QueryError, match="Data too long"):
+            with pytest.raises(CheckError) as caught:
                 await found.run(
                     "INSERT INTO accounts (owner, name, cents) VALUES (?, '', 0)", ("x" * 51,)
                 )
+            assert [(e.pointer, e.code) for e in caught.value.errors] == [("/owner", "max_length")]
             with pytest.raises(QueryError, match="Out of range"):
                 await found.run(
                     "INSERT INTO accounts (owner, name, cents) VALUES ('', '', ?)", (2**63,)

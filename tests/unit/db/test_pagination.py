@@ -337,3 +337,43 @@ async def test_a_page_beyond_the_end_is_empty(db: Database) -> None:
         await row.force_delete()
     page = await Item.order_by(Item.id).keyset(after=first.next)
     assert (page.items, page.next, page.previous) == ([], None, None)
+
+
+class Writer(Model, table="paged_writers"):
+    id: Col[int] = col(pk=True, init=False)
+    name: Col[str]
+
+
+class Note(Model, table="paged_notes"):
+    id: Col[int] = col(pk=True, init=False)
+    writer_id: Col[int | None] = col(default=None)
+
+
+@pytest.mark.parametrize("nulls_first", [None, True, False])
+@pytest.mark.parametrize("descending", [True, False])
+async def test_what_an_outer_join_does_not_find_has_its_place(
+    db: Database, descending: bool, nulls_first: bool | None
+) -> None:
+    await db.push(Writer, Note)
+    for name in "xyz":
+        await Writer.create(name=name)
+    chance = random.Random(3)
+    for _ in range(20):
+        await Note.create(writer_id=chance.choice([1, 2, 3, None, 99]))
+    order = Writer.name.desc if descending else Writer.name.asc
+    query = (
+        Note.query()
+        .left_join(Writer, on=Writer.id == Note.writer_id)
+        .select(Note.id, Writer.name.optional())
+        .order_by(order(nulls_first=nulls_first))
+    )
+    last = Note.id.desc() if descending else Note.id.asc()
+    expected = await query.order_by(order(nulls_first=nulls_first), last).all()
+    found: list[tuple[int, str | None]] = []
+    after: str | None = None
+    while len(found) < 20:
+        page = await query.keyset(after=after, limit=3)
+        found += page.items
+        after = page.next
+    assert found == expected
+    assert after is None

@@ -17,6 +17,7 @@ from oxidite.db import (
     ModelError,
     QueryError,
     RelationError,
+    SoftDeletes,
     col,
     rel,
 )
@@ -155,3 +156,32 @@ def test_models_that_come_later_may_be_among_them() -> None:
     song.id = 7
     note.about = song
     assert (note.about_type, note.about_id) == ("e_songs", 7)
+
+
+class Frame(Model, SoftDeletes, table="e_frames"):
+    id: Col[int] = col(pk=True, init=False)
+    marks: HasMany[Mark] = rel(fk="subject_id", kind="subject_type", on_soft_delete="cascade")
+
+
+class Reel(Model, SoftDeletes, table="e_reels"):
+    id: Col[int] = col(pk=True, init=False)
+    marks: HasMany[Mark] = rel(fk="subject_id", kind="subject_type", on_soft_delete="cascade")
+
+
+class Mark(Model, SoftDeletes, table="e_marks"):
+    id: Col[int] = col(pk=True, init=False)
+    subject_id: Col[int | None] = col(default=None)
+    subject_type: Col[str | None] = col(default=None)
+    subject: BelongsTo[Frame | Reel | None] = rel(fk="subject_id", kind="subject_type")
+
+
+async def test_what_is_deleted_with_a_row_is_not_that_of_another_table(db: Database) -> None:
+    await db.push(Frame, Reel, Mark)
+    frame, reel = await Frame.create(), await Reel.create()
+    assert frame.id == reel.id
+    ours, theirs = await frame.marks.create(), await reel.marks.create()
+    await frame.delete()
+    assert [each.id for each in await Mark.all()] == [theirs.id]
+    await reel.delete()
+    await frame.restore()
+    assert [each.id for each in await Mark.all()] == [ours.id]

@@ -21,6 +21,7 @@ from oxidite.db import (
     Col,
     Database,
     HasMany,
+    ManyToMany,
     MissingReferenceError,
     Model,
     ModelError,
@@ -30,6 +31,7 @@ from oxidite.db import (
     Synced,
     Timestamps,
     UniqueError,
+    Version,
     col,
     rel,
 )
@@ -289,3 +291,39 @@ async def test_saving_touches_the_parent(db: Database) -> None:
     assert getattr(page, "id", None) is UNSET
     page.book = await Book.create()
     assert (await page.save()).id > 0
+
+
+class Club(Model, table="w_clubs"):
+    id: Col[int] = col(pk=True, init=False)
+    players: ManyToMany[Player, Contract] = rel()
+
+
+class Player(Model, table="w_players"):
+    id: Col[int] = col(pk=True, init=False)
+    clubs: ManyToMany[Club, Contract] = rel()
+
+
+class Contract(Model, SoftDeletes, Timestamps, Version, table="w_contracts"):
+    player_id: Col[int] = col(pk=True, references=Player.id)
+    club_id: Col[int] = col(pk=True, references=Club.id)
+    role: Col[str] = col(default="back")
+
+
+async def test_a_link_that_seems_to_be_deleted_makes_room_for_a_new_one(db: Database) -> None:
+    await db.push(Club, Player, Contract)
+    player, club, other = await Player.create(), await Club.create(), await Club.create()
+    await player.clubs.attach(club, other, role="goal")
+    assert await player.clubs.detach(club) == 1
+    assert [each.id for each in await player.clubs] == [other.id]
+    gone = await Contract.query().with_deleted().where(Contract.club_id == club.id).one()
+    assert (gone.version, gone.deleted_at is None) == (2, False)
+    (made,) = await player.clubs.attach(club)
+    assert (made.role, made.version) == ("back", 1)
+    assert sorted([each.id for each in await player.clubs]) == [club.id, other.id]
+    assert await player.clubs.sync([other]) == Synced(detached=1)
+    assert await player.clubs.sync([club, other]) == Synced(attached=1)
+    assert await player.clubs.toggle(club, other) == Synced(detached=2)
+    assert await player.clubs.toggle(club, other) == Synced(attached=2)
+    with pytest.raises(UniqueError):
+        await player.clubs.attach(club)
+    assert await Contract.query().with_deleted().count() == 2

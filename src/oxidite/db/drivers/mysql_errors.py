@@ -37,7 +37,8 @@ _LOCKED = frozenset((1205, 3572))
 _READ_ONLY = frozenset((1290, 1792, 1836))
 _FULL = frozenset((1021, 1114))
 _SLOW = frozenset((1969, 3024))
-_UNFIT = frozenset((1153, 1264, 1265, 1292, 1365, 1366, 1367, 1406, 1411, 1690, 1918, 3140, 3141))
+_UNFIT = frozenset((1153, 1264, 1265, 1292, 1365, 1366, 1367, 1411, 1690, 1918, 3140, 3141))
+_LONG = 1406
 _CONSTRAINTS: dict[int, tuple[type[ConstraintError], str]] = {
     **dict.fromkeys(TAKEN, (UniqueError, "is taken")),
     **dict.fromkeys((1048, 1364), (NotNullError, "is missing")),
@@ -46,8 +47,9 @@ _CONSTRAINTS: dict[int, tuple[type[ConstraintError], str]] = {
         (MissingReferenceError, "refers to nothing, or is still referred to"),
     ),
     **dict.fromkeys((3819, 4025), (CheckError, "breaks a rule")),
+    _LONG: (CheckError, "is too long"),
 }
-_COLUMN = re.compile(r"(?:Column|Field) '([^']*)'")
+_COLUMN = re.compile(r"(?:[Cc]olumn|Field) '([^']*)'")
 _CHECK = re.compile(r"CONSTRAINT [`'\"](.*?)[`'\"] failed|[Cc]heck constraint '(.*?)'")
 _REFERENCE = re.compile(  # quoted by backticks, or as our sessions are set up
     r"CONSTRAINT [`\"](?P<name>.*?)[`\"] FOREIGN KEY \((?P<own>[^)]*)\) "
@@ -95,7 +97,7 @@ def another_key() -> UniqueError:
 def _constraint(number: int, message: str, columns: Sequence[str]) -> ConstraintError:
     error, text = _CONSTRAINTS[number]
     names, constraint = list(columns), index_of(message)
-    if error is NotNullError:
+    if error is NotNullError or number == _LONG:
         names, constraint = _COLUMN.findall(message), None
     elif error is MissingReferenceError:
         found = _REFERENCE.search(message)
@@ -107,10 +109,9 @@ def _constraint(number: int, message: str, columns: Sequence[str]) -> Constraint
     elif error is CheckError:
         found = _CHECK.search(message)
         constraint = next((each for each in found.groups() if each), None) if found else None
-    fields = [FieldError("body", text, pointer=f"/{name}", code=error.code) for name in names]
-    return error(
-        fields or [FieldError("body", text, pointer="", code=error.code)], constraint=constraint
-    )
+    code = "max_length" if number == _LONG else error.code
+    fields = [FieldError("body", text, pointer=f"/{name}", code=code) for name in names]
+    return error(fields or [FieldError("body", text, pointer="", code=code)], constraint=constraint)
 
 
 def index_of(message: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from oxidite.db.errors import (
+    BEYOND_INDEX,
     CheckError,
     ConflictingTransactionsError,
     ConstraintError,
@@ -30,6 +31,8 @@ def translated(exc: BaseException, *, is_closed: bool) -> BaseException:
     """Return our error for one of the driver's, others as they are."""
     if isinstance(exc, asyncpg.IntegrityConstraintViolationError):
         return _constraint(exc)
+    if isinstance(exc, asyncpg.StringDataRightTruncationError) or _is_beyond_index(exc):
+        return _too_long(exc)
     if isinstance(exc, asyncpg.DataError):
         return QueryError(f"A value does not fit: {_unfit(exc)}")
     for theirs, ours, text in _ERRORS:
@@ -107,7 +110,22 @@ _CONSTRAINTS: tuple[tuple[type[Exception], type[ConstraintError], str], ...] = (
     ),
     (asyncpg.CheckViolationError, CheckError, "breaks a rule"),
 )
+_BEYOND_INDEX = re.compile(r"index row (?:size|requires) |string is too long for tsvector ")
 _KEY = re.compile(r"\(([^)]*)\)=")
+
+
+def _is_beyond_index(exc: BaseException) -> bool:
+    """Tell whether a value is too long for an index over its column."""
+    is_limit = isinstance(exc, asyncpg.ProgramLimitExceededError)
+    return is_limit and _BEYOND_INDEX.match(str(exc)) is not None
+
+
+def _too_long(failed: BaseException) -> CheckError:
+    exc: Any = failed  # as below
+    text = BEYOND_INDEX if _is_beyond_index(failed) else "is too long"
+    fields = [FieldError("body", text, pointer="", code="max_length")]
+    # The index, if it is told; never the column.
+    return CheckError(fields, constraint=exc.constraint_name)
 
 
 def _constraint(failed: Exception) -> ConstraintError:

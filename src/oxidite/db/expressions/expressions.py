@@ -19,7 +19,8 @@ from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeAlias, TypeVa
 from msgspec import Struct
 
 from oxidite.db.errors import QueryError
-from oxidite.db.values.kinds import BOOLEAN, FLOAT, INTEGER, JSON, TEXT, Kind
+from oxidite.db.values.bounds import beyond
+from oxidite.db.values.kinds import BOOLEAN, FLOAT, INTEGER, JSON, TEXT, Kind, is_text
 
 __all__ = [
     "AnyExpr",
@@ -35,6 +36,8 @@ __all__ = [
     "Value",
     "as_expr",
     "every",
+    "exactly",
+    "listed",
     "some",
 ]
 
@@ -140,7 +143,7 @@ class Expr(Selectable[R], Generic[O, R]):
         """
         if isinstance(values, Subselect):
             return Condition("in_rows", (self, values.as_values()))
-        return Condition("in", (self, Value(_storable(self, _listed(values)), self.kind.list_of())))
+        return Condition("in", (self, Value(_storable(self, listed(values)), self.kind.list_of())))
 
     def not_in(
         self, values: Iterable[O] | Subselect[tuple[O]] | Subselect[tuple[O | None]]
@@ -152,7 +155,7 @@ class Expr(Selectable[R], Generic[O, R]):
         if isinstance(values, Subselect):
             return Condition("not_in_rows", (self, values.as_values()))
         return Condition(
-            "not_in", (self, Value(_storable(self, _listed(values)), self.kind.list_of()))
+            "not_in", (self, Value(_storable(self, listed(values)), self.kind.list_of()))
         )
 
     def optional(self) -> Expr[O, R | None]:
@@ -163,11 +166,11 @@ class Expr(Selectable[R], Generic[O, R]):
 
     def like(self: Expr[str, Any], pattern: str) -> Condition:
         """Whether it matches a pattern, upper and lower case told apart."""
-        return Condition("like", (self, Value(pattern, TEXT)))
+        return _matched("like", self, pattern)
 
     def ilike(self: Expr[str, Any], pattern: str) -> Condition:
         """Whether it matches a pattern, upper and lower case alike."""
-        return Condition("ilike", (self, Value(pattern, TEXT)))
+        return _matched("ilike", self, pattern)
 
     @overload
     def contains(self: Expr[str, Any], part: str) -> Condition: ...
@@ -181,15 +184,15 @@ class Expr(Selectable[R], Generic[O, R]):
         A JSON document contains another one if it has all its members, at any depth.
         """
         if self.kind.name == "array":
-            return Condition("array_contains", (self, Value(_listed(part), self.kind)))
+            return Condition("array_contains", (self, Value(listed(part), self.kind)))
         if self.kind.name == "json":
-            found = part if isinstance(part, Mapping | str) else _listed(part)
+            found = part if isinstance(part, Mapping | str) else listed(part)
             return Condition("json_contains", (self, Value(found, JSON)))
-        return Condition("like", (self, Value(f"%{_escaped(part)}%", TEXT)))
+        return _matched("like", self, f"%{_escaped(part)}%")
 
     def overlaps(self: Expr[list[E], Any], others: Iterable[E]) -> Condition:
         """Whether the array has one of ``others`` at least."""
-        return Condition("array_overlaps", (self._array(), Value(_listed(others), self.kind)))
+        return Condition("array_overlaps", (self._array(), Value(listed(others), self.kind)))
 
     def has(self: Expr[list[E], Any], element: E) -> Condition:
         """Whether ``element`` is one of those of the array."""
@@ -204,11 +207,11 @@ class Expr(Selectable[R], Generic[O, R]):
 
     def startswith(self: Expr[str, Any], text: str) -> Condition:
         """Whether it begins with ``text``."""
-        return Condition("like", (self, Value(f"{_escaped(text)}%", TEXT)))
+        return _matched("like", self, f"{_escaped(text)}%")
 
     def endswith(self: Expr[str, Any], text: str) -> Condition:
         """Whether it ends with ``text``."""
-        return Condition("like", (self, Value(f"%{_escaped(text)}", TEXT)))
+        return _matched("like", self, f"%{_escaped(text)}")
 
     def lower(self: Expr[str, Any]) -> Expr[str, R]:
         """It in lower case."""
@@ -268,9 +271,6 @@ class Expr(Selectable[R], Generic[O, R]):
 AnyExpr: TypeAlias = Expr[Any, Any]
 
 
-_WHOLE = frozenset(("integer", "whole"))
-
-
 def _bits(expr: AnyExpr) -> int:
     """Return the size of the numbers that it holds: 64 bits, unless a column says less."""
     rules = getattr(expr, "rules", None)
@@ -278,30 +278,50 @@ def _bits(expr: AnyExpr) -> int:
     return bits
 
 
-def _is_beyond(expr: AnyExpr, other: int) -> bool:
-    bound = 1 << (_bits(expr) - 1)
-    return not -bound <= other < bound
+def exactly(expr: AnyExpr, value: object) -> Condition:
+    """Return that it is that very value, as it is ordered by: upper and lower case are always told apart."""
+    if value is None:
+        return expr.is_null()
+    return Condition("eq", (expr, Value(value, expr.kind)))
 
 
 def _compared(name: str, expr: AnyExpr, other: object) -> Condition:
-    """Compare with a value. A whole number beyond what the column holds is larger, or smaller, than all.
+    """Compare with a value; with one that no row can have, as mathematics has it."""
+    found = beyond(expr.kind, _bits(expr) if type(other) is int else 64, other)
+    if found is None:
+        return Condition(name, (expr, as_expr(other, expr.kind)))
+    if name in ("eq", "ne"):
+        return _always(expr, holds=name == "ne")
+    is_less = name in ("lt", "le")
+    if found.side == "between":
+        return Condition("le" if is_less else "gt", (expr, Value(found.floor, expr.kind)))
+    return _always(expr, holds=found.side == ("above" if is_less else "below"))
 
-    It cannot be bound. A client may give any number, and is answered as mathematics has it.
-    """
-    if type(other) is int and expr.kind.name in _WHOLE and _is_beyond(expr, other):
-        holds = name == "ne" or name in (("lt", "le") if other > 0 else ("gt", "ge"))
-        return Condition("eq" if holds else "ne", (expr, expr))  # NULL where there is none
-    return Condition(name, (expr, as_expr(other, expr.kind)))
+
+def _always(expr: AnyExpr, *, holds: bool) -> Condition:
+    """Return what holds, or does not hold, wherever there is a value, and is NULL elsewhere."""
+    return Condition("eq" if holds else "ne", (expr, expr))
+
+
+def _matched(name: str, expr: AnyExpr, pattern: str) -> Condition:
+    """Compare with a pattern; one with what no text has matches none."""
+    if not is_text(pattern):
+        return _always(expr, holds=False)
+    return Condition(name, (expr, Value(pattern, TEXT)))
 
 
 def _storable(expr: AnyExpr, values: list[Any]) -> list[Any]:
     """Return values to look for, without those that no row can have."""
-    if expr.kind.name not in _WHOLE:
-        return values
-    return [each for each in values if not (type(each) is int and _is_beyond(expr, each))]
+    kind, bits = expr.kind, _bits(expr)
+    return [each for each in values if beyond(kind, bits, each) is None]
 
 
-def _listed(values: Iterable[Any]) -> list[Any]:
+def listed(values: Iterable[Any]) -> list[Any]:
+    """Return values that are looked for as a list.
+
+    Raises:
+        QueryError: they are one value, or ``None`` is among them.
+    """
     if isinstance(values, str | bytes):
         raise QueryError(f"A list of values is expected, and {values!r} is one value.")
     found = list(values)

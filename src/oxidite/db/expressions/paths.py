@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions.expressions import AnyExpr, Call, Condition, Expr, Value
-from oxidite.db.values.kinds import BOOLEAN, FLOAT, INTEGER, JSON, PATH, TEXT
+from oxidite.db.expressions.expressions import AnyExpr, Call, Condition, Expr, Value, some
+from oxidite.db.values.kinds import BOOLEAN, FLOAT, INTEGER, JSON, PATH, TEXT, is_text
 
 __all__ = ["JsonPath", "json_path"]
 
@@ -38,6 +38,8 @@ class JsonPath(Call[Any, Any]):
             return self.is_null()
         if isinstance(other, Expr):
             return self._as(other.kind.type) == other
+        if isinstance(other, str) and not is_text(other):
+            return some(())  # no text is like it
         return self._call_condition("json_eq", other)
 
     def _unequal(self, other: Any) -> Condition:
@@ -46,6 +48,8 @@ class JsonPath(Call[Any, Any]):
             return self.not_null()
         if isinstance(other, Expr):
             return self._as(other.kind.type) != other
+        if isinstance(other, str) and not is_text(other):
+            return self.not_null()
         return self._call_condition("json_ne", other)
 
     if not TYPE_CHECKING:  # to type checkers they are those of any expression

@@ -14,7 +14,7 @@ from oxidite.db.inspection.naming import attribute, class_name, free
 from oxidite.db.inspection.texts import bare, plain, written
 from oxidite.db.inspection.types import Said, said_of
 from oxidite.db.sql.words import words_of
-from oxidite.db.tables.table import SQL
+from oxidite.db.tables.table import SQL, short_name
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["models_text"]
@@ -279,7 +279,7 @@ class _ModelText:
         if not keys:
             return []
         key = keys[0]
-        name = f"fk_{self.table.name}_{column.name}"
+        name = short_name(f"fk_{self.table.name}_{column.name}")
         if key.name is not None and key.name != name:
             lost.append(f"The foreign key is called {key.name} in the database, and here {name}.")
         if key.lost:

@@ -19,6 +19,7 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.texts import Texts
+from oxidite.db.sql.literals import plain_text
 
 __all__ = ["ColumnWriter"]
 
@@ -70,7 +71,7 @@ class ColumnWriter:
             values = {name: value if value is not None else "NULL"}
             return self._texts.rebuild(before, after, table, values=values)
         if value is not None:
-            added.server_default = sa.DefaultClause(sa.text(value))
+            added.server_default = sa.DefaultClause(plain_text(value))
         statements = self._texts.sql(lambda op: op.impl.add_column(table, added))
         if value is not None:
             # The value was for the rows that are there; new ones get theirs from the model.

@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.specs import TableSpec
+from oxidite.db.sql.literals import plain_text
 from oxidite.db.sql.words import WORDS
 
 __all__ = ["Live", "Rebuild", "look_at", "unknown"]
@@ -108,7 +109,7 @@ class Rebuild:
             if column.computed is None and (column.name in values or column.name in old_names)
         }
         for raw in self._live.columns:
-            default = None if raw.default is None else sa.text(raw.default)
+            default = None if raw.default is None else plain_text(raw.default)
             self._made.append_column(
                 sa.Column(
                     raw.name,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.schema import AddConstraint
+from sqlalchemy.schema import AddConstraint, DDLElement
 
 from oxidite.db.migrations.operations import Schema
 from oxidite.db.migrations.rebuild import Live, Rebuild
@@ -39,13 +40,22 @@ class Texts:
 
     def sql(self, do: Callable[[Operations], object]) -> list[str]:
         """Return the statements that Alembic writes."""
-        written = _Buffer()
+        written: list[str] = []
         context = MigrationContext.configure(
-            dialect=self.theirs,
-            opts={"as_sql": True, "literal_binds": True, "output_buffer": written},
+            dialect=self.theirs, opts={"as_sql": True, "literal_binds": True}
         )
+        impl: Any = context.impl
+
+        def write(construct: Any, *_: object, **__: object) -> None:
+            found = sa.text(construct) if isinstance(construct, str) else construct
+            kwargs = {} if isinstance(found, DDLElement) else {"literal_binds": True}
+            sql = str(found.compile(dialect=self.theirs, compile_kwargs=kwargs))
+            written.append(_TABS.sub(_spaces, sql).strip())
+
+        # Its own makes spaces of all tabs, of those inside of texts, too.
+        impl._exec = write  # noqa: SLF001 - as above
         do(Operations(context))
-        return written.statements
+        return written
 
     def quoted(self, name: str) -> str:
         """Return a name as it stands in SQL."""
@@ -124,14 +134,9 @@ class Texts:
         return self.sql(lambda op: op.impl.drop_index(index))
 
 
-class _Buffer:
-    """What Alembic writes to."""
+_TABS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\t""")
+"""Text and names in quotes, and tabs outside of them."""
 
-    def __init__(self) -> None:
-        self.statements: list[str] = []
 
-    def write(self, text: str) -> None:
-        self.statements.append(text.strip().removesuffix(";"))
-
-    def flush(self) -> None:
-        pass
+def _spaces(found: re.Match[str]) -> str:
+    return "    " if found.group() == "\t" else found.group()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oxidite.db.database import Database, HasTable, database_of
-from oxidite.db.expressions.expressions import Condition, Value, every, some
+from oxidite.db.expressions.expressions import Condition, Value, every, exactly, some
 from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.statements import Lock, SelectStatement, UpdateStatement
 from oxidite.db.tables.columns import Column
@@ -60,7 +60,7 @@ def _after(keys: Sequence[Column[Any, Any]], last: Any) -> Condition:
     return some(
         every(
             [
-                *(before == getattr(last, before.name) for before in keys[:place]),
+                *(exactly(before, getattr(last, before.name)) for before in keys[:place]),
                 column > getattr(last, column.name),
             ]
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions.expressions import Condition, Order, Value, every, some
+from oxidite.db.expressions.expressions import Condition, Order, Value, every, exactly, some
 from oxidite.db.queries.pagination import CursorPage
 from oxidite.db.statements.cursors import Cursor
 from oxidite.db.statements.statements import SelectStatement
@@ -47,6 +47,7 @@ class Keyset:
         _check(statement)
         self._order = whole_order(statement)
         self._places = [_place(statement, each) for each in self._order]
+        self._may_be_null = [_may_be_null(statement, each) for each in self._order]
         self._dialect = dialect
         self._cursor = Cursor(signers, statement, self._order)
         self._limit = limit
@@ -66,7 +67,8 @@ class Keyset:
         order = [_reversed(o) for o in self._order] if self.backwards else self._order
         where = self._where
         if self._start is not None:
-            where = (*where, _after(order, self._start.values, self._dialect))
+            after = _after(order, self._start.values, self._may_be_null, self._dialect)
+            where = (*where, after)
         # One more than wanted: whether there is one tells whether there is a page after this one.
         return {"where": where, "order": tuple(order), "limit": self._limit + 1}
 
@@ -148,39 +150,48 @@ def _place(statement: SelectStatement, order: Order) -> str | int:
 # The condition: what comes after a place, in an order that may go both ways and have NULL in it.
 
 
-def _after(order: Sequence[Order], values: Sequence[object], dialect: Dialect) -> Condition:
+def _after(
+    order: Sequence[Order],
+    values: Sequence[object],
+    may_be_null: Sequence[bool],
+    dialect: Dialect,
+) -> Condition:
     columns: list[AnyColumn] = [each.expr for each in order]  # type: ignore[misc]  # _place has looked
     directions = {each.descending for each in order}
-    if (
-        len(order) > 1
-        and dialect.compares_rows
-        and len(directions) == 1
-        and not any(column.nullable for column in columns)
-    ):
+    if len(order) > 1 and dialect.compares_rows and len(directions) == 1 and not any(may_be_null):
         bound = [Value[Any, Any](v, c.kind) for c, v in zip(columns, values, strict=True)]
         return Condition("row_lt" if directions.pop() else "row_gt", (*columns, *bound))
     ways: list[Condition] = []
     equal: list[Condition] = []
-    for each, column, value in zip(order, columns, values, strict=True):
-        beyond = _beyond(each, column, value, dialect)
+    for each, value, nullable in zip(order, values, may_be_null, strict=True):
+        beyond = _beyond(each, value, dialect, nullable=nullable)
         if beyond is not None:
             ways.append(every([*equal, beyond]) if equal else beyond)
-        equal.append(column == value)
+        equal.append(exactly(each.expr, value))
     first, value = columns[0], values[0]
-    if len(columns) == 1 or first.nullable:
+    if len(columns) == 1 or may_be_null[0]:
         return some(ways)
     # Implied by each of the ways, and what an index is good for.
     return every([first <= value if order[0].descending else first >= value, some(ways)])
 
 
-def _beyond(order: Order, column: AnyColumn, value: object, dialect: Dialect) -> Condition | None:
+def _beyond(order: Order, value: object, dialect: Dialect, *, nullable: bool) -> Condition | None:
     """Return what comes after ``value`` in one column; ``None`` if nothing does."""
+    column = order.expr
     if value is None:
         return column.not_null() if _nulls_first(order, dialect) else None
     beyond = column < value if order.descending else column > value
-    if column.nullable and not _nulls_first(order, dialect):
+    if nullable and not _nulls_first(order, dialect):
         return beyond | column.is_null()
     return beyond
+
+
+def _may_be_null(statement: SelectStatement, order: Order) -> bool:
+    """Tell whether a column may have no value in a row: also where an outer join found nothing."""
+    column: AnyColumn = order.expr  # type: ignore[assignment]  # as above
+    return column.nullable or any(
+        each.full or (each.outer and each.key is column.table) for each in statement.joins
+    )
 
 
 def _nulls_first(order: Order, dialect: Dialect) -> bool:

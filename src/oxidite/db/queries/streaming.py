@@ -12,7 +12,7 @@ from oxidite.db.connections.notices import listeners
 from oxidite.db.connections.running import stream_rows
 from oxidite.db.database import database_of
 from oxidite.db.errors import QueryError
-from oxidite.db.expressions.expressions import Condition, every, some
+from oxidite.db.expressions.expressions import Condition, every, exactly, some
 from oxidite.db.statements.hearing import hear_read
 from oxidite.db.statements.peers import follow_if_asked
 from oxidite.db.statements.statements import SelectStatement
@@ -58,7 +58,7 @@ def _after(keys: tuple[Column[Any, Any], ...], last: list[Any]) -> Condition:
     return some(
         every(
             [
-                *(key == value for key, value in zip(keys[:place], last, strict=False)),
+                *(exactly(key, value) for key, value in zip(keys[:place], last, strict=False)),
                 keys[place] > last[place],
             ]
         )

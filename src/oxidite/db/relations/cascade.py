@@ -136,7 +136,7 @@ async def _mark(
             + ("has none." if mark is None else "is reached in another way.")
         )
     ((_, column),) = link.first.pairs
-    where: tuple[Condition, ...] = (column.in_(keys), *table.scoped())
+    where: tuple[Condition, ...] = (column.in_(keys), *link.first.conditions, *table.scoped())
     if not is_deleted:
         where = (*where, mark == moment)
     nested = _cascades(table)

@@ -19,6 +19,7 @@ from oxidite.db.relations.whole import whole
 from oxidite.db.statements.statements import DeleteStatement, SelectStatement, UpdateStatement
 from oxidite.db.tables.table import AnyColumn
 from oxidite.db.writes import saving
+from oxidite.db.writes.assignments import noted
 
 __all__ = ["Linked", "Synced"]
 
@@ -81,7 +82,7 @@ class Linked(Many[T], Generic[T, P]):
         """
         near = self._near()
         made = [self.definition.link.pivot(**near, **self._far(each), **data) for each in objects]
-        await saving.insert_many(made)
+        await self._insert(made, list(map(self._far_key, objects)))
         self.forget()
         return made
 
@@ -116,10 +117,10 @@ class Linked(Many[T], Generic[T, P]):
             for key, (_, values) in wanted.items():
                 if key in there:
                     updated += await self._update(there[key], values)
-            missing = [pair for key, pair in wanted.items() if key not in there]
+            missing = {key: pair for key, pair in wanted.items() if key not in there}
             near, pivot = self._near(), self.definition.link.pivot
-            made = [pivot(**near, **self._far(each), **values) for each, values in missing]
-            await saving.insert_many(made)
+            made = [pivot(**near, **self._far(each), **values) for each, values in missing.values()]
+            await self._insert(made, list(missing))
         self.forget()
         return Synced(len(made), detached, updated)
 
@@ -179,31 +180,52 @@ class Linked(Many[T], Generic[T, P]):
             await pivot.save()
         return is_changed
 
+    async def _insert(self, made: list[P], keys: list[Any]) -> None:
+        """Make rows of the pivot model that link to ``keys``.
+
+        Where the two ends are its primary key, a row that only seems to be deleted makes room.
+        """
+        link = self.definition.link
+        table = link.first.table
+        ends = {own.name for _, own in link.first.pairs}
+        ends |= {outer.name for outer, _ in link.hops[-1].pairs}
+        if table.soft_deletes is None or not {each.name for each in table.pk} <= ends:
+            await saving.insert_many(made)
+            return
+        database = database_of(table)
+        async with database.transaction():
+            for conditions in self._far_conditions(keys):
+                where = (*self._key_conditions(), *table.scoped(), *conditions)
+                await database.run(DeleteStatement(table=table, where=where, deleted="only"))
+            await saving.insert_many(made)
+
     async def _detach(self, keys: list[Any]) -> int:
-        if not keys:
-            return 0
+        return sum([await self._unlink(each) for each in self._far_conditions(keys)])
+
+    def _far_conditions(self, keys: list[Any]) -> list[tuple[Condition, ...]]:
+        """Return what holds of the links to ``keys``; of keys of one column all at once."""
         columns = [outer for outer, _ in self.definition.link.hops[-1].pairs]
         if len(columns) == 1:
-            return await self._unlink((columns[0].in_(keys),))
-        count = 0
-        for key in keys:
-            count += await self._unlink(
-                tuple(column == value for column, value in zip(columns, key, strict=True))
-            )
-        return count
+            return [(columns[0].in_(keys),)] if keys else []
+        return [
+            tuple(column == value for column, value in zip(columns, key, strict=True))
+            for key in keys
+        ]
 
     async def _unlink(self, conditions: tuple[Condition, ...]) -> int:
         table = self.definition.link.first.table
         where = (*self._key_conditions(), *table.scoped(), *conditions)
         mark = table.soft_deletes
         database = database_of(table)
-        done = await database.run(
-            DeleteStatement(table=table, where=where)
-            if mark is None
-            else UpdateStatement(
-                table=table, columns=(mark.name,), exprs=(Value(now(), mark.kind),), where=where
+        if mark is None:
+            done = await database.run(DeleteStatement(table=table, where=where))
+        else:
+            found = noted(table, {mark.name: Value(now(), mark.kind)})
+            done = await database.run(
+                UpdateStatement(
+                    table=table, columns=tuple(found), exprs=tuple(found.values()), where=where
+                )
             )
-        )
         self.forget()
         return done.rowcount
 

@@ -16,8 +16,9 @@ from uuid import UUID
 from msgspec import UNSET
 
 from oxidite.db.tables.columns import Column
+from oxidite.db.values.kinds import is_text
 
-__all__ = ["Judge", "Sieve", "is_text", "made_judge", "made_sieve"]
+__all__ = ["Judge", "Sieve", "made_judge", "made_sieve"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 Judge: TypeAlias = Callable[[Any], bool]
@@ -40,15 +41,6 @@ _DIGITS = Context(prec=200)
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 _LENGTHS = {"min_length": ">=", "max_length": "<="}
 _KNOWN = {*_BOUNDS, *_LENGTHS}
-
-
-def is_text(value: str) -> bool:
-    """Tell whether text has no half of a character in it, which cannot be written as UTF-8."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def made_judge(

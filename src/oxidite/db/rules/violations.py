@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from oxidite.db.errors import CheckError, ConstraintError, MissingReferenceError, UniqueError
+from oxidite.db.errors import (
+    BEYOND_INDEX,
+    CheckError,
+    ConstraintError,
+    MissingReferenceError,
+    UniqueError,
+)
 from oxidite.db.rules.rules import RULES
 from oxidite.db.tables.columns import Column
-from oxidite.db.tables.table import Index, Table, indexes_of
+from oxidite.db.tables.table import Index, Table, indexes_of, short_name
+from oxidite.db.values.dialects import ONLY
 from oxidite.db.values.kinds import options_of
 from oxidite.errors import FieldError
 
@@ -49,16 +57,11 @@ def _found(table: Table, exc: ConstraintError) -> _Broken:
     # SQLite says: index 'uq_users_email'.
     name = re.sub(r"^index '(.*)'$", r"\1", exc.constraint or "")
     message = exc.errors[0].message
-    if isinstance(exc, UniqueError):
-        for index in indexes_of(table):
-            if name == index.name:
-                return _taken(list(_columns_of(table, index)), exc.code)
-        if name == f"pk_{table.name}":
-            return _taken([column.name for column in table.pk], exc.code)
-    if isinstance(exc, CheckError):
-        known = {each.constraint: each.broken for each in _checks(table)}
-        if name in known:
-            return known[name]
+    if exc.errors[0].code == _TOO_LONG:
+        return _too_long(table, exc, name)
+    known = _known(table, exc, name)
+    if known is not None:
+        return known
     names = [_own_name(table, each.pointer or "") for each in exc.errors]
     columns = [each for each in names if each]
     if isinstance(exc, UniqueError):
@@ -75,6 +78,56 @@ def _found(table: Table, exc: ConstraintError) -> _Broken:
     ):
         message = "refers to nothing"
     return _Broken(columns, message, exc.code)
+
+
+def _known(table: Table, exc: ConstraintError, name: str) -> _Broken | None:
+    """Return what a unique key or a check of the model is about, if the database tells which one it is."""
+    if isinstance(exc, UniqueError):
+        for index in indexes_of(table):
+            if name == index.name:
+                return _taken(list(_columns_of(table, index)), exc.code)
+        if name == short_name(f"pk_{table.name}"):
+            return _taken([column.name for column in table.pk], exc.code)
+    if isinstance(exc, CheckError):
+        checks = {each.constraint: each.broken for each in _checks(table)}
+        # Where names are not to be long, they are called by their short ones.
+        return {**{short_name(each): broken for each, broken in checks.items()}, **checks}.get(name)
+    return None
+
+
+def _too_long(table: Table, exc: ConstraintError, name: str) -> _Broken:
+    """Return what is too long: for its column, or for an index that it is in."""
+    columns = list(_told(table, exc))
+    if not columns and exc.errors[0].message == BEYOND_INDEX:
+        # PostgreSQL tells the index, or nothing at all; then it is one of those that are in any.
+        key = Index(tuple(column.name for column in table.pk), name=short_name(f"pk_{table.name}"))
+        indexes = [*indexes_of(table), key]
+        meant = [each for each in indexes if each.name == name] or indexes
+        names = dict.fromkeys(each for index in meant for each in _columns_of(table, index))
+        columns = [each for each in names if table.by_name[each].kind.stored.name in _LONG]
+    if len(columns) < 2:
+        return _Broken(columns, "is too long", _TOO_LONG)
+    return _Broken(columns, f"are too long together: {', '.join(columns)}", _TOO_LONG)
+
+
+def _told(table: Table, exc: ConstraintError) -> Iterator[str]:
+    """Yield the columns that a database names; MariaDB has some of its own for indexes."""
+    for each in exc.errors:
+        name = (each.pointer or "").removeprefix("/")
+        own = _own_name(table, name)
+        if own is not None:
+            yield own
+        elif found := _OF_INDEX.match(name):
+            for index in indexes_of(table):
+                place = int(found["place"])
+                if f"{ONLY}{place}_{index.name}"[:64] == name:
+                    yield from _columns_of(table, replace(index, on=index.on[place : place + 1]))
+
+
+_TOO_LONG = "max_length"
+_LONG = frozenset(("text", "bytes", "json", "array", "decimal"))
+"""What may be longer than an index takes."""
+_OF_INDEX = re.compile(rf"{ONLY}(?P<place>\d+)_")
 
 
 def _taken(columns: list[str], code: str) -> _Broken:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
 from oxidite.db.tables.columns import Column
+from oxidite.db.tables.table import short_name
 from oxidite.db.values.dialects import DialectName
 from oxidite.db.values.kinds import options_of
 
@@ -29,7 +30,7 @@ def type_of(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]
         case "integer" if rules.get("bits", 64) < 64 and dialect != "sqlite":
             return sa.SmallInteger() if rules.get("bits") == 16 else sa.Integer()
         case "enum" if rules.get("native") and dialect != "sqlite":
-            name = f"{column.table.name}_{column.column_name}"
+            name = short_name(f"{column.table.name}_{column.column_name}")
             # Whoever creates tables creates the type as well, and says when.
             return postgresql.ENUM(*options_of(kind), name=name, create_type=False)
         case "enum":

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES
-from oxidite.db.sql.literals import sql_of, text_of, written
+from oxidite.db.sql.literals import column_of, sql_of, text_of, written
 from oxidite.db.sql.mentions import mentions
 from oxidite.db.sql.words import WordIndex, WordTable, number_of, word_index
 from oxidite.db.tables.caseless import CaselessColumn
@@ -22,7 +22,7 @@ from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect
 
 __all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of", "word_tables"]
 
-LOWERED = re.compile(r"lower\(\s*\"?(\w+)\"?\s*\)", re.IGNORECASE)
+LOWERED = re.compile(r"lower\(\s*[\"`]?(\w+)[\"`]?\s*\)", re.IGNORECASE)
 """An expression that is known to give text."""
 
 
@@ -71,7 +71,7 @@ def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
         return on
     column = table.by_name.get(on) if isinstance(on, str) else on
     if isinstance(column, CaselessColumn):
-        return SQL(f"lower({column.column_name})")
+        return SQL(written(sa.func.lower(column_of(column)), words_of(dialect)))
     if isinstance(column, Column):
         return column.column_name
     expr: Any = on if isinstance(on, Expr) or not callable(on) else on(table.model)
@@ -197,7 +197,7 @@ def _condition_column(made: sa.Table, name: str, where: Any, dialect: Dialect) -
 
 def _part(made: sa.Table, table: Table, on: Indexed, dialect: Dialect) -> Any:
     if isinstance(on, SQL):
-        return text_of(on, dialect)
+        return text_of(on, dialect, table)
     column = table.by_name.get(on) if isinstance(on, str) else on
     if isinstance(column, CaselessColumn):
         return sa.func.lower(made.c[column.column_name])

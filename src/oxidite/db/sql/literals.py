@@ -24,6 +24,7 @@ from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Call, Expr, Value
 from oxidite.db.sql.compiler import DIALECTS
 from oxidite.db.sql.forms import form_of
+from oxidite.db.sql.mentions import shielded
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table
 from oxidite.db.values import literals
@@ -31,7 +32,7 @@ from oxidite.db.values.codecs import binder
 from oxidite.db.values.dialects import Dialect
 from oxidite.db.values.kinds import DATETIME, INTERVAL, UUID_, Kind, stored_value
 
-__all__ = ["sql_of", "text_of", "value_of", "written"]
+__all__ = ["column_of", "plain_text", "sql_of", "text_of", "value_of", "written"]
 
 _COMPARED = frozenset(("eq", "ne", "lt", "le", "gt", "ge", "in", "not_in"))
 _WITH_OPTIONS = frozenset(("search_vector",))
@@ -44,7 +45,7 @@ def sql_of(table: Table, rule: Any, dialect: Dialect) -> Any:
         ModelError: there is something in it that cannot be written so.
     """
     if isinstance(rule, str):
-        return text_of(rule, dialect)
+        return text_of(rule, dialect, table)
     return _literal(rule if isinstance(rule, Expr) else rule(table.model), dialect)
 
 
@@ -58,11 +59,21 @@ def written(part: Any, dialect: Dialect) -> str:
     )
 
 
-def text_of(sql: str, dialect: Dialect) -> sa.TextClause:
-    """Return SQL that a person or a migration wrote, to be used in one kind of database."""
+def text_of(sql: str, dialect: Dialect, table: Table | None = None) -> sa.TextClause:
+    """Return SQL that a person or a migration wrote, to be used in one kind of database.
+
+    The columns of the ``table`` that it is about may have names that MariaDB reserves.
+    """
     if dialect.name == "sqlite":
         sql = _TYPED.sub(_as_kept, sql)
-    return sa.text(sql.replace(":", "\\:"))  # else SQLAlchemy would look for parameters in it
+    if dialect.is_mysql and table is not None:
+        sql = shielded(sql, [each.column_name for each in table.columns])
+    return plain_text(sql)
+
+
+def plain_text(sql: str) -> sa.TextClause:
+    """Return SQL as it stands: SQLAlchemy would look for parameters in it, and write NULL for them."""
+    return sa.text(sql.replace(":", "\\:"))
 
 
 def value_of(kind: Kind, value: Any, dialect: Dialect) -> sa.ColumnElement[Any]:
@@ -76,7 +87,7 @@ def value_of(kind: Kind, value: Any, dialect: Dialect) -> sa.ColumnElement[Any]:
 
 def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
     if isinstance(expr, Column):
-        return _column(expr)
+        return column_of(expr)
     if isinstance(expr, Value):
         return value_of(expr.kind, expr.value, dialect)
     if not isinstance(expr, Call) or (expr.options and expr.name not in _WITH_OPTIONS):
@@ -96,7 +107,8 @@ def _literal(expr: Expr[Any, Any], dialect: Dialect) -> Any:
     return form(expr.options, *args) if expr.options else form(*args)
 
 
-def _column(column: Column[Any, Any]) -> Any:
+def column_of(column: Column[Any, Any]) -> Any:
+    """Return a column as it stands in an index or a check, in quotes where some database needs them."""
     name = column.column_name
     # What is written for PostgreSQL is read by SQLite, too, which reserves other words.
     is_reserved = DIALECTS["sqlite"].identifier_preparer.quote(name) != name
@@ -113,7 +125,7 @@ def _in(name: str, column: Column[Any, Any], values: Value[Any, Any], dialect: D
     kind = values.kind.element or column.kind
     listed: Any = values.value
     found = [value_of(kind, each, dialect) for each in listed]
-    here = _column(column)
+    here = column_of(column)
     made = here if dialect.is_mysql else _compared(column, here)
     return made.in_(found) if name == "in" else made.not_in(found)
 

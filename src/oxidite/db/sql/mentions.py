@@ -3,16 +3,64 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from functools import cache
 
-__all__ = ["mentions", "renamed"]
+__all__ = ["mentions", "renamed", "shielded"]
 
-_WORDS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[^\W\d]\w*""")
+_WORDS = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`"""
+    # A name that has quotes, or text; and a word that names no function, no type of a cast, and no type
+    # of the text behind it.
+    r"""|(?<!::)(?<!\bAS\ )(?<!\w)[^\W\d]\w*+(?!\s*[('])""",
+    re.IGNORECASE,
+)
+_OPERATORS = frozenset(
+    [
+        "all",
+        "and",
+        "any",
+        "as",
+        "between",
+        "binary",
+        "case",
+        "collate",
+        "distinct",
+        "div",
+        "else",
+        "exists",
+        "false",
+        "from",
+        "in",
+        "interval",
+        "is",
+        "like",
+        "match",
+        "mod",
+        "not",
+        "null",
+        "or",
+        "over",
+        "partition",
+        "regexp",
+        "rlike",
+        "select",
+        "some",
+        "then",
+        "true",
+        "using",
+        "when",
+        "where",
+        "xor",
+    ]
+)
+"""Words that stand between names: where a column is called so, it has to be in quotes already."""
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def mentions(sql: str, name: str) -> bool:
     """Return whether SQL speaks of a column."""
-    return any(_name(word) == name for word in _WORDS.findall(sql))
+    return any(_is_named(word, name) for word in _WORDS.findall(sql))
 
 
 def renamed(sql: str, old: str, new: str) -> str:
@@ -20,16 +68,53 @@ def renamed(sql: str, old: str, new: str) -> str:
 
     def word(found: re.Match[str]) -> str:
         written = found.group()
-        if _name(written) != old:
+        if not _is_named(written, old):
             return written
-        is_plain = _PLAIN.fullmatch(new) and not written.startswith('"')
-        return new if is_plain else f'"{new}"'
+        if written.startswith("`"):
+            return f"`{new}`"
+        is_plain = _PLAIN.fullmatch(new) and new not in _reserved()
+        return new if is_plain and not written.startswith('"') else f'"{new}"'
 
     return _WORDS.sub(word, sql)
 
 
-def _name(word: str) -> str | None:
-    """Return the name that a word is; ``None`` for text in quotes."""
-    if word.startswith("'"):
-        return None
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word
+def shielded(sql: str, names: Collection[str]) -> str:
+    """Return SQL in which columns are in quotes that MariaDB or MySQL take for words of SQL."""
+    words = {each for each in names if each in _reserved_by_mysql()} - _OPERATORS
+    if not words:
+        return sql
+    return _WORDS.sub(
+        lambda found: f'"{found.group()}"' if found.group() in words else found.group(), sql
+    )
+
+
+def _is_named(word: str, name: str) -> bool:
+    """Tell whether a word is the name of a column, and no text in quotes."""
+    quote = word[0]
+    if quote == "'":
+        return False
+    if quote in '"`':
+        return word[1:-1].replace(quote * 2, quote) == name
+    return name in (word, word.lower())  # without quotes, databases do not tell cases apart
+
+
+# SQLAlchemy is imported where it is needed: migrations are read without it.
+
+
+@cache
+def _reserved() -> frozenset[str]:
+    """Return the words that PostgreSQL or SQLite do not take for a name."""
+    from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
+    from sqlalchemy.dialects.sqlite.base import SQLiteIdentifierPreparer
+
+    return frozenset(PGIdentifierPreparer.reserved_words | SQLiteIdentifierPreparer.reserved_words)
+
+
+@cache
+def _reserved_by_mysql() -> frozenset[str]:
+    from sqlalchemy.dialects.mysql.reserved_words import (
+        RESERVED_WORDS_MARIADB,
+        RESERVED_WORDS_MYSQL,
+    )
+
+    return frozenset(RESERVED_WORDS_MARIADB | RESERVED_WORDS_MYSQL)

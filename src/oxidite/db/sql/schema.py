@@ -11,7 +11,13 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.named_types import CreateEnumType
-from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
+from sqlalchemy.schema import (
+    AddConstraint,
+    CreateIndex,
+    CreateTable,
+    SetColumnComment,
+    sort_tables_and_constraints,
+)
 
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Expr
@@ -20,7 +26,7 @@ from oxidite.db.sql.compiler import DIALECTS
 from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, word_tables
 from oxidite.db.sql.literals import sql_of, text_of, value_of
 from oxidite.db.tables.columns import Column
-from oxidite.db.tables.table import SQL, Indexed, Table, check_reference, indexes_of
+from oxidite.db.tables.table import SQL, Indexed, Table, check_reference, indexes_of, short_name
 from oxidite.db.values.dialects import Dialect
 from oxidite.db.values.kinds import INTEGER, stored_options
 
@@ -28,18 +34,29 @@ __all__ = ["create_statements", "metadata"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
 
-_NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
+
+def _names(dialect: Dialect) -> Mapping[str, Any]:
+    """Return how constraints are called. Each server would cut long names in a way of its own; SQLite keeps them."""
+    longest = {"sqlite": None, "postgresql": 63}.get(dialect.name, 64)
+
+    def cut(name: str) -> str:
+        return name if longest is None or len(name.encode()) <= longest else short_name(name)
+
+    return {
+        "ck": "%(cut_constraint_name)s",
+        "fk": "%(cut_foreign_key)s",
+        "pk": "%(cut_primary_key)s",
+        "cut_constraint_name": lambda one, table: cut(f"ck_{table.name}_{one.name}"),
+        "cut_foreign_key": lambda one, table: cut(
+            f"fk_{table.name}_{'_'.join(each.name for each in one.columns)}"
+        ),
+        "cut_primary_key": lambda _, table: cut(f"pk_{table.name}"),
+    }
 
 
 def metadata(tables: Iterable[Table], dialect: Dialect) -> sa.MetaData:
     """Describe tables as they are in one kind of database."""
-    found = sa.MetaData(naming_convention=_NAMES)
+    found = sa.MetaData(naming_convention=_names(dialect))
     for table in tables:
         keys = _keys(table)
         made = sa.Table(
@@ -70,9 +87,21 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
     sql: list[str] = []
     tables = list(tables)
     _check_references(tables)
-    for table in metadata(tables, dialect).sorted_tables:
+    found = sorted(metadata(tables, dialect).tables.values(), key=lambda each: each.name)
+    # Where tables refer to each other in a circle, some of their foreign keys come last.
+    sort: Any = sort_tables_and_constraints  # it has no types
+    *ordered, (_, late) = sort(found)
+    for table, keys in ordered:
+        assert table is not None  # noqa: S101 - only the last one is none
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
-        create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
+        given = [*keys, *late] if dialect.name == "sqlite" else keys
+        create = str(
+            CreateTable(
+                table,
+                if_not_exists=True,
+                include_foreign_key_constraints=[each for each in given if each.table is table],
+            ).compile(dialect=theirs)
+        )
         if dialect.name == "postgresql":
             sql += [_create_type(each.type) for each in table.columns if _is_native(each.type)]
         if dialect.guarded_indexes:
@@ -90,7 +119,22 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
                 for each in table.columns
                 if each.comment is not None
             ]
-    return sql
+    return sql + ([] if dialect.name == "sqlite" else [_add_key(each, dialect) for each in late])
+
+
+def _add_key(key: sa.ForeignKeyConstraint, dialect: Dialect) -> str:
+    """Return what adds a foreign key, where it is not there."""
+    made = str(AddConstraint(key).compile(dialect=DIALECTS[dialect.name])).strip()
+    if dialect.name == "postgresql":
+        return f"DO $do$ BEGIN {made}; EXCEPTION WHEN duplicate_object THEN NULL; END $do$"
+    if dialect.name == "mariadb":
+        name = DIALECTS[dialect.name].identifier_preparer.quote(str(key.name))
+        added = f"ADD FOREIGN KEY IF NOT EXISTS {name}"
+        return made.replace(f"ADD CONSTRAINT {name} FOREIGN KEY", added)
+    raise ModelError(
+        f"{key.table.name} and {key.referred_table.name} refer to each other, and {dialect.product} does not "
+        "add a foreign key where there is none. Make the tables with a migration."
+    )
 
 
 def _check_references(tables: Sequence[Table]) -> None:
@@ -182,7 +226,7 @@ def _column(table: Table, column: AnyColumn, dialect: Dialect, *, is_key: bool) 
         made.append(_foreign_key(column, reference))
     if "computed" in rules:
         check_computed(table, rules["computed"], f"the column {column.column_name}", dialect)
-        made.append(sa.Computed(text_of(rules["computed"], dialect), persisted=True))
+        made.append(sa.Computed(text_of(rules["computed"], dialect, table), persisted=True))
     return sa.Column(
         *made,
         primary_key=bool(rules.get("pk")),

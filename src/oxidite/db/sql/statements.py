@@ -13,7 +13,8 @@ from oxidite.db.expressions.expressions import Condition, Expr
 from oxidite.db.statements.arrays import DeleteArrays, InsertArrays, UpdateArrays
 from oxidite.db.statements.selects import Deleted
 from oxidite.db.statements.statements import DeleteStatement, InsertStatement, UpdateStatement
-from oxidite.db.tables.columns import TableKey
+from oxidite.db.tables.caseless import CaselessColumn
+from oxidite.db.tables.columns import Column, TableKey
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import ANOTHER_KEY, Dialect, Returning
 from oxidite.db.values.kinds import RAW, WRITTEN, Kind
@@ -107,7 +108,7 @@ def _upsert(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -
     if not writer.dialect.conflict_columns:
         return _on_duplicate_key(writer, made, insert)
     table, by_name = insert.table, insert.table.by_name
-    conflict = [by_name[name].column_name for name in insert.conflict]
+    conflict = [_indexed(writer, table, by_name[name]) for name in insert.conflict]
     target: dict[str, Any] = {"index_elements": conflict or None}
     soft = table.soft_deletes
     if soft is not None and set(insert.conflict) != {each.name for each in table.pk}:
@@ -122,6 +123,13 @@ def _upsert(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -
     return made.on_conflict_do_update(**target, set_=changes, where=where)
 
 
+def _indexed(writer: Writer, table: Table, column: Column[Any, Any]) -> Any:
+    """Return what the index of a unique column is over."""
+    if isinstance(column, CaselessColumn):
+        return sa.func.lower(writer.table(table.key, table).c[column.column_name])
+    return column.column_name
+
+
 def _on_duplicate_key(writer: Writer, made: Any, insert: InsertStatement | InsertArrays) -> Any:
     table = writer.table(insert.table.key, insert.table)
     key = table.c[insert.table.pk[0].column_name]
@@ -133,14 +141,21 @@ def _on_duplicate_key(writer: Writer, made: Any, insert: InsertStatement | Inser
         same = sa.func.IF(noted.is_(None), key, key)
     writer.excluded = made.inserted
     changes = _changes(writer, insert)
-    names = [insert.table.by_name[name].column_name for name in insert.conflict]
+    columns = [insert.table.by_name[name] for name in insert.conflict]
     meant = [
-        *(table.c[name].op("<=>", is_comparison=True)(made.inserted[name]) for name in names),
+        *(_is_same(each, table.c[each.column_name], made.inserted) for each in columns),
         *(writer.expr(each) for each in insert.where),
     ]
     if meant:
         same = sa.func.IF(sa.and_(*meant), same, sa.literal_column(ANOTHER_KEY))
     return made.on_duplicate_key_update([(key.name, same), *changes])
+
+
+def _is_same(column: Column[Any, Any], here: Any, given: Any) -> Any:
+    there = given[column.column_name]
+    if isinstance(column, CaselessColumn):
+        here, there = sa.func.lower(here), sa.func.lower(there)
+    return here.op("<=>", is_comparison=True)(there)
 
 
 _THERE: Any = sa.literal_column("@ox_there")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from sqlalchemy.dialects import postgresql
 
 from oxidite.db.errors import QueryError
@@ -18,13 +19,20 @@ from oxidite.db.sql.related import related_rows
 from oxidite.db.sql.searching import SEARCHED, searched
 from oxidite.db.sql.types import Element, family, number, typed
 from oxidite.db.statements.correlated import Correlated
-from oxidite.db.statements.selects import Deleted, DerivedColumn, Output, RowOf, SelectStatement
+from oxidite.db.statements.selects import (
+    Deleted,
+    DerivedColumn,
+    Output,
+    RowOf,
+    SelectStatement,
+    outputs,
+)
 from oxidite.db.statements.subqueries import Subquery
 from oxidite.db.tables.columns import Column, TableKey
 from oxidite.db.tables.table import Table
 from oxidite.db.values.codecs import HEXED
 from oxidite.db.values.dialects import Dialect
-from oxidite.db.values.kinds import Kind
+from oxidite.db.values.kinds import CASELESS, TEXT, Kind
 
 __all__ = ["ExpressionWriter"]
 
@@ -231,21 +239,26 @@ class ExpressionWriter:
         if not isinstance(query, Subquery):
             raise TypeError(f"{query!r} is no query")
         args = [self.expr(each) for each in before]
-        return self.form(call, [*args, self.select(query.statement)])
+        statement = _lowered(query.statement) if "lower" in call.options else query.statement
+        made: Element = form_of(call.name, self.dialect)(*args, self.select(statement))
+        return made
 
     def in_(self, call: Call[Any, Any]) -> Element:
         """Write whether a value is in a list, which is bound as one."""
         column, values = self.typed(call.args[0]), self.expr(call.args[1])
         column = self.compared(call.args[0], column)
+        element = call.args[1].kind.element
+        is_caseless = element is CASELESS
         if self.dialect.is_mysql:
-            # The list is one parameter that the driver writes with its parentheses.
+            # The list is one parameter that the driver writes with its parentheses, in lower case if need be.
             return column.op("IN" if call.name == "in" else "NOT IN", is_comparison=True)(values)
         if self.dialect.name == "postgresql":
+            values = _lowered_array(values) if is_caseless else values
             return column == sa.any_(values) if call.name == "in" else column != sa.all_(values)
         value: Element = sa.column("value")
-        element = call.args[1].kind.element
         if element is not None and element.name in HEXED:
             value = sa.func.ox_unhex(value)
+        value = sa.func.lower(value) if is_caseless else value
         rows: sa.Select[Any] = sa.select(value).select_from(sa.func.json_each(values))
         return column.in_(rows) if call.name == "in" else column.not_in(rows)
 
@@ -353,6 +366,18 @@ class ExpressionWriter:
                 f"{call.name} would lose digits. Compute in Python, or store a whole number of the "
                 "smallest unit."
             )
+
+
+def _lowered(statement: SelectStatement) -> SelectStatement:
+    """Return a SELECT of one column whose values are in lower case."""
+    ((_, column),) = outputs(statement)
+    parts = [replace(each, statement=_lowered(each.statement)) for each in statement.compound]
+    return replace(statement, columns=(Call("lower", (column,), TEXT),), compound=tuple(parts))
+
+
+def _lowered_array(values: Element) -> Element:
+    texts = sa.func.unnest(sa.cast(values, postgresql.ARRAY(sa.Text()))).column_valued("text")
+    return sa.func.array(sa.select(sa.func.lower(texts)).scalar_subquery())
 
 
 DECIMALS = "ox_decimal"

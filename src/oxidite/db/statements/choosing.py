@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, time
+from decimal import Decimal
+from math import isfinite
 from typing import Any, TypeAlias
 
 import msgspec
@@ -77,7 +80,7 @@ def filter_by(values: Mapping[str, str | Sequence[str]], *, allow: Allowed) -> l
                 conditions.append(expr == _read(expr, value))
             else:
                 conditions.append(expr.in_([_read(expr, each) for each in value]))
-        except msgspec.ValidationError as exc:
+        except (msgspec.ValidationError, _UnfitError) as exc:
             errors.append(FieldError("query", str(exc), name, code="type"))
     if errors:
         raise ValidationError(errors)
@@ -112,4 +115,17 @@ def _shown(name: str) -> str:
 def _read(expr: AnyExpr, text: str) -> Any:
     if expr.kind.name in ("json", "array", "bytes"):
         raise QueryError(f"{expr!r} cannot be compared with text: leave it out of allow=.")
-    return msgspec.convert(text, expr.kind.type, strict=False)
+    found = msgspec.convert(text, expr.kind.type, strict=False)
+    if isinstance(found, datetime | time) and (found.tzinfo is None) is isinstance(found, datetime):
+        has = "a" if isinstance(found, datetime) else "no"
+        raise _UnfitError(f"Expected `{type(found).__name__}` with {has} time zone")
+    # Not isfinite() of both: a Decimal may be a NaN that signals.
+    if (isinstance(found, Decimal) and not found.is_finite()) or (
+        isinstance(found, float) and not isfinite(found)
+    ):
+        raise _UnfitError("Expected a finite number")
+    return found
+
+
+class _UnfitError(ValueError):
+    """A value is of the type, and no row has one like it."""

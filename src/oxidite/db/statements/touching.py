@@ -23,6 +23,7 @@ from oxidite.db.statements.statements import (
     UpdateStatement,
 )
 from oxidite.db.statements.walking import inner_tables
+from oxidite.db.tables.caseless import CaselessColumn
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import Dialect
@@ -43,8 +44,10 @@ _Keys = frozenset[Hashable] | None
 def fits(column: Column[Any, Any], key: object, dialect: Dialect) -> bool:
     """Tell whether rows can be told apart by this key."""
     kind = _TYPES.get(column.kind.name)
+    if kind is None or type(key) is not kind or isinstance(column, CaselessColumn):
+        return False
     # Another database may find texts equal that Python does not, or has no lists of UUIDs.
-    return kind is not None and type(key) is kind and dialect.name in _DATABASES[kind]
+    return dialect.name in _DATABASES[kind]
 
 
 def name_of(table: Table) -> str:

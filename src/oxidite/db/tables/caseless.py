@@ -6,12 +6,11 @@ Both sides are compared in lower case, and an index is on the lower case of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from oxidite.db.expressions.expressions import Call, Condition, Expr, Subselect, Value
+from oxidite.db.expressions.expressions import Call, Condition, Expr, Subselect, Value, listed
 from oxidite.db.tables.columns import Column
-from oxidite.db.values.kinds import TEXT
+from oxidite.db.values.kinds import CASELESS, TEXT, is_text
 
 __all__ = ["CaselessColumn", "lower"]
 
@@ -30,35 +29,36 @@ class CaselessColumn(Column[O, R]):
     __slots__ = ()
 
     if not TYPE_CHECKING:
-        # The types are those of every column.
+        # The types are those of every column. The database lowers both sides, wherever it can: what it
+        # takes for lower case is then the same on both.
 
         def __eq__(self, other: object) -> Condition:
             if other is None:
                 return self.is_null()
-            return Condition("eq", (lower(self), _lowered(other)))
+            return lower(self) == _lowered(other)
 
         def __ne__(self, other: object) -> Condition:
             if other is None:
                 return self.not_null()
-            return Condition("ne", (lower(self), _lowered(other)))
+            return lower(self) != _lowered(other)
 
         __hash__ = Column.__hash__
 
         def in_(self, values: object) -> Condition:
-            if isinstance(values, Subselect):
-                return Condition("in_rows", (lower(self), values.as_values()))
-            return Condition("in", (lower(self), _lowered_list(values)))
+            return _among("in", self, values)
 
         def not_in(self, values: object) -> Condition:
-            if isinstance(values, Subselect):
-                return Condition("not_in_rows", (lower(self), values.as_values()))
-            return Condition("not_in", (lower(self), _lowered_list(values)))
+            return _among("not_in", self, values)
 
 
-def _lowered(operand: object) -> Expr[Any, Any]:
-    # The database lowers both sides: what it takes for lower case is then the same on both.
+def _lowered(operand: Any) -> Any:
+    if isinstance(operand, str) and not is_text(operand):
+        return operand  # which is told from all that there is, without being bound
     return lower(operand if isinstance(operand, Expr) else Value(operand, TEXT))
 
 
-def _lowered_list(values: Iterable[Any]) -> Expr[Any, Any]:
-    return Value([str(each).lower() for each in values], TEXT.list_of())
+def _among(name: str, column: Column[Any, Any], values: Any) -> Condition:
+    if isinstance(values, Subselect):
+        return Condition(f"{name}_rows", (lower(column), values.as_values()), ("lower",))
+    found = [each for each in listed(values) if not isinstance(each, str) or is_text(each)]
+    return Condition(name, (lower(column), Value(found, CASELESS.list_of())))

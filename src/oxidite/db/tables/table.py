@@ -25,6 +25,7 @@ __all__ = [
     "check_reference",
     "index",
     "indexes_of",
+    "short_name",
 ]
 
 AnyColumn = Column[Any, Any]
@@ -255,7 +256,7 @@ def _named(table: Table, index: Index) -> Index:
         return index
     words = [word for each in index.on for word in _words(table, each)]
     name = f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(words)}"
-    return replace(index, name=_short(name))
+    return replace(index, name=short_name(name))
 
 
 def _words(table: Table, on: Indexed) -> list[str]:
@@ -284,7 +285,7 @@ _LONGEST = 63
 """Characters of a name; PostgreSQL cuts what is longer, MariaDB refuses what is over 64."""
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """Return a name that every database takes whole: a long one ends in a digest of itself."""
     if len(name.encode()) <= _LONGEST:
         return name

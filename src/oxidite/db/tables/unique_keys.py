@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import UNSET
 
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import Expr
+from oxidite.db.tables.caseless import CaselessColumn
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table
+from oxidite.db.values.dialects import Dialect
 
-__all__ = ["check_keys", "conflict_columns"]
+__all__ = ["MadeKey", "check_keys", "conflict_columns", "key_maker"]
 
 AnyColumn: TypeAlias = Column[Any, Any]
+MadeKey: TypeAlias = Callable[[Sequence[object]], tuple[object, ...]]
+"""Makes of the values of columns what is the same for rows that the database takes for the same."""
+
+_ASCII = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def conflict_columns(table: Table, on: Sequence[Expr[Any, Any]]) -> list[AnyColumn]:
@@ -47,13 +53,31 @@ def _unique_keys(table: Table) -> list[frozenset[str]]:
     return keys
 
 
+def key_maker(conflict: Sequence[AnyColumn], dialect: Dialect) -> MadeKey:
+    """Return what makes the key of a row of the values of some columns: upper and lower case may be alike."""
+    caseless = [isinstance(column, CaselessColumn) for column in conflict]
+    if not any(caseless):
+        return tuple
+    # As the database has it: SQLite knows the lower case of ASCII only.
+    is_ascii = dialect.name == "sqlite"
+
+    def lowered(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return value.translate(_ASCII) if is_ascii else value.lower()
+
+    return lambda values: tuple(
+        [lowered(value) if is_so else value for value, is_so in zip(values, caseless, strict=True)]
+    )
+
+
 def check_keys(
-    many: Sequence[Any], conflict: Sequence[AnyColumn], changes: Collection[str]
+    many: Sequence[Any], conflict: Sequence[AnyColumn], changes: Collection[str], made: MadeKey
 ) -> None:
     """Refuse objects without a key, and two of one key: which of them is to stay?"""
     seen: dict[tuple[object, ...], int] = {}
     for place, one in enumerate(many):
-        key = tuple([getattr(one, column.name) for column in conflict])
+        key = made([getattr(one, column.name) for column in conflict])
         names = ", ".join(column.name for column in conflict)
         if any(value is None or value is UNSET for value in key):
             raise QueryError(f"The object at {place} has no {names}, by which its row is told.")

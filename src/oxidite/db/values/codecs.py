@@ -176,6 +176,9 @@ def _path_text(parts: tuple[str | int, ...]) -> str:
 def _path_from_start(parts: tuple[str | int, ...]) -> str:
     if any(isinstance(part, int) and part < 0 for part in parts):
         raise QueryError("MariaDB and MySQL do not count the places of a JSON list from the end.")
+    hidden = next((part for part in parts if isinstance(part, str) and part.startswith("-")), None)
+    if hidden is not None:
+        raise QueryError(f"MariaDB finds no key of a JSON object that begins with -: {hidden!r}.")
     return _path_text(parts)
 
 
@@ -207,7 +210,14 @@ def _moment(value: datetime) -> datetime:
             f"{value!r} has no time zone, so it is no moment in time. Use oxidite.clock.now(), or "
             "say which zone it is in: value.replace(tzinfo=...)."
         )
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        # Only what is compared with may be that far out, and is beyond all that there is.
+        return _FIRST if value.year == 1 else _LAST
+
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def _moment_text(value: datetime) -> str:
@@ -271,7 +281,11 @@ INLINED: dict[str, Any] = {"moment": datetime.fromisoformat}
 
 
 def _microseconds(value: timedelta) -> int:
-    return value // _MICROSECOND
+    # Only what is compared with may be that long: longer than all that there is.
+    return max(-_MOST, min(value // _MICROSECOND, _MOST))
+
+
+_MOST = 2**63 - 1
 
 
 def _interval(value: int) -> timedelta:
@@ -322,6 +336,7 @@ _BIND: dict[tuple[str, DialectName], Codec] = {
         for kind, bind in (
             ("integer", _only(int)),
             ("text", _only(str)),
+            ("caseless", lambda value: _only(str)(value).lower()),
             ("boolean", _only(bool)),
             ("float", _only(float, int)),
             ("decimal", _decimal_in_mysql),

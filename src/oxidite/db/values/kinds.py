@@ -21,6 +21,7 @@ from oxidite.db.values.casts import Cast
 __all__ = [
     "BOOLEAN",
     "BYTES",
+    "CASELESS",
     "DATE",
     "DATETIME",
     "DECIMAL",
@@ -39,6 +40,7 @@ __all__ = [
     "WORDS",
     "WRITTEN",
     "Kind",
+    "is_text",
     "kind_of",
     "kind_of_type",
     "kind_of_value",
@@ -110,6 +112,8 @@ PATH: Kind = Kind("path", tuple)
 """The way into a JSON document: keys and places."""
 RAW: Kind = Kind("raw", object)
 """Values that are as the driver takes them already."""
+CASELESS: Kind = Kind("caseless", str)
+"""Text in a list that is looked for in lower case."""
 WORDS: Kind = Kind("words", str)
 """Words that are looked for in texts, as people type them."""
 ENGLISH_WORDS: Kind = Kind("english_words", str)
@@ -227,6 +231,20 @@ def _is_hashable(value: object) -> bool:
     try:
         hash(value)
     except TypeError:
+        return False
+    return True
+
+
+def is_text(value: str) -> bool:
+    """Tell whether every database can keep a text: it has no NUL and no half of a character."""
+    # PERF: most text is ASCII, which is known without a look at it.
+    if "\0" in value:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
         return False
     return True
 

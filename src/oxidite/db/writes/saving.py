@@ -119,7 +119,8 @@ async def save(one: Any) -> None:
         await insert(one)
         return
     database = database_of(table)
-    names = changed(one)
+    # The version is counted here, whatever the program has made of it.
+    names = [name for name in changed(one) if table.version is None or name != table.version.name]
     if not names:
         return
     remember(database, table, [one])
@@ -184,8 +185,14 @@ async def delete(one: Any, *, force: bool = False) -> None:
         raise DatabaseError(f"This {type(one).__name__} has no row to delete: it was never saved.")
     remember(database_of(table), table, [one])
     if table.soft_deletes is not None and not force:
-        setattr(one, table.soft_deletes.name, now())
-        await save(one)
+        name = table.soft_deletes.name
+        before = getattr(one, name)
+        setattr(one, name, now())
+        try:
+            await save(one)
+        except BaseException:
+            setattr(one, name, before)
+            raise
         return
     database = database_of(table)
     await database.run(

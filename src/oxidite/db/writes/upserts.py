@@ -18,7 +18,7 @@ from oxidite.db.statements.statements import Deleted, InsertStatement, Lock, Sel
 from oxidite.db.tables.columns import Assignment, Column
 from oxidite.db.tables.state import keep_rows
 from oxidite.db.tables.table import Table
-from oxidite.db.tables.unique_keys import check_keys, conflict_columns
+from oxidite.db.tables.unique_keys import MadeKey, check_keys, conflict_columns, key_maker
 from oxidite.db.writes.assignments import Assigned, assigned, noted
 from oxidite.db.writes.bulk import (
     MOST_ARRAYS,
@@ -78,23 +78,25 @@ async def upsert(
     conflict = conflict_columns(table, on)
     changes = _changes(table, conflict, update)
     check_all(table, many)
-    check_keys(many, conflict, changes)
+    database = database_of(table)
+    check_keys(many, conflict, changes, key_maker(conflict, database.dialect))
     result: Upserted[M] = Upserted()
     if not many:
         return result
-    database = database_of(table)
     # What stands in the way may be of another tenant: then nothing at all is written.
     async with whole(database, table.scope is not None):
         fates = await _write(database, table, many, conflict, changes)
         if table.scope is not None and changes:
-            _check_seen(many, conflict, fates)
+            _check_seen(many, conflict, key_maker(conflict, database.dialect), fates)
     _tell(database, table, many, fates, result)
     return result
 
 
-def _check_seen(many: Sequence[Any], conflict: Sequence[AnyColumn], fates: Fates) -> None:
+def _check_seen(
+    many: Sequence[Any], conflict: Sequence[AnyColumn], made: MadeKey, fates: Fates
+) -> None:
     """Refuse objects in whose way there are rows that are not seen."""
-    hidden = set(_first_places(many, conflict).values()) - fates.keys()
+    hidden = set(_first_places(many, conflict, made).values()) - fates.keys()
     if hidden:
         raise UniqueError([_taken(conflict, place) for place in sorted(hidden)])
 
@@ -142,7 +144,8 @@ async def _insert(
     changes: Assigned,
 ) -> Fates:
     """Insert objects or do what is to be done instead; returns what became of those that were touched."""
-    places = _first_places(many, conflict)
+    made = key_maker(conflict, database.dialect)
+    places = _first_places(many, conflict, made)
     by_name = [table.places[column.name] for column in conflict]
     tells = database.dialect.tells_inserted
     statements = _statements(database, table, many, conflict, changes, returns=True)
@@ -151,7 +154,7 @@ async def _insert(
         for statement in statements:
             for found in await database.fetch(statement):
                 row, is_new = (found[:-1], found[-1]) if tells else (found, not changes)
-                place = places.get(tuple([row[place] for place in by_name]))
+                place = places.get(made([row[place] for place in by_name]))
                 # MariaDB tells of those too that were left alone.
                 if place is not None and (is_new or changes):
                     fates[place] = (row, is_new)
@@ -166,7 +169,8 @@ async def _insert_and_read(
     changes: Assigned,
 ) -> Fates:
     """Do it where the statement does not tell what it did: look before, with a lock, and after."""
-    places = _first_places(many, conflict)
+    made = key_maker(conflict, database.dialect)
+    places = _first_places(many, conflict, made)
     # By the column that tells most of them apart; the others are compared here.
     which = max(range(len(conflict)), key=lambda each: len({key[each] for key in places}))
     query = SelectStatement(
@@ -179,19 +183,20 @@ async def _insert_and_read(
         if table.scope is not None and changes:
             # It would change rows that are not seen, and cannot be told not to.
             every_row = replace(query, where=(query.where[0], UNSCOPED), lock=Lock())
-            there = _first_places(await database.fetch(every_row), conflict).keys()
-            seen = _first_places(await database.fetch(query), conflict).keys()
+            there = _first_places(await database.fetch(every_row), conflict, made).keys()
+            seen = _first_places(await database.fetch(query), conflict, made).keys()
             _check_seen(
                 many,
                 conflict,
+                made,
                 {places[key]: (None, False) for key in places if key in seen or key not in there},
             )
-        before = _first_places(await database.fetch(replace(query, lock=Lock())), conflict)
+        before = _first_places(await database.fetch(replace(query, lock=Lock())), conflict, made)
         for statement in _statements(database, table, many, conflict, changes, returns=False):
             await database.run(statement)
         after = await database.fetch(query)
     fates: Fates = {}
-    for key, found in _first_places(after, conflict).items():
+    for key, found in _first_places(after, conflict, made).items():
         if key in places and (changes or key not in before):
             row = tuple([getattr(after[found], column.name) for column in table.columns])
             fates[places[key]] = (row, key not in before)
@@ -199,12 +204,12 @@ async def _insert_and_read(
 
 
 def _first_places(
-    many: Sequence[Any], columns: Sequence[AnyColumn]
+    many: Sequence[Any], columns: Sequence[AnyColumn], made: MadeKey
 ) -> dict[tuple[object, ...], int]:
     """Return where the first object of each key is: of those alike it is the one that is inserted."""
     places: dict[tuple[object, ...], int] = {}
     for place, one in enumerate(many):
-        places.setdefault(tuple([getattr(one, column.name) for column in columns]), place)
+        places.setdefault(made([getattr(one, column.name) for column in columns]), place)
     return places
 
 

@@ -126,11 +126,13 @@ class WorkSteps(ClaimSteps):
 
     def beat(self, worker: str, lease: float) -> Steps[Asked]:
         """Prolong a lease."""
+        # Apart: nobody whose network is gone must keep the row locked, in which others would wait for him.
         is_known = yield from self._changed(
             "UPDATE ox_job_workers SET lease_until = {now} + :lease "
             "WHERE name = :worker AND lease_until > {now}",
             lease=lease,
             worker=worker,
+            apart=True,
         )
         if not is_known:
             return Asked([], [], lost=True)
@@ -173,7 +175,13 @@ class WorkSteps(ClaimSteps):
             else:
                 job.wait(job.due_at, now)
         yield from self._settle(jobs, now, settings)
-        yield from self._changed("DELETE FROM ox_job_workers WHERE lease_until <= :now", now=now)
+        # Those that somebody has locked, and has not let go of, are forgotten another time.
+        gone = yield from self._fetched(
+            "SELECT name FROM ox_job_workers WHERE lease_until <= :now ORDER BY name{claim}",
+            now=now,
+        )
+        for (name,) in gone:
+            yield from self._changed("DELETE FROM ox_job_workers WHERE name = :worker", worker=name)
         return len(jobs)
 
     # The exchange
