@@ -71,3 +71,22 @@ async def _run(server: str, sql: str) -> None:
             await connection.run(sql, ())
     except BackendUnavailableError as exc:
         pytest.skip(f"no database at {server}: {exc.message}")
+
+
+async def with_vectors(url: str) -> str:
+    """Return the URL of an empty database in which there is pgvector, if it is one of PostgreSQL."""
+    if not url.startswith("postgresql"):
+        return url
+    async with (
+        Database.from_url(POSTGRES, name="server") as found,
+        found.driver.connection(write=True) as connection,
+    ):
+        known = "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"
+        if not await connection.fetch(known, ()):
+            pytest.skip("this PostgreSQL has no pgvector: make tools")
+        # In a schema that stays, as there is one for all the tests. Others may be about to make it, too.
+        await connection.begin(isolation=None, read_only=False)
+        await connection.fetch("SELECT pg_advisory_xact_lock(7310420)", ())
+        await connection.run("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public", ())
+        await connection.commit()
+    return f"{url},public"

@@ -26,6 +26,7 @@ from oxidite.db.migrations.operations import Schema
 from oxidite.db.sql.indexes import word_tables
 from oxidite.db.sql.literals import written
 from oxidite.db.sql.schema import metadata
+from oxidite.db.sql.vectors import VectorType, metric_of
 from oxidite.db.sql.words import WORDS, kept_by
 from oxidite.db.values.dialects import Dialect
 
@@ -59,6 +60,9 @@ async def opened(connection: Connection, dialect: Dialect) -> AsyncIterator[Asyn
         poolclass=StaticPool,
         isolation_level="AUTOCOMMIT",
     )
+    if dialect.name == "postgresql":
+        types: Any = engine.dialect  # of its own
+        types.ischema_names = {**types.ischema_names, "vector": VectorType}
     try:
         async with engine.connect() as made:
             yield made
@@ -176,8 +180,14 @@ def _bare(index: sa.Index, dialect: Dialect) -> tuple[object, ...]:
     options = index.dialect_options["postgresql"]
     using, where = options.get("using") or "btree", options.get("where")
     parts = [*index.expressions, *([] if where is None else [where])]
+    # One that is usual for its method is not read.
+    operators = {
+        metric
+        for each in (options.get("ops") or {}).values()
+        if (metric := metric_of(each)) not in (None, "l2")
+    }
     texts = [_CASTS.sub("", written(each, dialect)).lower() for each in parts]
-    return (index.unique, using, where is None, *texts)
+    return (index.unique, using, where is None, frozenset(operators), *texts)
 
 
 def _words(difference: tuple[Any, ...]) -> str:

@@ -19,10 +19,12 @@ from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
 from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, word_tables
 from oxidite.db.sql.literals import sql_of, text_of, value_of
+from oxidite.db.sql.vectors import EXTENSION, VectorType
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Indexed, Table, check_reference, indexes_of
 from oxidite.db.values.dialects import Dialect
-from oxidite.db.values.kinds import INTEGER, stored_options
+from oxidite.db.values.kinds import INTEGER, VECTOR, stored_options
+from oxidite.db.values.vectors import SIZE
 
 __all__ = ["create_statements", "metadata"]
 
@@ -74,6 +76,8 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
         create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
         if dialect.name == "postgresql":
+            has_vectors = any(isinstance(each.type, VectorType) for each in table.columns)
+            sql += [EXTENSION] if has_vectors else []
             sql += [_create_type(each.type) for each in table.columns if _is_native(each.type)]
         if dialect.guarded_indexes:
             sql.append(create)
@@ -221,6 +225,12 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
         options = () if is_native else stored_options(column.kind)
         if options:
             checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
+        if column.kind is VECTOR and dialect.name != "postgresql":
+            # Nothing else keeps it from having more or less of them.
+            size = SIZE * column.dimensions
+            measured = _measured(column, here, "min_length", dialect)
+            sized = measured == value_of(INTEGER, size, dialect)
+            checks.append(sa.CheckConstraint(sized, name=f"{column.column_name}_dimensions"))
         if column.rules.get("check"):
             rules: Mapping[str, Any] = {**column.rules}
             checks += [

@@ -110,6 +110,6 @@ def _shown(name: str) -> str:
 
 
 def _read(expr: AnyExpr, text: str) -> Any:
-    if expr.kind.name in ("json", "array", "bytes"):
+    if expr.kind.name in ("json", "array", "bytes", "vector"):
         raise QueryError(f"{expr!r} cannot be compared with text: leave it out of allow=.")
     return msgspec.convert(text, expr.kind.type, strict=False)
