@@ -39,7 +39,7 @@ async def db(url: str) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def database_url(kind: str, folder: Path) -> AsyncIterator[str]:
+async def database_url(kind: str, folder: Path, *, server: str = POSTGRES) -> AsyncIterator[str]:
     """Make an empty database of a kind; it is gone after the block."""
     name = f"test_{uuid4().hex}"
     match kind:
@@ -48,18 +48,18 @@ async def database_url(kind: str, folder: Path) -> AsyncIterator[str]:
         case "file":
             yield f"sqlite:///{folder / f'{name}.db'}"
         case "postgresql":
-            await _run(POSTGRES, f"CREATE SCHEMA {name}")
+            await _run(server, f"CREATE SCHEMA {name}")
             try:
-                yield f"{POSTGRES}?search_path={name}"
+                yield f"{server}?search_path={name}"
             finally:
-                await _run(POSTGRES, f"DROP SCHEMA {name} CASCADE")
+                await _run(server, f"DROP SCHEMA {name} CASCADE")
         case _:
-            server = f"{MARIADB}/information_schema"
-            await _run(server, f"CREATE DATABASE {name}")
+            theirs = f"{MARIADB}/information_schema"
+            await _run(theirs, f"CREATE DATABASE {name}")
             try:
                 yield f"{MARIADB}/{name}"
             finally:
-                await _run(server, f"DROP DATABASE {name}")
+                await _run(theirs, f"DROP DATABASE {name}")
 
 
 async def _run(server: str, sql: str) -> None:
@@ -73,20 +73,34 @@ async def _run(server: str, sql: str) -> None:
         pytest.skip(f"no database at {server}: {exc.message}")
 
 
-async def with_vectors(url: str) -> str:
-    """Return the URL of an empty database in which there is pgvector, if it is one of PostgreSQL."""
-    if not url.startswith("postgresql"):
-        return url
-    async with (
-        Database.from_url(POSTGRES, name="server") as found,
-        found.driver.connection(write=True) as connection,
-    ):
-        known = "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"
-        if not await connection.fetch(known, ()):
-            pytest.skip("this PostgreSQL has no pgvector: make tools")
-        # In a schema that stays, as there is one for all the tests. Others may be about to make it, too.
-        await connection.begin(isolation=None, read_only=False)
-        await connection.fetch("SELECT pg_advisory_xact_lock(7310420)", ())
-        await connection.run("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public", ())
-        await connection.commit()
-    return f"{url},public"
+@contextlib.asynccontextmanager
+async def vectors_url(kind: str, folder: Path) -> AsyncIterator[str]:
+    """Make an empty database of a kind; one of PostgreSQL has pgvector."""
+    if kind != "postgresql":
+        async with database_url(kind, folder) as url:
+            yield url
+        return
+    server = await vectors_server()
+    async with database_url(kind, folder, server=server) as url:
+        yield f"{url},public"
+
+
+async def vectors_server() -> str:
+    """Return the URL of a PostgreSQL that has pgvector, in a schema that stays: there is one for all tests."""
+    server = os.environ.get("OXIDITE_TEST_VECTORS_URL", POSTGRES)
+    try:
+        async with (
+            Database.from_url(server, name="server") as found,
+            found.driver.connection(write=True) as connection,
+        ):
+            known = "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"
+            if not await connection.fetch(known, ()):
+                pytest.skip("PostgreSQL has no pgvector here: see OXIDITE_TEST_VECTORS_URL")
+            await connection.begin(isolation=None, read_only=False)
+            # Another process of the tests may be about to make it, too.
+            await connection.fetch("SELECT pg_advisory_xact_lock(7310420)", ())
+            await connection.run("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public", ())
+            await connection.commit()
+    except BackendUnavailableError as exc:
+        pytest.skip(f"no database at {server}: {exc.message}")
+    return server

@@ -60,7 +60,7 @@ def test_numbers_of_32_bits_are_kept_as_they_are(values: list[float]) -> None:
     made = Vector(values)
     assert list(made) == values
     assert len(made) == len(values)
-    assert bytes(made) == struct.pack(f"<{len(values)}f", *values)
+    assert bytes(made) == struct.pack(f"<{len(values)}f", *[each or 0.0 for each in values])
     assert Vector.from_bytes(bytes(made)) == made
     assert hash(Vector.from_bytes(bytes(made))) == hash(made)
 

@@ -29,6 +29,7 @@ from oxidite.db.sql.schema import metadata
 from oxidite.db.sql.vectors import VectorType, metric_of
 from oxidite.db.sql.words import WORDS, kept_by
 from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.vectors import VectorMetric
 
 __all__ = ["differences", "opened"]
 
@@ -141,6 +142,7 @@ def _differences(
         texts += _checks(sa.inspect(connection), wanted.tables)
         if dialect.name == "postgresql":
             texts += _enums(connection, wanted.tables)
+            texts += _vectors(sa.inspect(connection), wanted.tables)
         if dialect.name == "sqlite":
             texts += _expressions(connection, wanted.tables)
             texts += _references(connection, wanted.tables)
@@ -180,14 +182,8 @@ def _bare(index: sa.Index, dialect: Dialect) -> tuple[object, ...]:
     options = index.dialect_options["postgresql"]
     using, where = options.get("using") or "btree", options.get("where")
     parts = [*index.expressions, *([] if where is None else [where])]
-    # One that is usual for its method is not read.
-    operators = {
-        metric
-        for each in (options.get("ops") or {}).values()
-        if (metric := metric_of(each)) not in (None, "l2")
-    }
     texts = [_CASTS.sub("", written(each, dialect)).lower() for each in parts]
-    return (index.unique, using, where is None, frozenset(operators), *texts)
+    return (index.unique, using, where is None, *texts)
 
 
 def _words(difference: tuple[Any, ...]) -> str:
@@ -261,6 +257,26 @@ def _enums(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> list[st
         for name, wanted in natives(tables.values()).items()
         if name in there and there[name] != wanted.values
     ]
+
+
+def _vectors(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> Iterator[str]:
+    """Compare for which metric indexes of vectors are, which Alembic does not."""
+    there = set(inspector.get_table_names())
+    for name in tables.keys() & there:
+        had = {
+            each["name"]: each.get("dialect_options", {}) for each in inspector.get_indexes(name)
+        }
+        for index in tables[name].indexes:
+            wanted = _metric(index.dialect_options["postgresql"].get("ops"))
+            found = _metric(had.get(index.name, {}).get("postgresql_ops"))
+            if index.name in had and wanted != found:
+                yield f"the index {index.name} of {name} is for the metric {found}, not {wanted}"
+
+
+def _metric(operators: Mapping[str, str] | None) -> VectorMetric:
+    """Return the metric of an index of vectors; that which is usual for a method is not read."""
+    found = map(metric_of, (operators or {}).values())
+    return next(filter(None, found), "l2")
 
 
 def _expressions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> list[str]:

@@ -68,7 +68,7 @@ class Vector(Sequence[float]):
         if len(data) % SIZE:
             raise ValueError(f"{len(data)} bytes are no numbers of {SIZE} bytes each.")
         made = cls.__new__(cls)
-        made._data = bytes(data)  # noqa: SLF001 - its own
+        made._data = _without_signs(bytes(data))  # noqa: SLF001 - its own
         return made
 
     def __bytes__(self) -> bytes:
@@ -111,11 +111,10 @@ class Vector(Sequence[float]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vector):
             return NotImplemented
-        # 0.0 and -0.0 are equal, and differ in their bytes.
-        return self._data == other._data or _floats(self._data) == _floats(other._data)
+        return self._data == bytes(other)
 
     def __hash__(self) -> int:
-        return hash(_floats(self._data))
+        return hash(self._data)
 
     def __repr__(self) -> str:
         shown = ", ".join([format(each, ".7g") for each in self[:_SHOWN]])
@@ -154,7 +153,15 @@ def _packed(values: Iterable[float]) -> bytes:
         raise TypeError(f"A vector is made of numbers: {exc}.") from None
     if sys.byteorder == "big":
         numbers.byteswap()
-    return numbers.tobytes()
+    return _without_signs(numbers.tobytes())
+
+
+def _without_signs(data: bytes) -> bytes:
+    """Return numbers without zeros that have a sign: equal ones are equal bytes to a database."""
+    if b"\0\0\0\x80" not in data:
+        return data
+    found = _floats(data)
+    return struct.pack(f"<{len(found)}f", *[each or 0.0 for each in found])
 
 
 def _listed(values: Any) -> Iterable[float]:  # Any: whatever holds numbers
