@@ -153,15 +153,19 @@ class Select(QuerySteps[T], Subselect[T], QueryActions[T], QueryPages[T]):
         out. Where an index is used, on PostgreSQL, nearly all that are wanted are found, and not always all.
 
         Raises:
-            QueryError: it is no column of vectors, or ``select`` has said what a row becomes.
+            QueryError: it is no column of vectors, or something has said what a row becomes.
             ValidationError: ``to`` has another number of dimensions, is not finite, or is all zeros where the
                 metric is cosine.
         """
         distance = column.distance(to)
-        extra = self.statement.extra
-        order = Output(distance, len(extra)).asc(nulls_first=False)
+        if self.statement.extra:
+            raise QueryError(
+                "A row is something with a count, or with a distance, already. Ask for one of them, and say "
+                "with_() of relations before nearest()."
+            )
+        order = Output(distance, 0).asc(nulls_first=False)
         found = self.where(column.not_null()).limit(limit)
-        return Select(changed(found.statement, extra=(*extra, distance), order=(order,)))
+        return Select(changed(found.statement, extra=(distance,), order=(order,)))
 
     @overload
     def with_count(self, a: Counted[T], /) -> Select[tuple[T, int]]: ...

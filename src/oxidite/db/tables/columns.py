@@ -203,7 +203,11 @@ class Column(Expr[O, R]):
     ) -> Distance[float]: ...
     @overload
     def distance(
-        self: Column[Vector, Any], to: Iterable[float] | Expr[Vector, Any]
+        self: Column[Vector, Vector | None], to: Iterable[float] | Expr[Vector, Any]
+    ) -> Distance[float | None]: ...
+    @overload
+    def distance(
+        self: Column[Vector, Vector], to: Expr[Vector, Vector | None]
     ) -> Distance[float | None]: ...
     def distance(
         self: Column[Vector, Any], to: Iterable[float] | Expr[Vector, Any]
