@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from tests.vector_server import vector_server
 
 from oxidite.db import Database
 from oxidite.errors import BackendUnavailableError
@@ -87,7 +88,7 @@ async def vectors_url(kind: str, folder: Path) -> AsyncIterator[str]:
 
 async def vectors_server() -> str:
     """Return the URL of a PostgreSQL that has pgvector, in a schema that stays: there is one for all tests."""
-    server = os.environ.get("OXIDITE_TEST_VECTORS_URL", POSTGRES)
+    server = os.environ.get("OXIDITE_TEST_VECTORS_URL") or vector_server() or POSTGRES
     try:
         async with (
             Database.from_url(server, name="server") as found,
@@ -95,7 +96,9 @@ async def vectors_server() -> str:
         ):
             known = "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"
             if not await connection.fetch(known, ()):
-                pytest.skip("PostgreSQL has no pgvector here: see OXIDITE_TEST_VECTORS_URL")
+                pytest.skip(
+                    "no pgvector: make setup installs one, OXIDITE_TEST_VECTORS_URL names another"
+                )
             await connection.begin(isolation=None, read_only=False)
             # Another process of the tests may be about to make it, too.
             await connection.fetch("SELECT pg_advisory_xact_lock(7310420)", ())
