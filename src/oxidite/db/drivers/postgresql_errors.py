@@ -75,7 +75,7 @@ _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ('extension "vector"', "not available"),
-        f"{_NEEDED} where the server runs: on Debian the package postgresql-15-pgvector, by its version.",
+        f"{_NEEDED} where the server runs. Packages call it pgvector, or postgresql-VERSION-pgvector.",
     ),
     (
         ('type "vector"', "does not exist"),

@@ -273,13 +273,13 @@ def _vectors(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> Iterato
                 yield f"the index {index.name} of {name} is for the metric {found}, not {wanted}"
 
 
-_USUAL: VectorMetric = "l2"
-
-
 def _metric(operators: Mapping[str, str] | None) -> VectorMetric:
     """Return the metric of an index of vectors; that which is usual for a method is not read."""
-    found = [metric_of(each) for each in (operators or {}).values()]
-    return next((each for each in found if each is not None), _USUAL)
+    for each in (operators or {}).values():
+        metric = metric_of(each)
+        if metric is not None:
+            return metric
+    return "l2"
 
 
 def _expressions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> list[str]:
