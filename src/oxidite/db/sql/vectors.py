@@ -43,7 +43,7 @@ _MOST_INDEXED = 2000
 class VectorType(sa.types.UserDefinedType[Any]):
     """The type of PostgreSQL."""
 
-    cache_ok = True
+    cache_ok: bool | None = True
 
     def __init__(self, dimensions: int | None = None) -> None:
         self.dimensions = dimensions
