@@ -91,6 +91,9 @@ from oxidite.db.expressions.search import (
     Search,
     search,
 )
+from oxidite.db.expressions.vectors import (
+    Distance,
+)
 from oxidite.db.expressions.windows import (
     Aggregate,
     Exprs,
@@ -290,6 +293,10 @@ from oxidite.db.values.keys import (
 from oxidite.db.values.kinds import (
     Kind,
 )
+from oxidite.db.values.vectors import (
+    Vector,
+    VectorMetric,
+)
 from oxidite.db.writes.upserts import (
     Upserted,
     excluded,
@@ -344,6 +351,7 @@ __all__ = [
     "Dialect",
     "DialectName",
     "DiskFullError",
+    "Distance",
     "Done",
     "Driver",
     "Event",
@@ -455,6 +463,8 @@ __all__ = [
     "UpdateArrays",
     "UpdateStatement",
     "Upserted",
+    "Vector",
+    "VectorMetric",
     "Version",
     "Wanted",
     "Window",

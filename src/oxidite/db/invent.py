@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, get_args
 from oxidite.db.errors import ModelError
 from oxidite.db.fake import Fake
 from oxidite.db.tables.columns import Column
+from oxidite.db.values.vectors import Vector
 
 __all__ = ["invent"]
 
@@ -73,6 +74,10 @@ def _choice(column: AnyColumn, fake: Fake, _: int) -> object:
     return fake.choice(list(members.values()) or get_args(column.kind.type))
 
 
+def _vector(column: AnyColumn, fake: Fake, _: int) -> Vector:
+    return Vector([fake.integer(1, 1000) / 1000 for _ in range(column.dimensions)])
+
+
 _MAKERS: Mapping[str, Callable[[AnyColumn, Fake, int], object]] = {
     "text": _text,
     "integer": _integer,
@@ -86,4 +91,5 @@ _MAKERS: Mapping[str, Callable[[AnyColumn, Fake, int], object]] = {
     "time": lambda _, fake, __: fake.moment().time(),
     "interval": lambda _, fake, __: timedelta(seconds=fake.integer(1, 86_400)),
     "enum": _choice,
+    "vector": _vector,
 }

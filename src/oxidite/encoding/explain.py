@@ -20,6 +20,7 @@ import msgspec
 
 from oxidite.encoding.errors import Problem
 from oxidite.encoding.fields import fields_of
+from oxidite.encoding.json import from_plain
 
 __all__ = ["MAX_PROBLEMS", "code_of", "explain", "pointer_of"]
 
@@ -78,7 +79,7 @@ class _Walk:
             return
         try:
             # Keys were text in JSON, whatever their declared type.
-            msgspec.convert(value, type_, strict=self._strict, str_keys=True)
+            msgspec.convert(value, type_, strict=self._strict, str_keys=True, dec_hook=from_plain)
         except msgspec.ValidationError as exc:
             yield from self.problems(value, type_, at, depth, exc)
         except RecursionError:

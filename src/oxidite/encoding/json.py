@@ -1,4 +1,9 @@
-"""Values to bytes."""
+"""Values to bytes.
+
+A class that msgspec does not know says with two methods what it is in JSON and MessagePack:
+``__plain__()`` returns the value as lists, numbers and the like, and the class method ``__from_plain__(value)``
+makes one of that, or raises ``ValueError`` with what a client is told. ``__plain_schema__`` is its JSON Schema.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from pathlib import PurePath
 
 import msgspec
 
-__all__ = ["encode_json", "encode_msgpack", "json_text", "to_plain"]
+__all__ = ["encode_json", "encode_msgpack", "from_plain", "json_text", "to_plain"]
 
 
 def _encode_other(value: object) -> object:
@@ -27,10 +32,19 @@ def _plain_other(value: object) -> object:
         name = getattr(value, "__qualname__", "a coroutine").replace("<locals>.", "")
         raise TypeError(f"{name}() was called, but not awaited. Write `await` before the call.")
     kind = type(value)
+    plain: Callable[[object], object] | None = getattr(kind, "__plain__", None)
+    if plain is not None:
+        return plain(value)
     raise TypeError(
         f"{kind.__module__}.{kind.__qualname__} cannot be encoded. Return a Struct, a dataclass, "
         "builtin values, or a Response."
     )
+
+
+def from_plain(type_: type, value: object) -> object:
+    """Make a value of a class that msgspec does not know; called by it for those classes only."""
+    make: Callable[[object], object] | None = getattr(type_, "__from_plain__", None)
+    return value if make is None else make(value)
 
 
 encode_json: Callable[[object], bytes] = msgspec.json.Encoder(enc_hook=_encode_other).encode

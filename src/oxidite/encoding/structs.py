@@ -11,6 +11,7 @@ from oxidite.encoding.base import Field
 from oxidite.encoding.errors import DecodeError, MismatchError
 from oxidite.encoding.explain import explain
 from oxidite.encoding.fields import fields_of
+from oxidite.encoding.json import from_plain
 from oxidite.encoding.text import Reader, read_fields, reader_of, readers_of
 
 __all__ = ["StructCodec"]
@@ -24,8 +25,10 @@ class StructCodec(Generic[T]):
 
     def __init__(self, type_: object) -> None:
         self._type = type_
-        decoder = cast("msgspec.json.Decoder[T]", msgspec.json.Decoder(type_))
-        packed = cast("msgspec.msgpack.Decoder[T]", msgspec.msgpack.Decoder(type_))
+        decoder = cast("msgspec.json.Decoder[T]", msgspec.json.Decoder(type_, dec_hook=from_plain))
+        packed = cast(
+            "msgspec.msgpack.Decoder[T]", msgspec.msgpack.Decoder(type_, dec_hook=from_plain)
+        )
         self._json: Callable[[bytes | str], T] = decoder.decode
         self._msgpack: Callable[[bytes], T] = packed.decode
         # Made when text is first converted: a JSON body never needs them.
@@ -51,7 +54,7 @@ class StructCodec(Generic[T]):
         if not strict:
             value = self._read(value)
         try:
-            return cast("T", msgspec.convert(value, self._type))
+            return cast("T", msgspec.convert(value, self._type, dec_hook=from_plain))
         except msgspec.ValidationError as exc:
             raise MismatchError(explain(value, self._type, strict=True, error=exc)) from None
         except RecursionError:

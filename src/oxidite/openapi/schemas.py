@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, TypeAlias, Union, cast, get_args, get_origin
 
@@ -90,6 +90,9 @@ def _custom(schemas: Schemas, t: mi.CustomType, direction: Direction) -> JSON:
         return schemas.of(t.cls, direction)
     if issubclass(t.cls, Upload):
         return dict(_FILE)
+    schema: Mapping[str, object] | None = getattr(t.cls, "__plain_schema__", None)
+    if schema is not None:
+        return dict(schema)
     if issubclass(t.cls, PurePath):
         return {"type": "string"}
     return {"type": "object"} if issubclass(t.cls, FormData) else {}

@@ -35,6 +35,8 @@ def translated(exc: BaseException, *, is_closed: bool) -> BaseException:
         return _too_long(exc)
     if isinstance(exc, asyncpg.DataError):
         return QueryError(f"A value does not fit: {_unfit(exc)}")
+    if isinstance(exc, asyncpg.PostgresError) and (advice := _advice(_message(exc))):
+        return DatabaseError(f"PostgreSQL: {_message(exc)}. {advice}")
     for theirs, ours, text in _ERRORS:
         if isinstance(exc, theirs):
             made: OxiditeError = ours(text.format(exc) if text else None)
@@ -59,6 +61,34 @@ def _unfit(exc: Exception) -> str:
     )
     # The driver's reason comes last, in parentheses, and may quote the value again.
     return f"{what}: {why.rstrip(')')}" if why and "'" not in why else what
+
+
+def _advice(message: str) -> str | None:
+    """Return what to do where it is the extension for vectors that is missing."""
+    return next(
+        (advice for words, advice in _ADVICE if all(each in message for each in words)), None
+    )
+
+
+_NEEDED = "Vectors need the extension pgvector"
+_ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("permission denied", 'extension "vector"'),
+        f"{_NEEDED}: have somebody who may run CREATE EXTENSION vector once in this database.",
+    ),
+    (
+        ('extension "vector"', "not available"),
+        f"{_NEEDED} where the server runs. Packages call it pgvector, or postgresql-VERSION-pgvector.",
+    ),
+    (
+        ('type "vector"', "does not exist"),
+        f"{_NEEDED}, in a schema of the search_path: CREATE EXTENSION vector.",
+    ),
+    (
+        ('access method "hnsw"', "does not exist"),
+        "pgvector has that from version 0.5 on. Update it, or make the index using='ivfflat'.",
+    ),
+)
 
 
 _NO_MORE = (

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from oxidite.db.values.vectors import distances
+
 __all__ = ["COLLATIONS", "FUNCTIONS"]
 
 
@@ -66,5 +68,6 @@ COLLATIONS: Mapping[str, Callable[[str, str], int]] = {"ox_decimal": compare_dec
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Any]]] = {
     "ox_unhex": (1, unhex),
     "ox_json_contains": (2, json_contains),
+    **{f"ox_{metric}": (2, distance) for metric, distance in distances.items()},
 }
 """By name: how many arguments, and what is called."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 from oxidite.db.inspection.found import FoundCheck, FoundTable
 from oxidite.db.inspection.texts import bare, plain, written
 from oxidite.db.inspection.types import Said
 from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.vectors import SIZE
 
 __all__ = ["Checked", "checked"]
 
@@ -17,6 +18,7 @@ _RULES = ("ge", "gt", "le", "lt", "min_length", "max_length")
 _TEXT = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 _NUMBERS = re.compile(r"(?<![\w.'])-?\d+(?![\w.'])")
 _BOUND = re.compile(r"(?:>=|<=|>|<)\s*\(*'?(-?\d+(?:\.\d+)?)'?\)*(?:::[a-z ]+)?\)*")
+_SIZE = re.compile(r"length\([`\"]?\w+[`\"]?\)\s*=\s*(\d+)\)*\Z")
 _JSON = re.compile(r"json_valid\(`?\"?(.+?)`?\"?\)")
 
 
@@ -36,8 +38,8 @@ class Checked:
     """Those with a name that no model gives."""
 
 
-def checked(table: FoundTable, said: Mapping[str, Said], dialect: Dialect) -> Checked:
-    """Sort the checks of a table."""
+def checked(table: FoundTable, said: MutableMapping[str, Said], dialect: Dialect) -> Checked:
+    """Sort the checks of a table; a column of bytes that has those of a vector is said to be one."""
     found = Checked()
     prefix = f"ck_{table.name}_"
     for check in table.checks:
@@ -54,9 +56,14 @@ def checked(table: FoundTable, said: Mapping[str, Said], dialect: Dialect) -> Ch
 
 
 def _is_of_a_column(
-    name: str, sql: str, found: Checked, said: Mapping[str, Said], dialect: Dialect
+    name: str, sql: str, found: Checked, said: MutableMapping[str, Said], dialect: Dialect
 ) -> bool:
     """Note a check that is a rule of a column, and return whether it is one."""
+    vector = name.removesuffix("_dimensions")
+    size = _SIZE.search(sql)
+    if size is not None and vector in said and said[vector].type == "bytes":
+        said[vector] = Said("Vector", {"dimensions": str(int(size[1]) // SIZE)})
+        return True
     if name in said and said[name].type in ("str", "int"):
         values = _values(name, sql, said[name], dialect)
         found.values |= {name: values} if values else {}

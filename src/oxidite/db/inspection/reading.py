@@ -23,6 +23,8 @@ from oxidite.db.inspection.texts import bare, plain
 from oxidite.db.inspection.words import computed_words, said_words, word_indexes
 from oxidite.db.migrations.compare import opened
 from oxidite.db.sql.column_types import KEY_LENGTH
+from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.sql.vectors import metric_of
 from oxidite.db.tables.table import SQL
 from oxidite.db.values.dialects import ONLY
 
@@ -185,6 +187,8 @@ def _index(found: Mapping[str, Any], hidden: Mapping[str, Any]) -> FoundIndex:
             on.append(_expression(hidden[column]))
         else:
             on.append((said_words(text) or SQL(text)) if column is None else column)
+    vector = _vector(names, options)
+    on = on if vector is None else [vector]
     lengths = options.get("length")
     if isinstance(lengths, dict) and set(lengths.values()) == {KEY_LENGTH}:
         del options["length"]  # as a model has it
@@ -203,6 +207,16 @@ def _index(found: Mapping[str, Any], hidden: Mapping[str, Any]) -> FoundIndex:
         using=options.get("using"),
         lost=", ".join(lost) or None,
     )
+
+
+def _vector(names: Sequence[str | None], options: dict[str, Any]) -> SQL | None:
+    """Return what an index of vectors is on, as a migration says it; its metric is then no option."""
+    operators = options.get("ops") or {}
+    if len(names) != 1 or metric_of(operators.get(names[0], "")) is None:
+        return None
+    del options["ops"]
+    quote = DIALECTS["postgresql"].identifier_preparer.quote
+    return SQL(f"{quote(str(names[0]))} {operators[names[0]]}")
 
 
 def _sql_of(column: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import mysql, postgresql
 
 from oxidite.db.inspection.found import FoundColumn
 from oxidite.db.inspection.texts import written
+from oxidite.db.sql.vectors import VectorType
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["Said", "said_of"]
@@ -157,11 +158,17 @@ def _json(type_: Type, place: Place) -> Said:
     return Said("object", {"json": "True"}, None if is_ours else str(type_))
 
 
+def _vector(type_: Type, _place: Place) -> Said | None:
+    size = type_.dimensions  # without one, each row may have another number
+    return None if size is None else Said("Vector", {"dimensions": str(size)})
+
+
 _BLOBS = (mysql.LONGBLOB, mysql.MEDIUMBLOB, mysql.TINYBLOB, sa.VARBINARY, sa.BINARY, sa.LargeBinary)
 _OF_OTHERS: Sequence[tuple[Any, Reader]] = (
     # What is text to SQLAlchemy, and nothing that a driver takes as text.
     ((mysql.SET, postgresql.CITEXT, postgresql.TSVECTOR, postgresql.OID), _refused),
     (sa.Enum, _enum),
+    (VectorType, _vector),
     (postgresql.ARRAY, _array),
     (mysql.TINYINT, _tiny),
     (sa.Boolean, _plain("bool")),

@@ -13,6 +13,8 @@ from oxidite.db.inspection.found import FoundColumn, FoundIndex, FoundKey, Found
 from oxidite.db.inspection.naming import attribute, class_name, free
 from oxidite.db.inspection.texts import bare, plain, written
 from oxidite.db.inspection.types import Said, said_of
+from oxidite.db.inspection.vectors import with_metrics
+from oxidite.db.sql.vectors import HNSW
 from oxidite.db.sql.words import words_of
 from oxidite.db.tables.table import SQL, short_name
 from oxidite.db.values.dialects import Dialect
@@ -24,7 +26,7 @@ _TYPING = ("Literal",)
 _DATETIME = ("date", "datetime", "time", "timedelta")
 _OURS = (
     *("SQL", "BelongsTo", "Col", "HasMany", "HasOne", "Model"),
-    *("check", "col", "index", "rel", "search"),
+    *("Vector", "check", "col", "index", "rel", "search"),
 )
 _TAKEN = {*_OURS, "Literal", "Decimal", "UUID"}
 
@@ -64,7 +66,7 @@ def _imports(body: str) -> str:
     ):
         used = [name for name in names if re.search(rf"[\[( ]{name}\b(?!:)", code)]
         lines += [f"from {module} import {', '.join(used)}"] if used else []
-    used = [name for name in _OURS if re.search(rf"\b{name}\b[\[(,)]", code)]
+    used = [name for name in _OURS if re.search(rf"\b{name}\b(?:[\[(,)]|(?<=\[{name})[\] ])", code)]
     ours = f"from oxidite.db import {', '.join(used)}"
     if len(ours) > _WIDTH:
         ours = "from oxidite.db import (\n" + "".join(f"    {each},\n" for each in used) + ")"
@@ -80,7 +82,8 @@ class _ModelText:
         self._dialect = dialect
         found = {each.name: said_of(each, table.name, dialect) for each in table.columns}
         self._said: dict[str, Said] = {key: each for key, each in found.items() if each}
-        self._checks: Checked = checked(table, self._said, dialect)
+        self.table = with_metrics(table, self._said)
+        self._checks: Checked = checked(self.table, self._said, dialect)
         self.names: dict[str, str] = {}
         for column in self._said:
             self.names[column] = attribute(column, self.names.values())
@@ -205,7 +208,10 @@ class _ModelText:
     def _of_one(self, index: FoundIndex) -> bool:
         """Whether an index is said by a column: unique=True or index=True."""
         name = f"{'uq' if index.unique else 'ix'}_{self.table.name}_{index.on[0]}"
-        is_plain = index.where is None and index.using in (None, "btree")
+        said = self._said.get(str(index.on[0]))
+        is_vector = said is not None and said.type == "Vector"
+        usual = (HNSW,) if is_vector else (None, "btree")
+        is_plain = index.where is None and index.using in usual
         return len(index.on) == 1 and is_plain and index.name == name
 
     def _indexes(self) -> list[str]:

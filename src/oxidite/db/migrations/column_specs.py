@@ -21,6 +21,7 @@ from oxidite.db.values.kinds import (
     INTEGER,
     PLAIN,
     TEXT,
+    VECTOR,
     Kind,
     stored_options,
     stored_value,
@@ -35,7 +36,7 @@ NOW = "now"
 """As the ``fill`` of a moment in time: when the migration runs."""
 
 _KINDS: dict[str, Kind] = {each.name: each for each in PLAIN}
-_OTHER_KINDS = ("json", "enum", "array")
+_OTHER_KINDS = ("json", "enum", "array", "vector")
 _CHECKS = ("ge", "gt", "le", "lt", "min_length", "max_length")
 _BOUNDS: dict[str, Callable[[Any], object]] = {
     "decimal": lambda bound: Decimal(str(bound)),
@@ -53,7 +54,7 @@ class ColumnSpec:
     name: str
     type_name: str
     """The name of its kind: integer, text, boolean, float, decimal, bytes, uuid, datetime, date, time,
-    interval, json, enum, array."""
+    interval, json, enum, array, vector."""
     nullable: bool = False
     primary_key: bool = False
     generated: bool = False
@@ -61,6 +62,8 @@ class ColumnSpec:
     max_length: int | None = None
     precision: int | None = None
     scale: int | None = None
+    dimensions: int | None = None
+    """How many numbers a vector has."""
     element: str | None = None
     """The kind of what is in an array."""
     values: tuple[str | int, ...] = ()
@@ -83,6 +86,10 @@ class ColumnSpec:
                 f"The column {self.name!r} is of the type {self.type_name!r}. There is: "
                 f"{', '.join((*_KINDS, *_OTHER_KINDS))}."
             )
+        if (self.type_name == "vector") is not (self.dimensions is not None):
+            raise ModelError(
+                f"The column {self.name!r}: dimensions= says how many numbers a vector has, and no other type."
+            )
         unknown = set(self.check) - set(_CHECKS)
         if unknown:
             raise ModelError(
@@ -100,6 +107,8 @@ class ColumnSpec:
                 return Kind("json", object)
             case "enum":
                 return Kind("enum", Literal[self.values])
+            case "vector":
+                return VECTOR
             case "array":
                 return Kind("array", list, _KINDS.get(self.element or "text", TEXT))
             case _:
@@ -155,6 +164,7 @@ class ColumnSpec:
             max_length=rules.get("max_length") if has_length else None,
             precision=rules.get("precision"),
             scale=rules.get("scale"),
+            dimensions=rules.get("dimensions"),
             element=None if kind.element is None else kind.element.stored.name,
             values=stored_options(column.kind),
             bits=_bits(column),
@@ -193,7 +203,7 @@ def code(value: object) -> str:
 
 
 _RULES = (
-    *("max_length", "precision", "scale", "bits", "comment", "references"),
+    *("max_length", "precision", "scale", "dimensions", "bits", "comment", "references"),
     *("on_key_update", "computed"),
 )
 _SHOWN = (
@@ -203,6 +213,7 @@ _SHOWN = (
     "max_length",
     "precision",
     "scale",
+    "dimensions",
     "element",
     "values",
     "bits",
@@ -216,7 +227,8 @@ _SHOWN = (
 )
 _USUAL: dict[str, object] = {
     **dict.fromkeys(("nullable", "primary_key", "generated", "native"), False),
-    **dict.fromkeys(("max_length", "precision", "scale", "element", "bits", "references"), None),
+    **dict.fromkeys(("max_length", "precision", "scale", "dimensions", "element"), None),
+    **dict.fromkeys(("bits", "references"), None),
     **dict.fromkeys(("on_key_update", "computed", "comment"), None),
     "values": (),
     "on_delete": "restrict",
@@ -259,6 +271,7 @@ def column(
     max_length: int | None = None,
     precision: int | None = None,
     scale: int | None = None,
+    dimensions: int | None = None,
     element: str | None = None,
     values: Sequence[str | int] = (),
     bits: int | None = None,
@@ -274,8 +287,9 @@ def column(
 
     ``type`` is the name of a kind of values, such as ``integer``, ``text`` or ``datetime``; ``values``
     are those of an ``enum`` or an ``integer``, ``bits`` the size of one, ``element`` the type of what is
-    in an ``array``. ``generated`` values are made by the database, ``computed`` ones with SQL out of the
-    other columns. ``references`` is ``"table.column"``. ``check`` holds rules such as ``{"ge": 0}``.
+    in an ``array``, ``dimensions`` how many numbers a ``vector`` has. ``generated`` values are made by
+    the database, ``computed`` ones with SQL out of the other columns. ``references`` is
+    ``"table.column"``. ``check`` holds rules such as ``{"ge": 0}``.
 
     Raises:
         ModelError: there is no such type or check.
@@ -289,6 +303,7 @@ def column(
         max_length=max_length,
         precision=precision,
         scale=scale,
+        dimensions=dimensions,
         element=element,
         values=tuple(values),
         bits=bits,

@@ -26,8 +26,10 @@ from oxidite.db.migrations.operations import Schema
 from oxidite.db.sql.indexes import word_tables
 from oxidite.db.sql.literals import written
 from oxidite.db.sql.schema import metadata
+from oxidite.db.sql.vectors import VectorType, metric_of
 from oxidite.db.sql.words import WORDS, kept_by
 from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.vectors import VectorMetric
 
 __all__ = ["differences", "opened"]
 
@@ -59,6 +61,9 @@ async def opened(connection: Connection, dialect: Dialect) -> AsyncIterator[Asyn
         poolclass=StaticPool,
         isolation_level="AUTOCOMMIT",
     )
+    if dialect.name == "postgresql":
+        types: Any = engine.dialect  # of its own
+        types.ischema_names = {**types.ischema_names, "vector": VectorType}
     try:
         async with engine.connect() as made:
             yield made
@@ -137,6 +142,7 @@ def _differences(
         texts += _checks(sa.inspect(connection), wanted.tables)
         if dialect.name == "postgresql":
             texts += _enums(connection, wanted.tables)
+            texts += _vectors(sa.inspect(connection), wanted.tables)
         if dialect.name == "sqlite":
             texts += _expressions(connection, wanted.tables)
             texts += _references(connection, wanted.tables)
@@ -251,6 +257,29 @@ def _enums(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> list[st
         for name, wanted in natives(tables.values()).items()
         if name in there and there[name] != wanted.values
     ]
+
+
+def _vectors(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> Iterator[str]:
+    """Compare for which metric indexes of vectors are, which Alembic does not."""
+    there = set(inspector.get_table_names())
+    for name in tables.keys() & there:
+        had = {
+            each["name"]: each.get("dialect_options", {}) for each in inspector.get_indexes(name)
+        }
+        for index in tables[name].indexes:
+            wanted = _metric(index.dialect_options["postgresql"].get("ops"))
+            found = _metric(had.get(index.name, {}).get("postgresql_ops"))
+            if index.name in had and wanted != found:
+                yield f"the index {index.name} of {name} is for the metric {found}, not {wanted}"
+
+
+def _metric(operators: Mapping[str, str] | None) -> VectorMetric:
+    """Return the metric of an index of vectors; that which is usual for a method is not read."""
+    for each in (operators or {}).values():
+        metric = metric_of(each)
+        if metric is not None:
+            return metric
+    return "l2"
 
 
 def _expressions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> list[str]:

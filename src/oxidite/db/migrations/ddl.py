@@ -35,6 +35,7 @@ from oxidite.db.migrations.operations import (
 from oxidite.db.migrations.rebuild import Live, unknown
 from oxidite.db.migrations.texts import Texts
 from oxidite.db.sql.indexes import word_tables
+from oxidite.db.sql.vectors import EXTENSION
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["Step", "Writer"]
@@ -148,7 +149,7 @@ class Writer:
     def _with_types(
         self, operation: Operation, statements: Sequence[str], before: Schema, after: Schema
     ) -> list[str]:
-        """Return statements with what makes and drops the types of enums that they are about."""
+        """Return statements with what makes and drops the types that they are about: of enums, of vectors."""
         renamed: dict[tuple[str, str], tuple[str, str]] = {}
         if isinstance(operation, RenameColumn):
             table = operation.table
@@ -157,10 +158,18 @@ class Writer:
             for column in before[operation.name].columns:
                 renamed[operation.name, column.name] = (operation.new, column.name)
         old, new = (natives(self._texts.tables(each).values()) for each in (before, after))
-        return with_types(statements, old, new, renamed, self._texts.quoted)
+        made = with_types(statements, old, new, renamed, self._texts.quoted)
+        is_first = _has_vectors(after) and not _has_vectors(before)
+        return [EXTENSION, *made] if is_first else made
 
     def _checks(self, table: str, before: Schema, after: Schema) -> list[str]:
         if self._texts.is_sqlite:
             return self._texts.rebuild(before, after, table)
         old, new = self._texts.tables(before)[table], self._texts.tables(after)[table]
         return [*self._texts.gone(table, old, new), *self._texts.new(old, new)]
+
+
+def _has_vectors(schema: Schema) -> bool:
+    return any(
+        column.type_name == "vector" for table in schema.values() for column in table.columns
+    )

@@ -25,6 +25,8 @@ class IndexWriter:
         if words is not None:
             return words.create()
         made = self._index(after, operation.table, operation.index.name)
+        if made is None:
+            return []
         if operation.concurrently and self._concurrently:
             made.dialect_options["postgresql"]["concurrently"] = True
             # What an interrupted one left is no good: it is not used, and still has to be written.
@@ -44,6 +46,8 @@ class IndexWriter:
         if words is not None:
             return words.drop()
         gone = self._index(before, operation.table, operation.name)
+        if gone is None:
+            return []
         if operation.concurrently and self._concurrently:
             return [f"DROP INDEX CONCURRENTLY IF EXISTS {self._texts.quoted(operation.name)}"]
         extra = self._texts.hidden_columns(before, after, operation.table)
@@ -78,6 +82,9 @@ class IndexWriter:
     def rename(self, operation: RenameIndex, before: Schema, after: Schema) -> list[str]:
         """Give an index another name."""
         old, new = self._texts.quoted(operation.name), self._texts.quoted(operation.new)
+        words = self._words(before, operation.table, operation.name)
+        if words is None and self._index(before, operation.table, operation.name) is None:
+            return []
         if self._texts.is_postgresql:
             return [f"ALTER INDEX {old} RENAME TO {new}"]
         if not self._texts.is_sqlite and not self._texts.hidden_columns(
@@ -99,5 +106,7 @@ class IndexWriter:
         found = word_tables(self._texts.tables(schema)[table])
         return next((each for each in found if each.index.name == name), None)
 
-    def _index(self, schema: Schema, table: str, name: str) -> sa.Index:
-        return next(each for each in self._texts.tables(schema)[table].indexes if each.name == name)
+    def _index(self, schema: Schema, table: str, name: str) -> sa.Index | None:
+        """Return an index; ``None`` where the database has none of its kind, as of vectors."""
+        found = self._texts.tables(schema)[table].indexes
+        return next((each for each in found if each.name == name), None)

@@ -10,6 +10,8 @@ from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.operations import Fill
 from oxidite.db.migrations.specs import NOW, ColumnSpec, code
 from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.vectors import Vector
+from oxidite.encoding import encode_json
 
 __all__ = ["converted", "literal", "text"]
 
@@ -23,6 +25,8 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
     if column.type_name == "interval" and isinstance(value, int | float):
         is_postgresql = dialect.name == "postgresql"
         return f"'{value} seconds'" if is_postgresql else str(round(value * 1_000_000))
+    if column.type_name == "vector":
+        return _vector(value, column, dialect)
     if isinstance(value, bool):
         return str(value).lower() if dialect.name == "postgresql" else str(int(value))
     if isinstance(value, int | float) and column.type_name in ("integer", "float", "boolean"):
@@ -37,6 +41,20 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         return _binary(str(value), column, dialect)
     is_array = column.type_name == "array" and dialect.name == "postgresql"
     return text(_array(str(value)) if is_array else str(value))
+
+
+def _vector(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
+    """Return a vector whose numbers are all the same as SQL."""
+    try:
+        made = Vector([float(value or 0)] * (column.dimensions or 0))
+    except ValueError:
+        raise MigrationError(
+            f"{value!r} does not fill {column.name}, which is of vectors: say a number, which all of a vector "
+            "become."
+        ) from None
+    if dialect.name == "postgresql":
+        return text(encode_json(made).decode())
+    return f"X'{bytes(made).hex()}'"
 
 
 def text(value: str) -> str:

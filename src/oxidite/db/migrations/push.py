@@ -27,10 +27,12 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.reverse import nothing
 from oxidite.db.migrations.session import session
+from oxidite.db.migrations.specs import IndexSpec
 from oxidite.db.migrations.texts import Texts
 from oxidite.db.migrations.writing import describe
+from oxidite.db.sql.vectors import said_vectors
 from oxidite.db.sql.words import kept_by
-from oxidite.db.tables.table import Table
+from oxidite.db.tables.table import SQL, Table
 from oxidite.db.values.dialects import Dialect
 from oxidite.errors import OxiditeError
 
@@ -88,12 +90,22 @@ async def _there(connection: Connection, dialect: Dialect, wanted: Schema) -> Sc
         name: replace(
             table,
             columns=tuple(each for each in table.columns if each.name in columns[name]),
-            indexes=tuple(each for each in table.indexes if each.name in indexes[name]),
+            indexes=tuple(
+                each
+                for each in table.indexes
+                if each.name in indexes[name] or _is_needless(each, dialect)
+            ),
             checks=tuple(each for each in table.checks if f"ck_{name}_{each.name}" in checks[name]),
         )
         for name, table in wanted.items()
         if name in columns
     }
+
+
+def _is_needless(index: IndexSpec, dialect: Dialect) -> bool:
+    """Tell whether a database makes nothing of an index: only PostgreSQL has those of vectors."""
+    is_said = any(isinstance(each, SQL) and said_vectors(each) for each in index.on)
+    return is_said and dialect.name != "postgresql"
 
 
 def _names(connection: sa.Connection, wanted: set[str]) -> tuple[Mapping[str, set[str]], ...]:

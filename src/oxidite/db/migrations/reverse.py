@@ -96,6 +96,7 @@ _NOTHING: dict[str, Fill] = {
     "array": "[]",
     "interval": 0,
     "bytes": "",
+    "vector": 0,
 }
 
 

@@ -20,6 +20,7 @@ from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.history import History
 from oxidite.db.migrations.operations import Execute, Operation, Schema
 from oxidite.db.migrations.rebuild import look_at
+from oxidite.db.sql.vectors import EXTENSION
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["replay", "shadow", "verify", "verify_squash"]
@@ -73,12 +74,21 @@ async def replay(
         for sql in step.statements:
             try:
                 await connection.run(sql, ())
+                if sql == EXTENSION:
+                    await connection.fetch(_SEE_VECTORS, ())
             except (DatabaseError, QueryError) as exc:
                 raise MigrationError(
                     f"{name} does not work on an empty database that has what comes before it: "
                     f"{exc.message}\n\n    {sql.strip()}"
                 ) from exc
     return following
+
+
+_SEE_VECTORS = (
+    # If the extension was there before, what it has is in another schema.
+    "SELECT set_config('search_path', current_schema() || ', ' || quote_ident(n.nspname), true) "
+    "FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
+)
 
 
 async def verify(database: Database, history: History, change: Change, models: Schema) -> None:

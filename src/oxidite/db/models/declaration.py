@@ -18,7 +18,8 @@ from oxidite.db.tables.columns import COLUMN, Column, ColumnRules, Declared, Tab
 from oxidite.db.tables.encrypted import EncryptedColumn, encrypted_kind
 from oxidite.db.tables.hidden import HiddenValue
 from oxidite.db.values.keys import Keys
-from oxidite.db.values.kinds import kind_of, nullable
+from oxidite.db.values.kinds import VECTOR, Kind, kind_of, nullable
+from oxidite.db.values.vectors import METRICS, MOST_DIMENSIONS
 
 __all__ = [
     "RESERVED",
@@ -141,6 +142,9 @@ def made_column(
         )
     except ModelError as exc:
         raise ModelError(f"{where}: {name}: {exc.message}") from None
+    problem = _vector_problem(kind, rules)
+    if problem is not None:
+        raise ModelError(f"{where}: {name}: {problem}.")
     if "encrypted" in rules:
         context = f"{key.name}.{rules.get('name', name)}".encode()
         kind = encrypted_kind(kind, rules["encrypted"], context)
@@ -148,6 +152,35 @@ def made_column(
     if rules.get("ignore_case"):
         return CaselessColumn(key, name, kind, declared, nullable=may_be_none)
     return Column(key, name, kind, declared, nullable=may_be_none)
+
+
+def _vector_problem(kind: Kind, rules: ColumnRules) -> str | None:
+    """Return what is wrong with what is said of vectors, if anything is."""
+    if kind is not VECTOR:
+        if "dimensions" in rules or "metric" in rules:
+            return "dimensions= and metric= are for a column of the type Vector"
+        is_inside = kind.stored is VECTOR or kind.element is VECTOR
+        return "a Vector is the type of a column itself: Col[Vector]" if is_inside else None
+    others = rules.keys() - _OF_VECTORS
+    if others:
+        return f"{min(others)}= is not for a Vector"
+    dimensions, metric = rules.get("dimensions"), rules.get("metric", "cosine")
+    if type(dimensions) is not int or not 1 <= dimensions <= MOST_DIMENSIONS:
+        return (
+            f"a Vector has so many numbers as dimensions= says, 1 to {MOST_DIMENSIONS:,}: "
+            "col(dimensions=384)"
+        )
+    if metric not in METRICS:
+        return f"metric={metric!r} is none of {', '.join(METRICS)}"
+    return None
+
+
+_OF_VECTORS = frozenset(
+    (
+        *("dimensions", "metric", "index", "hidden", "readonly", "on_update"),
+        *("name", "renamed_from", "comment"),
+    )
+)
 
 
 def place_column(

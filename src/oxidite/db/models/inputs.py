@@ -16,6 +16,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from oxidite.db.errors import ModelError
 from oxidite.db.tables.columns import Column
+from oxidite.db.values.kinds import VECTOR
+from oxidite.db.values.vectors import Vector
 
 __all__ = ["computed", "computed_in", "given_values", "input_struct"]
 
@@ -112,7 +114,8 @@ def _is_settable(column: AnyColumn) -> bool:
 
 def _type(column: AnyColumn) -> Any:
     """Return the type of a column's values, with its rules as msgspec checks them."""
-    annotation: Any = column.kind.type
+    # A client gives the numbers of a vector, each of which can be wrong.
+    annotation: Any = list[float] if column.kind is VECTOR else column.kind.type
     limits = _limits(column)
     if limits:
         annotation = Annotated[annotation, Meta(**limits)]
@@ -129,6 +132,8 @@ def _limits(column: AnyColumn) -> dict[str, Any]:
     limits = {name: rules[name] for name in known if name in rules}
     if column.kind.name == "datetime":
         limits["tz"] = True
+    if column.kind is VECTOR:
+        limits |= dict.fromkeys(("min_length", "max_length"), column.dimensions)
     bits = column.rules.get("bits")
     if column.kind.name == "integer" and bits is not None:
         bound = 2 ** (bits - 1)
@@ -158,7 +163,7 @@ def given_values(
         ModelError: one of them is no column of the model, or none that is taken from a client.
     """
     values = {
-        name: value
+        name: _made(model, name, value)
         for name in _taken(model, _class_of(data))
         if (value := getattr(data, name)) is not UNSET
     }
@@ -171,6 +176,12 @@ def given_values(
             f"{type(data).__name__} has {keys[0]}, the primary key of {model.__name__}, which a row keeps."
         )
     return {**values, **more}
+
+
+def _made(model: Any, name: str, value: Any) -> Any:
+    """Return a value of a struct as the column has it: a vector is a list of numbers there."""
+    is_listed = isinstance(value, list) and model.__table__.by_name[name].kind is VECTOR
+    return Vector(value) if is_listed else value
 
 
 def _class_of(data: object) -> Any:

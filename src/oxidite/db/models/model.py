@@ -5,7 +5,7 @@ A model is a ``msgspec.Struct``, so it is made, compared and encoded at that spe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
@@ -28,10 +28,12 @@ from oxidite.db.rules.rules import is_storable
 from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.peers import Load
 from oxidite.db.statements.statements import SelectStatement
+from oxidite.db.tables.columns import Column
 from oxidite.db.tables.keywords import field_keywords
 from oxidite.db.tables.state import State
 from oxidite.db.tables.table import Check, Index, Table
 from oxidite.db.tables.tags import tag_maker
+from oxidite.db.values.vectors import Vector
 from oxidite.db.writes import saving
 
 __all__ = ["Model"]
@@ -107,6 +109,13 @@ class Model(ModelWrites, State, Lifecycle, ModelStruct, metaclass=ModelType, abs
     def order_by(cls, *orders: Order | Expr[Any, Any]) -> Select[Self]:
         """The rows in an order."""
         return cls.query().order_by(*orders)
+
+    @classmethod
+    def nearest(
+        cls, column: Column[Vector, Any], to: Iterable[float], *, limit: int = 10
+    ) -> Select[tuple[Self, float]]:
+        """The rows whose vector is nearest to another one, each with its distance, the nearest first."""
+        return cls.query().nearest(column, to, limit=limit)
 
     @classmethod
     async def get(cls, *key: object) -> Self:

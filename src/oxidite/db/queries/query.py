@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.aliases import table_of
 from oxidite.db.statements.peers import Counted
 from oxidite.db.statements.selecting import (
+    changed,
     compound,
     derived,
     derived_columns,
@@ -28,11 +29,14 @@ from oxidite.db.statements.selects import (
     Deleted,
     DerivedTable,
     Join,
+    Output,
     RowOf,
     SetOperator,
 )
 from oxidite.db.statements.subqueries import scalar
+from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table
+from oxidite.db.values.vectors import Vector
 
 __all__ = ["Derived", "Select", "Selected"]
 
@@ -139,6 +143,29 @@ class Select(QuerySteps[T], Subselect[T], QueryActions[T], QueryPages[T]):
         return self._with(joins=(*self.statement.joins, join))
 
     # What a row becomes.
+
+    def nearest(
+        self, column: Column[Vector, Any], to: Iterable[float], *, limit: int = 10
+    ) -> Select[tuple[T, float]]:
+        """Take the rows whose vector is nearest to another one, the nearest first.
+
+        Each row becomes ``(row, distance)``, as ``column.distance(to)`` has it. Rows without a vector are left
+        out. Where an index is used, on PostgreSQL, nearly all that are wanted are found, and not always all.
+
+        Raises:
+            QueryError: it is no column of vectors, or something has said what a row becomes.
+            ValidationError: ``to`` has another number of dimensions, is not finite, or is all zeros where the
+                metric is cosine.
+        """
+        distance = column.distance(to)
+        if self.statement.extra:
+            raise QueryError(
+                "A row is something with a count, or with a distance, already. Ask for one of them, and say "
+                "with_() of relations before nearest()."
+            )
+        order = Output(distance, 0).asc(nulls_first=False)
+        found = self.where(column.not_null()).limit(limit)
+        return Select(changed(found.statement, extra=(distance,), order=(order,)))
 
     @overload
     def with_count(self, a: Counted[T], /) -> Select[tuple[T, int]]: ...

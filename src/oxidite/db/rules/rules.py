@@ -25,7 +25,8 @@ from oxidite.db.rules.validators import broken_validators
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table
 from oxidite.db.values.bounds import MOST_DIGITS
-from oxidite.db.values.kinds import FLOAT, Kind, is_text
+from oxidite.db.values.kinds import FLOAT, VECTOR, Kind, is_text
+from oxidite.db.values.vectors import vector_problem
 from oxidite.encoding import encode_json
 from oxidite.errors import FieldError, ValidationError
 
@@ -129,6 +130,9 @@ def _checks_of(column: AnyColumn) -> tuple[tuple[str, Check], ...]:
         checks.append(
             ("type", _decimal_check(column.rules.get("precision"), column.rules.get("scale")))
         )
+    if kind is VECTOR:
+        dimensions, metric = column.dimensions, column.metric
+        checks.append(("type", lambda value: vector_problem(value, dimensions, metric)))
     checks += [
         (name, _rule(name, wanted)) for name, wanted in column.rules.items() if name in RULES
     ]

@@ -8,10 +8,12 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
+from oxidite.db.sql.vectors import VectorType
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import short_name
 from oxidite.db.values.dialects import DialectName
 from oxidite.db.values.kinds import options_of
+from oxidite.db.values.vectors import SIZE
 
 __all__ = ["KEY_LENGTH", "MYSQL_TYPES", "mysql_type", "type_of"]
 
@@ -39,6 +41,10 @@ def type_of(column: AnyColumn, dialect: DialectName) -> sa.types.TypeEngine[Any]
             return postgresql.ARRAY(_TYPES[kind.element.stored.name, dialect]())
         case "array":
             return _TYPES["json", dialect]()
+        case "vector" if dialect == "postgresql":
+            return VectorType(column.dimensions)
+        case "vector":
+            return sa.LargeBinary()
         case _:
             return _TYPES[kind.name, dialect]()
 
@@ -53,12 +59,14 @@ def mysql_type(column: AnyColumn, *, is_key: bool) -> sa.types.TypeEngine[Any]:
     """Return the type of a column of MariaDB or MySQL; one in a key must fit whole into an index."""
     kind = column.kind.stored
     size = column.rules.get("max_length") or (KEY_LENGTH if is_key else None)
+    if kind.name == "vector":
+        size = SIZE * column.dimensions
     if column.kind.name == "encrypted":
         return mysql.LONGBLOB()  # a rule is about what is inside
     match kind.name:
         case "text":
             return mysql.LONGTEXT() if size is None or size > _VARCHAR else sa.String(size)
-        case "bytes":
+        case "bytes" | "vector":
             return mysql.LONGBLOB() if size is None or size > _VARCHAR else sa.VARBINARY(size)
         case "decimal":
             precision, scale = column.rules.get("precision"), column.rules.get("scale")

@@ -16,6 +16,7 @@ from oxidite.db.sql.documents import DOCUMENTS
 from oxidite.db.sql.related import CALLS
 from oxidite.db.sql.searching import SEARCHES
 from oxidite.db.sql.types import Element, Family, Form, Forms, cast_to, family, number
+from oxidite.db.sql.vectors import DISTANCES
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["OPERATORS", "form_of"]
@@ -213,4 +214,5 @@ _FORMS: Mapping[str, Form | Forms] = {
     **DOCUMENTS,
     **CALLS,
     **SEARCHES,
+    **DISTANCES,
 }

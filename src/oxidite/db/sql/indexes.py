@@ -14,6 +14,7 @@ from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES
 from oxidite.db.sql.literals import column_of, sql_of, text_of, written
 from oxidite.db.sql.mentions import mentions
+from oxidite.db.sql.vectors import VectorIndex, vector_index
 from oxidite.db.sql.words import WordIndex, WordTable, number_of, word_index
 from oxidite.db.tables.caseless import CaselessColumn
 from oxidite.db.tables.columns import Column
@@ -49,6 +50,12 @@ def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
     elif table.soft_deletes is not None and index.unique:
         # What seems to be deleted takes no name away.
         where = f"{table.soft_deletes.column_name} IS NULL"
+    vector = vector_index(table, index)
+    if vector is not None:  # said as PostgreSQL says it, too
+        column = next(each for each in table.columns if each.column_name == vector.column)
+        name = written(sql_of(table, column, POSTGRESQL), POSTGRESQL)
+        said = SQL(f"{name} {vector.operators}")
+        return Named(str(index.name), (said,), index.unique, where, vector.using)
     # Words are said as PostgreSQL says them, whatever a database has of them.
     spoken = dialect if word_index(table, index) is None else POSTGRESQL
     on = tuple(_named_part(table, each, spoken) for each in index.on)
@@ -87,10 +94,13 @@ def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> N
     if words is not None and dialect.name != "postgresql":
         _add_words(made, table, words, dialect)
         return
+    vector = vector_index(table, index)
+    if vector is not None:
+        _add_vectors(made, table, index, vector, dialect)
+        return
     parts = [_part(made, table, each, dialect) for each in index.on]
-    for part in parts:
-        if not isinstance(part, sa.Column):
-            check_computed(table, written(part, dialect), f"the index {index.name}", dialect)
+    for part in [each for each in parts if not isinstance(each, sa.Column)]:
+        check_computed(table, written(part, dialect), f"the index {index.name}", dialect)
     if not dialect.expression_indexes:
         parts = [
             part
@@ -114,6 +124,19 @@ def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> N
     if index.using is not None:
         options["postgresql_using"] = index.using
     sa.Index(index.name, *parts, unique=index.unique, _table=made, **options)
+
+
+def _add_vectors(
+    made: sa.Table, table: Table, index: Index, vector: VectorIndex, dialect: Dialect
+) -> None:
+    if dialect.name != "postgresql":
+        return  # each row is compared there
+    options: dict[str, Any] = {
+        "postgresql_using": vector.using,
+        "postgresql_ops": {vector.column: vector.operators},
+        "postgresql_where": None if index.where is None else sql_of(table, index.where, dialect),
+    }
+    sa.Index(index.name, made.c[vector.column], _table=made, **options)
 
 
 _WORDS = "word_tables"

@@ -25,10 +25,12 @@ from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
 from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, word_tables
 from oxidite.db.sql.literals import sql_of, text_of, value_of
+from oxidite.db.sql.vectors import EXTENSION, VectorType
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Indexed, Table, check_reference, indexes_of, short_name
 from oxidite.db.values.dialects import Dialect
-from oxidite.db.values.kinds import INTEGER, stored_options
+from oxidite.db.values.kinds import INTEGER, VECTOR, stored_options
+from oxidite.db.values.vectors import SIZE
 
 __all__ = ["create_statements", "metadata"]
 
@@ -103,6 +105,8 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
             ).compile(dialect=theirs)
         )
         if dialect.name == "postgresql":
+            has_vectors = any(isinstance(each.type, VectorType) for each in table.columns)
+            sql += [EXTENSION] if has_vectors else []
             sql += [_create_type(each.type) for each in table.columns if _is_native(each.type)]
         if dialect.guarded_indexes:
             sql.append(create)
@@ -265,6 +269,12 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
         options = () if is_native else stored_options(column.kind)
         if options:
             checks.append(sa.CheckConstraint(here.in_(options), name=column.column_name))
+        if column.kind is VECTOR and dialect.name != "postgresql":
+            # Nothing else keeps it from having more or less of them.
+            size = SIZE * column.dimensions
+            measured = _measured(column, here, "min_length", dialect)
+            sized = measured == value_of(INTEGER, size, dialect)
+            checks.append(sa.CheckConstraint(sized, name=f"{column.column_name}_dimensions"))
         if column.rules.get("check"):
             rules: Mapping[str, Any] = {**column.rules}
             checks += [

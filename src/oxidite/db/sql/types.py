@@ -10,6 +10,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.sql import ColumnElement
 
 from oxidite.db.errors import QueryError
+from oxidite.db.sql.vectors import VectorType
 from oxidite.db.values.dialects import Dialect
 from oxidite.db.values.kinds import Kind
 
@@ -57,6 +58,7 @@ _BOUND: Mapping[str, _Type] = {
     "enum": sa.Text,
     "json": postgresql.JSONB,
     "path": lambda: postgresql.ARRAY(sa.Text),
+    "vector": VectorType,
 }
 
 

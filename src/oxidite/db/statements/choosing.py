@@ -113,7 +113,7 @@ def _shown(name: str) -> str:
 
 
 def _read(expr: AnyExpr, text: str) -> Any:
-    if expr.kind.name in ("json", "array", "bytes"):
+    if expr.kind.name in ("json", "array", "bytes", "vector"):
         raise QueryError(f"{expr!r} cannot be compared with text: leave it out of allow=.")
     found = msgspec.convert(text, expr.kind.type, strict=False)
     if isinstance(found, datetime | time) and (found.tzinfo is None) is isinstance(found, datetime):

@@ -58,12 +58,13 @@ _PART = TableKey("part")
 
 def counting(statement: SelectStatement, column: AnyExpr) -> SelectStatement:
     """Return a SELECT of one column over the rows of another one."""
-    if statement.limit is None and statement.offset is None and not statement.distinct_on:
-        statement = replace(statement, order=())
     return SelectStatement(
         table=statement.table,
         source=_COUNTED,
-        derived=DerivedTable(key=_COUNTED, columns=(), statement=replace(statement, lock=None)),
+        # How many there are is the same in every order.
+        derived=DerivedTable(
+            key=_COUNTED, columns=(), statement=replace(statement, order=(), lock=None)
+        ),
         columns=(column,),
         deleted="with",
     )
@@ -221,8 +222,8 @@ def changed(statement: SelectStatement, **changes: Any) -> SelectStatement:
     made = replace(statement, **changes)
     if made.columns is not None and (made.loads or made.extra):
         raise QueryError(
-            "with_() and with_count() are about objects, and select() asks for values instead: leave "
-            "one of them out. A count can be selected, User.posts.count()."
+            "with_(), with_count() and nearest() are about objects, and select() asks for values instead: "
+            "leave one of them out. A count can be selected, User.posts.count(), and so can a distance."
         )
     if made.columns is not None and (made.group or made.order or made.distinct_on):
         made = placed(made)

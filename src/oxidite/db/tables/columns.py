@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import (
@@ -20,11 +20,14 @@ from typing import (
 
 from msgspec import UNSET
 
+from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import Condition, Expr, IsJson, Shape
 from oxidite.db.expressions.paths import JsonPath, json_path
+from oxidite.db.expressions.vectors import Distance, distance
 from oxidite.db.values.casts import Cast
 from oxidite.db.values.keys import Keys
-from oxidite.db.values.kinds import INTEGER, Kind
+from oxidite.db.values.kinds import INTEGER, VECTOR, Kind
+from oxidite.db.values.vectors import Vector, VectorMetric
 
 __all__ = [
     "COLUMN",
@@ -77,6 +80,8 @@ class ColumnRules(TypedDict, total=False):
     native: bool
     precision: int
     scale: int
+    dimensions: int
+    metric: VectorMetric
     bits: Literal[16, 32, 64]
     ignore_case: bool
     cast: AnyCast
@@ -166,6 +171,16 @@ class Column(Expr[O, R]):
         self.shape: Shape = (next(_numbers),)
         self.values: tuple[object, ...] = ()
 
+    @property
+    def dimensions(self) -> int:
+        """How many numbers its vectors have; 0 if it is no column of vectors."""
+        return self.rules.get("dimensions", 0)
+
+    @property
+    def metric(self) -> VectorMetric:
+        """What the distances of its vectors are measured by."""
+        return self.rules.get("metric", "cosine")
+
     def to(self, value: R | Expr[O, Any]) -> Assignment:
         """Say what the column is to become in an update: ``User.age.to(User.age + 1)``."""
         return Assignment(self, value)
@@ -181,6 +196,38 @@ class Column(Expr[O, R]):
     def has_key(self: Column[J, Any], key: str) -> Condition:
         """Whether the JSON document is an object with that key."""
         return json_path(self, key).exists()
+
+    @overload
+    def distance(
+        self: Column[Vector, Vector], to: Iterable[float] | Expr[Vector, Vector]
+    ) -> Distance[float]: ...
+    @overload
+    def distance(
+        self: Column[Vector, Vector | None], to: Iterable[float] | Expr[Vector, Any]
+    ) -> Distance[float | None]: ...
+    @overload
+    def distance(
+        self: Column[Vector, Vector], to: Expr[Vector, Vector | None]
+    ) -> Distance[float | None]: ...
+    def distance(
+        self: Column[Vector, Any], to: Iterable[float] | Expr[Vector, Any]
+    ) -> Distance[Any]:
+        """How far its vector is from another one, by the metric of the column; less is nearer.
+
+        Raises:
+            QueryError: it is no column of vectors, or the other one is none.
+            ValidationError: the other one has another number of dimensions, is not finite, or is all zeros
+                where the metric is cosine.
+        """
+        if self.kind is not VECTOR:
+            raise QueryError(f"{self!r} has no distance from anything: it is no column of vectors.")
+        return distance(
+            self,
+            to,
+            name=self.name,
+            dimensions=self.dimensions,
+            metric=self.metric,
+        )
 
     def __repr__(self) -> str:
         return f"<column {self.table.label}.{self.column_name}>"
@@ -266,7 +313,9 @@ def col(
     deleted. ``ge gt le lt min_length max_length pattern`` are rules that hold whenever a row is
     saved, and with ``check=True`` in the database too. ``json`` stores any value that can be
     encoded as JSON; ``array`` is a PostgreSQL array (JSON elsewhere). ``precision`` and ``scale`` are
-    those of a Decimal, ``bits`` the size of an integer. ``native`` makes a database's own enum type.
+    those of a Decimal, ``bits`` the size of an integer. ``dimensions`` is how many numbers a ``Vector``
+    has, ``metric`` (``cosine``, ``l2`` or ``inner_product``) what its distances are measured by.
+    ``native`` makes a database's own enum type.
     ``ignore_case`` compares text in lower case, ``unique`` included. ``cast`` makes values of a type
     of your own. ``computed`` is SQL by which the database makes the value out of the row's other
     columns, and keeps it. A ``hidden`` column never leaves in a response, a log or a job, a

@@ -44,6 +44,8 @@ def _keywords(column: Column[Any, Any], table: Table) -> dict[str, object]:
     for rule, keyword in zip(("min_length", "max_length"), _LENGTHS.get(kind, ()), strict=False):
         if rule in rules:
             found[keyword] = rules[rule]
+    if kind == "vector":
+        found |= dict.fromkeys(("minItems", "maxItems"), column.dimensions)
     if kind == "text" and "pattern" in rules:
         found["pattern"] = rules["pattern"]
     if column.is_generated or column is table.version or "on_update" in rules:

@@ -26,6 +26,7 @@ from oxidite.db.errors import QueryError
 from oxidite.db.values.dialects import DialectName
 from oxidite.db.values.kinds import Kind
 from oxidite.db.values.literals import Items
+from oxidite.db.values.vectors import Vector
 from oxidite.db.values.words import boolean_mode, fts5, websearch
 from oxidite.encoding import encode_json
 
@@ -108,7 +109,7 @@ def made_differ(kind: Kind, dialect: DialectName) -> Callable[[object, object], 
     return differ
 
 
-_COMPARED_AS_READ = ("json", "array", "encrypted")
+_COMPARED_AS_READ = ("json", "array", "encrypted", "vector")
 """What has more than one form in the database."""
 
 
@@ -139,12 +140,12 @@ def _list_binder(kind: Kind, dialect: DialectName) -> Codec | None:
     return lambda values: _json_text([one(value) for value in values])
 
 
-HEXED = frozenset(("bytes", "uuid"))
+HEXED = frozenset(("bytes", "uuid", "vector"))
 """What is written in hexadecimal digits inside of a list, as JSON has no bytes."""
 
 
-def _hex(value: bytes | UUID) -> str:
-    return value.hex if isinstance(value, UUID) else value.hex()
+def _hex(value: bytes | UUID | Vector) -> str:
+    return value.hex if isinstance(value, UUID) else bytes(value).hex()
 
 
 def _list_reader(element: Kind) -> Codec:
@@ -296,6 +297,17 @@ def _uuid(value: bytes) -> UUID:
     return UUID(bytes=value)
 
 
+def _vector_text(value: Vector) -> str:
+    return _json_text(value.tolist())
+
+
+def _text_vector(value: str) -> Vector:
+    return Vector(_numbers(value))
+
+
+_numbers: Callable[[str], list[float]] = msgspec.json.Decoder(list[float]).decode
+
+
 def _only(*types: type) -> Codec:
     """Return what lets values of these types pass, and no others."""
 
@@ -330,6 +342,8 @@ _BIND: dict[tuple[str, DialectName], Codec] = {
     ("date", "sqlite"): date.isoformat,
     ("time", "sqlite"): lambda value: value.isoformat("microseconds"),
     ("interval", "sqlite"): _microseconds,
+    ("vector", "sqlite"): bytes,
+    ("vector", "postgresql"): _vector_text,
     **{
         (kind, each): bind
         for each in _MYSQL
@@ -346,6 +360,7 @@ _BIND: dict[tuple[str, DialectName], Codec] = {
             ("date", _only(date)),
             ("time", _only(time)),
             ("interval", _microseconds),
+            ("vector", bytes),
         )
     },
 }
@@ -358,6 +373,8 @@ _READ: dict[tuple[str, DialectName], Codec] = {
     ("date", "sqlite"): date.fromisoformat,
     ("time", "sqlite"): time.fromisoformat,
     ("interval", "sqlite"): _interval,
+    ("vector", "sqlite"): Vector.from_bytes,
+    ("vector", "postgresql"): _text_vector,
     **{
         (kind, each): read
         for each in _MYSQL
@@ -367,6 +384,7 @@ _READ: dict[tuple[str, DialectName], Codec] = {
             ("uuid", _uuid),
             ("datetime", lambda value: value.replace(tzinfo=UTC)),
             ("interval", _interval),
+            ("vector", Vector.from_bytes),
         )
     },
 }

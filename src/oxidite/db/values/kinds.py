@@ -17,6 +17,7 @@ from uuid import UUID
 from oxidite.config import Secret
 from oxidite.db.errors import ModelError
 from oxidite.db.values.casts import Cast
+from oxidite.db.values.vectors import Vector
 
 __all__ = [
     "BOOLEAN",
@@ -36,6 +37,7 @@ __all__ = [
     "TEXT",
     "TIME",
     "UUID_",
+    "VECTOR",
     "WHOLE",
     "WORDS",
     "WRITTEN",
@@ -104,6 +106,8 @@ DATETIME: Kind = Kind("datetime", datetime)
 DATE: Kind = Kind("date", date)
 TIME: Kind = Kind("time", time)
 INTERVAL: Kind = Kind("interval", timedelta)
+VECTOR: Kind = Kind("vector", Vector)
+"""Numbers, of which a column says how many."""
 JSON: Kind = Kind("json", Any)
 """Any value that is written as JSON: a part of a document."""
 WHOLE: Kind = Kind("whole", int)
@@ -126,7 +130,7 @@ PLAIN: tuple[Kind, ...] = (
     *(DATETIME, DATE, TIME, INTERVAL),
 )
 """Those of one Python type, which need nothing else to be said."""
-_PLAIN: dict[object, Kind] = {each.type: each for each in PLAIN}
+_PLAIN: dict[object, Kind] = {each.type: each for each in (*PLAIN, VECTOR)}
 
 
 def nullable(annotation: object) -> tuple[object, bool]:

@@ -34,7 +34,7 @@ from oxidite.db.tables.columns import Column
 from oxidite.db.tables.state import forget_row, keep_rows, put_all, rows_of
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import Dialect
-from oxidite.db.values.kinds import INTEGER
+from oxidite.db.values.kinds import INTEGER, VECTOR
 from oxidite.db.writes.checking import check_all
 from oxidite.db.writes.packing import BoundRow, pack_all, pack_columns
 from oxidite.db.writes.undoing import remember
@@ -325,7 +325,9 @@ async def _load_rows(
     database: Database, table: Table, rows: Sequence[BoundRow], without: AnyColumn | None
 ) -> None:
     columns = written(table, without)
-    if not database.dialect.copies or not columns:
+    # COPY is binary, a form of vectors that the driver does not know.
+    is_known = all(column.kind is not VECTOR for column in columns)
+    if not database.dialect.copies or not columns or not is_known:
         await _write(database, table, rows, without=without)
         return
     names = [column.column_name for column in columns]

@@ -193,7 +193,7 @@ async def test_tables_of_before_become_those_of_fair_queues(
                     await connection.run(f"DROP INDEX ox_jobs_turns{on}", ())
                 if undone == "both":
                     await connection.run("ALTER TABLE ox_job_queues DROP COLUMN turn", ())
-                sql = "UPDATE ox_schema SET version = 1 WHERE name = 'queue'"
+                sql = "UPDATE ox_schema SET version = 2 WHERE name = 'queue'"
                 await connection.run(sql, ())
         async with Database.from_url(url) as db, SQLStore(db) as store:
             await store.limit("q", Limits(fair=True))
