@@ -20,6 +20,7 @@ from oxidite.db.connections.batch import (
     Batch,
     Later,
 )
+from oxidite.db.connections.noting import reason
 from oxidite.db.connections.options import (
     DatabaseOptions,
     OptionValue,
@@ -98,6 +99,10 @@ from oxidite.db.expressions.windows import (
     Orders,
     Window,
 )
+from oxidite.db.models.history import (
+    History,
+    Revision,
+)
 from oxidite.db.models.hooks import (
     Change,
     Event,
@@ -140,6 +145,7 @@ from oxidite.db.queries.pagination import (
     CursorPage,
     Page,
 )
+from oxidite.db.queries.past import PastSelect
 from oxidite.db.queries.query import (
     Derived,
     Select,
@@ -356,6 +362,7 @@ __all__ = [
     "HasOne",
     "HasStatement",
     "HasTable",
+    "History",
     "Hooks",
     "Hop",
     "Index",
@@ -404,6 +411,7 @@ __all__ = [
     "Owner",
     "Page",
     "Part",
+    "PastSelect",
     "Placeholders",
     "Plan",
     "Plans",
@@ -421,6 +429,7 @@ __all__ = [
     "RelationType",
     "Relay",
     "Returning",
+    "Revision",
     "RowNotFoundError",
     "RowReader",
     "Rows",
@@ -472,6 +481,7 @@ __all__ = [
     "optional",
     "prune",
     "query_time",
+    "reason",
     "reencrypt",
     "rel",
     "search",

@@ -17,6 +17,7 @@ from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.sql.history import triggers_of
 from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, word_tables
 from oxidite.db.sql.literals import sql_of, text_of, value_of
 from oxidite.db.tables.columns import Column
@@ -70,6 +71,8 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
     sql: list[str] = []
     tables = list(tables)
     _check_references(tables)
+    watched = [each for each in tables if each.history is not None]
+    tables += [each.history for each in watched if each.history is not None]
     for table in metadata(tables, dialect).sorted_tables:
         indexes = sorted(table.indexes, key=lambda each: str(each.name))
         create = str(CreateTable(table, if_not_exists=True).compile(dialect=theirs))
@@ -90,6 +93,9 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
                 for each in table.columns
                 if each.comment is not None
             ]
+    for each in watched:
+        triggers = triggers_of(each, dialect)
+        sql += [*triggers.create(guarded=True), triggers.begin()]
     return sql
 
 
