@@ -52,7 +52,14 @@ from oxidite.db.values.dialects import Dialect
 from oxidite.errors import BackendUnavailableError
 from oxidite.security.signing import Signers
 
-__all__ = ["Database", "HasTable", "database_of", "default_database", "open_databases"]
+__all__ = [
+    "Database",
+    "HasTable",
+    "changing",
+    "database_of",
+    "default_database",
+    "open_databases",
+]
 
 R = TypeVar("R")
 
@@ -219,10 +226,6 @@ class Database:
     async def fetch_raw(self, statement: Statement) -> Sequence[Any]:
         """Run a statement and return its rows as the driver has them: where nothing is to be read."""
         return await self._answer(self.plans.get(statement), statement)
-
-    async def noted(self, table: Table, work: Callable[[], Awaitable[R]]) -> R:
-        """Do work that changes rows of a table; their history gets to know who does it."""
-        return await (noted(self, work) if leaves_history(table) else work())
 
     async def _answer(self, plan: Plan, statement: Statement) -> Sequence[Any]:
         if isinstance(statement, SelectStatement) or not leaves_history(statement.table):
@@ -419,6 +422,11 @@ def database_of(table: Table) -> Database:
         if table.database is None
         else f"No database named {table.database!r} is open: Database.from_url(…, name={table.database!r})."
     )
+
+
+async def changing(database: Database, table: Table, work: Callable[[], Awaitable[R]]) -> R:
+    """Do work that changes rows of a table without a statement of ours; its history knows who does it."""
+    return await (noted(database, work) if leaves_history(table) else work())
 
 
 def open_databases() -> list[Database]:

@@ -44,14 +44,14 @@ async def noted(owner: Owner, work: Callable[[], Awaitable[R]]) -> R:
 async def _tell(owner: Owner, transaction: Transaction) -> None:
     outermost = transaction.outermost
     who = (user.get(), reason.get())
-    told = outermost.told
+    told = outermost._told  # noqa: SLF001 - it is no part of what users have
     if told is not None and told.who == who:
         return
     moment = now() if told is None else told.moment
     async with transaction.statement() as connection:
         name = owner.driver.dialect.name
         tell = {"sqlite": _tell_sqlite, "postgresql": _tell_postgresql}.get(name, _tell_mysql)
-        outermost.told = await tell(connection, moment, who)
+        outermost._told = await tell(connection, moment, who)  # noqa: SLF001 - as above
 
 
 async def _tell_sqlite(

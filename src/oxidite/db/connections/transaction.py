@@ -132,7 +132,7 @@ class Transaction:
         """What was changed in it, if somebody is to be told."""
         self.may_be_committed: bool = False
         """Whether a commit was sent, whatever the answer was."""
-        self.told: Told | None = None
+        self._told: Told | None = None
         """What the triggers of the history were told, in the outermost one."""
 
     def on_rollback(self, function: Callable[[], object]) -> None:
@@ -173,8 +173,8 @@ class Transaction:
         """Keep what was done; what waits for the commit moves to the transaction around it."""
         async with self.statement() as connection:
             if self.savepoint is None:
-                if self.told is not None and self.told.end is not None:
-                    await connection.run(self.told.end, ())
+                if self._told is not None and self._told.end is not None:
+                    await connection.run(self._told.end, ())
                 self.may_be_committed = True
                 await connection.commit()
             else:
@@ -197,8 +197,8 @@ class Transaction:
             async with asyncio.timeout(_PATIENCE):
                 if self.savepoint is None:
                     await connection.rollback()
-                    if self.told is not None and self.told.outlives and not connection.is_broken:
-                        await connection.run(str(self.told.end), ())
+                    if self._told is not None and self._told.outlives and not connection.is_broken:
+                        await connection.run(str(self._told.end), ())
                 elif not connection.is_broken:
                     await connection.run(f"ROLLBACK TO SAVEPOINT {self.savepoint}", ())
                     await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
@@ -218,9 +218,9 @@ class Transaction:
 
     def _forget_told(self) -> None:
         """What was told inside of a savepoint may be undone with it, so it is told again."""
-        told = self.outermost.told
-        if told is not None:
-            self.outermost.told = replace(told, who=None)
+        outermost = self.outermost
+        if outermost._told is not None:  # noqa: SLF001 - of its own kind
+            outermost._told = replace(outermost._told, who=None)  # noqa: SLF001 - as above
 
     async def tell(self) -> None:
         """Tell who listens what was changed, if it may have been committed."""

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from oxidite.db.connections.notices import Changes, listeners
 from oxidite.db.connections.running import copy_rows, run_many
-from oxidite.db.database import Database, database_of
+from oxidite.db.database import Database, changing, database_of
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import Call
 from oxidite.db.rules.scopes import UNSCOPED
@@ -189,7 +189,7 @@ async def _write(
                 told = replace(one, rows=rows)
                 await hear_changes(database, changes_of(told, None, dialect))
             sql = database.plans.get(one).sql
-            await database.noted(table, partial(run_many, database, sql, rows))
+            await changing(database, table, partial(run_many, database, sql, rows))
         return []
     if returning is not None and "insert" not in dialect.returning:
         return await _write_counting(database, table, names, rows)
@@ -336,7 +336,7 @@ async def _load_rows(
         changes.add({name_of(table): None})
         await hear_changes(database, changes)
     given = shorter(table, rows, columns)
-    await database.noted(table, partial(copy_rows, database, table.name, names, given))
+    await changing(database, table, partial(copy_rows, database, table.name, names, given))
 
 
 async def _chunks(objects: Iterable[M] | AsyncIterable[M], size: int) -> AsyncIterator[Sequence[M]]:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from oxidite.clock import now
 from oxidite.db.connections.notices import listeners
 from oxidite.db.connections.running import run_many, run_sql
-from oxidite.db.database import Database, database_of
+from oxidite.db.database import Database, changing, database_of
 from oxidite.db.errors import QueryError, RowNotFoundError, StaleRowError
 from oxidite.db.expressions.expressions import Condition, Value
 from oxidite.db.rules.scopes import check_scope
@@ -196,9 +196,9 @@ async def _run_each(
     bound = [plan.bind([*each[split:], *each[:split], *seen]) for each in values]
     work = partial(_run_bound, database, plan, bound)
     if not listeners:
-        return await database.noted(table, work)
+        return await changing(database, table, work)
     try:
-        return await database.noted(table, work)
+        return await changing(database, table, work)
     finally:
         keys = [each[0] for each in values]  # the key comes first of what they are found by
         await hear_changes(database, changes_by_key(one, keys, database.dialect))
