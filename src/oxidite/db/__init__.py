@@ -20,6 +20,7 @@ from oxidite.db.connections.batch import (
     Batch,
     Later,
 )
+from oxidite.db.connections.noting import reason
 from oxidite.db.connections.options import (
     DatabaseOptions,
     OptionValue,
@@ -101,6 +102,10 @@ from oxidite.db.expressions.windows import (
     Orders,
     Window,
 )
+from oxidite.db.models.history import (
+    History,
+    Revision,
+)
 from oxidite.db.models.hooks import (
     Change,
     Event,
@@ -143,6 +148,7 @@ from oxidite.db.queries.pagination import (
     CursorPage,
     Page,
 )
+from oxidite.db.queries.past import PastSelect
 from oxidite.db.queries.query import (
     Derived,
     Select,
@@ -364,6 +370,7 @@ __all__ = [
     "HasOne",
     "HasStatement",
     "HasTable",
+    "History",
     "Hooks",
     "Hop",
     "Index",
@@ -412,6 +419,7 @@ __all__ = [
     "Owner",
     "Page",
     "Part",
+    "PastSelect",
     "Placeholders",
     "Plan",
     "Plans",
@@ -429,6 +437,7 @@ __all__ = [
     "RelationType",
     "Relay",
     "Returning",
+    "Revision",
     "RowNotFoundError",
     "RowReader",
     "Rows",
@@ -482,6 +491,7 @@ __all__ = [
     "optional",
     "prune",
     "query_time",
+    "reason",
     "reencrypt",
     "rel",
     "search",

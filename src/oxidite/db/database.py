@@ -8,11 +8,12 @@ statement and given back; only a transaction keeps one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
-from typing import Any, LiteralString, Protocol, Self
+from typing import Any, LiteralString, Protocol, Self, TypeVar
 
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ from oxidite.db.coalesce import Loads, is_plain
 from oxidite.db.connections.base import Connection, Done, Driver, Isolation
 from oxidite.db.connections.batch import Batch, Later, current_batch, run_parts
 from oxidite.db.connections.notices import listeners
+from oxidite.db.connections.noting import noted
 from oxidite.db.connections.options import (
     DatabaseOptions,
     OptionValue,
@@ -44,12 +46,22 @@ from oxidite.db.statements.peers import follow_if_asked
 from oxidite.db.statements.repeats import watch_repeats
 from oxidite.db.statements.statements import SelectStatement, Statement
 from oxidite.db.statements.touching import fits
+from oxidite.db.tables.history import leaves_history
 from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import Dialect
 from oxidite.errors import BackendUnavailableError
 from oxidite.security.signing import Signers
 
-__all__ = ["Database", "HasTable", "database_of", "default_database", "open_databases"]
+__all__ = [
+    "Database",
+    "HasTable",
+    "changing",
+    "database_of",
+    "default_database",
+    "open_databases",
+]
+
+R = TypeVar("R")
 
 _using: ContextVar[Database | None] = ContextVar("oxidite.db.using", default=None)
 _open: list[Database] = []
@@ -205,8 +217,7 @@ class Database:
     async def fetch(self, statement: Statement) -> list[Any]:
         """Run a statement and return its rows, as objects or tuples."""
         plan = self.plans.get(statement)
-        work = self._rows(plan, statement.values(), write=_writes(statement))
-        rows = await (heard(self, statement, work) if listeners else work)
+        rows = await self._answer(plan, statement)
         found = plan.read(rows)
         if isinstance(statement, SelectStatement):
             await follow_if_asked(statement, found)
@@ -214,13 +225,25 @@ class Database:
 
     async def fetch_raw(self, statement: Statement) -> Sequence[Any]:
         """Run a statement and return its rows as the driver has them: where nothing is to be read."""
-        plan = self.plans.get(statement)
+        return await self._answer(self.plans.get(statement), statement)
+
+    async def _answer(self, plan: Plan, statement: Statement) -> Sequence[Any]:
+        if isinstance(statement, SelectStatement) or not leaves_history(statement.table):
+            return await self._heard_rows(plan, statement)
+        return await noted(self, partial(self._heard_rows, plan, statement))
+
+    async def _heard_rows(self, plan: Plan, statement: Statement) -> Sequence[Any]:
         work = self._rows(plan, statement.values(), write=_writes(statement))
         return await (heard(self, statement, work) if listeners else work)
 
     async def run(self, statement: Statement) -> Done:
         """Run a statement that has no rows."""
         plan = self.plans.get(statement)
+        if leaves_history(statement.table):
+            return await noted(self, partial(self._heard_run, plan, statement))
+        return await self._heard_run(plan, statement)
+
+    async def _heard_run(self, plan: Plan, statement: Statement) -> Done:
         work = self._run(plan, statement.values())
         return await (heard(self, statement, work) if listeners else work)
 
@@ -399,6 +422,11 @@ def database_of(table: Table) -> Database:
         if table.database is None
         else f"No database named {table.database!r} is open: Database.from_url(…, name={table.database!r})."
     )
+
+
+async def changing(database: Database, table: Table, work: Callable[[], Awaitable[R]]) -> R:
+    """Do work that changes rows of a table without a statement of ours; its history knows who does it."""
+    return await (noted(database, work) if leaves_history(table) else work())
 
 
 def open_databases() -> list[Database]:

@@ -11,6 +11,8 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import count
 from types import TracebackType
 from typing import ParamSpec, Protocol, TypeVar
@@ -25,6 +27,7 @@ from oxidite.db.errors import ConflictingTransactionsError, OverlapError, Transa
 
 __all__ = [
     "Owner",
+    "Told",
     "Transaction",
     "TransactionBlock",
     "Turns",
@@ -44,6 +47,20 @@ left_behind.append(_current)  # whose connection background work would use at th
 _names = count(1)
 _PATIENCE = 5.0
 """Seconds that a statement has to end before its connection is closed under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the triggers of the history were told in a transaction."""
+
+    moment: datetime
+    """When its changes are said to have been made, all of them."""
+    who: tuple[str | None, str | None] | None
+    """By whom and why; ``None`` if that has to be told again."""
+    end: str | None
+    """SQL that takes it back before the commit."""
+    outlives: bool
+    """Whether a rollback leaves it there, so that it has to be taken back after that, too."""
 
 
 class Owner(Protocol):
@@ -115,6 +132,8 @@ class Transaction:
         """What was changed in it, if somebody is to be told."""
         self.may_be_committed: bool = False
         """Whether a commit was sent, whatever the answer was."""
+        self._told: Told | None = None
+        """What the triggers of the history were told, in the outermost one."""
 
     def on_rollback(self, function: Callable[[], object]) -> None:
         """Call ``function`` if this, or a transaction around it, is undone; the last one first."""
@@ -154,6 +173,8 @@ class Transaction:
         """Keep what was done; what waits for the commit moves to the transaction around it."""
         async with self.statement() as connection:
             if self.savepoint is None:
+                if self._told is not None and self._told.end is not None:
+                    await connection.run(self._told.end, ())
                 self.may_be_committed = True
                 await connection.commit()
             else:
@@ -176,9 +197,12 @@ class Transaction:
             async with asyncio.timeout(_PATIENCE):
                 if self.savepoint is None:
                     await connection.rollback()
+                    if self._told is not None and self._told.outlives and not connection.is_broken:
+                        await connection.run(str(self._told.end), ())
                 elif not connection.is_broken:
                     await connection.run(f"ROLLBACK TO SAVEPOINT {self.savepoint}", ())
                     await connection.run(f"RELEASE SAVEPOINT {self.savepoint}", ())
+                    self._forget_told()
         except Exception:
             # The database ends the transaction of a connection that is closed.
             connection.is_broken = True
@@ -186,6 +210,17 @@ class Transaction:
         finally:
             while self.undone:
                 self.undone.pop()()
+
+    @property
+    def outermost(self) -> Transaction:
+        """The one whose commit counts: itself, or one around it."""
+        return self if self.outer is None else self.outer.outermost
+
+    def _forget_told(self) -> None:
+        """What was told inside of a savepoint may be undone with it, so it is told again."""
+        outermost = self.outermost
+        if outermost._told is not None:  # noqa: SLF001 - of its own kind
+            outermost._told = replace(outermost._told, who=None)  # noqa: SLF001 - as above
 
     async def tell(self) -> None:
         """Tell who listens what was changed, if it may have been committed."""

@@ -19,10 +19,12 @@ from oxidite.db.migrations.operations import (
     ChangeColumn,
     ChangeKey,
     CreateCheck,
+    CreateHistory,
     CreateIndex,
     CreateTable,
     DropCheck,
     DropColumn,
+    DropHistory,
     DropIndex,
     DropTable,
     Execute,
@@ -36,6 +38,7 @@ from oxidite.db.migrations.rebuild import Live, unknown
 from oxidite.db.migrations.texts import Texts
 from oxidite.db.sql.indexes import word_tables
 from oxidite.db.sql.vectors import EXTENSION
+from oxidite.db.tables.history import history_name
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["Step", "Writer"]
@@ -103,12 +106,10 @@ class Writer:
             case DropIndex():
                 statements = self._indexes.drop(operation, before, after)
                 transactional = not (operation.concurrently and self._concurrently)
-            case CreateCheck() | DropCheck():
-                statements = self._checks(operation.table, before, after)
+            case CreateHistory() | DropHistory():
+                statements = self._history(operation, before, after)
             case _:
-                statements = self._write(operation, before, after)
-                if self._texts.is_postgresql:
-                    statements = self._with_types(operation, statements, before, after)
+                statements = self._changed(operation, before, after)
         if not statements:
             return []
         if not isinstance(operation, Execute) and not transactional:
@@ -118,6 +119,16 @@ class Writer:
         if transactional and not self._apart:
             return [Step(operation, tuple(statements))]
         return [Step(operation, (each,), transactional) for each in statements]
+
+    def _changed(self, operation: Operation, before: Schema, after: Schema) -> list[str]:
+        """Return what changes tables, and what else has to follow that."""
+        if isinstance(operation, CreateCheck | DropCheck):
+            statements = self._checks(operation.table, before, after)
+        else:
+            statements = self._write(operation, before, after)
+            if self._texts.is_postgresql:
+                statements = self._with_types(operation, statements, before, after)
+        return self._with_histories(operation, statements, before, after)
 
     def _write(self, operation: Operation, before: Schema, after: Schema) -> list[str]:
         match operation:
@@ -145,6 +156,37 @@ class Writer:
                 return self._indexes.rename(operation, before, after)
             case _:
                 raise MigrationError(f"{type(operation).__name__} is no operation.")
+
+    def _with_histories(
+        self, operation: Operation, statements: Sequence[str], before: Schema, after: Schema
+    ) -> list[str]:
+        """Return statements with what makes the triggers anew that write the columns they change."""
+        touched = operation.tables | {
+            name
+            for each in (before, after)
+            for name in each
+            if history_name(name) in operation.tables
+        }
+        is_moved = isinstance(operation, RenameTable | DropTable)
+        dropped: list[str] = []
+        made: list[str] = []
+        for name in sorted(touched):
+            old, new = self._texts.history(before, name), self._texts.history(after, name)
+            # Where they can be replaced they are not dropped first, so that no change is missed between.
+            if old is not None and (is_moved or self._texts.is_sqlite):
+                dropped += old.drop()
+            if new is not None:
+                made += new.create()
+        return [*dropped, *statements, *made]
+
+    def _history(
+        self, operation: CreateHistory | DropHistory, before: Schema, after: Schema
+    ) -> list[str]:
+        if isinstance(operation, CreateHistory):
+            new = self._texts.history(after, operation.table)
+            return [] if new is None else [*new.create(), new.begin()]
+        old = self._texts.history(before, operation.table)
+        return [] if old is None else old.drop()
 
     def _with_types(
         self, operation: Operation, statements: Sequence[str], before: Schema, after: Schema

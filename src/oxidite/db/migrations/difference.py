@@ -16,10 +16,12 @@ from oxidite.db.migrations.operations import (
     ChangeColumn,
     ChangeKey,
     CreateCheck,
+    CreateHistory,
     CreateIndex,
     CreateTable,
     DropCheck,
     DropColumn,
+    DropHistory,
     DropIndex,
     DropTable,
     Fill,
@@ -32,6 +34,7 @@ from oxidite.db.migrations.operations import (
 from oxidite.db.migrations.reverse import reversed_operation
 from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec, code
 from oxidite.db.sql.mentions import mentions
+from oxidite.db.tables.history import history_name
 from oxidite.db.tables.table import SQL
 
 __all__ = ["Answers", "Asks", "Change", "difference"]
@@ -88,6 +91,7 @@ def difference(old: Schema, new: Schema, answers: Answers) -> Change:
     for name in sorted(set(work.schema) & set(new)):
         work.drop_indexes(name)
         work.drop_checks(name)
+    work.drop_histories()
     work.free_references()
     work.create_tables()
     for name in sorted(new):
@@ -96,6 +100,7 @@ def difference(old: Schema, new: Schema, answers: Answers) -> Change:
     for name in sorted(new):
         work.create_indexes(name)
         work.create_checks(name)
+    work.create_histories()
     work.drop_tables()
     back = [each for step in reversed(work.back) for each in step]
     return Change(tuple(work.forth), tuple(back))
@@ -110,6 +115,12 @@ class _Work:
         self.answers = answers
         self.forth: list[Operation] = []
         self.back: list[list[Operation]] = []
+        self.histories: set[str] = {
+            history_name(name) for each in (old, new) for name, one in each.items() if one.history
+        }
+        """The tables of versions: what happens to them is what happens to the tables of the rows."""
+        self.filled: dict[str, Fill] = {}
+        """What the rows that are there get, by ``table.column``."""
         self.freed: list[tuple[str, str]] = []
         """Columns whose foreign keys are away while what they refer to is changed."""
 
@@ -124,7 +135,7 @@ class _Work:
     def rename_tables(self) -> None:
         for name in sorted(set(self.schema) - set(self.new)):
             table = self.schema[name]
-            added = sorted(set(self.new) - set(self.schema))
+            added = sorted(set(self.new) - set(self.schema) - self.histories)
             likely = [each for each in added if _alike(table, self.new[each])]
             chosen = self._renamed("table", name, name, added, likely)
             if chosen is not None:
@@ -146,6 +157,8 @@ class _Work:
     def _renamed(
         self, what: str, key: str, old: str, added: Sequence[str], likely: Sequence[str]
     ) -> str | None:
+        if key.partition(".")[0] in self.histories:
+            return self._with_table(what, key)
         said = self.answers.renames.get(key)
         if said is not None:
             if said not in added:
@@ -165,6 +178,16 @@ class _Work:
             )
         return self.answers.ask.renamed(what, key, likely) if old not in taken else None
 
+    def _with_table(self, what: str, key: str) -> str | None:
+        """Return what a table of versions, or a column of one, has become: what that of the rows has."""
+        for step in self.forth:
+            match step:
+                case RenameTable(name, new) if what == "table" and key == history_name(name):
+                    return history_name(new) if history_name(new) in self.new else None
+                case RenameColumn(table, name, new) if key == f"{history_name(table)}.{name}":
+                    return new
+        return None
+
     # Tables.
 
     def create_tables(self) -> None:
@@ -172,12 +195,12 @@ class _Work:
         while left:
             ready = [each for each in left.values() if not each.references & set(left)]
             for each in ready:
-                self.do(CreateTable(each))
+                self.do(CreateTable(replace(each, history=False)))
                 del left[each.name]
             if not ready:
                 # They refer to each other: the keys come when both are there.
                 name = next(iter(left))
-                self.do(CreateTable(left.pop(name).without_references()))
+                self.do(CreateTable(replace(left.pop(name).without_references(), history=False)))
 
     def drop_tables(self) -> None:
         left = set(self.schema) - set(self.new)
@@ -272,6 +295,14 @@ class _Work:
         if column.nullable or column.computed is not None:
             return None
         key = f"{table}.{column.name}"
+        if table in self.histories:
+            # Versions of before get what the rows get, or nobody could read them.
+            of = next(each for each in self.new if history_name(each) == table)
+            return self.filled.get(f"{of}.{column.name}")
+        self.filled[key] = self._fill_of(key, column)
+        return self.filled[key]
+
+    def _fill_of(self, key: str, column: ColumnSpec) -> Fill:
         if key in self.answers.fills:
             return self.answers.fills[key]
         if self.answers.ask is None:
@@ -280,6 +311,18 @@ class _Work:
                 f"--fill {key}=VALUE. Or let it be empty: Col[… | None]."
             )
         return self.answers.ask.fill(key, column.type_name)
+
+    # Histories.
+
+    def drop_histories(self) -> None:
+        for name, table in sorted(self.schema.items()):
+            if table.history and not (name in self.new and self.new[name].history):
+                self.do(DropHistory(name))
+
+    def create_histories(self) -> None:
+        for name, table in sorted(self.new.items()):
+            if table.history and not self.schema[name].history:
+                self.do(CreateHistory(name))
 
     # Indexes.
 

@@ -11,10 +11,12 @@ from oxidite.db.migrations.operations import (
     ChangeColumn,
     ChangeKey,
     CreateCheck,
+    CreateHistory,
     CreateIndex,
     CreateTable,
     DropCheck,
     DropColumn,
+    DropHistory,
     DropIndex,
     DropTable,
     Execute,
@@ -129,6 +131,20 @@ class Ops:
     def drop_check(self, name: str, table: str) -> None:
         """Drop a rule."""
         self.noted.append(DropCheck(table, name))
+
+    # Versions.
+
+    def create_history(self, table: str) -> None:
+        """Keep the versions of the rows of ``table`` in ``<table>_history``, which is made before.
+
+        Triggers write them, with the columns that both have; whatever changes one of the two makes them
+        anew. The rows that are there get a first version.
+        """
+        self.noted.append(CreateHistory(table))
+
+    def drop_history(self, table: str) -> None:
+        """Keep no more versions of the rows of a table; those that are there stay."""
+        self.noted.append(DropHistory(table))
 
     # Rows.
 

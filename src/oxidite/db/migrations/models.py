@@ -59,12 +59,31 @@ def schema_of(tables: Iterable[Table], dialect: Dialect) -> Schema:
     Raises:
         ModelError: a table refers to one that is not among them, or has two indexes of one name.
     """
-    found = {table.name: TableSpec.of(table, dialect) for table in tables}
+    found = {table.name: TableSpec.of(table, dialect) for table in with_histories(tables)}
     for table in found.values():
         for column in table.columns:
             if column.references is not None:
                 check_reference(found, table.name, column.name, column.references)
     return found
+
+
+def with_histories(tables: Iterable[Table]) -> Iterator[Table]:
+    """Yield tables, and beside each the one that has the versions of its rows.
+
+    Raises:
+        ModelError: a model has the table that the history of another one needs.
+    """
+    found = list(tables)
+    names = {table.name for table in found}
+    for table in found:
+        yield table
+        if table.history is not None:
+            if table.history.name in names:
+                raise ModelError(
+                    f"{table.history.name} is the table of a model, and the history of {table.name} needs "
+                    "it: give that model another one."
+                )
+            yield table.history
 
 
 def renames_of(tables: Iterable[Table], schema: Schema) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.specs import CheckSpec, ColumnSpec, IndexSpec, TableSpec
 from oxidite.db.sql.mentions import renamed
+from oxidite.db.tables.history import BY, CHANGE, FROM, ID, REASON, UNTIL, history_name
 from oxidite.db.tables.table import SQL
 from oxidite.db.values.dialects import DialectName
 
@@ -18,10 +19,12 @@ __all__ = [
     "ChangeColumn",
     "ChangeKey",
     "CreateCheck",
+    "CreateHistory",
     "CreateIndex",
     "CreateTable",
     "DropCheck",
     "DropColumn",
+    "DropHistory",
     "DropIndex",
     "DropTable",
     "Execute",
@@ -406,6 +409,42 @@ class DropCheck(OfTable):
             schema,
             replace(table, checks=tuple(each for each in table.checks if each.name != self.name)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CreateHistory(OfTable):
+    """Triggers write the versions of the rows of a table into the table beside it, which is there."""
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        table, beside = _table(schema, self.table), history_name(self.table)
+        missing = [each for each in _HISTORY if _table(schema, beside).find(each) is None]
+        missing += [
+            each.name
+            for each in table.columns
+            if each.primary_key and schema[beside].find(each.name) is None
+        ]
+        if missing:
+            raise MigrationError(
+                f"The table {beside!r} cannot hold a history: it has no column {missing[0]!r}. "
+                "oxidite db diff writes it for a model with a History."
+            )
+        return _with(schema, replace(table, history=True))
+
+
+@dataclass(frozen=True, slots=True)
+class DropHistory(OfTable):
+    """Nothing is written into the history of a table any more; the versions stay as long as that table."""
+
+    def after(self, schema: Schema) -> Schema:
+        """Return the schema as it is once this was done."""
+        table = _table(schema, self.table)
+        if not table.history:
+            raise MigrationError(f"The table {self.table!r} has no history at this point.")
+        return _with(schema, replace(table, history=False))
+
+
+_HISTORY = (ID, FROM, UNTIL, CHANGE, BY, REASON)
 
 
 @dataclass(frozen=True, slots=True)

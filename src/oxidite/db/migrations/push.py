@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from oxidite.db.connections.base import Connection
 from oxidite.db.database import Database
-from oxidite.db.migrations.compare import differences, opened
+from oxidite.db.migrations.compare import differences, histories, opened
 from oxidite.db.migrations.ddl import Writer
 from oxidite.db.migrations.difference import Answers, difference
 from oxidite.db.migrations.errors import MigrationFailedError
@@ -19,6 +19,7 @@ from oxidite.db.migrations.operations import (
     AddColumn,
     ChangeColumn,
     CreateCheck,
+    CreateHistory,
     CreateIndex,
     CreateTable,
     Fill,
@@ -86,9 +87,11 @@ async def _there(connection: Connection, dialect: Dialect, wanted: Schema) -> Sc
     """Return of the tables that are wanted what the database has."""
     async with opened(connection, dialect) as found:
         columns, indexes, checks = await found.run_sync(_names, set(wanted))
+        kept = await found.run_sync(histories, dialect)
     return {
         name: replace(
             table,
+            history=name in kept,
             columns=tuple(each for each in table.columns if each.name in columns[name]),
             indexes=tuple(
                 each
@@ -144,11 +147,10 @@ def _operations(there: Schema, wanted: Schema, fills: Mapping[str, Fill]) -> lis
     answers = Answers(no_renames=True, fills={**nothings, **fills})
     # What is there is as wanted here, so what comes out is what is missing.
     change = difference(there, wanted, answers)
-    return [
-        each
-        for each in change.forth
-        if isinstance(each, CreateTable | AddColumn | ChangeColumn | CreateIndex | CreateCheck)
-    ]
+    return [each for each in change.forth if isinstance(each, _MADE)]
+
+
+_MADE = CreateTable | AddColumn | ChangeColumn | CreateIndex | CreateCheck | CreateHistory
 
 
 async def wipe(database: Database) -> list[str]:

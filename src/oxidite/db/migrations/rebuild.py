@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.specs import TableSpec
+from oxidite.db.sql.history import HISTORY
 from oxidite.db.sql.literals import plain_text
 from oxidite.db.sql.words import WORDS
 
@@ -69,7 +70,11 @@ def unknown(live: Mapping[str, Live], schema: Mapping[str, TableSpec]) -> dict[s
         found[name] = Live(
             [raw for raw in each.columns if raw.name not in columns],
             {index: sql for index, sql in each.indexes.items() if index not in indexes},
-            {word: sql for word, sql in each.triggers.items() if not word.startswith(WORDS)},
+            {
+                trigger: sql
+                for trigger, sql in each.triggers.items()
+                if not trigger.startswith((WORDS, HISTORY))
+            },
         )
     return found
 

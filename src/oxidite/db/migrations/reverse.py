@@ -7,10 +7,12 @@ from oxidite.db.migrations.operations import (
     ChangeColumn,
     ChangeKey,
     CreateCheck,
+    CreateHistory,
     CreateIndex,
     CreateTable,
     DropCheck,
     DropColumn,
+    DropHistory,
     DropIndex,
     DropTable,
     Fill,
@@ -36,6 +38,10 @@ def reversed_operation(operation: Operation, before: Schema) -> list[Operation]:
             return [DropTable(operation.table.name)]
         case DropTable():
             return [CreateTable(before[operation.name])]
+        case CreateHistory():
+            return [DropHistory(operation.table)]
+        case DropHistory():
+            return [CreateHistory(operation.table)]
         case RenameTable():
             return [RenameTable(operation.new, operation.name)]
         case RenameColumn():

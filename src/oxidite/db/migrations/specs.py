@@ -105,6 +105,8 @@ class TableSpec:
     columns: tuple[ColumnSpec, ...]
     indexes: tuple[IndexSpec, ...] = ()
     checks: tuple[CheckSpec, ...] = ()
+    history: bool = False
+    """Whether triggers write the versions of its rows into the table of that name beside it."""
 
     def find(self, name: str) -> ColumnSpec | None:
         """Return the column of that name, if there is one."""
@@ -176,6 +178,7 @@ class TableSpec:
                 CheckSpec(name=each.name, sql=check_of(table, each, dialect))
                 for each in table.checks
             ),
+            history=table.history is not None,
         )
 
 

@@ -14,8 +14,10 @@ from sqlalchemy.schema import AddConstraint, DDLElement
 from oxidite.db.migrations.operations import Schema
 from oxidite.db.migrations.rebuild import Live, Rebuild
 from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.sql.history import HistoryTriggers, follows, triggers
 from oxidite.db.sql.indexes import word_tables
 from oxidite.db.sql.schema import metadata
+from oxidite.db.tables.history import history_name
 from oxidite.db.values.dialects import Dialect
 
 __all__ = ["Texts"]
@@ -116,6 +118,27 @@ class Texts:
         rebuild = Rebuild(self.theirs, made, kept, self.unknown.get(name)).statements(values or {})
         words_again = [each for one in word_tables(made) for each in one.create()]
         return [*words, *rebuild, *words_again]
+
+    def history(self, schema: Schema, name: str) -> HistoryTriggers | None:
+        """Return the triggers that write the versions of a table's rows: of the columns that both have.
+
+        ``None`` if there is no history, or its table has another name for the moment.
+        """
+        table, beside = schema.get(name), schema.get(history_name(name))
+        if table is None or beside is None or not table.history:
+            return None
+        columns = [each for each in table.columns if beside.find(each.name) is not None]
+        return triggers(
+            name,
+            [each.name for each in columns],
+            [each.name for each in columns if each.primary_key],
+            [
+                each.name
+                for each in table.columns
+                if each.references and follows(each.on_delete, each.on_key_update)
+            ],
+            self.dialect,
+        )
 
     def rename_constraint(self, table: str, old: str, new: str) -> str:
         """Return what gives a constraint another name, on PostgreSQL."""

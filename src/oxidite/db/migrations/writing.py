@@ -14,10 +14,12 @@ from oxidite.db.migrations.operations import (
     ChangeColumn,
     ChangeKey,
     CreateCheck,
+    CreateHistory,
     CreateIndex,
     CreateTable,
     DropCheck,
     DropColumn,
+    DropHistory,
     DropIndex,
     DropTable,
     Execute,
@@ -158,6 +160,10 @@ def _written_index(operation: Operation) -> tuple[str, list[str]]:
             return "create_check", [code(check.name), code(table), code(check.sql)]
         case DropCheck(table, name):
             return "drop_check", [code(name), code(table)]
+        case CreateHistory(table):
+            return "create_history", [code(table)]
+        case DropHistory(table):
+            return "drop_history", [code(table)]
         case Execute(sql, only, transactional):
             options = [] if transactional else ["transactional=False"]
             return "execute", [code(sql), *_option("only", only), *options]
@@ -206,6 +212,10 @@ def _describe_index(operation: Operation) -> str:
             return f"+ check {check.name} of {table}"
         case DropCheck(table, name):
             return f"- check {name} of {table}"
+        case CreateHistory(table):
+            return f"+ history of {table}"
+        case DropHistory(table):
+            return f"- history of {table}"
         case _:
             return f"~ {operation!r}"
 

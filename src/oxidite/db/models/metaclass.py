@@ -27,6 +27,7 @@ from oxidite.db.models.declaration import (
     made_column,
     place_column,
 )
+from oxidite.db.models.history import History
 from oxidite.db.models.hooks import Hooks
 from oxidite.db.models.inputs import input_struct
 from oxidite.db.relations.declare import rel
@@ -35,6 +36,7 @@ from oxidite.db.rules.validators import validators_in
 from oxidite.db.statements.aliases import Alias
 from oxidite.db.tables.columns import Column, Declared, TableKey, col
 from oxidite.db.tables.hidden import BlindIndex, construct, maker, reduce
+from oxidite.db.tables.history import declare, history_of
 from oxidite.db.tables.mixins import SoftDeletes, Version
 from oxidite.db.tables.state import keep_row
 from oxidite.db.tables.table import Check, Index, Table
@@ -75,6 +77,7 @@ class ModelType(_StructType):
         scope: Scope | None = None,
         prune_after: timedelta | None = None,
         prune_by: str | None = None,
+        prune_history_after: timedelta | None = None,
         **options: Any,
     ) -> ModelType:
         where = f"{namespace.get('__module__', '')}.{namespace.get('__qualname__', name)}"
@@ -116,6 +119,7 @@ class ModelType(_StructType):
             "scope": scope,
             "prune_after": prune_after,
             "prune_by": prune_by,
+            "prune_history_after": prune_history_after,
         }
         said = inherited_options(bases, own_options)
         type.__setattr__(made, "__options__", said)
@@ -135,7 +139,7 @@ class ModelType(_StructType):
 
 def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
     columns = tuple(made.__columns__.values())
-    return Table(
+    table = Table(
         key,
         columns,
         maker(made, columns),
@@ -146,6 +150,25 @@ def _table(made: Any, key: TableKey, options: Mapping[str, Any]) -> Table:
         renamed=Alias,
         **options,
     )
+    if issubclass(made, History):
+        table.history = _history_of(table)
+    elif table.prune_history_after is not None:
+        raise ModelError(
+            f"{table!r}: prune_history_after= is of a model with a History: class {made.__name__}(Model, "
+            "History, ...)."
+        )
+    declare(table)
+    return table
+
+
+def _history_of(table: Table) -> Table:
+    taken = sorted({"as_of", "history", "revert_to"} & table.by_name.keys())
+    if taken:
+        raise ModelError(
+            f"{table!r}: {taken[0]}: a model with a History has {taken[0]} of its own. Call it "
+            f"otherwise, and keep the name in the database: col(name={taken[0]!r})."
+        )
+    return history_of(table)
 
 
 def _describe(

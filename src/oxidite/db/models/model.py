@@ -49,7 +49,8 @@ class Model(ModelWrites, State, Lifecycle, ModelStruct, metaclass=ModelType, abs
     rules over several that the database keeps, ``database`` the name of another database than the
     default one. One that is ``abstract`` has no table and hands its columns on, and all of these.
     ``scope`` makes the condition that every query has. Rows are kept for ``prune_after``, counted from
-    the moment in the column ``prune_by`` (``created_at``); ``prune`` deletes those that are older.
+    the moment in the column ``prune_by`` (``created_at``); ``prune`` deletes those that are older. Past
+    versions of a model with a ``History`` are kept for ``prune_history_after``.
     """
 
     if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Model(ModelWrites, State, Lifecycle, ModelStruct, metaclass=ModelType, abs
             scope: Scope | None = None,
             prune_after: timedelta | None = None,
             prune_by: str | None = None,
+            prune_history_after: timedelta | None = None,
         ) -> None: ...
 
     # Queries.

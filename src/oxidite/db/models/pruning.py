@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from oxidite.clock import now
 from oxidite.db.database import HasTable, database_of
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Condition
 from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.statements import DeleteStatement, SelectStatement
+from oxidite.db.tables.history import FROM, ID, UNTIL
 from oxidite.db.tables.table import Table
 
 __all__ = ["prune"]
@@ -17,18 +20,24 @@ async def prune(*models: HasTable, batch: int = 1000) -> int:
     """Delete the rows of models that are older than they are kept; return how many there were.
 
     About ``batch`` rows at a time, each with a statement of its own, so that nobody waits for long. Rows that
-    seem to be deleted are deleted too, and so are those of every tenant; hooks are not called.
+    seem to be deleted are deleted too, and so are those of every tenant; hooks are not called. Versions of
+    rows that are past for longer than ``prune_history_after`` are deleted as well, and not counted.
 
     Raises:
-        ModelError: a model has no ``prune_after``.
+        ModelError: a model has neither ``prune_after`` nor ``prune_history_after``.
     """
     count = 0
     for model in models:
         table = model.__table__
-        done = batch
-        while done >= batch:
-            done = await _prune(table, batch)
-            count += done
+        if table.prune_after is not None or table.prune_history_after is None:
+            done = batch
+            while done >= batch:
+                done = await _prune(table, batch)
+                count += done
+        if table.history is not None and table.prune_history_after is not None:
+            until = now() - table.prune_history_after
+            while await _prune_history(table.history, until, batch) >= batch:
+                pass
     return count
 
 
@@ -55,4 +64,25 @@ async def _prune(table: Table, batch: int) -> int:
     )
     where: Condition = column <= last[0][0] if last else old
     done = await database.run(DeleteStatement(table=table, where=(where, UNSCOPED), deleted="with"))
+    return done.rowcount
+
+
+async def _prune_history(history: Table, until: datetime, batch: int) -> int:
+    """Delete versions that were past before a moment, those that were made first before others."""
+    number, ended = history.by_name[ID], history.by_name[UNTIL]
+    old: tuple[Condition, ...] = (ended < until, history.by_name[FROM] < until)
+    database = database_of(history)
+    last = await database.fetch(
+        SelectStatement(
+            table=history,
+            source=history.key,
+            columns=(number,),
+            where=old,
+            order=(number.asc(),),
+            limit=1,
+            offset=batch - 1,
+        )
+    )
+    where = (*old, number <= last[0][0]) if last else old
+    done = await database.run(DeleteStatement(table=history, where=where))
     return done.rowcount

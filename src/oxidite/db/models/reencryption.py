@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from oxidite.db.connections.noting import reason
 from oxidite.db.database import Database, HasTable, database_of
 from oxidite.db.expressions.expressions import Condition, Value, every, exactly, some
 from oxidite.db.rules.scopes import UNSCOPED
 from oxidite.db.statements.statements import Lock, SelectStatement, UpdateStatement
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.encrypted import EncryptedColumn
+from oxidite.db.tables.history import ID
 from oxidite.db.tables.state import row_of
 from oxidite.db.tables.table import Table
 
@@ -22,7 +24,8 @@ async def reencrypt(*models: HasTable, batch: int = 500) -> int:
 
     ``batch`` rows at a time, each in a transaction of its own, so it may be stopped and begun again.
     Afterwards the older keys can go. Rows that seem to be deleted are written too, and those of every
-    tenant; nothing else of them changes, and hooks are not called.
+    tenant; nothing else of them changes, and hooks are not called. The versions in a history are written
+    too, and not counted; a row that is written anew has one more.
     """
     count = 0
     for model in models:
@@ -32,11 +35,14 @@ async def reencrypt(*models: HasTable, batch: int = 500) -> int:
         while True:
             async with database.transaction():
                 rows = await _rows(database, table, last, batch)
-                for one in rows:
-                    count += await _write(database, table, one)
+                with reason.of("encrypted anew"):
+                    for one in rows:
+                        count += await _write(database, table, one)
             if len(rows) < batch:
                 break
             last = rows[-1]
+        if table.history is not None:
+            await _versions(database, table, table.history, batch)
     return count
 
 
@@ -89,3 +95,61 @@ async def _write(database: Database, table: Table, one: Any) -> int:
         )
     )
     return 1
+
+
+async def _versions(database: Database, table: Table, history: Table, batch: int) -> None:
+    """Encrypt the versions of rows anew; what is in the history are the bytes of the columns."""
+    columns = [each for each in table.columns if isinstance(each, EncryptedColumn)]
+    number = history.by_name[ID]
+    last = 0
+    while columns:
+        async with database.transaction():
+            rows = await database.fetch(
+                SelectStatement(
+                    table=history,
+                    source=history.key,
+                    columns=(number, *(history.by_name[each.name] for each in columns)),
+                    where=(number > last,),
+                    order=(number.asc(),),
+                    limit=batch,
+                    lock=Lock(),
+                )
+            )
+            for key, *sealed in rows:
+                await _write_version(
+                    database, history, key, list(zip(columns, sealed, strict=True))
+                )
+        if len(rows) < batch:
+            break
+        last = rows[-1][0]
+
+
+async def _write_version(
+    database: Database,
+    history: Table,
+    key: int,
+    sealed: Sequence[tuple[EncryptedColumn[Any, Any], bytes | None]],
+) -> None:
+    made: dict[str, Value[Any, Any]] = {}
+    for column, old in sealed:
+        keys = column.rules.get("encrypted")
+        kind = column.kind
+        if old is None or keys is None or keys.is_newest(bytes(old)):
+            continue
+        if kind.from_db is None or kind.to_db is None:
+            raise TypeError(f"{column!r} is not encrypted")
+        value = kind.from_db(old)
+        made[column.name] = Value(kind.to_db(value), history.by_name[column.name].kind)
+        index = column.index
+        if index is not None and index.kind.to_db is not None:
+            hashed = index.kind.to_db(value)
+            made[index.name] = Value(hashed, history.by_name[index.name].kind)
+    if made:
+        await database.run(
+            UpdateStatement(
+                table=history,
+                columns=tuple(made),
+                exprs=tuple(made.values()),
+                where=(history.by_name[ID] == key,),
+            )
+        )

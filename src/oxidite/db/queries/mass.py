@@ -124,6 +124,11 @@ def _check_returns(dialect: Dialect, statement: Returning) -> None:
 
 def _check_fits(query: SelectStatement, name: str) -> None:
     """Refuse what a query may say and an UPDATE or DELETE may not."""
+    if query.derived is not None and query.derived.past:
+        raise QueryError(
+            f"{name}() changes rows that are there, and these are as they were. Read them, and write "
+            "what is to be: revert_to() does so for one."
+        )
     plain = SelectStatement(table=query.table, source=query.table.key)
     others = [
         field

@@ -135,5 +135,5 @@ def _has_keys(statement: SelectStatement) -> bool:
         or statement.distinct
         or statement.columns
         or statement.compound
-        or statement.derived
+        or (statement.derived and not statement.derived.past)
     )

@@ -65,7 +65,7 @@ def _check_select(statement: SelectStatement) -> None:
                 check_scopes(each)
     for part in statement.compound:
         check_scopes(part.statement)
-    if statement.derived is None:
+    if statement.derived is None or statement.derived.past:
         _check(statement.table, statement.source, statement.where)
     for join in statement.joins:
         if not isinstance(join.table, DerivedTable):

@@ -149,7 +149,7 @@ class _Writer(ExpressionWriter):
             query.where,
             query.table,
             query.source,
-            "with" if query.derived is not None or _is_full(query) else query.deleted,
+            "with" if _is_of_others(query) or _is_full(query) else query.deleted,
         )
         if query.group:
             made = made.group_by(*[self.compared(each, self.expr(each)) for each in query.group])
@@ -324,6 +324,11 @@ _COMPOUNDS: Mapping[SetOperator, Callable[..., Any]] = {
 def _is_full(query: SelectStatement) -> bool:
     """Tell whether rows come that have nothing on one side: of them no condition is asked after."""
     return any(join.full for join in query.joins)
+
+
+def _is_of_others(query: SelectStatement) -> bool:
+    """Tell whether the rows are those of a query, which says itself which it sees."""
+    return query.derived is not None and not query.derived.past
 
 
 def _place_of(order: Order, query: SelectStatement) -> int:

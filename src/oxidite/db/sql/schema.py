@@ -23,6 +23,7 @@ from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
+from oxidite.db.sql.history import triggers_of
 from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, word_tables
 from oxidite.db.sql.literals import sql_of, text_of, value_of
 from oxidite.db.sql.vectors import EXTENSION, VectorType
@@ -89,6 +90,8 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
     sql: list[str] = []
     tables = list(tables)
     _check_references(tables)
+    watched = [each for each in tables if each.history is not None]
+    tables += [each.history for each in watched if each.history is not None]
     found = sorted(metadata(tables, dialect).tables.values(), key=lambda each: each.name)
     # Where tables refer to each other in a circle, some of their foreign keys come last.
     sort: Any = sort_tables_and_constraints  # it has no types
@@ -123,7 +126,12 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
                 for each in table.columns
                 if each.comment is not None
             ]
-    return sql + ([] if dialect.name == "sqlite" else [_add_key(each, dialect) for each in late])
+    if dialect.name != "sqlite":
+        sql += [_add_key(each, dialect) for each in late]
+    for each in watched:
+        triggers = triggers_of(each, dialect)
+        sql += [*triggers.create(guarded=True), triggers.begin()]
+    return sql
 
 
 def _add_key(key: sa.ForeignKeyConstraint, dialect: Dialect) -> str:

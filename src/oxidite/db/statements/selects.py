@@ -85,6 +85,8 @@ class DerivedTable(Struct, frozen=True, eq=False, kw_only=True):
     distinct: bool = False
     """Whether a step leaves out what was found before."""
     of: DerivedTable | None = None
+    past: bool = False
+    """Whether it is a table as it was, and takes the place of that with its own name and columns."""
 
     def shape(self) -> Hashable:
         """Return what decides its SQL."""

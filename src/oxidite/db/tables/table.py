@@ -109,7 +109,7 @@ def check(
     return Check(rule, name, message, tuple(columns))
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Table:
     """What is known of the table of a model; ``make`` makes an object of it out of column values."""
 
@@ -135,6 +135,9 @@ class Table:
     """What makes the condition, from the model, that holds for all rows that may be seen now."""
     prune_after: timedelta | None = None
     prune_by: str = "created_at"
+    history: Table | None = None
+    """What has the versions of its rows, where they are kept."""
+    prune_history_after: timedelta | None = None
     judges: dict[tuple[AnyColumn, ...], Callable[[Any], bool]] = field(default_factory=dict)
     """What `rules.py` has made to check columns together."""
     by_name: Mapping[str, AnyColumn] = field(init=False)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import count, islice
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, TypeVar
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 
 from oxidite.db.connections.notices import Changes, listeners
 from oxidite.db.connections.running import copy_rows, run_many
-from oxidite.db.database import Database, database_of
+from oxidite.db.database import Database, changing, database_of
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import Call
 from oxidite.db.rules.scopes import UNSCOPED
@@ -187,7 +188,8 @@ async def _write(
             if listeners:
                 told = replace(one, rows=rows)
                 await hear_changes(database, changes_of(told, None, dialect))
-            await run_many(database, database.plans.get(one).sql, rows)
+            sql = database.plans.get(one).sql
+            await changing(database, table, partial(run_many, database, sql, rows))
         return []
     if returning is not None and "insert" not in dialect.returning:
         return await _write_counting(database, table, names, rows)
@@ -335,7 +337,8 @@ async def _load_rows(
         changes = Changes()
         changes.add({name_of(table): None})
         await hear_changes(database, changes)
-    await copy_rows(database, table.name, names, shorter(table, rows, columns))
+    given = shorter(table, rows, columns)
+    await changing(database, table, partial(copy_rows, database, table.name, names, given))
 
 
 async def _chunks(objects: Iterable[M] | AsyncIterable[M], size: int) -> AsyncIterator[Sequence[M]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from oxidite.clock import now
 from oxidite.db.connections.notices import listeners
 from oxidite.db.connections.running import run_many, run_sql
-from oxidite.db.database import Database, database_of
+from oxidite.db.database import Database, changing, database_of
 from oxidite.db.errors import QueryError, RowNotFoundError, StaleRowError
 from oxidite.db.expressions.expressions import Condition, Value
 from oxidite.db.rules.scopes import check_scope
@@ -193,10 +194,11 @@ async def _run_each(
     # The values of an UPDATE come before those of its conditions.
     seen = [value for each in scope for value in each.values]
     bound = [plan.bind([*each[split:], *each[:split], *seen]) for each in values]
+    work = partial(_run_bound, database, plan, bound)
     if not listeners:
-        return await _run_bound(database, plan, bound)
+        return await changing(database, table, work)
     try:
-        return await _run_bound(database, plan, bound)
+        return await changing(database, table, work)
     finally:
         keys = [each[0] for each in values]  # the key comes first of what they are found by
         await hear_changes(database, changes_by_key(one, keys, database.dialect))
