@@ -20,6 +20,7 @@ from oxidite.db import (
     Col,
     Database,
     HasMany,
+    History,
     Keys,
     Model,
     ModelError,
@@ -69,6 +70,11 @@ class Place(Model, table="vector_places"):
 class Line(Model, table="vector_lines", scope=tenancy.by("tenant_id")):
     tenant_id: Col[int] = col(pk=True, init=False, default_factory=tenancy.current)
     place: Col[int] = col(pk=True)
+    at: Col[Vector] = col(dimensions=2, metric="l2")
+
+
+class Moved(Model, History, table="vector_moved"):
+    id: Col[int] = col(pk=True, init=False)
     at: Col[Vector] = col(dimensions=2, metric="l2")
 
 
@@ -547,6 +553,16 @@ def test_what_is_no_index_of_vectors(declared: Any, message: str) -> None:
     for dialect in (SQLITE, POSTGRESQL):
         with pytest.raises(ModelError, match=message):
             create_statements([Bad.__table__], dialect)
+
+
+async def test_a_history_keeps_vectors(db: Database) -> None:
+    await db.push(Moved)
+    moved = await Moved.create(at=[1, 2])
+    moved.at = Vector([3, 4])
+    await moved.save()
+    assert [each.row.at for each in await moved.history()] == [Vector([3, 4]), Vector([1, 2])]
+    await moved.revert_to((await moved.history())[-1])
+    assert (await Moved.get(moved.id)).at == Vector([1, 2])
 
 
 async def test_postgresql_uses_the_index(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ class Around:
         (Instance, "The class Instance is no middleware. Give an instance: Instance(...)."),
         (Around, "The class Around is no middleware. Give an instance: Around(...)."),
     ],
-    ids=repr,
+    ids=["function", "object", "class", "callable class"],
 )
 def test_what_is_no_middleware_is_refused_at_the_start(wrong: Any, message: str) -> None:
     async def show() -> None: ...

@@ -90,7 +90,7 @@ def _own(
 def _copy(key: TableKey, column: AnyColumn) -> AnyColumn:
     """Return a column of the kind that the database sees, with no rule that a later one may break."""
     kind, rules = column.kind.stored, cast("Mapping[str, Any]", column.rules)
-    kept = {name: rules[name] for name in ("precision", "scale") if name in rules}
+    kept = {name: rules[name] for name in ("precision", "scale", "dimensions") if name in rules}
     if rules.get("pk") and "max_length" in rules:
         kept["max_length"] = rules[
             "max_length"
