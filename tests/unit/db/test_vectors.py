@@ -557,7 +557,7 @@ def test_what_is_no_index_of_vectors(declared: Any, message: str) -> None:
 
 async def test_a_history_keeps_vectors(db: Database) -> None:
     await db.push(Moved)
-    moved = await Moved.create(at=[1, 2])
+    moved = await Moved.create(at=Vector([1, 2]))
     moved.at = Vector([3, 4])
     await moved.save()
     assert [each.row.at for each in await moved.history()] == [Vector([3, 4]), Vector([1, 2])]
