@@ -18,6 +18,7 @@ import pytest
 from tests.unit.db.conftest import database_url, vectors_url
 
 from oxidite.db import (
+    CheckError,
     Col,
     ConflictingTransactionsError,
     Connection,
@@ -349,7 +350,7 @@ async def unique_text(db: Database) -> str:
     """The length of unique text, or of a key, without `max_length`"""
     try:
         await Thing.create(name="a", code="x" * 1000)
-    except QueryError:
+    except CheckError:
         await Thing.create(name="a", code="x" * 255)
         return "255"
     return "1,000 and more"

@@ -97,7 +97,7 @@ class JobEventsContract:
         assert await listen(store, again) == b"value"
 
     async def test_signals_and_jobs_at_the_same_moment(self, store: JobStore) -> None:
-        """Whoever is first, each job runs again."""
+        """Whoever is first, each job runs again, at the latest in some seconds."""
         await store.enter("w", b"", _LEASE)
         jobs = [await running(store) for _ in range(20)]
         events = [b"%016d" % number for number in range(20)]
@@ -107,11 +107,15 @@ class JobEventsContract:
             found = await listen(store, ready, event)
             await park(store, ready, delay=_LONG if found is None else 0.0)
 
-        await asyncio.gather(
-            *(wait(ready, event) for ready, event in zip(jobs, events, strict=True)),
-            *(store.signal(Signal(event, event, 60.0)) for event in events),
-        )
-        again = (await claim(store)).jobs
+        with clock.use(TravelClock()) as time:
+            await asyncio.gather(
+                *(wait(ready, event) for ready, event in zip(jobs, events, strict=True)),
+                *(store.signal(Signal(event, event, 60.0)) for event in events),
+            )
+            again = [*(await claim(store)).jobs]
+            # Where an event is being signalled while its job leaves, a store may have the job look once more.
+            time.jump(5)
+            again += (await claim(store)).jobs
         assert {each.id for each in again} == {each.id for each in jobs}
         values = [await listen(store, each, events[_place(each.id, jobs)]) for each in again]
         assert sorted(values, key=str) == events
