@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from tests.unit.db.conftest import KINDS
 
 from oxidite.carried import user
 from oxidite.clock import TravelClock, now, use
@@ -548,11 +549,9 @@ async def test_two_writers_of_a_row_leave_intervals_that_follow_each_other(db: D
     await assert_intervals(db, "prices", "id")
 
 
+# SQLite has one writer at a time: none begins before another has ended.
+@pytest.mark.parametrize("url", KINDS[2:], indirect=True)
 async def test_a_transaction_that_began_earlier_and_writes_later(db: Database) -> None:
-    if not db.dialect.locks_rows:
-        pytest.skip(
-            "one writer at a time: no transaction that writes begins before another has ended"
-        )
     await db.push(Price)
     price = await Price.create(name="tea", amount=0)
     begun, written = asyncio.Event(), asyncio.Event()

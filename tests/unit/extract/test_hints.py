@@ -290,10 +290,11 @@ async def test_a_default_that_cannot_be_copied_is_given_as_it_is() -> None:
 # Names of types.
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="`type` is a statement since Python 3.12")
-async def test_a_name_of_a_type_is_what_it_stands_for() -> None:
-    namespace: dict[str, Any] = {"router": Router()}
-    source = """
+if sys.version_info >= (3, 12):  # where `type` is a statement
+
+    async def test_a_name_of_a_type_is_what_it_stands_for() -> None:
+        namespace: dict[str, Any] = {"router": Router()}
+        source = """
 from typing import Annotated
 from msgspec import Meta, Struct
 from oxidite import Header, Query
@@ -310,19 +311,19 @@ async def show(
 ) -> list[object]:
     return [id, token, page.limit, page.tags, size, more]
 """
-    exec(
-        compile(source, "names.py", "exec", dont_inherit=True), namespace
-    )  # Python 3.11 cannot read it
-    app = Oxidite()
-    app.include(namespace["router"])
+        exec(
+            compile(source, "names.py", "exec", dont_inherit=True), namespace
+        )  # Python 3.11 cannot read it
+        app = Oxidite()
+        app.include(namespace["router"])
 
-    assert [route.path for route in app.routes] == ["/{id:int}"]
-    async with Client(app) as client:
-        url = "/7?limit=2&tags=a&tags=b&size=3&more=c&more=d"
-        answer = await client.get(url, headers={"token": "t"})
-        assert answer.json() == [7, "t", 2, ["a", "b"], 3, ["c", "d"]]
-        refused = await client.get("/7?limit=0&size=0", headers={"token": "t"})
-        assert [each["parameter"] for each in refused.json()["errors"]] == ["limit", "size"]
+        assert [route.path for route in app.routes] == ["/{id:int}"]
+        async with Client(app) as client:
+            url = "/7?limit=2&tags=a&tags=b&size=3&more=c&more=d"
+            answer = await client.get(url, headers={"token": "t"})
+            assert answer.json() == [7, "t", 2, ["a", "b"], 3, ["c", "d"]]
+            refused = await client.get("/7?limit=0&size=0", headers={"token": "t"})
+            assert [each["parameter"] for each in refused.json()["errors"]] == ["limit", "size"]
 
 
 # What is said of a type.
@@ -392,17 +393,18 @@ def test_a_struct_that_names_something_local_is_told_where_it_is_looked_up() -> 
     )
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="`type` is a statement since Python 3.12")
-def test_a_name_of_a_type_that_contains_itself_is_refused() -> None:
-    namespace: dict[str, Any] = {}
-    exec(compile("type Tree = dict[str, Tree | int]", "tree.py", "exec"), namespace)  # as above
+if sys.version_info >= (3, 12):  # where `type` is a statement
 
-    async def create(tree: Any) -> None: ...
+    def test_a_name_of_a_type_that_contains_itself_is_refused() -> None:
+        namespace: dict[str, Any] = {}
+        exec(compile("type Tree = dict[str, Tree | int]", "tree.py", "exec"), namespace)  # as above
 
-    marker: Any = Json
-    create.__annotations__["tree"] = marker[namespace["Tree"]]
-    with pytest.raises(RouteError) as caught:
-        Oxidite().post("/")(create)
-    assert caught.value.message.endswith(
-        "'tree' cannot be decoded: it contains itself. A Struct may, but not a name of a type."
-    )
+        async def create(tree: Any) -> None: ...
+
+        marker: Any = Json
+        create.__annotations__["tree"] = marker[namespace["Tree"]]
+        with pytest.raises(RouteError) as caught:
+            Oxidite().post("/")(create)
+        assert caught.value.message.endswith(
+            "'tree' cannot be decoded: it contains itself. A Struct may, but not a name of a type."
+        )
