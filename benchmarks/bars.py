@@ -210,21 +210,24 @@ def _against_itself() -> list[Bar]:
         ours = f"{OURS}@{server}"
         return Bar(
             f"{text}, on {server}",
-            "mw" if workload == "mw" else "routes",
+            "routes" if workload == "routes" else "mw",
             Cell(ours, workload),
             (Cell(ours, other),),
             1 / within,
         )
 
-    return [
+    each = [
         made
         for server in (GRANIAN_RSGI, GRANIAN_ASGI, UVICORN)
         for made in (
             bar(server, "routes", "route-alone", "300 routes within 5 % of the route alone", 1.05),
             bar(server, "routes", "json", "300 routes within 10 % of json", 1.10),
-            bar(server, "mw", "json", "five middlewares within 10 % of json", 1.10),
+            bar(server, "layers", "json", "five middlewares within 10 % of json", 1.10),
         )
     ]
+    # CORS brings a field each way, and what those cost is the server's: so on the best interface.
+    text = "five middlewares and CORS within 10 % of json"
+    return [*each, bar(GRANIAN_RSGI, "mw", "json", text, 1.10)]
 
 
 def _files() -> list[Bar]:

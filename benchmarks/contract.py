@@ -99,6 +99,7 @@ ROUTES = Workload(
 ROUTE_ALONE = Workload(
     "route-alone", "routes1", _NUMBERED, "application/json", _NUMBERED_REPLY, _NUMBERED_REFUSED
 )
+LAYERS = Workload("layers", "layers", JSON.request, JSON.media_type, JSON.expected)
 MIDDLEWARE = Workload(
     "mw",
     "mw",
@@ -118,7 +119,9 @@ STREAM = Workload(
     b"x" * (2 * STREAM_PIECE),
     refused=(Exchange("GET", "/stream/x"),),
 )
-IN_ONE_PIECE = {w.name: w for w in (PLAINTEXT, JSON, USERS, ITEMS, ROUTES, ROUTE_ALONE, MIDDLEWARE)}
+IN_ONE_PIECE = {
+    w.name: w for w in (PLAINTEXT, JSON, USERS, ITEMS, ROUTES, ROUTE_ALONE, LAYERS, MIDDLEWARE)
+}
 
 
 def _file(name: str, size: int) -> Workload:
@@ -139,7 +142,8 @@ DESCRIPTIONS = {
     "routes": "`GET /r299/7/x`: the last of 300 routes, each with an integer in the path",
     "route-alone": "`GET /r299/7/x`: the same route as the only one",
     "stream": "`GET /stream/N`: N times 64 KiB, made while they are sent",
-    "mw": "`GET /json` behind five middlewares that do nothing, and CORS",
+    "layers": "`GET /json` behind five middlewares that do nothing",
+    "mw": "`GET /json` behind those and CORS, whose field each way the server reads and writes, too",
     "ws": f"{len(echo.MESSAGE)} bytes of text over a WebSocket, sent back; each message is a request",
     "1k": "`GET /files/1k.bin`: a file of 1 KiB from a directory",
     "64k": "`GET /files/64k.bin`: one of 64 KiB",

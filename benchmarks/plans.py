@@ -86,13 +86,21 @@ def comparisons(
         labels += [f"raw@{server}" for server in servers[:2]]
         labels += [f"starlette@{server}" for server in servers[1:]]
         return [_one(set_name, w.name, labels) for w in FILES if w.name in workloads]
-    pairs = {"routes": ("json", "route-alone", "routes"), "mw": ("json", "mw")}[set_name]
-    labels = [t.label for t in TARGETS.values() if t.peer == OURS]
-    labels += [f"thin@{GRANIAN_RSGI}"]
     if set_name not in workloads:
         return []
-    cells = tuple(Cell(label, w) for label in labels for w in pairs)
+    ours = [t.label for t in TARGETS.values() if t.peer == OURS]
+    if set_name == "routes":
+        pairs: tuple[str, ...] = ("json", "route-alone", "routes")
+        cells = _cells([*ours, f"thin@{GRANIAN_RSGI}"], pairs)
+    else:
+        pairs = ("json", "layers", "mw")
+        bare = [t.label for t in TARGETS.values() if t.label.startswith("raw@")]
+        cells = _cells([*ours, f"thin@{GRANIAN_RSGI}"], pairs) + _cells(bare, ("json", "mw"))
     return [Comparison(set_name, ", ".join(pairs), cells)]
+
+
+def _cells(labels: list[str], workloads: tuple[str, ...]) -> tuple[Cell, ...]:
+    return tuple(Cell(label, w) for label in labels for w in workloads)
 
 
 def _has_socket(target: Target, peers: Collection[str]) -> bool:

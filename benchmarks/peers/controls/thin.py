@@ -144,7 +144,7 @@ def cors(inner):
     return allow
 
 
-if MODE in ("main", "mw"):
+if MODE in ("main", "layers", "mw"):
     add("GET", "/plaintext", plaintext)
     add("GET", "/json", json)
     add("GET", "/users/{id}", user)
@@ -152,9 +152,10 @@ if MODE in ("main", "mw"):
 for n in range(300) if MODE == "routes300" else [299] if MODE == "routes1" else []:
     add("GET", f"/r{n:03d}/{{id}}/x", numbered(n))
 handle = dispatch
-if MODE == "mw":
+if MODE in ("layers", "mw"):
     for _ in range(5):
         handle = layer(handle)
+if MODE == "mw":
     handle = cors(handle)
 
 

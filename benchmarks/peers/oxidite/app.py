@@ -51,7 +51,8 @@ async def noop(request: Request, call_next: Handler) -> Response:
     return await call_next(request)
 
 
-app = Oxidite(middleware=[cors(["https://example.com"]), *[noop] * 5] if MODE == "mw" else [])
+layers = [noop] * 5 if MODE in ("layers", "mw") else []
+app = Oxidite(middleware=[cors(["https://example.com"]), *layers] if MODE == "mw" else layers)
 
 
 def numbered(number: int) -> None:
@@ -60,7 +61,7 @@ def numbered(number: int) -> None:
         return Numbered(id, number)
 
 
-if MODE in ("main", "mw"):
+if MODE in ("main", "layers", "mw"):
 
     @app.get("/plaintext")
     async def plaintext() -> str:

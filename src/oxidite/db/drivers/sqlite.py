@@ -1,4 +1,4 @@
-"""SQLite, through aiosqlite: one thread for each connection, one hop for each statement.
+"""SQLite, through aiosqlite: one thread for each connection, one hop for each statement that is not short.
 
 SQLite has one writer at a time. So there is one connection for writing, and others for reading, which
 see what was committed (WAL). A transaction that writes begins with ``BEGIN IMMEDIATE``: one that only
@@ -29,6 +29,8 @@ from oxidite.db.connections.steps import Steps
 from oxidite.db.drivers.files import FileLock
 from oxidite.db.drivers.sqlite_errors import errors
 from oxidite.db.drivers.sqlite_functions import COLLATIONS, FUNCTIONS
+from oxidite.db.drivers.sqlite_reads import ShortReads
+from oxidite.db.drivers.sqlite_steps import followed
 from oxidite.db.errors import ConflictingTransactionsError
 from oxidite.db.values.dialects import SQLITE, Dialect
 from oxidite.errors import BackendUnavailableError, ConfigError
@@ -49,6 +51,7 @@ _AGAIN = 0.05
 """Seconds after which it is interrupted again: it may not have begun the first time."""
 _MOST_WRITERS = 10
 """How many others it waits for, one after the other, before a new file is its own."""
+_MOST_INLINE = 1.0
 
 
 class SQLiteOptions(Struct, frozen=True, kw_only=True):
@@ -64,22 +67,32 @@ class SQLiteOptions(Struct, frozen=True, kw_only=True):
     """How many statements each connection keeps prepared."""
     mode: str = "rw"
     """``ro`` opens a file that is only read."""
+    longest_inline: float = 0.002
+    """How long a read may keep the event loop before it goes to a thread, in seconds; 0 lets none begin there."""
 
 
 class SQLiteConnection(Connection):
-    """A connection in a thread of its own."""
+    """A connection in a thread of its own.
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    ``short`` runs its short reads in the event loop, where it has none but reads.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection, short: ShortReads | None = None) -> None:
         self._connection = connection
+        self._short = short
         self.is_broken: bool = False
         self._only_reads = False
 
     async def fetch(self, sql: str, values: Sequence[object]) -> Sequence[Any]:
         """Run a statement and return all its rows."""
         with errors:
+            if self._short is not None:
+                found = await self._short.fetch(sql, values)
+                if found is not None:
+                    return found
             rows: Any = await self._whole(self._connection.execute_fetchall(sql, values))
-        found: Sequence[Any] = rows  # a list, which its types say is an iterable
-        return found
+        read: Sequence[Any] = rows  # a list, which its types say is an iterable
+        return read
 
     async def run(self, sql: str, values: Sequence[object]) -> Done:
         """Run a statement that has no rows."""
@@ -120,7 +133,7 @@ class SQLiteConnection(Connection):
         with errors:
             # What aiosqlite itself runs everything by: it has no public name.
             execute: Any = self._connection._execute  # noqa: SLF001
-            result: T = await self._whole(execute(_followed, self._connection, steps))
+            result: T = await self._whole(execute(followed, self._connection, steps))
         return result
 
     async def begin(self, *, isolation: Isolation | None, read_only: bool) -> None:
@@ -168,7 +181,8 @@ class SQLiteConnection(Connection):
 
     async def _stop(self) -> None:
         # The thread does one thing after the other: when it does this one, the statement has ended.
-        ended = asyncio.ensure_future(self._connection.set_progress_handler(_go_on, 0))
+        execute: Any = self._connection._execute  # noqa: SLF001 - as in `follow`
+        ended = asyncio.ensure_future(execute(_nothing))
         for _ in range(round(_END / _AGAIN)):
             await self._connection.interrupt()
             await asyncio.wait((ended,), timeout=_AGAIN)
@@ -179,36 +193,8 @@ class SQLiteConnection(Connection):
         ended.cancel()
 
 
-def _go_on() -> int:
-    return 0
-
-
-def _followed(connection: aiosqlite.Connection, steps: Steps[T]) -> T:
-    """Run steps, in the thread of the connection."""
-    own: sqlite3.Connection = connection._conn  # noqa: SLF001 - as aiosqlite does
-    try:
-        result = _steps_done(own, steps)
-        if own.in_transaction:
-            own.execute("COMMIT")
-    except BaseException:
-        if own.in_transaction:
-            own.execute("ROLLBACK")
-        raise
-    return result
-
-
-def _steps_done(own: sqlite3.Connection, steps: Steps[T]) -> T:
-    try:
-        ask = next(steps)
-        if not ask.apart:
-            own.execute("BEGIN IMMEDIATE")
-        while True:
-            run = own.executemany if ask.many else own.execute
-            cursor = run(ask.sql, ask.values)
-            ask = steps.send(cursor.fetchall() if ask.has_rows else cursor.rowcount)
-    except StopIteration as done:
-        result: T = done.value
-        return result
+def _nothing() -> None:
+    pass
 
 
 class SQLiteDriver(Driver):
@@ -230,7 +216,7 @@ class SQLiteDriver(Driver):
             writer = replace(writer, pool_lifetime=never, pool_idle=never, pool_check=never)
         self._writer: Pool[SQLiteConnection] = Pool.of(self._connect, writer, name="sqlite.writer")
         self._readers: Pool[SQLiteConnection] = Pool.of(
-            self._connect, readers, name="sqlite.readers"
+            self._connect_reader, readers, name="sqlite.readers"
         )
 
     @classmethod
@@ -248,6 +234,11 @@ class SQLiteDriver(Driver):
         )
         if options.mode not in ("rw", "ro"):
             raise ConfigError(f"mode={options.mode}: say rw or ro.")
+        if not 0 <= options.longest_inline <= _MOST_INLINE:
+            raise ConfigError(
+                f"longest_inline={options.longest_inline}: say how many seconds a read may keep the event "
+                f"loop, {_MOST_INLINE} at most; 0 runs each in a thread."
+            )
         if options.synchronous.lower() not in ("off", "normal", "full", "extra"):
             raise ConfigError(f"synchronous={options.synchronous}: say off, normal, full or extra.")
         path = unquote(url.path.removeprefix("/"))
@@ -331,6 +322,16 @@ class SQLiteDriver(Driver):
             await writer.fetch("PRAGMA journal_mode=WAL", ())
 
     async def _connect(self) -> SQLiteConnection:
+        return SQLiteConnection(await self._open())
+
+    async def _connect_reader(self) -> SQLiteConnection:
+        made = await self._open()
+        longest = self._options.longest_inline
+        # aiosqlite has no public name for it.
+        own: sqlite3.Connection = made._conn  # noqa: SLF001
+        return SQLiteConnection(made, ShortReads(own, longest) if longest else None)
+
+    async def _open(self) -> aiosqlite.Connection:
         options = self._options
         path = ":memory:" if self.path is None else f"file:{quote(str(self.path))}"
         if self.path is not None:
@@ -342,6 +343,8 @@ class SQLiteDriver(Driver):
             timeout=options.busy_timeout,
             cached_statements=options.statement_cache,
             factory=_Extended,
+            # Its thread and the loop's use it in turn: who waits for the one does not call the other.
+            check_same_thread=False,
         )
         try:
             _ = await made
@@ -357,7 +360,7 @@ class SQLiteDriver(Driver):
                 f"The SQLite database {self.path or 'in memory'} cannot be opened: {exc}. Does the "
                 "folder exist, and may it be written?"
             ) from exc
-        return SQLiteConnection(made)
+        return made
 
 
 class _Extended(sqlite3.Connection):
