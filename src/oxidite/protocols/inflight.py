@@ -65,7 +65,7 @@ class InFlight:
         self.young: set[Watched] = set()
         """Requests that began since the last look; protocols add and discard here."""
         self.old: set[Watched] = set()
-        """Those that began before it; see ``forget``."""
+        """Those that began before it."""
         self.loop: asyncio.AbstractEventLoop | None = None
         """The running loop while the sweeper is awake, else ``None``; see ``wake``."""
         self._watchers: dict[Watched, asyncio.Task[None]] = {}
@@ -87,7 +87,8 @@ class InFlight:
         return loop
 
     def forget(self, request: Watched) -> None:
-        """Forget an old request that is over."""
+        """Forget a request that is over, young or old."""
+        self.young.discard(request)
         self.old.discard(request)
         watcher = self._watchers.pop(request, None)
         if watcher is not None:
