@@ -347,7 +347,6 @@ NAMES: dict[str, list[str]] = {
         "ulid",
         "uuid7",
         "validates",
-        "watch_queries",
     ],
     "oxidite.db.drivers": [
         "drivers",
