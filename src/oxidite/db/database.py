@@ -7,6 +7,7 @@ statement and given back; only a transaction keeps one.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -100,6 +101,7 @@ class Database:
         self._loads = Loads(self._rows)
         self._alone: set[str] = set()
         self._opened = 0
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self.signers: Signers = own_signers()
         """What signs cursors: the application's, else keys that live as long as this object."""
 
@@ -137,9 +139,13 @@ class Database:
 
     async def __aenter__(self) -> Self:
         # Who opens it again uses what is open: an application in a test that has opened it, too.
-        if self._opened:
+        async with self._turn():
+            if self._plans is None:
+                await self._open()
             self._opened += 1
-            return self
+        return self
+
+    async def _open(self) -> None:
         await self.driver.__aenter__()
         try:
             warm_up(self.driver.dialect)
@@ -147,7 +153,6 @@ class Database:
             await self.driver.__aexit__(None, None, None)
             raise
         self._watch.reset()
-        self._opened = 1
         self._plans = Plans(self.driver.dialect)
         if self.name is None:
             _open.insert(0, self)
@@ -156,7 +161,6 @@ class Database:
         self._watches = self.warns_of_repeats
         if self._watches:
             watch_repeats(on=True)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -164,11 +168,21 @@ class Database:
         self._opened -= 1
         if self._opened:
             return
-        _open.remove(self)
-        if self._watches:
-            watch_repeats(on=False)
-        self._plans = None
-        await self.driver.__aexit__(kind, exc, tb)
+        async with self._turn():
+            if self._opened or self._plans is None:
+                return  # somebody has opened it again meanwhile
+            _open.remove(self)
+            if self._watches:
+                watch_repeats(on=False)
+            self._plans = None
+            await self.driver.__aexit__(kind, exc, tb)
+
+    def _turn(self) -> asyncio.Lock:
+        """Return what lets one task at a time open or close it; of this event loop, as tests have many."""
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = (loop, asyncio.Lock())
+        return self._turns[1]
 
     @property
     def dialect(self) -> Dialect:
