@@ -778,6 +778,7 @@ NAMES: dict[str, list[str]] = {
         "Mount",
         "Param",
         "Pattern",
+        "PlacedRoute",
         "RenderError",
         "Route",
         "RouteOptions",

@@ -506,7 +506,7 @@ class TestWatching:
                 return int(await db.sql("SELECT 1").scalar())
 
         async with asyncio.timeout(10):
-            assert await asyncio.gather(use(False), use(False), use(True)) == [1, 1, 1]
+            assert await asyncio.gather(*map(use, (False, False, True))) == [1, 1, 1]
             # One closes it while another opens it.
             assert await asyncio.gather(*(_opened(db, turns) for turns in range(8))) == [1] * 8
         assert db not in open_databases()
