@@ -173,9 +173,11 @@ async def _converse(app: Application, response: WebSocketResponse, wire: ASGIWir
     fields = [pair for pair in fields_of(response, None) if pair[0] not in _OF_THE_SERVER]
     await wire.accept(connection.subprotocol, fields)
     in_flight.young.add(connection)
+    in_flight.conversations.add(connection)
     try:
         failure = await conversation.go_on(wire, in_flight.stopping)
     finally:
+        in_flight.conversations.discard(connection)
         in_flight.forget(connection)
     if failure is not None:
         response.error = failure.error
