@@ -347,7 +347,6 @@ NAMES: dict[str, list[str]] = {
         "ulid",
         "uuid7",
         "validates",
-        "watch_queries",
     ],
     "oxidite.db.drivers": [
         "drivers",
@@ -779,6 +778,7 @@ NAMES: dict[str, list[str]] = {
         "Mount",
         "Param",
         "Pattern",
+        "PlacedRoute",
         "RenderError",
         "Route",
         "RouteOptions",

@@ -35,10 +35,11 @@ from oxidite.protocols.asgi import Message, Receive, Send, serve_asgi
 from oxidite.protocols.inflight import BodyPace, InFlight
 from oxidite.protocols.mounted import MountedLifespan
 from oxidite.protocols.rsgi import Running, serve_rsgi
+from oxidite.routing.definition import check_options
 from oxidite.routing.layers import check_middleware
 from oxidite.routing.resolve import resolve
 from oxidite.routing.route import Route
-from oxidite.routing.router import Entry, Router, check_options
+from oxidite.routing.router import Entry, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
 from oxidite.routing.version_table import VersionedTable, versioned_table

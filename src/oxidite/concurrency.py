@@ -95,8 +95,8 @@ def context_behind() -> contextvars.Context:
 class BackgroundTasks:
     """Work that goes on after the response was sent, and is waited for at shutdown.
 
-    A resource. Failures are logged, never raised. On closing, tasks get ``grace`` seconds to end and
-    are cancelled then.
+    A resource. Failures are logged, never raised. On closing, tasks get ``grace`` seconds to end, those
+    that they start included, and are cancelled then.
     """
 
     def __init__(self, grace: float = 10.0) -> None:
@@ -112,14 +112,17 @@ class BackgroundTasks:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        while self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=self.grace)
-            for task in late:
-                _logger.warning("background task %s did not end in time", task.get_name())
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=self.grace)
-                return
+        loop = asyncio.get_running_loop()
+        # For all of them together: work that always starts more would go on for ever.
+        due = loop.time() + self.grace
+        while self._tasks and (left := due - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
+        late = [task for task in self._tasks if not task.done()]
+        for task in late:
+            _logger.warning("background task %s did not end in time", task.get_name())
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=self.grace)
 
     def spawn(self, work: Coroutine[object, object, object], *, name: str | None = None) -> None:
         """Start ``work``, independent of whoever started it: it is in no transaction of theirs."""
@@ -127,7 +130,11 @@ class BackgroundTasks:
             _logged(work), name=name, context=context_behind()
         )
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._ended(task, work))
+
+    def _ended(self, task: asyncio.Task[None], work: Coroutine[object, object, object]) -> None:
+        self._tasks.discard(task)
+        work.close()  # one that was cancelled before it began, or Python would warn of it
 
 
 async def _logged(work: Coroutine[object, object, object]) -> None:

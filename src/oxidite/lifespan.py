@@ -126,14 +126,17 @@ class Lifespan:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self._end_late()
-        self._is_open = False
-        self._opened = []
-        self._by_type.clear()
-        self._once.clear()
-        self._locks.clear()
-        stack, self._stack = self._stack, AsyncExitStack()
-        await stack.__aexit__(kind, exc, tb)
+        try:
+            await self._end_late()
+        finally:
+            # Also when that was cancelled: what was opened must not stay open.
+            self._is_open = False
+            self._opened = []
+            self._by_type.clear()
+            self._once.clear()
+            self._locks.clear()
+            stack, self._stack = self._stack, AsyncExitStack()
+            await stack.__aexit__(kind, exc, tb)
 
     def __iter__(self) -> Iterator[object]:
         yield from self._offered
@@ -211,13 +214,16 @@ class Lifespan:
             raise
 
     async def _end_late(self) -> None:
-        while self._late:
-            resource = self._late.pop()
-            try:
-                await resource.end()
-            except Exception:
-                # The others are to be closed all the same.
-                _logger.exception("%s did not end as it should", type(resource).__name__)
+        if not self._late:
+            return
+        resource = self._late.pop()
+        try:
+            await resource.end()
+        except Exception:
+            _logger.exception("%s did not end as it should", type(resource).__name__)
+        finally:
+            # The others are to end all the same, also when this was cancelled.
+            await self._end_late()
 
     def _find(self, type_: type[T]) -> T:
         candidates = self._candidates(type_)

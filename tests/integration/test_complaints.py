@@ -27,7 +27,7 @@ from oxidite.errors import RouteError
 from oxidite.http import Handler
 from oxidite.middleware.errors import ErrorHandler
 from oxidite.protocols import inflight
-from oxidite.routing.route import RouteOptions
+from oxidite.routing.definition import RouteOptions
 from oxidite.testing import Client
 
 H = TypeVar("H", bound=Callable[..., object])

@@ -177,6 +177,17 @@ async def test_work_that_does_not_end_in_time_is_cancelled_and_named(
     ]
 
 
+async def test_work_that_always_starts_more_does_not_hold_up_the_end() -> None:
+    async def again() -> None:
+        await asyncio.sleep(0.001)
+        background.spawn(again())
+
+    async with asyncio.timeout(5):
+        async with BackgroundTasks(grace=0.02) as background:
+            background.spawn(again())
+    assert len(background) == 0
+
+
 async def test_work_that_will_not_be_cancelled_does_not_hold_up_the_end() -> None:
     go = asyncio.Event()
 

@@ -127,6 +127,34 @@ async def test_a_resource_that_fails_to_close_does_not_keep_others_open() -> Non
     assert not lifespan.is_open
 
 
+async def test_being_cancelled_while_late_ones_end_ends_and_closes_the_others() -> None:
+    log, ending = Log(), asyncio.Event()
+
+    class LateOne:
+        def __init__(self, name: str, *, hangs: bool = False) -> None:
+            self.name = name
+            self.hangs = hangs
+
+        async def begin(self, resources: Lifespan) -> None:
+            log.append(f"+{self.name}")
+
+        async def end(self) -> None:
+            log.append(f"-{self.name}")
+            if self.hangs:
+                ending.set()
+                await asyncio.Event().wait()
+
+    lifespan = Lifespan([Part(log), LateOne("first"), LateOne("second", hangs=True)])
+    await lifespan.__aenter__()
+    closing = asyncio.create_task(lifespan.__aexit__(None, None, None))
+    await ending.wait()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert log == ["+part", "+first", "+second", "-second", "-first", "-part"]
+    assert not lifespan.is_open
+
+
 async def test_resources_see_the_exception_that_ends_the_lifespan() -> None:
     log: Log = []
 

@@ -40,7 +40,6 @@ from oxidite.db.connections.watching import (
     DatabaseStats,
     QueryTime,
     query_time,
-    watch_queries,
 )
 from oxidite.db.database import (
     Database,
@@ -500,5 +499,4 @@ __all__ = [
     "ulid",
     "uuid7",
     "validates",
-    "watch_queries",
 ]

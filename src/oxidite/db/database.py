@@ -7,21 +7,19 @@ statement and given back; only a transaction keeps one.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
-from functools import partial
 from types import TracebackType
 from typing import Any, LiteralString, Protocol, Self, TypeVar
 
-from msgspec.structs import replace
-
 from oxidite.config import environment
-from oxidite.db.coalesce import Loads, is_plain
-from oxidite.db.connections.base import Connection, Done, Driver, Isolation
-from oxidite.db.connections.batch import Batch, Later, current_batch, run_parts
-from oxidite.db.connections.notices import listeners
+from oxidite.db.answers import Answers
+from oxidite.db.coalesce import Loads
+from oxidite.db.connections.base import Driver, Isolation
+from oxidite.db.connections.batch import Batch, Later, run_parts
 from oxidite.db.connections.noting import noted
 from oxidite.db.connections.options import (
     DatabaseOptions,
@@ -30,26 +28,18 @@ from oxidite.db.connections.options import (
     with_options,
 )
 from oxidite.db.connections.replicas import ReplicatedDriver, pinned
-from oxidite.db.connections.running import connection_of, may_read_again
 from oxidite.db.connections.together import Together
-from oxidite.db.connections.transaction import TransactionBlock, current_transaction
+from oxidite.db.connections.transaction import TransactionBlock
 from oxidite.db.connections.watching import DatabaseStats, Watch
 from oxidite.db.drivers import drivers
 from oxidite.db.errors import DatabaseError
 from oxidite.db.raw.raw import CoreStatement, RawQuery, bound_sql
-from oxidite.db.rules.concealing import conceal, unbound
-from oxidite.db.sql.plan import Plan, Plans
+from oxidite.db.sql.plan import Plans
 from oxidite.db.sql.warming import warm_up
 from oxidite.db.statements.cursors import own_signers
-from oxidite.db.statements.hearing import hear_row, heard
-from oxidite.db.statements.peers import follow_if_asked
 from oxidite.db.statements.repeats import watch_repeats
-from oxidite.db.statements.statements import SelectStatement, Statement
-from oxidite.db.statements.touching import fits
 from oxidite.db.tables.history import leaves_history
 from oxidite.db.tables.table import Table
-from oxidite.db.values.dialects import Dialect
-from oxidite.errors import BackendUnavailableError
 from oxidite.security.signing import Signers
 
 __all__ = [
@@ -74,7 +64,7 @@ class HasTable(Protocol):
     __table__: Table
 
 
-class Database:
+class Database(Answers):
     """A database, to be opened as a resource: ``Oxidite(resources=[db])``.
 
     ``name`` tells a second one apart; models that live there say ``database="name"``.
@@ -100,6 +90,7 @@ class Database:
         self._loads = Loads(self._rows)
         self._alone: set[str] = set()
         self._opened = 0
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self.signers: Signers = own_signers()
         """What signs cursors: the application's, else keys that live as long as this object."""
 
@@ -137,9 +128,13 @@ class Database:
 
     async def __aenter__(self) -> Self:
         # Who opens it again uses what is open: an application in a test that has opened it, too.
-        if self._opened:
+        async with self._turn():
+            if self._plans is None:
+                await self._open()
             self._opened += 1
-            return self
+        return self
+
+    async def _open(self) -> None:
         await self.driver.__aenter__()
         try:
             warm_up(self.driver.dialect)
@@ -147,7 +142,6 @@ class Database:
             await self.driver.__aexit__(None, None, None)
             raise
         self._watch.reset()
-        self._opened = 1
         self._plans = Plans(self.driver.dialect)
         if self.name is None:
             _open.insert(0, self)
@@ -156,7 +150,6 @@ class Database:
         self._watches = self.warns_of_repeats
         if self._watches:
             watch_repeats(on=True)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -164,30 +157,21 @@ class Database:
         self._opened -= 1
         if self._opened:
             return
-        _open.remove(self)
-        if self._watches:
-            watch_repeats(on=False)
-        self._plans = None
-        await self.driver.__aexit__(kind, exc, tb)
+        async with self._turn():
+            if self._opened or self._plans is None:
+                return  # somebody has opened it again meanwhile
+            _open.remove(self)
+            if self._watches:
+                watch_repeats(on=False)
+            self._plans = None
+            await self.driver.__aexit__(kind, exc, tb)
 
-    @property
-    def dialect(self) -> Dialect:
-        """What the database can do."""
-        return self.driver.dialect
-
-    @property
-    def plans(self) -> Plans:
-        """The plans made so far.
-
-        Raises:
-            DatabaseError: the database is not open.
-        """
-        if self._plans is None:
-            raise DatabaseError(
-                "The database is not open. Give it to the application, Oxidite(resources=[db]), or "
-                "open it yourself: async with db: …"
-            )
-        return self._plans
+    def _turn(self) -> asyncio.Lock:
+        """Return what lets one task at a time open or close it; of this event loop, as tests have many."""
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = (loop, asyncio.Lock())
+        return self._turns[1]
 
     @property
     def stats(self) -> DatabaseStats:
@@ -211,94 +195,6 @@ class Database:
         async with self.driver.connection(write=True) as connection:
             for sql in create_statements(found, self.dialect):
                 await connection.run(sql, ())
-
-    # Statements.
-
-    async def fetch(self, statement: Statement) -> list[Any]:
-        """Run a statement and return its rows, as objects or tuples."""
-        plan = self.plans.get(statement)
-        rows = await self._answer(plan, statement)
-        found = plan.read(rows)
-        if isinstance(statement, SelectStatement):
-            await follow_if_asked(statement, found)
-        return found
-
-    async def fetch_raw(self, statement: Statement) -> Sequence[Any]:
-        """Run a statement and return its rows as the driver has them: where nothing is to be read."""
-        return await self._answer(self.plans.get(statement), statement)
-
-    async def _answer(self, plan: Plan, statement: Statement) -> Sequence[Any]:
-        if isinstance(statement, SelectStatement) or not leaves_history(statement.table):
-            return await self._heard_rows(plan, statement)
-        return await noted(self, partial(self._heard_rows, plan, statement))
-
-    async def _heard_rows(self, plan: Plan, statement: Statement) -> Sequence[Any]:
-        work = self._rows(plan, statement.values(), write=_writes(statement))
-        return await (heard(self, statement, work) if listeners else work)
-
-    async def run(self, statement: Statement) -> Done:
-        """Run a statement that has no rows."""
-        plan = self.plans.get(statement)
-        if leaves_history(statement.table):
-            return await noted(self, partial(self._heard_run, plan, statement))
-        return await self._heard_run(plan, statement)
-
-    async def _heard_run(self, plan: Plan, statement: Statement) -> Done:
-        work = self._run(plan, statement.values())
-        return await (heard(self, statement, work) if listeners else work)
-
-    async def _run(self, plan: Plan, values: list[object]) -> Done:
-        bound = _bound(plan, values)
-        try:
-            async with self.connection(write=True) as connection:
-                return await self._watch.run(connection.run, plan.sql, bound)
-        except Exception as exc:
-            if plan.hides:
-                conceal(exc)
-            raise
-
-    async def get(self, statement: SelectStatement, key: object) -> Any:
-        """Return the row of a table with one primary key, ``None`` if there is none.
-
-        Outside of transactions those that are asked for in one turn of the event loop are read with
-        one statement; each caller gets an object of its own.
-        """
-        column = statement.table.pk[0]
-        if not is_plain(statement) or not fits(column, key, self.dialect):
-            found = await self.fetch(replace(statement, where=(*statement.where, column == key)))
-            return found[0] if found else None
-        if listeners:
-            hear_row(statement.table, key)  # here, as it may be read by another task
-        if current_transaction(self) is not None:
-            return await self._loads.alone(self.plans, statement, key)
-        return await self._loads.get(self.plans, statement, key, self.driver.route())
-
-    async def _rows(self, plan: Plan, values: list[object], *, write: bool) -> Sequence[Any]:
-        bound = _bound(plan, values)
-        batch = None if write else current_batch(self)
-        try:
-            if batch is not None:
-                return await batch.fetch(plan.sql, bound)
-            async with self.connection(write=write) as connection:
-                return await self._watch.run(connection.fetch, plan.sql, bound)
-        except BackendUnavailableError:
-            if not may_read_again(self, write=write):
-                raise
-        except Exception as exc:
-            if plan.hides:
-                conceal(exc)
-            raise
-        async with self.connection(write=True) as connection:
-            return await self._watch.run(connection.fetch, plan.sql, bound)
-
-    def connection(self, *, write: bool = True) -> AbstractAsyncContextManager[Connection]:
-        """Take a connection for one statement: that of the open transaction, else a free one.
-
-        Raises:
-            OverlapError: another statement of the transaction runs just now.
-            PoolTimeoutError: none was free in time.
-        """
-        return connection_of(self, write=write)
 
     def batch(self) -> Batch:
         """Ask several things at once: ``async with db.batch() as batch: users = batch.add(User.all())``.
@@ -389,19 +285,6 @@ class Database:
             yield self
         finally:
             _using.set(before)
-
-
-def _bound(plan: Plan, values: list[object]) -> list[object]:
-    try:
-        return plan.bind(values)
-    except Exception:
-        if not plan.hides:
-            raise
-    raise unbound()
-
-
-def _writes(statement: Statement) -> bool:
-    return not isinstance(statement, SelectStatement) or statement.lock is not None
 
 
 def database_of(table: Table) -> Database:

@@ -1,4 +1,4 @@
-"""Rows in the signatures of handlers: the one that the path names, in the state that the client saw.
+"""Rows in the signatures of handlers, in the state that the client saw; what a request costs the database.
 
 ::
 
@@ -11,10 +11,13 @@ Imported by those who use it: ``oxidite.db`` itself knows nothing of the web.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from urllib.parse import quote
 
+from oxidite.db.connections.watching import watched
 from oxidite.db.database import database_of
 from oxidite.db.errors import RowNotFoundError
 from oxidite.db.models.model import Model
@@ -29,8 +32,12 @@ from oxidite.extract.base import Description, Extractor, Parameter
 from oxidite.extract.hints import resolve_hints
 from oxidite.extract.params import PathValue
 from oxidite.http.declared import Declared
+from oxidite.http.middleware import complete
 from oxidite.http.negotiation import etag_matches
 from oxidite.http.request import Request
+from oxidite.http.response import Response
+from oxidite.http.types import Handler, Middleware
+from oxidite.instrument import event
 
 __all__ = [
     "Bound",
@@ -38,10 +45,13 @@ __all__ = [
     "bound",
     "check_match",
     "entity_tag",
+    "watch_queries",
 ]
 
 T = TypeVar("T")
 AnyColumn: TypeAlias = Column[Any, Any]
+
+_logger = logging.getLogger("oxidite.db")
 
 _ROWS = "oxidite.db.bound"
 """Where the rows of a request are kept in its state, by the names of their parameters."""
@@ -294,3 +304,39 @@ def _is_bound(name: str, parameter: Parameter) -> bool:
             )
         return True
     return False
+
+
+def watch_queries(
+    *, seconds: float = 1.0, statements: int = 100, comments: bool = False
+) -> Middleware:
+    """Log a request whose statements together take longer than ``seconds`` or are more than ``statements``.
+
+    With ``comments`` each statement ends with the route, as ``/*route='%2Fposts%2F{id}'*/``, for whoever
+    looks at the database's own list of what runs. It is the pattern, not the address: one text for each
+    route stays prepared, and nothing of the client's is in it.
+    """
+
+    @complete
+    async def middleware(request: Request, call_next: Handler) -> Response:
+        route = request.route.path if request.route is not None else ""
+        comment = f" /*route='{quote(route, safe='{}:')}'*/" if comments and route else ""
+        made = watched(comment)
+        try:
+            return await call_next(request)
+        finally:
+            if made.seconds > seconds or made.statements > statements:
+                _logger.warning(
+                    "%s %s ran %d statements, which took %.3f s",
+                    request.method,
+                    route or "(no route)",
+                    made.statements,
+                    made.seconds,
+                )
+                event(
+                    "db.queries.many",
+                    route=route,
+                    statements=made.statements,
+                    seconds=made.seconds,
+                )
+
+    return middleware

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, TypeVar, cast
 
 __all__ = [
     "MediaRange",
@@ -20,8 +21,11 @@ __all__ = [
     "parse_content_type",
 ]
 
+C = TypeVar("C", bound=str)
+
 _MAX_MEMBERS = 64  # media ranges of one Accept field that are looked at; browsers send about 10
 _MAX_PARAMS = 32  # parameters of one media type
+_MAX_CODINGS = 32  # members of one Accept-Encoding field; browsers send about 4
 _CACHED_LENGTH = 512  # characters of a field that may stay in memory
 
 # PERF: the possessive quantifiers (++, *+) are what keeps these linear on hostile text.
@@ -36,6 +40,10 @@ _PARAM = re.compile(
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _MEMBER = re.compile(r'[ \t,]*+([^",]*+(?:"(?:[^"\\]|\\.)*+(?:"|\Z)[^",]*+)*+)', re.DOTALL)
 _WEIGHT = re.compile(r"0?\.[0-9]{1,6}|0\.?|1(?:\.0{0,6})?", re.ASCII)
+_CODING = re.compile(
+    rf"[ \t]*+({_TCHARS})[ \t]*+(?:;[ \t]*+[qQ]=(0(?:\.[0-9]{{0,3}})?|1(?:\.0{{0,3}})?)[ \t]*+)?",
+    re.ASCII,
+)
 _ETAG = re.compile(r'[ \t,]*+(W/)?("[^"]*+")[ \t]*+(?=,|\Z)')
 
 
@@ -185,11 +193,12 @@ def _best_match(accept: str, offers: tuple[str, ...]) -> str | None:
 _cached_best_match = lru_cache(maxsize=256)(_best_match)
 
 
-def accepted_codings(field: str | None, offers: tuple[str, ...]) -> tuple[str, ...]:
+def accepted_codings(field: str | None, offers: tuple[C, ...]) -> tuple[C, ...]:
     """Return the content codings of ``offers`` that an Accept-Encoding field names, the best first.
 
     Between equals the order of ``offers`` decides. What the client likes less than content as it is
-    (``identity``) is left out; without a field, that is all of them (RFC 9110 section 12.5.3).
+    (``identity``) is left out. No field means none, although it would allow any (RFC 9110 section
+    12.5.3): who says nothing may not be able to decode. Only the first 32 members are looked at.
     """
     if not field:
         return ()
@@ -198,22 +207,25 @@ def accepted_codings(field: str | None, offers: tuple[str, ...]) -> tuple[str, .
     return _cached_codings(field, offers)
 
 
-def _accepted_codings(field: str, offers: tuple[str, ...]) -> tuple[str, ...]:
+class _Accepted(Protocol):
+    def __call__(self, field: str, offers: tuple[C, ...], /) -> tuple[C, ...]: ...
+
+
+def _accepted_codings(field: str, offers: tuple[C, ...]) -> tuple[C, ...]:
     qualities: dict[str, float] = {}
-    for member in field.split(",", _MAX_MEMBERS)[:_MAX_MEMBERS]:
-        coding, _, weight = member.partition(";")
-        name, _, number = weight.partition("=")
-        number = number.strip(" \t") if name.strip(" \t").lower() == "q" else "1"
-        if _WEIGHT.fullmatch(number):
-            qualities.setdefault(coding.strip(" \t").lower().removeprefix("x-"), float(number))
+    for member in field.split(",", _MAX_CODINGS)[:_MAX_CODINGS]:
+        match = _CODING.fullmatch(member)
+        if match is not None:
+            qualities.setdefault(match[1].lower().removeprefix("x-"), float(match[2] or 1))
     other = qualities.get("*", 0.0)
+    # Without a word of its own identity is what nobody would choose who can have less.
     least = qualities.get("identity", 0.0)
     found = [(qualities.get(offer, other), offer) for offer in offers]
     found = [each for each in found if each[0] > 0 and each[0] >= least]
     return tuple(offer for _, offer in sorted(found, key=lambda each: -each[0]))
 
 
-_cached_codings = lru_cache(maxsize=256)(_accepted_codings)
+_cached_codings = cast("_Accepted", lru_cache(maxsize=256)(_accepted_codings))
 
 
 def etag_matches(header: str, etag: str, *, weak: bool = True) -> bool:

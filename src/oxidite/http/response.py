@@ -1,8 +1,9 @@
 """Responses: what a handler, or the framework for it, answers.
 
 A ``Response`` holds complete bytes; a ``StreamingResponse`` makes them while it is sent; a
-``StoredResponse`` has them in a file (``FileResponse``); a ``MountedResponse`` lets another ASGI application answer. How each is written to the wire is known
-in ``protocols/`` only. ``to_response`` makes a response of whatever a handler returned.
+``StoredResponse`` has them in a file (``FileResponse``); a ``MountedResponse`` lets another ASGI
+application answer. How each is written to the wire is known in ``protocols/`` only. ``to_response``
+makes a response of whatever a handler returned.
 """
 
 from __future__ import annotations
@@ -166,10 +167,31 @@ class Response:
         )
 
     def delete_cookie(
-        self, name: str, *, path: str | None = "/", domain: str | None = None
+        self,
+        name: str,
+        *,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        samesite: SameSite | None = "Lax",
+        partitioned: bool = False,
     ) -> None:
-        """Have the client forget a cookie; ``path`` and ``domain`` as when it was set."""
-        self.headers.add("set-cookie", format_delete_cookie(name, path=path, domain=domain))
+        """Have the client forget a cookie; all of these as when it was set.
+
+        Else it is another cookie to the browser (``path``, ``domain``, ``partitioned``), or one that
+        it does not take from a frame on another site (``samesite``).
+        """
+        self.headers.add(
+            "set-cookie",
+            format_delete_cookie(
+                name,
+                path=path,
+                domain=domain,
+                secure=secure,
+                samesite=samesite,
+                partitioned=partitioned,
+            ),
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status} {self.content_type}>"

@@ -6,19 +6,17 @@ application asks for them; which of those a client reads is told by its Accept-E
 
 from __future__ import annotations
 
-import re
 import sys
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Literal, Protocol, TypeAlias, cast
 
 from oxidite.errors import ConfigError, MissingExtraError
 
-__all__ = ["Coding", "Encoder", "Encoding", "available", "choose", "encoding"]
+__all__ = ["Coding", "Encoder", "Encoding", "available", "encoding"]
 
 Coding: TypeAlias = Literal["zstd", "br", "gzip"]
 """The name of a content coding, as in Content-Encoding."""
@@ -177,45 +175,3 @@ class _Zstd:
 
     def finish(self) -> bytes:
         return cast("bytes", self._stream.flush())
-
-
-# What a client reads.
-
-_MEMBER = re.compile(
-    r"[ \t]*+([!#$%&'*+\-.^_`|~0-9A-Za-z]++)[ \t]*+"
-    r"(?:;[ \t]*+[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*+)?",
-    re.ASCII,
-)
-_MAX_MEMBERS = 32
-_CACHED_LENGTH = 256  # characters of a field that may stay in memory
-
-
-def choose(accept: str | None, offers: tuple[Coding, ...]) -> Coding | None:
-    """Return the coding that the client likes best; ``None`` if it is to have none.
-
-    Between those it likes the same the first offer wins. No field means none, although it would
-    allow any (RFC 9110 section 12.5.3): who says nothing may not be able to decode. A member that is
-    malformed is as if it were not there.
-    """
-    if not accept or not offers:
-        return None
-    if len(accept) > _CACHED_LENGTH:
-        return _choose(accept, offers)
-    return _cached_choose(accept, offers)
-
-
-def _choose(accept: str, offers: Sequence[Coding]) -> Coding | None:
-    weights: dict[str, float] = {}
-    for member in accept.split(",", _MAX_MEMBERS)[:_MAX_MEMBERS]:
-        found = _MEMBER.fullmatch(member)
-        if found is not None:
-            name = found[1].lower()
-            weights.setdefault("gzip" if name == "x-gzip" else name, float(found[2] or 1))
-    rest = weights.get("*", 0.0)
-    best = max(offers, key=lambda name: weights.get(name, rest))
-    weight = weights.get(best, rest)
-    # Without a word of its own identity is what nobody would choose who can have less.
-    return best if weight > 0 and weight >= weights.get("identity", 0.0) else None
-
-
-_cached_choose = lru_cache(maxsize=256)(_choose)

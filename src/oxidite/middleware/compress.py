@@ -9,10 +9,11 @@ from oxidite.concurrency import ThreadPool
 from oxidite.errors import ConfigError
 from oxidite.http.headers import MutableHeaders
 from oxidite.http.middleware import complete, ordered
+from oxidite.http.negotiation import accepted_codings
 from oxidite.http.request import Request
 from oxidite.http.response import Response, StreamingResponse
 from oxidite.http.types import Handler, Middleware
-from oxidite.middleware.codings import Coding, Encoder, Encoding, available, choose, encoding
+from oxidite.middleware.codings import Coding, Encoder, Encoding, available, encoding
 
 __all__ = ["compression"]
 
@@ -75,13 +76,13 @@ def compression(
             return _same_as_before(request, response)
         if not _may_change(request, response):
             return response
-        chosen = choose(request.headers.get("accept-encoding"), names)
-        if chosen is None or (breach_guard and _may_leak(request)):
+        liked = accepted_codings(request.headers.get("accept-encoding"), names)
+        if not liked or (breach_guard and _may_leak(request)):
             response.headers.add_vary("accept-encoding")
             return response
         if isinstance(response, StreamingResponse):
-            return _stream(request, response, known[chosen])
-        return await _whole(request, response, known[chosen])
+            return _stream(request, response, known[liked[0]])
+        return await _whole(request, response, known[liked[0]])
 
     return middleware
 

@@ -25,7 +25,7 @@ from oxidite.http.response import (
 from oxidite.protocols.base import (
     Application,
     cancelled_elsewhere,
-    finish,
+    end,
     given_up,
     log_failure,
     prepared,
@@ -219,7 +219,9 @@ class ASGIRequest(Request):
             message = await self._source()
         except asyncio.CancelledError as exc:
             raise given_up(self, exc) from None
-        self._reading = False
+        finally:
+            # Else a handler that gave up waiting would be taken for one that still waits.
+            self._reading = False
         if message["type"] == "http.disconnect":
             raise ClientDisconnectError
         body: bytes = message.get("body", b"")
@@ -228,6 +230,8 @@ class ASGIRequest(Request):
                 raise PayloadTooLargeError(self.max_body)
             # What was announced has come: Granian would say so in a message of its own.
             if message.get("more_body"):
+                # Who is interrupted in this must not take what is left for all of it.
+                self._streamed = True
                 body = await read_all(limited(self._rest(body), self.max_body))
         self._consumed = True
         self._body = body
@@ -246,7 +250,8 @@ class ASGIRequest(Request):
                 message = await self._source()
             except asyncio.CancelledError as exc:
                 raise given_up(self, exc) from None
-            self._reading = False
+            finally:
+                self._reading = False
             chunk = _chunk(message)
             more = message.get("more_body", False)
             if not more:
@@ -355,7 +360,6 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
         else:
             response = await prepared(app, request, response)
             if response.complete:
-                in_flight.young.discard(request)
                 in_flight.forget(request)
                 await _answer(response, send, head=request.method == "HEAD")
             else:
@@ -366,7 +370,7 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
         try:
             await _failed(app, request, response, exc, send)
         finally:
-            await _end(app, in_flight, request, exc)
+            await end(app, in_flight, request, exc)
     else:
         # PERF: most requests have left nothing behind; benchmark `json`.
         if (
@@ -375,20 +379,7 @@ async def serve_asgi(app: Application, scope: Message, receive: Receive, send: S
             or request.after is not None
             or request.interrupted
         ):
-            await _end(app, in_flight, request, None)
-
-
-async def _end(
-    app: Application, in_flight: InFlight, request: ASGIRequest, error: BaseException | None
-) -> None:
-    """Forget a request, and clean up after it."""
-    in_flight.young.discard(request)
-    in_flight.forget(request)
-    if request.interrupted and request.task is not None:
-        # The cancellation was ours; the server's own task goes on.
-        request.task.uncancel()
-    if request.opened is not None or request.after is not None:
-        await finish(app, request, error)
+            await end(app, in_flight, request, None)
 
 
 async def _serve_other(app: Application, scope: Message, receive: Receive, send: Send) -> None:
@@ -501,12 +492,10 @@ async def _stream(
                 if perf() > due:
                     await others.turn()
                     due = perf() + _TURN
-        in_flight.young.discard(request)
         in_flight.forget(request)
         await _write(request, send, {"type": "http.response.body", "body": b""})
     finally:
         # Whoever has left is not to be told of again, in the middle of the clean-up.
-        in_flight.young.discard(request)
         in_flight.forget(request)
         close = getattr(content, "aclose", None)
         if close is not None:
@@ -558,7 +547,6 @@ async def _send_file(
 
     https://asgi.readthedocs.io/en/stable/extensions.html#path-send
     """
-    in_flight.young.discard(request)
     in_flight.forget(request)
     status, fields = response.status, fields_of(response, None)
     await _write(

@@ -11,7 +11,12 @@ from collections.abc import Awaitable
 from typing import cast
 
 from oxidite.clock import sleep
-from oxidite.http.response import MountedResponse, Response, StreamingResponse
+from oxidite.http.response import (
+    MountedResponse,
+    Response,
+    StoredResponse,
+    StreamingResponse,
+)
 from oxidite.protocols.asgi import (
     ASGIRequest,
     Message,
@@ -21,7 +26,7 @@ from oxidite.protocols.asgi import (
     request_of,
     run_mounted,
 )
-from oxidite.protocols.base import Application, finish
+from oxidite.protocols.base import Application, finish, prepared
 from oxidite.websocket import CloseCode, ClosedError, WebSocketResponse
 from oxidite.websocket.conversation import conclude, conversation_of
 
@@ -121,7 +126,6 @@ async def serve_websocket(app: Application, scope: Message, receive: Receive, se
             response = await app.handle_websocket(request)
         finally:
             # Who receives from now on is somebody else.
-            in_flight.young.discard(request)
             in_flight.forget(request)
         if isinstance(response, MountedResponse):
             del request._scope["method"]  # noqa: SLF001 - the scope is this package's
@@ -130,7 +134,7 @@ async def serve_websocket(app: Application, scope: Message, receive: Receive, se
         elif isinstance(response, WebSocketResponse):
             await _converse(app, response, ASGIWire(receive, send))
         else:
-            await _deny(scope, response, send)
+            await _deny(app, request, scope, response, send)
     except BaseException as exc:
         error = exc
         if not _has_left(request, exc):
@@ -169,24 +173,28 @@ async def _converse(app: Application, response: WebSocketResponse, wire: ASGIWir
     fields = [pair for pair in fields_of(response, None) if pair[0] not in _OF_THE_SERVER]
     await wire.accept(connection.subprotocol, fields)
     in_flight.young.add(connection)
+    in_flight.conversations.add(connection)
     try:
         failure = await conversation.go_on(wire, in_flight.stopping)
     finally:
-        in_flight.young.discard(connection)
+        in_flight.conversations.discard(connection)
         in_flight.forget(connection)
     if failure is not None:
         response.error = failure.error
 
 
-async def _deny(scope: Message, response: Response, send: Send) -> None:
+async def _deny(
+    app: Application, request: ASGIHandshake, scope: Message, response: Response, send: Send
+) -> None:
     if _DENIAL not in (scope.get("extensions") or {}):
         # What the server makes of it is 403.
         await send({"type": "websocket.close", "code": CloseCode.POLICY, "reason": ""})
         return
+    response = await prepared(app, request, response)
     size = len(response.body) if response.complete else None
     fields = fields_of(response, size)
     await send({"type": f"{_DENIAL}.start", "status": response.status, "headers": fields})
-    if isinstance(response, StreamingResponse):
+    if isinstance(response, StreamingResponse | StoredResponse):
         async for chunk in response.content:
             data = chunk.encode() if isinstance(chunk, str) else chunk
             await send({"type": f"{_DENIAL}.body", "body": data, "more_body": True})

@@ -20,6 +20,7 @@ _logger = logging.getLogger("oxidite")
 __all__ = [
     "Application",
     "cancelled_elsewhere",
+    "end",
     "finish",
     "given_up",
     "log_failure",
@@ -93,6 +94,18 @@ async def prepared(app: Application, request: Request, response: Response) -> Re
         return await response.prepare(request)
     except Exception as exc:  # noqa: BLE001 - rendered, and logged if it was not expected
         return await app.render_error(request, exc)
+
+
+async def end(
+    app: Application, in_flight: InFlight, request: Request, error: BaseException | None
+) -> None:
+    """Forget a request, and clean up after it; ``error`` is what kept it from its end."""
+    in_flight.forget(request)  # type: ignore[arg-type]  # those of a protocol are watched
+    if request.interrupted and request.task is not None:
+        # The cancellation was ours; the server's own task goes on.
+        request.task.uncancel()
+    if request.opened is not None or request.after is not None:
+        await finish(app, request, error)
 
 
 async def finish(app: Application, request: Request, error: BaseException | None = None) -> None:

@@ -65,7 +65,9 @@ class InFlight:
         self.young: set[Watched] = set()
         """Requests that began since the last look; protocols add and discard here."""
         self.old: set[Watched] = set()
-        """Those that began before it; see ``forget``."""
+        """Those that began before it."""
+        self.conversations: set[Watched] = set()
+        """Those of both that are no requests any more: WebSockets. They come and go here, too."""
         self.loop: asyncio.AbstractEventLoop | None = None
         """The running loop while the sweeper is awake, else ``None``; see ``wake``."""
         self._watchers: dict[Watched, asyncio.Task[None]] = {}
@@ -73,7 +75,8 @@ class InFlight:
         """Set when the server begins to stop: what has no end of its own ends now."""
 
     def __len__(self) -> int:
-        return len(self.young) + len(self.old)
+        """How many requests are being answered."""
+        return len(self.young) + len(self.old) - len(self.conversations)
 
     def wake(self) -> asyncio.AbstractEventLoop:
         """Start to look; return the running loop."""
@@ -81,13 +84,15 @@ class InFlight:
             # It has ended, and with it everything that was in flight there.
             self.young.clear()
             self.old.clear()
+            self.conversations.clear()
             self._watchers.clear()
         loop = self.loop = asyncio.get_running_loop()
         loop.call_later(SWEEP, self._sweep, loop)
         return loop
 
     def forget(self, request: Watched) -> None:
-        """Forget an old request that is over."""
+        """Forget a request that is over, young or old."""
+        self.young.discard(request)
         self.old.discard(request)
         watcher = self._watchers.pop(request, None)
         if watcher is not None:

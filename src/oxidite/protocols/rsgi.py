@@ -22,7 +22,7 @@ from oxidite.http.response import Response, StoredResponse
 from oxidite.protocols.base import (
     Application,
     cancelled_elsewhere,
-    finish,
+    end,
     given_up,
     log_failure,
     prepared,
@@ -228,7 +228,9 @@ class RSGIRequest(Request):
         if length > self.max_body:
             raise PayloadTooLargeError(self.max_body)
         # PERF: announced and small enough, so the server may collect it; benchmark `items`.
-        self._consumed = True
+        # How much of it has come is not known meanwhile: as much as it may have.
+        self._streamed = self._reading = True
+        self._received = length
         protocol: HTTPProtocol = self._source
         try:
             body = self._body = await protocol()
@@ -237,6 +239,8 @@ class RSGIRequest(Request):
         except RuntimeError as exc:
             # Granian's own error for a connection that broke off derives from it.
             raise ClientDisconnectError from exc
+        finally:
+            self._reading = False
         return body
 
     def _length(self) -> int | None:
@@ -280,16 +284,11 @@ class RSGIRequest(Request):
             yield chunk
 
     def starves(self, pace: BodyPace) -> bool:
-        """Tell whether the body has been waited for too long.
-
-        How much of it has come is not known while the server collects it: as much as it may have.
-        """
-        is_collected = self._consumed and self._body is None
-        if not self._reading and not is_collected:
+        """Tell whether the body has been waited for too long."""
+        if not self._reading:
             return False
         self._waited += SWEEP
-        received = (self._length() or 0) if is_collected else self._received
-        return self._waited > pace.timeout + received / pace.rate
+        return self._waited > pace.timeout + self._received / pace.rate
 
     def can_be_watched(self) -> bool:
         """Tell whether its route wants to be cancelled."""
@@ -331,39 +330,41 @@ async def serve_rsgi(app: Application, scope: Scope, protocol: HTTPProtocol) -> 
         protocol,
     )
     in_flight.young.add(request)
+    response: Response | None
     try:
         response = await app.handle(request)
-        if not response.complete:
-            answer = await _carried(app, request, response, protocol)
-            if answer is None:
-                return
-            response = answer
-        kind, body, status = response.bare_type, response.body, response.status
-        if (
-            kind
-            and body
-            and response.made_headers is None
-            and status == 200
-            and request.method != "HEAD"
+        if response.complete or (
+            (response := await _carried(app, request, response, protocol)) is not None
         ):
-            # PERF: almost every response, without a call; benchmark `json`.
-            fields = [("content-type", kind)]
-            if response.fixed is not None:
-                fields += response.fixed.items
-            protocol.response_bytes(status, fields, body)
-        else:
-            _write(request, response, protocol)
-    except asyncio.CancelledError as exc:
-        await _cancelled(app, request, exc, protocol)
-    finally:
+            kind, body, status = response.bare_type, response.body, response.status
+            if (
+                kind
+                and body
+                and response.made_headers is None
+                and status == 200
+                and request.method != "HEAD"
+            ):
+                # PERF: almost every response, without a call; benchmark `json`.
+                fields = [("content-type", kind)]
+                if response.fixed is not None:
+                    fields += response.fixed.items
+                protocol.response_bytes(status, fields, body)
+            else:
+                _write(request, response, protocol)
+    except BaseException as exc:  # noqa: BLE001 - raised again unless it is dealt with
+        try:
+            if not isinstance(exc, asyncio.CancelledError):
+                raise
+            await _cancelled(app, request, exc, protocol)
+        finally:
+            await end(app, in_flight, request, exc)
+    else:
+        # PERF: most requests have left nothing behind; benchmark `json`.
         in_flight.young.discard(request)
         if in_flight.old:
             in_flight.forget(request)
-        if request.interrupted and request.task is not None:
-            # The cancellation was ours; the server's own task goes on.
-            request.task.uncancel()
-        if request.opened is not None or request.after is not None:
-            await finish(app, request)
+        if request.opened is not None or request.after is not None or request.interrupted:
+            await end(app, in_flight, request, None)
 
 
 async def _cancelled(

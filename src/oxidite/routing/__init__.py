@@ -1,12 +1,13 @@
 """From a request to its handler, and from a handler to its URL."""
 
 from oxidite.http.version import Version
+from oxidite.routing.definition import Definition, PlacedRoute, RouteOptions
 from oxidite.routing.documented import Documented
 from oxidite.routing.endpoint import Encoder
 from oxidite.routing.layers import RenderError
 from oxidite.routing.pattern import Converter, Param, Pattern
 from oxidite.routing.resolve import resolve
-from oxidite.routing.route import Definition, Route, RouteOptions
+from oxidite.routing.route import Route
 from oxidite.routing.router import (
     Controller,
     Entry,
@@ -34,6 +35,7 @@ __all__ = [
     "Mount",
     "Param",
     "Pattern",
+    "PlacedRoute",
     "RenderError",
     "Route",
     "RouteOptions",

@@ -13,8 +13,9 @@ from oxidite.http.request import Request
 from oxidite.http.response import MountedResponse
 from oxidite.http.types import Middleware
 from oxidite.http.version import Version
+from oxidite.routing.definition import Definition
 from oxidite.routing.pattern import Pattern
-from oxidite.routing.route import Definition, Route
+from oxidite.routing.route import Route
 from oxidite.routing.router import Controller, Included, Inherited, Mount, Router
 from oxidite.routing.tree import ANY_METHOD
 from oxidite.routing.version_routes import remaining

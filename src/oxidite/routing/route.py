@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
 
 from oxidite.errors import (
-    HTTPError,
     RouteError,
 )
-from oxidite.extract.base import Context, Marker, Parameter, location
-from oxidite.extract.depends import dependencies_of, path_parameters
+from oxidite.extract.base import location
+from oxidite.extract.depends import dependencies_of
 from oxidite.extract.files import takes_files
-from oxidite.extract.hints import resolve_hints
 from oxidite.extract.plan import Plan
 from oxidite.extract.streams import streamed
 from oxidite.http.limits import FileRule, FormLimits
 from oxidite.http.types import Handler, Middleware
 from oxidite.http.version import Version
 from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
-from oxidite.routing.documented import Documented
+from oxidite.routing.definition import Definition
 from oxidite.routing.endpoint import (
     SAFE_METHODS,
-    Encoder,
     ending_scope,
     endpoint_of,
     may_stream,
@@ -32,168 +27,11 @@ from oxidite.routing.endpoint import (
     with_etag,
 )
 from oxidite.routing.layers import RenderError, fold
-from oxidite.routing.pattern import Converter, Pattern, bare_type, converter_for
-from oxidite.routing.streams import check_stream
+from oxidite.routing.pattern import Pattern
 from oxidite.routing.values import finish_of
-from oxidite.routing.versioning import Versioning, VersionSpec
+from oxidite.routing.versioning import Versioning
 
-__all__ = ["Definition", "Route", "RouteOptions"]
-
-_BODY_METHODS = frozenset(("POST", "PUT", "PATCH", "QUERY"))
-_ROOT = Pattern(("",))
-_ANYTHING = (inspect.Parameter.empty, object, Any)
-
-
-class RouteOptions(TypedDict, total=False):
-    """What can be said of a route beside its path and methods.
-
-    ``name`` is what ``url("name")`` finds it by (the function's name unless given); ``status`` that
-    of a returned value; ``max_body`` in bytes; ``cancel`` whether the handler is cancelled when the
-    client goes away (only safe methods, unless said); ``versions`` the versions it is in;
-    ``form_limits`` what a form may have; ``etag`` computes one and answers 304, of the
-    body or, with ``"version"``, of the version of the row that is returned;
-    ``complete`` promises that a handler annotated ``-> Response`` never returns a stream;
-    ``produces`` has the media types among which the client's ``Accept`` chooses, the first one
-    without it, and their encoders for others than JSON and MessagePack; ``raises`` has the errors
-    that the handler raises and ``openapi`` more for documents; ``meta`` is for middleware and
-    policies.
-    """
-
-    name: str
-    status: int
-    tags: Sequence[str]
-    middleware: Sequence[Middleware]
-    meta: Mapping[str, object]
-    max_body: int
-    form_limits: FormLimits
-    versions: VersionSpec
-    cancel: bool
-    etag: Literal["weak", "strong", "version"]
-    complete: bool
-    produces: Sequence[str] | Mapping[str, Encoder]
-    raises: Sequence[type[HTTPError]]
-    openapi: Documented
-
-
-@dataclass(eq=False)
-class Definition:
-    """A route as it was registered, before it is known under which prefix it will stand."""
-
-    pattern: Pattern
-    methods: tuple[str, ...]
-    handler: Callable[..., object]
-    options: RouteOptions
-    localns: Mapping[str, object] = field(repr=False)
-    placed: Callable[[Route, Sequence[Route]], None] | None = field(default=None, repr=False)
-    """Told at the start of the application as which of its routes this will answer."""
-    websocket: WebSocketOptions | None = None
-    """What was said of a WebSocket; ``None`` on every other route."""
-    _plans: dict[object, tuple[Pattern, Plan]] = field(default_factory=dict, init=False, repr=False)
-
-    @property
-    def is_method(self) -> bool:
-        """Whether the handler is a method, so that a controller must be made for it."""
-        first = next(iter(inspect.signature(self.handler).parameters), None)
-        return first == "self" and "." in getattr(self.handler, "__qualname__", "")
-
-    def plan(
-        self, prefix: Pattern, host: Pattern | None, given: Mapping[str, Marker] | None
-    ) -> tuple[Pattern, Plan]:
-        """Read the handler's signature under ``prefix``; return the whole pattern with its types."""
-        if given is not None:
-            return self._read(prefix, host, given)
-        # Asked at registration, at the start, and whenever routes were added in between.
-        if (prefix, host) not in self._plans:
-            self._plans[prefix, host] = self._read(prefix, host, given)
-        return self._plans[prefix, host]
-
-    def _read(
-        self, prefix: Pattern, host: Pattern | None, given: Mapping[str, Marker] | None
-    ) -> tuple[Pattern, Plan]:
-        try:
-            pattern = prefix + self.pattern
-        except RouteError as exc:
-            raise RouteError(f"{location(self.handler)}: {exc.message}") from None
-        hosts = host.types() if host else {}
-        if both := hosts.keys() & pattern.types():
-            raise RouteError(
-                f"{location(self.handler)}: {min(both)!r} is in the host and in the path {str(pattern)!r}. "
-                "Rename one."
-            )
-        hints = resolve_hints(self.handler, self.localns)
-        has_body = bool(_BODY_METHODS & set(self.methods))
-
-        def read(types: Mapping[str, object]) -> Plan:
-            context = Context(
-                {**hosts, **types},
-                has_body=has_body,
-                is_websocket=self.websocket is not None,
-                localns=self.localns,
-            )
-            return Plan.of(self.handler, context, given=given, hints=hints)
-
-        # The handler alone says the types, most times; what dependencies say is known only when their
-        # signatures have been read, too.
-        types = pattern.typed(hints).types()
-        plan = read(types)
-        pattern = pattern.typed(_declared_types(pattern, plan))
-        if pattern.types() != types:
-            plan = read(pattern.types())
-        check_stream(plan)
-        return pattern if pattern.segments else _ROOT, plan
-
-
-def _declared_types(pattern: Pattern, plan: Plan) -> Mapping[str, object]:
-    """Return the types that the handler and its dependencies declare of the path's parameters.
-
-    Raises:
-        RouteError: two of them differ, or one and the path.
-    """
-    converters = {param.name: param.converter for param in pattern.params}
-    declared: dict[str, Parameter] = {}
-    for parameter in path_parameters(plan) if converters else ():
-        if parameter.name not in converters:
-            continue  # it is in the host
-        type_, converter = bare_type(parameter.type), converters[parameter.name]
-        if type_ in _ANYTHING:
-            continue
-        if converter is None:
-            first = declared.setdefault(parameter.name, parameter)
-            if not _is_same(bare_type(first.type), type_):
-                where = _path(pattern, plan, first, parameter)
-                raise parameter.refuse(
-                    f"is {_shown(type_)}, but {_shown(bare_type(first.type))} at "
-                    f"{location(first.function)}, and both read {where}. Write the same type in both."
-                )
-        elif not _fits(converter, type_):
-            raise parameter.refuse(
-                f"is {_shown(type_)}, but {_path(pattern, plan, parameter)} says {converter.name}. "
-                "Write the same in both, or no type in the path."
-            )
-    return {name: parameter.type for name, parameter in declared.items()}
-
-
-def _is_same(one: object, other: object) -> bool:
-    if isinstance(one, type) and isinstance(other, type):
-        return one is other
-    # Something like a Literal: each reads the same text in its way.
-    return converter_for(one).type is converter_for(other).type
-
-
-def _fits(converter: Converter, type_: object) -> bool:
-    if converter.name in ("str", "path") or not isinstance(type_, type):
-        return True
-    return issubclass(converter.type, type_)
-
-
-def _path(pattern: Pattern, plan: Plan, *parameters: Parameter) -> str:
-    """Return how to call the path in a message that has the places of ``parameters`` already."""
-    is_told = any(parameter.function is plan.function for parameter in parameters)
-    return f"the path {str(pattern)!r}" + ("" if is_told else f" of {location(plan.function)}")
-
-
-def _shown(type_: object) -> str:
-    return type_.__name__ if isinstance(type_, type) else repr(type_)
+__all__ = ["Route"]
 
 
 @dataclass(eq=False)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TypeAlias, TypeVar, Unpack
 
 from oxidite.errors import RouteError
@@ -17,9 +15,15 @@ from oxidite.extract.hints import UnresolvedHintError
 from oxidite.extract.params import UnknownPathParameterError
 from oxidite.http.response import ASGIApp
 from oxidite.http.types import Middleware
-from oxidite.http.websocket import WEBSOCKET, WebSocketOptions
+from oxidite.http.websocket import WebSocketOptions
+from oxidite.routing.definition import (
+    Definition,
+    RouteOptions,
+    check_options,
+    define,
+    define_websocket,
+)
 from oxidite.routing.pattern import Pattern
-from oxidite.routing.route import Definition, RouteOptions
 from oxidite.routing.versioning import Versioning, VersionSpec
 
 __all__ = [
@@ -30,13 +34,11 @@ __all__ = [
     "Mount",
     "Router",
     "based_on",
-    "check_options",
 ]
 
 H = TypeVar("H", bound=Callable[..., object])
 
 _NOWHERE = Pattern(())
-_METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 
 
 class Controller:
@@ -249,7 +251,7 @@ class Router:
     ) -> H:
         if not callable(handler):
             raise RouteError(f"{handler!r} cannot answer {path!r}: it is not callable.")
-        definition = _define(path, methods, handler, options, localns)
+        definition = define(path, methods, handler, options, localns)
         status: object = options.get("status", 200)
         if not (isinstance(status, int) and 200 <= status <= 999):
             raise RouteError(
@@ -275,7 +277,7 @@ class Router:
 
         check_options(options, WebSocketOptions, "a WebSocket", location(handler))
         Settings.of(options, location(handler))
-        definition = _define_websocket(path, handler, options, localns)
+        definition = define_websocket(path, handler, options, localns)
         if not definition.is_method:
             with contextlib.suppress(UnresolvedHintError, UnknownPathParameterError):
                 check_plan(definition.plan(self.prefix, self.host, None)[1])
@@ -323,65 +325,6 @@ def based_on(
     new.prefix, new.host = router.prefix, router.host
     new.entries.append(Inherited(router, tuple(without)))
     return new
-
-
-def _define(
-    path: str,
-    methods: Iterable[str],
-    handler: Callable[..., object],
-    options: RouteOptions,
-    localns: Mapping[str, object],
-) -> Definition:
-    where = location(handler)
-    pattern = _parse(path, handler)
-    if isinstance(methods, str):
-        raise RouteError(f"{where}: methods={methods!r} is one text. Write [{methods!r}].")
-    verbs = tuple(dict.fromkeys(method.upper() for method in methods))
-    if not verbs or not all(map(_METHOD.fullmatch, verbs)):
-        raise RouteError(
-            f"{where}: methods={list(verbs)!r} are no methods, such as ['GET', 'POST']."
-        )
-    if WEBSOCKET in verbs:
-        raise RouteError(f"{where}: a WebSocket is no method. Use @app.websocket({path!r}).")
-    check_options(options, RouteOptions, "a route", where)
-    return Definition(pattern, verbs, handler, options, localns)
-
-
-def _define_websocket(
-    path: str,
-    handler: Callable[..., object],
-    options: WebSocketOptions,
-    localns: Mapping[str, object],
-) -> Definition:
-    shared: RouteOptions = {
-        "name": options.get("name", ""),
-        "tags": options.get("tags", ()),
-        "middleware": options.get("middleware", ()),
-        "meta": options.get("meta", {}),
-    }
-    if "versions" in options:
-        shared["versions"] = options["versions"]
-    pattern = _parse(path, handler)
-    return Definition(pattern, (WEBSOCKET,), handler, shared, localns, websocket=options)
-
-
-def _parse(path: str, handler: Callable[..., object]) -> Pattern:
-    try:
-        return Pattern.parse(path)
-    except RouteError as exc:
-        raise RouteError(f"{location(handler)}: {exc.message}") from None
-
-
-def check_options(options: Mapping[str, object], known: type, what: str, where: str) -> None:
-    """Refuse an option that there is not: a limit that is misspelt is none.
-
-    Raises:
-        RouteError: there is one.
-    """
-    for name in options.keys() - known.__annotations__.keys():
-        close = get_close_matches(name, known.__annotations__, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else "Whatever is yours goes into meta={...}."
-        raise RouteError(f"{where}: there is no option {name!r} of {what}. {hint}")
 
 
 def _host_pattern(host: str) -> Pattern:

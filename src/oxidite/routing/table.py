@@ -246,13 +246,6 @@ def _take(request: Request, route: Route) -> None:
         request.max_body = route.max_body
 
 
-def _only_websocket(request: Request) -> set[str]:
-    """Return what a path allows that has nothing but a WebSocket, which begins with a GET."""
-    if request.method in ("GET", "HEAD"):
-        raise UpgradeRequiredError
-    return {"GET"}
-
-
 class _Redirect(Exception):  # noqa: N818 - not an error
     def __init__(self, url: str) -> None:
         self.url = url

@@ -30,9 +30,10 @@ from oxidite.db import (
     RowNotFoundError,
     col,
     query_time,
-    watch_queries,
 )
 from oxidite.db.connections.notices import Changes, Listener, Rows, listeners
+from oxidite.db.database import open_databases
+from oxidite.db.web import watch_queries
 from oxidite.errors import ConfigError
 from oxidite.instrument import Span, listen
 from oxidite.testing import Client
@@ -494,6 +495,22 @@ class TestWatching:
                 assert await task == (503, "1", "pool_timeout")
             assert (await client.post("/things")).status_code == 204
 
+    async def test_tasks_may_open_it_at_the_same_time(self, url: str) -> None:
+        db, all_in = Database.from_url(url), asyncio.Barrier(3)
+
+        async def use(left_last: bool) -> int:
+            async with db:
+                await all_in.wait()
+                if left_last:
+                    await asyncio.sleep(0.01)
+                return int(await db.sql("SELECT 1").scalar())
+
+        async with asyncio.timeout(10):
+            assert await asyncio.gather(*map(use, (False, False, True))) == [1, 1, 1]
+            # One closes it while another opens it.
+            assert await asyncio.gather(*(_opened(db, turns) for turns in range(8))) == [1] * 8
+        assert db not in open_databases()
+
     async def test_counts_begin_anew_with_each_opening(self, tmp_path: Path) -> None:
         db = Database.from_url(f"sqlite:///{tmp_path / 'app.db'}")
         async with db:
@@ -503,6 +520,13 @@ class TestWatching:
             assert db.stats.plans == 1
         async with db:
             assert db.stats.statements == 0
+
+
+async def _opened(db: Database, turns: int) -> int:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with db:
+        return int(await db.sql("SELECT 1").scalar())
 
 
 async def _through(rows: AsyncIterator[object]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Literal
@@ -31,6 +32,7 @@ from oxidite.db import (
     some,
 )
 from oxidite.errors import ValidationError
+from oxidite.instrument import Span, listen
 
 
 class Prefs(Struct):
@@ -192,6 +194,20 @@ class TestQueries:
         assert await User.where(every([User.age == 3, ~every([])])).all() == []
 
 
+class Meanwhile:
+    """Does something while a statement runs, as another task might."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+
+    def span_started(self, span: Span) -> None:
+        self.work()
+
+    def span_ended(self, span: Span, error: BaseException | None) -> None: ...
+
+    def event(self, name: str, attributes: Mapping[str, object]) -> None: ...
+
+
 class TestSaving:
     async def test_only_what_changed_is_written(self, users: list[User]) -> None:
         one, same = users[0], await User.get(users[0].id)
@@ -204,6 +220,20 @@ class TestSaving:
         found = await User.get(one.id)
         assert (found.age, found.nick) == (50, "other")
         assert found.changed() == []
+
+    @pytest.mark.parametrize("is_new", [True, False])
+    async def test_what_is_changed_while_a_row_is_written_is_not_lost(
+        self, users: list[User], is_new: bool
+    ) -> None:
+        user = User(email="new@example.com") if is_new else users[0]
+        user.age = 50
+        with listen(Meanwhile(lambda: setattr(user, "nick", "later"))):
+            await user.save()
+        assert user.changed() == ["nick"]
+        await user.save()
+        assert user.changed() == []
+        again = await User.get(user.id)
+        assert (again.age, again.nick) == (50, "later")
 
     async def test_a_change_that_is_taken_back_is_none(self, users: list[User]) -> None:
         users[0].age = 9

@@ -99,6 +99,13 @@ class TestResponse:
         assert second.startswith("b=;")
         assert "Max-Age=0" in second
 
+    def test_a_cookie_of_a_frame_on_another_site_is_deleted_as_it_was_set(self) -> None:
+        response = Response()
+        response.set_cookie("a", "1", secure=True, samesite="None", partitioned=True)
+        response.delete_cookie("a", samesite="None", partitioned=True)
+        deleted = response.headers.get_all("set-cookie")[1]
+        assert deleted.endswith("; Secure; HttpOnly; SameSite=None; Partitioned")
+
     def test_a_cookie_is_safe_unless_said_otherwise(self) -> None:
         response = Response()
         response.set_cookie("a", "1")

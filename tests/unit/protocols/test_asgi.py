@@ -24,7 +24,7 @@ from oxidite import (
 from oxidite.clock import perf
 from oxidite.errors import OxiditeError, PayloadTooLargeError
 from oxidite.http import ClientDisconnectError, Handler
-from oxidite.protocols import inflight
+from oxidite.protocols import BodyPace, inflight
 
 Message = MutableMapping[str, Any]
 
@@ -623,6 +623,40 @@ class TestBody:
         wire = await Wire(app, "/", *chunks(b"he", b"llo"), method="POST").run()
         assert wire.status == 204
         assert seen == []
+
+    async def test_what_is_left_of_an_interrupted_body_is_not_all_of_it(self) -> None:
+        app = Oxidite(debug=False)
+
+        @app.post("/")
+        async def read_twice(request: Request) -> None:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await request.body()
+            wire.messages.append({"type": "http.request", "body": b"llo"})
+            with pytest.raises(RuntimeError, match=r"await request.body\(\)"):
+                await request.body()
+
+        wire = Wire(app, "/", *chunks(b"he", more=True), method="POST")
+        assert (await wire.run()).status == 204
+
+    @pytest.mark.parametrize("how", ["body", "stream"])
+    async def test_who_gave_up_waiting_for_a_body_does_not_wait_for_it_any_more(
+        self, how: str
+    ) -> None:
+        app = Oxidite(debug=False)
+        app.body_pace = BodyPace(timeout=10)  # a hundred looks, each of which counts for 0.1 s
+
+        @app.post("/")
+        async def give_up(request: Request) -> str:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await (request.body() if how == "body" else anext(request.stream()))
+            await asyncio.sleep(0.5)
+            return "done"
+
+        async with app.running():
+            wire = Wire(app, "/", *chunks(b"", more=True), method="POST")
+            assert ((await wire.run()).status, wire.body) == (200, b"done")
 
 
 def _fail(error: Exception) -> None:

@@ -11,9 +11,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from oxidite import FileResponse, Json, Oxidite, Request, Response, StreamingResponse
+from oxidite import (
+    Depends,
+    FileResponse,
+    Json,
+    Oxidite,
+    Request,
+    Response,
+    StreamingResponse,
+)
 from oxidite.http import Handler, complete
 from oxidite.http.headers import FixedHeaders
+from oxidite.protocols import BodyPace
 
 
 class Point(msgspec.Struct):
@@ -379,6 +388,72 @@ async def test_the_cancel_of_the_server_is_the_servers() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert protocol.answers == []
+
+
+async def test_what_lasts_to_the_last_byte_is_not_committed_without_one() -> None:
+    log, answered = list[str](), asyncio.Event()
+
+    async def unit() -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException as exc:
+            log.append(f"rolled back: {type(exc).__name__}")
+            raise
+        log.append("committed")
+
+    async def slow(request: Request, call_next: Handler) -> Response:
+        response = await call_next(request)
+        answered.set()
+        await asyncio.Event().wait()
+        return response
+
+    app = Oxidite(middleware=[slow])
+
+    @app.get("/")
+    async def handler(work: None = Depends(unit, scope="stream")) -> str:
+        return "x"
+
+    task = asyncio.ensure_future(app.__rsgi__(Scope(), Protocol()))
+    await answered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert log == ["rolled back: CancelledError"]
+
+
+class Stalled(Protocol):
+    """One whose body never comes."""
+
+    async def __call__(self) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("how", ["stream", "form", "gave up"])
+async def test_a_handler_that_works_long_after_the_body_is_left_alone(how: str) -> None:
+    app = Oxidite()
+    app.body_pace = BodyPace(timeout=0.01, rate=1_000_000)
+
+    @app.post("/")
+    async def handler(request: Request) -> str:
+        if how == "stream":
+            assert [chunk async for chunk in request.stream()] == [b"a=", b"1"]
+        elif how == "form":
+            assert (await request.form())["a"] == "1"
+        else:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.005):
+                    await request.body()
+            with pytest.raises(RuntimeError, match="streamed already"):
+                await request.body()
+        await asyncio.sleep(0.4)
+        return "done"
+
+    fields = [("content-length", "3"), ("content-type", "application/x-www-form-urlencoded")]
+    protocol = Stalled() if how == "gave up" else Protocol(b"a=", b"1")
+    async with app.running():
+        await app.__rsgi__(Scope("POST", fields=fields), protocol)
+    assert [(status, body) for status, _, body in protocol.answers] == [(200, b"done")]
 
 
 async def test_all_header_fields_are_there_for_who_asks() -> None:

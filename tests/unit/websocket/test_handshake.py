@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -15,6 +16,7 @@ from msgspec import Meta
 from oxidite import (
     Cookie,
     Depends,
+    FileResponse,
     ForbiddenError,
     Header,
     NotFoundError,
@@ -134,6 +136,21 @@ class TestDenial:
 
         response = (await denied(app)).response
         assert (response.status_code, response.text) == (503, "not now")
+
+    @pytest.mark.parametrize("size", [10, 500_000])
+    async def test_a_file_of_a_middleware(self, tmp_path: Path, size: int) -> None:
+        (tmp_path / "busy.txt").write_bytes(b"x" * size)
+
+        async def busy(request: Request, call_next: Handler) -> Response:
+            return FileResponse(tmp_path / "busy.txt", 503)
+
+        app = Oxidite(middleware=[busy])
+
+        @app.websocket("/talk")
+        async def talk(socket: WebSocket) -> None: ...
+
+        response = (await denied(app)).response
+        assert (response.status_code, response.text) == (503, "x" * size)
 
     async def test_something_cancelled_in_the_handler_is_a_failure(self) -> None:
         app = Oxidite(debug=False)

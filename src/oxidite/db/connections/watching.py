@@ -8,19 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TypeAlias, TypeVar
-from urllib.parse import quote
 
 from msgspec import Struct
 
 from oxidite.clock import perf
 from oxidite.db.connections.pooled import PoolStats
-from oxidite.http.middleware import complete
-from oxidite.http.request import Request
-from oxidite.http.response import Response
-from oxidite.http.types import Handler, Middleware
 from oxidite.instrument import event, is_listening, span
 
-__all__ = ["DatabaseStats", "QueryTime", "Watch", "query_time", "watch_queries"]
+__all__ = ["DatabaseStats", "QueryTime", "Watch", "query_time", "watched"]
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -71,6 +66,16 @@ def query_time() -> Iterator[QueryTime]:
         yield made
     finally:
         _current.set(before)
+
+
+def watched(comment: str) -> QueryTime:
+    """Add up what statements cost from here on, and have each end with ``comment``.
+
+    It is left as it is: what streams after a response belongs to it, too.
+    """
+    made = QueryTime(_current.get(), comment)
+    _current.set(made)
+    return made
 
 
 class Watch:
@@ -148,42 +153,3 @@ class Watch:
             # The values are not shown: they may be anything.
             _logger.warning("a statement took %.3f s: %s", seconds, sql)
             event("db.query.slow", statement=sql, database=self._database, seconds=seconds)
-
-
-def watch_queries(
-    *, seconds: float = 1.0, statements: int = 100, comments: bool = False
-) -> Middleware:
-    """Log a request whose statements together take longer than ``seconds`` or are more than ``statements``.
-
-    With ``comments`` each statement ends with the route, as ``/*route='%2Fposts%2F{id}'*/``, for whoever
-    looks at the database's own list of what runs. It is the pattern, not the address: one text for each
-    route stays prepared, and nothing of the client's is in it.
-    """
-
-    @complete
-    async def middleware(request: Request, call_next: Handler) -> Response:
-        before = _current.get()
-        route = request.route.path if request.route is not None else ""
-        comment = f" /*route='{quote(route, safe='{}:')}'*/" if comments and route else ""
-        made = QueryTime(before, comment)
-        # Left as it is at the end: what streams after the response belongs to it, too.
-        _current.set(made)
-        try:
-            return await call_next(request)
-        finally:
-            if made.seconds > seconds or made.statements > statements:
-                _logger.warning(
-                    "%s %s ran %d statements, which took %.3f s",
-                    request.method,
-                    route or "(no route)",
-                    made.statements,
-                    made.seconds,
-                )
-                event(
-                    "db.queries.many",
-                    route=route,
-                    statements=made.statements,
-                    seconds=made.seconds,
-                )
-
-    return middleware

@@ -44,31 +44,31 @@ class Lifecycle:
     __slots__ = ()
 
     def before_save(self) -> Awaitable[object] | None:
-        """Awaitable[object] | None before the object is checked and written; may change it."""
+        """Called before the object is checked and written; may change it."""
 
     def before_create(self) -> Awaitable[object] | None:
-        """Awaitable[object] | None after ``before_save`` when there is no row yet."""
+        """Called after ``before_save`` when there is no row yet."""
 
     def before_update(self) -> Awaitable[object] | None:
-        """Awaitable[object] | None after ``before_save`` when there is a row that will change."""
+        """Called after ``before_save`` when there is a row that will change."""
 
     def before_delete(self) -> Awaitable[object] | None:
-        """Awaitable[object] | None before the row is deleted, or marked as deleted."""
+        """Called before the row is deleted, or marked as deleted."""
 
     def after_create(self) -> Awaitable[object] | None:
-        """Awaitable[object] | None when the row was made."""
+        """Called when the row was made."""
 
     def after_update(self) -> Awaitable[object] | None:
-        """Awaitable[object] | None when the row was changed."""
+        """Called when the row was changed."""
 
     def after_save(self) -> Awaitable[object] | None:
-        """Awaitable[object] | None after ``after_create`` or ``after_update``."""
+        """Called after ``after_create`` or ``after_update``."""
 
     def after_delete(self) -> Awaitable[object] | None:
-        """Awaitable[object] | None when the row was deleted, or marked as deleted."""
+        """Called when the row was deleted, or marked as deleted."""
 
     def after_commit(self, change: Change, /) -> Awaitable[object] | None:
-        """Awaitable[object] | None once for each change, when all that was done with it is committed.
+        """Called once for each change, when all that was done with it is committed.
 
         What it raises is logged: the change cannot be undone any more.
         """

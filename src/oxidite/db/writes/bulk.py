@@ -37,7 +37,7 @@ from oxidite.db.tables.table import Table
 from oxidite.db.values.dialects import Dialect
 from oxidite.db.values.kinds import INTEGER, VECTOR
 from oxidite.db.writes.checking import check_all
-from oxidite.db.writes.packing import BoundRow, pack_all, pack_columns
+from oxidite.db.writes.packing import MOST_VALUES, BoundRow, pack_all, pack_columns
 from oxidite.db.writes.undoing import remember
 
 __all__ = [
@@ -59,8 +59,6 @@ M = TypeVar("M")
 
 MOST_ARRAYS = 20_000
 """Rows in one statement, so that neither side holds all of very many."""
-_MOST_VALUES = 15_000
-"""Bound in one statement: PostgreSQL allows 65,535 and SQLite 32,766."""
 _MOST_ROWS = 256
 """Rows in one statement that names each value, where it is sent: a server takes only so many bytes at once."""
 _FEW = 32
@@ -279,7 +277,7 @@ def most_rows(dialect: Dialect, width: int) -> int:
     """Return how many rows of so many values go into one statement; those without any value go singly."""
     if not width:
         return 1
-    most = max(1, _MOST_VALUES // width)
+    most = max(1, MOST_VALUES // width)
     return most if dialect.name == "sqlite" else min(_MOST_ROWS, most)
 
 

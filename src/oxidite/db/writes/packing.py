@@ -15,10 +15,13 @@ from oxidite.db.tables.table import AnyColumn, Table
 from oxidite.db.values.codecs import binder, many_binder
 from oxidite.db.values.dialects import DialectName
 
-__all__ = ["BoundRow", "pack_all", "pack_columns"]
+__all__ = ["MOST_VALUES", "BoundRow", "pack_all", "pack_columns"]
 
 BoundRow: TypeAlias = tuple[object, ...]
 """The values of all columns of a row as the driver takes them."""
+
+MOST_VALUES = 15_000
+"""Bound in one statement: PostgreSQL allows 65,535 and SQLite 32,766."""
 
 
 def pack_all(table: Table, many: Sequence[Any], dialect: DialectName) -> list[BoundRow]:

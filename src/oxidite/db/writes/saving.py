@@ -30,7 +30,7 @@ from oxidite.db.values.codecs import binder, made_differ, reader
 from oxidite.db.values.dialects import Dialect, DialectName
 from oxidite.db.writes.assignments import assigned, noted
 from oxidite.db.writes.checking import is_made
-from oxidite.db.writes.packing import BoundRow, pack_all
+from oxidite.db.writes.packing import MOST_VALUES, BoundRow, pack_all
 from oxidite.db.writes.undoing import remember
 
 __all__ = [
@@ -66,13 +66,9 @@ async def insert_many(many: Sequence[Any]) -> None:
         check_object(one, [c for c in table.columns if not is_made(c, one)])
     asked = next((c for c in table.pk if is_made(c, many[0])), None)
     given = [c for c in table.columns if c is not asked and not c.is_computed]
-    step = max(1, _MOST_VALUES // max(1, len(given)))
+    step = max(1, MOST_VALUES // max(1, len(given)))
     for start in range(0, len(many), step):
         await _insert(database, table, many[start : start + step], given, asked)
-
-
-_MOST_VALUES = 15_000
-"""Bound in one statement: PostgreSQL allows 65,535 and SQLite 32,766."""
 
 
 async def _insert(
@@ -83,6 +79,8 @@ async def _insert(
     asked: AnyColumn | None,
 ) -> None:
     remember(database, table, many)
+    # Before the database is asked: what another task changes meanwhile is not in the row.
+    kept = pack_all(table, many, database.dialect.name)
     returns = "insert" in database.dialect.returning
     statement = InsertStatement(
         table=table,
@@ -100,8 +98,17 @@ async def _insert(
         done = await database.run(statement)
         for place, one in enumerate(many):
             setattr(one, asked.name, (done.last_id or 0) + place * done.id_step)
-    for one in many:
-        keep_row(one, _bound_row(table, one, database.dialect))
+    for one, row in zip(many, kept, strict=True):
+        keep_row(one, row if asked is None else _with(table, asked, one, row, database.dialect))
+
+
+def _with(
+    table: Table, column: AnyColumn, one: object, row: BoundRow, dialect: Dialect
+) -> BoundRow:
+    """Return a row with what an object has in one column."""
+    place, value = table.places[column.name], getattr(one, column.name)
+    bind = binder(column.kind, dialect.name)
+    return (*row[:place], value if bind is None else bind(value), *row[place + 1 :])
 
 
 async def save(one: Any) -> None:
@@ -139,6 +146,8 @@ async def save(one: Any) -> None:
         where = (*where, table.version == version)
         names.append(table.version.name)
         values.append(Value(version + 1, table.version.kind))
+    # Before the database is asked: what another task changes meanwhile is not in the row.
+    (kept,) = pack_all(table, [one], database.dialect.name)
     done = await database.run(
         UpdateStatement(
             table=table, columns=tuple(names), exprs=tuple(values), where=where, deleted="with"
@@ -148,7 +157,8 @@ async def save(one: Any) -> None:
         raise _gone(table, one)
     if table.version is not None:
         setattr(one, table.version.name, version + 1)
-    keep_row(one, _bound_row(table, one, database.dialect))
+        kept = _with(table, table.version, one, kept, database.dialect)
+    keep_row(one, kept)
 
 
 def changed(one: Any) -> list[str]:
@@ -287,8 +297,3 @@ def _read(table: Table, column: AnyColumn, row: Any, dialect: Dialect) -> Any:
     raw = row[table.places[column.name]]
     read = reader(column.kind, dialect.name)
     return raw if read is None or raw is None else read(raw)
-
-
-def _bound_row(table: Table, one: object, dialect: Dialect) -> BoundRow:
-    (row,) = pack_all(table, [one], dialect.name)
-    return row

@@ -44,6 +44,11 @@ class RangeNotSatisfiableError(HTTPError):
     def __init__(self, size: int, message: str | None = None) -> None:
         super().__init__(message, headers={"content-range": f"bytes */{size}"})
 
+    @property
+    def title(self) -> str:
+        """The phrase of RFC 9110, the same on every Python."""
+        return "Range Not Satisfiable"
+
 
 def parse_ranges(field: str, size: int) -> list[Range]:
     """Return the ranges of a Range field that exist in ``size`` bytes; none if it is to be ignored.

@@ -15,8 +15,8 @@ from oxidite.http.negotiation import accepted_codings, best_match
 from oxidite.http.request import Request
 from oxidite.http.response import RedirectResponse, Response
 from oxidite.http.types import Middleware
+from oxidite.routing.definition import Definition, PlacedRoute, RouteOptions
 from oxidite.routing.pattern import Pattern
-from oxidite.routing.route import Definition, Route, RouteOptions
 from oxidite.routing.static.assets import Assets
 from oxidite.routing.static.directory import SUFFIXES, Directory, Found, IsDirectoryError
 from oxidite.routing.static.memory import Memory
@@ -78,7 +78,7 @@ class Site:
             options = {**options, "name": f"{name}.directory"}
             yield Definition(pattern, (ANY_METHOD,), self.serve, options, {})
 
-    def _placed(self, route: Route, routes: Sequence[Route]) -> None:
+    def _placed(self, route: PlacedRoute, routes: Sequence[PlacedRoute]) -> None:
         """Get ready to answer.
 
         Raises:

@@ -182,3 +182,7 @@ def test_several_parts_make_one_body() -> None:
     )
     assert length(segments) == len(body)
     assert kind != multipart([Range(0, 2)], 10, "text/plain")[0]
+
+
+def test_the_title_of_the_error_is_the_same_on_every_python() -> None:
+    assert RangeNotSatisfiableError(10).title == "Range Not Satisfiable"
