@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for
 from oxidite.encoding.explain import pointer_of
 from oxidite.errors import BadRequestError, FieldError, UnsupportedMediaTypeError, ValidationError
-from oxidite.extract.base import Description, Extractor, Parameter, default_of
+from oxidite.extract.base import Description, Extractor, Parameter, default_of, refuse_calls
 from oxidite.extract.files import check_files, file_rule
 from oxidite.extract.params import REPEATED, field_errors, is_collection, is_text
 from oxidite.http.form import FormData
@@ -147,3 +147,5 @@ Form = Annotated[T, _BodyMarker(*FORM_TYPES)]
 
 Body = Annotated[T, _BodyMarker(*JSON_TYPES, *FORM_TYPES, *MSGPACK_TYPES)]
 """The body as JSON, a form or MessagePack, whichever the client sends."""
+
+refuse_calls(Json=Json, Form=Form, Body=Body)
