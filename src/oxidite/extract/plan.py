@@ -314,7 +314,9 @@ def _instead(type_: object) -> str:
         is_whole = False
     if is_whole:
         return f"Use Query[{_name(type_)}] to read it from the query, or post, put or patch."
-    return "Use post, put or patch; a query holds scalars, lists of these, or a Struct in Query[...]."
+    return (
+        "Use post, put or patch; a query holds scalars, lists of these, or a Struct in Query[...]."
+    )
 
 
 def _of_known_type(parameter: Parameter) -> Extractor[object] | None:
