@@ -8,8 +8,8 @@ from typing import Annotated, TypeVar
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for
 from oxidite.errors import BadRequestError, UnsupportedMediaTypeError, ValidationError
 from oxidite.extract.base import Description, Extractor, Parameter, default_of, refuse_calls
-from oxidite.extract.params import field_errors, is_text
 from oxidite.extract.forms import form_reader
+from oxidite.extract.params import field_errors, is_text
 from oxidite.http.form import FormData
 from oxidite.http.limits import FileRule
 from oxidite.http.request import FORM_TYPES, InvalidJSONError, Request

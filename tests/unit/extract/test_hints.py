@@ -100,10 +100,14 @@ def test_a_marker_that_is_called_says_what_to_write() -> None:
 
 
 def test_an_annotation_that_is_no_type_is_refused_where_it_stands() -> None:
+    alias: Any = Final
+
     async def final(v: Any) -> None: ...
 
-    final.__annotations__["v"] = "Final[int]"
-    with pytest.raises(RouteError, match=r"test_hints\.py:\d+ .*final\(\): an annotation is no type"):
+    final.__annotations__["v"] = "alias[int]"
+    with pytest.raises(
+        RouteError, match=r"test_hints\.py:\d+ .*final\(\): an annotation is no type"
+    ):
         Oxidite().get("/")(final)
 
 
