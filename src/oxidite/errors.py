@@ -332,7 +332,7 @@ class ValidationError(HTTPError):
     def __str__(self) -> str:
         """The message and the first errors: what a traceback shows where there is no request."""
         first = [
-            f"{error.pointer or error.name or error.source}: {error.message}"
+            f"{place}: {error.message}" if (place := error.pointer or error.name) else error.message
             for error in self.errors[:_SHOWN]
         ]
         more = [f"and {len(self.errors) - _SHOWN} more"] if len(self.errors) > _SHOWN else []

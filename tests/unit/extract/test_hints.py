@@ -100,7 +100,7 @@ def test_a_marker_that_is_called_says_what_to_write() -> None:
 
 
 def test_an_annotation_that_is_no_type_is_refused_where_it_stands() -> None:
-    alias: Any = Final
+    alias: Any = Final  # noqa: F841 - the annotation below names it
 
     async def final(v: Any) -> None: ...
 
