@@ -310,6 +310,9 @@ class UnsupportedMediaTypeError(HTTPError):
         )
 
 
+_SHOWN = 10  # errors in a traceback
+
+
 class ValidationError(HTTPError):
     """The request does not fit what is expected here.
 
@@ -325,6 +328,15 @@ class ValidationError(HTTPError):
         super().__init__(
             message or f"{count} {'error' if count == 1 else 'errors'} in the request."
         )
+
+    def __str__(self) -> str:
+        """The message and the first errors: what a traceback shows where there is no request."""
+        first = [
+            f"{place}: {error.message}" if (place := error.pointer or error.name) else error.message
+            for error in self.errors[:_SHOWN]
+        ]
+        more = [f"and {len(self.errors) - _SHOWN} more"] if len(self.errors) > _SHOWN else []
+        return f"{self.message} {'; '.join(first + more)}".rstrip()
 
     @property
     def title(self) -> str:

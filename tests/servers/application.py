@@ -161,6 +161,11 @@ async def empty() -> None:
     return None
 
 
+@app.post("/reset", status=205)
+async def reset() -> str:
+    return "forbidden"
+
+
 @app.post("/posts", status=201)
 async def create(data: Json[NewPost]) -> Post:
     return Post(id=1, title=data.title, tags=data.tags)

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.servers.conftest import Running
 
 streams = pytest.mark.parametrize(
     "server", ["uvicorn-h11", "uvicorn-httptools", "granian-asgi", "hypercorn"], indirect=True
@@ -113,6 +114,19 @@ def test_options_says_what_is_allowed(client: httpx2.Client) -> None:
 
     assert response.status_code == 204
     assert response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+def test_options_of_the_server_itself_are_answered(server: Running) -> None:
+    head = server.exchange(b"OPTIONS * HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 204 ")
+
+
+def test_reset_content_is_over_at_its_head(client: httpx2.Client) -> None:
+    for _ in range(2):  # on the same connection
+        response = client.post("/reset")
+        assert (response.status_code, response.content) == (205, b"")
+        assert response.headers["content-length"] == "0"
 
 
 def test_another_method_is_405(client: httpx2.Client) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, assert_type
 
 from oxidite import Depends, Header, Oxidite, Request
@@ -31,6 +31,16 @@ def by_generator() -> Iterator[User]:
     yield User()
 
 
+@asynccontextmanager
+async def by_async_manager() -> AsyncIterator[User]:
+    yield User()
+
+
+@contextmanager
+def by_manager() -> Iterator[User]:
+    yield User()
+
+
 async def a_list() -> list[User]:
     return []
 
@@ -39,6 +49,8 @@ assert_type(Depends(by_function), User)
 assert_type(Depends(by_async), User)
 assert_type(Depends(by_async_generator), User)
 assert_type(Depends(by_generator), User)
+assert_type(Depends(by_async_manager), User)
+assert_type(Depends(by_manager), User)
 assert_type(Depends(User), User)
 assert_type(Depends(a_list), list[User])
 assert_type(Depends(by_async, scope="handler"), User)

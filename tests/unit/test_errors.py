@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from oxidite.errors import BackendTimeoutError, BackendUnavailableError, ErrorMap, translate
+from oxidite.errors import (
+    BackendTimeoutError,
+    BackendUnavailableError,
+    ErrorMap,
+    FieldError,
+    ValidationError,
+    translate,
+)
 
 ERRORS: ErrorMap = {TimeoutError: BackendTimeoutError, OSError: BackendUnavailableError}
 
@@ -33,3 +40,17 @@ def test_where_nothing_fails_nothing_happens() -> None:
         done = True
 
     assert done
+
+
+def test_a_validation_error_says_in_a_traceback_what_is_wrong() -> None:
+    error = ValidationError(
+        [
+            FieldError("body", "Too short.", pointer="/a/0"),
+            FieldError("query", "Unknown.", name="q"),
+        ]
+    )
+    assert str(error) == "2 errors in the request. /a/0: Too short.; q: Unknown."
+    assert error.message == "2 errors in the request."
+    many = ValidationError([FieldError("body", "No.", pointer="")] * 12, "All wrong.")
+    assert str(many) == "All wrong. " + "No.; " * 10 + "and 2 more"
+    assert str(ValidationError([])) == "0 errors in the request."

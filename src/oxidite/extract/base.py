@@ -15,6 +15,7 @@ from oxidite.http.declared import NOTHING_DECLARED, Declared
 from oxidite.http.request import Request
 
 __all__ = [
+    "CallRefused",
     "Context",
     "Description",
     "Extractor",
@@ -25,6 +26,7 @@ __all__ = [
     "is_generator",
     "is_marker",
     "location",
+    "refuse_calls",
 ]
 
 T_co = TypeVar("T_co", covariant=True)
@@ -132,6 +134,35 @@ class Marker(Protocol):
     def bind(self, parameter: Parameter) -> Extractor[object]:
         """Return the extractor for ``parameter``."""
         ...
+
+
+class CallRefused:
+    """What a marker is before it has its type: ``Query("x")``, a habit from elsewhere, says what to write."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        """Refuse to be called.
+
+        Raises:
+            RouteError: always.
+        """
+        name = self._name
+        default = args[0] if args else kwargs.get("default", ...)
+        says = "" if default is ... else f" = {default!r}"
+        raise RouteError(
+            f"{name}({'...' if args or kwargs else ''}) is a call, and {name} goes around a type: write "
+            f"`x: {name}[T]{says}`, where T is the type. For another name Annotated[{name}[T], Name(...)], "
+            "for limits Annotated[int, msgspec.Meta(ge=1)] as T."
+        )
+
+
+def refuse_calls(**aliases: object) -> None:
+    """Let each alias of ``Annotated[T, marker]`` say what to write where it is called."""
+    for name, alias in aliases.items():
+        # That is what typing calls; brackets replace the arguments, which stay as they are.
+        alias.__origin__ = CallRefused(name)  # type: ignore[attr-defined]  # of an alias
 
 
 def is_marker(value: object) -> TypeGuard[Marker]:

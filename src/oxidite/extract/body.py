@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 from oxidite.encoding import Codec, DecodeError, MismatchError, codec_for
-from oxidite.encoding.explain import pointer_of
-from oxidite.errors import BadRequestError, FieldError, UnsupportedMediaTypeError, ValidationError
-from oxidite.extract.base import Description, Extractor, Parameter, default_of
-from oxidite.extract.files import check_files, file_rule
-from oxidite.extract.params import REPEATED, field_errors, is_collection, is_text
+from oxidite.errors import BadRequestError, UnsupportedMediaTypeError, ValidationError
+from oxidite.extract.base import Description, Extractor, Parameter, default_of, refuse_calls
+from oxidite.extract.forms import form_reader
+from oxidite.extract.params import field_errors, is_text
 from oxidite.http.form import FormData
 from oxidite.http.limits import FileRule
 from oxidite.http.request import FORM_TYPES, InvalidJSONError, Request
@@ -48,16 +46,10 @@ class _Decoder:
             self._codec: Codec[object] = codec_for(parameter.type)
         except TypeError as exc:
             raise parameter.refuse(f"cannot be decoded: {exc}.") from None
-        fields = self._codec.fields() or ()
-        self._repeated = {field.key for field in fields if is_collection(field.type)}
-        self._once = {field.key for field in fields} - self._repeated
         self._json = JSON_TYPES[0] in accepted
-        self._form = FORM_TYPES[0] in accepted
+        self._form = form_reader(parameter.type) if FORM_TYPES[0] in accepted else None
         self._msgpack = MSGPACK_TYPES[0] in accepted
-        rules = {field.key: file_rule(field.type) for field in fields if self._form}
-        self.file_rules: Mapping[str, FileRule] = {
-            name: rule for name, rule in rules.items() if rule
-        }
+        self.file_rules: Mapping[str, FileRule] = self._form.file_rules if self._form else {}
 
     async def extract(self, request: Request) -> object:
         media_type = request.content_type
@@ -66,10 +58,7 @@ class _Decoder:
             if self._json and (media_type == "application/json" or _is_json(media_type)):
                 return self._codec.decode_json(await request.body())
             if self._form and media_type in FORM_TYPES:
-                form = await request.form()
-                check_files(form, self.file_rules)
-                self._check_once(form)
-                return self._codec.convert(self._collect(form), strict=False)
+                return self._form.read(await request.form())
             if self._msgpack and media_type in MSGPACK_TYPES:
                 return self._codec.decode_msgpack(await request.body())
             return await self._without_type(request, media_type)
@@ -85,24 +74,6 @@ class _Decoder:
         if not self._parameter.required and media_type is None and not await request.body():
             return self._default()
         raise UnsupportedMediaTypeError(media_type, self._accepted)
-
-    def _check_once(self, form: FormData) -> None:
-        pairs = form.multi_items()
-        if len(pairs) > len(form):
-            counts = Counter(name for name, _ in pairs)
-            errors = [
-                FieldError("body", REPEATED, pointer=pointer_of(name), code="repeated")
-                for name, count in counts.items()
-                if count > 1 and name in self._once
-            ]
-            if errors:
-                raise ValidationError(errors)
-
-    def _collect(self, form: FormData) -> dict[str, object]:
-        values: dict[str, object] = {}
-        for key in form:
-            values[key] = form.get_all(key) if key in self._repeated else form.get(key)
-        return values
 
     def describe(self) -> Description:
         p = self._parameter
@@ -147,3 +118,5 @@ Form = Annotated[T, _BodyMarker(*FORM_TYPES)]
 
 Body = Annotated[T, _BodyMarker(*JSON_TYPES, *FORM_TYPES, *MSGPACK_TYPES)]
 """The body as JSON, a form or MessagePack, whichever the client sends."""
+
+refuse_calls(Json=Json, Form=Form, Body=Body)

@@ -16,9 +16,16 @@ A dependency may use others of its own scope and of those above it in this table
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    _AsyncGeneratorContextManager,
+    _GeneratorContextManager,
+)
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
@@ -41,6 +48,14 @@ _OF_A_REQUEST = ("path", "query", "header", "cookie", "body", "request", "websoc
 
 
 @overload
+def Depends(
+    provider: Callable[..., _AsyncGeneratorContextManager[T]], *, scope: Scope = "request"
+) -> T: ...
+@overload
+def Depends(
+    provider: Callable[..., _GeneratorContextManager[T]], *, scope: Scope = "request"
+) -> T: ...
+@overload
 def Depends(provider: Callable[..., AsyncIterator[T]], *, scope: Scope = "request") -> T: ...
 @overload
 def Depends(provider: Callable[..., Iterator[T]], *, scope: Scope = "request") -> T: ...
@@ -54,8 +69,8 @@ def Depends(provider: Callable[..., Any], *, scope: Scope = "request") -> Any:  
     ``user: User = Depends(current_user)``
 
     The provider's own parameters are made like a handler's. It may be a function, sync (then it
-    runs in a thread) or async, a generator that yields once and cleans up after, or a class. Both
-    forms mean the same: as a default, and ``user: Annotated[User, Depends(current_user)]``.
+    runs in a thread) or async, a generator that yields once and cleans up after, with or without
+    ``contextlib.asynccontextmanager`` or ``contextmanager`` around it, or a class. Both forms mean the same: as a default, and ``user: Annotated[User, Depends(current_user)]``.
     """
     if not callable(provider):
         raise RouteError(f"Depends({provider!r}): this cannot be called, so it makes nothing.")
@@ -191,21 +206,36 @@ async def _make(plan: Plan, request: Request, stack: AsyncExitStack) -> object:
         made: object = function(*args, **kwargs)  # of a generator nothing runs yet
     else:
         made = await plan.call(request)
-    if not yields and not is_generator(inspect.unwrap(function)):
+    if not yields and not _is_around_generator(function):
         return made
-    if inspect.isasyncgen(made):
-        return await stack.enter_async_context(contextlib.asynccontextmanager(lambda: made)())
-    if inspect.isgenerator(made):
-        manager = contextlib.contextmanager(lambda: made)()
+    manager = _manager(made)
+    if isinstance(manager, AbstractAsyncContextManager):
+        return await stack.enter_async_context(manager)
+    if isinstance(manager, AbstractContextManager):
         return await stack.enter_async_context(
             _in_thread(manager, request.resources.get(ThreadPool))
         )
     return made  # a decorator has made something else of the generator
 
 
+def _manager(made: object) -> object:
+    """Return the context manager of a generator; what somebody made of it already stays as it is."""
+    if inspect.isasyncgen(made):
+        return contextlib.asynccontextmanager(lambda: made)()
+    if inspect.isgenerator(made):
+        return contextlib.contextmanager(lambda: made)()
+    return made
+
+
+def _is_around_generator(function: Callable[..., object]) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return is_generator(inspect.unwrap(function))
+
+
 @contextlib.asynccontextmanager
 async def _in_thread(
-    manager: contextlib.AbstractContextManager[object], threads: ThreadPool
+    manager: AbstractContextManager[object], threads: ThreadPool
 ) -> AsyncIterator[object]:
     value = await threads.run(manager.__enter__)
     try:

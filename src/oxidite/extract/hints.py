@@ -12,7 +12,14 @@ from msgspec import Struct
 
 from oxidite.encoding.aliases import spelt_out
 from oxidite.errors import RouteError
-from oxidite.extract.base import Context, Parameter, is_extractor, is_marker, location
+from oxidite.extract.base import (
+    CallRefused,
+    Context,
+    Parameter,
+    is_extractor,
+    is_marker,
+    location,
+)
 
 __all__ = ["UnresolvedHintError", "is_source", "parameter_of", "resolve_hints"]
 
@@ -48,6 +55,10 @@ def resolve_hints(
             f"{location(function)}: an annotation names {exc.name!r}, which is not defined. Import "
             "it outside `if TYPE_CHECKING:`, where it can be looked up at run time."
         ) from exc
+    except RouteError as exc:
+        raise RouteError(f"{location(function)}: {exc.message}") from None
+    except TypeError as exc:
+        raise RouteError(f"{location(function)}: an annotation is no type: {exc}.") from exc
 
 
 def _annotated(cls: type[object]) -> object:
@@ -107,7 +118,7 @@ def _belongs_to_type(extra: object) -> bool:
 
 
 def _refuse_foreign(parameter: Parameter) -> None:
-    if isinstance(parameter.type, TypeVar):
+    if isinstance(parameter.type, TypeVar | CallRefused):
         raise parameter.refuse("is of no type. A marker has one in brackets, such as Query[int].")
     if get_origin(parameter.default) is Annotated:
         raise parameter.refuse(

@@ -17,7 +17,7 @@ import msgspec
 
 from oxidite.encoding import Codec, Field, MismatchError, codec_for
 from oxidite.errors import FieldError, RouteError, ValidationError
-from oxidite.extract.base import Description, Extractor, Parameter, default_of
+from oxidite.extract.base import Description, Extractor, Parameter, default_of, refuse_calls
 from oxidite.extract.conversion import conversion
 from oxidite.http.headers import Headers
 from oxidite.http.request import Request
@@ -344,8 +344,10 @@ class _ParamMarker:
         source = self._source
         if source.kind == "path":
             if parameter.name not in parameter.context.path_params:
+                known = ", ".join(f"{{{name}}}" for name in parameter.context.path_params)
+                there = f", which has {known}" if known else ""
                 raise UnknownPathParameterError(
-                    parameter.refuse("is not in the path of the route.").message
+                    parameter.refuse(f"is not in the path of the route{there}.").message
                 )
             if not is_scalar(parameter.type) and parameter.type not in _ANYTHING:
                 raise parameter.refuse(
@@ -384,3 +386,5 @@ Header = Annotated[T, _ParamMarker("header", "headers")]
 
 Cookie = Annotated[T, _ParamMarker("cookie", "cookies")]
 """A cookie, or a Struct filled from several."""
+
+refuse_calls(Path=Path, Query=Query, Header=Header, Cookie=Cookie)

@@ -296,12 +296,27 @@ def _inferred(parameter: Parameter) -> Extractor[object]:
         if parameter.context.has_body:
             return _marker(Json).bind(parameter)
         raise parameter.refuse(
-            f"is data ({_name(type_)}), but requests of this method have no body. Use "
-            f"Query[{_name(type_)}] to read it from the query, or post, put or patch."
+            f"is data ({_name(type_)}), but requests of this method have no body. {_instead(type_)}"
         )
     if isinstance(bare, type):
         return _marker(State).bind(parameter)
-    raise parameter.refuse(f"cannot be made from a request: {type_!r}. Add a marker or a default.")
+    raise parameter.refuse(
+        f"cannot be made from a request: {type_!r}. Use a list, a tuple or a dict for data, a class for a "
+        "resource, or say what makes it: Depends(...)."
+    )
+
+
+def _instead(type_: object) -> str:
+    """Return where data may come from if there is no body."""
+    try:
+        is_whole = codec_for(without_none(type_)).fields() is not None
+    except TypeError:
+        is_whole = False
+    if is_whole:
+        return f"Use Query[{_name(type_)}] to read it from the query, or post, put or patch."
+    return (
+        "Use post, put or patch; a query holds scalars, lists of these, or a Struct in Query[...]."
+    )
 
 
 def _of_known_type(parameter: Parameter) -> Extractor[object] | None:

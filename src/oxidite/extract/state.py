@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-from oxidite.extract.base import Description, Extractor, Parameter
+from oxidite.extract.base import Description, Extractor, Parameter, refuse_calls
 from oxidite.extract.params import without_none
 from oxidite.http.request import Request
 from oxidite.http.version import Version
@@ -79,3 +79,5 @@ class _StateMarker:
 
 State = Annotated[T, _StateMarker()]
 """A resource of the application, found by its type. Not needed for a class that is no data."""
+
+refuse_calls(State=State)

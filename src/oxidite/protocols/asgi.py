@@ -58,7 +58,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 
-_NO_BODY = frozenset((204, 304))
+_NO_BODY = frozenset((204, 205, 304))
+_RESET = 205  # the one without a body whose length clients look at (RFC 9110 section 15.3.6)
 _LISTS = frozenset((b"link", b"server-timing", b"set-cookie", b"vary", b"www-authenticate"))
 """Fields of which a response may have several."""
 # PERF: the fields of almost every response, encoded once; benchmark `json`.
@@ -448,10 +449,14 @@ def fields_of(response: Response, size: int | None) -> list[tuple[bytes, bytes]]
         fields = []
         for name, value in made.multi_items():
             if name == "content-length":
+                if response.status == _RESET:
+                    continue
                 size = None
             fields.append((name.encode(), value.encode("latin-1")))
     if size is not None and response.status not in _NO_BODY:
         fields.append(_LENGTHS[size] if size < 4096 else (b"content-length", b"%d" % size))
+    elif response.status == _RESET:
+        fields.append(_LENGTHS[0])
     return fields
 
 

@@ -33,7 +33,8 @@ from oxidite.protocols.inflight import SWEEP, BodyPace, current_task
 
 __all__ = ["HTTPProtocol", "RSGIRequest", "Running", "Scope", "UndeclaredStreamError", "serve_rsgi"]
 
-_NO_BODY = frozenset((204, 304))
+_NO_BODY = frozenset((204, 205, 304))
+_RESET = 205  # the one without a body whose length clients look at (RFC 9110 section 15.3.6)
 
 
 class UndeclaredStreamError(OxiditeError):
@@ -395,6 +396,8 @@ def _write(request: RSGIRequest, response: Response, protocol: HTTPProtocol) -> 
     # The server knows the length of a body it sends; of one that it does not, it has to be told.
     if request.method == "HEAD" and status not in _NO_BODY and not _has_length(fields):
         fields = [*fields, ("content-length", str(len(body)))]
+    if status == _RESET:
+        fields = [each for each in fields if each[0] != "content-length"]
     protocol.response_empty(status, fields)
 
 

@@ -187,10 +187,10 @@ class Router:
             self._add(Included(Pattern.parse(prefix), routes, None))
             return
         router = getattr(routes, "routes", None)
-        if not isinstance(router, Router):
+        if not isinstance(router, Router) or not isinstance(routes, type):
             raise RouteError(
                 f"{getattr(routes, '__qualname__', routes)!r} is neither a Router nor a Controller with "
-                "`routes = Router(...)` in its body."
+                "`routes = Router(...)` in its body. A controller is given as its class: one is made for each request."
             )
         self._add(Included(Pattern.parse(prefix), router, routes))
 

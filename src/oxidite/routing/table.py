@@ -158,6 +158,8 @@ class RouteTable:
                 match = self._other_slash(request, match, _asked(request))
             route = match.route
             if route is None:
+                if request.path == "*" and request.method == "OPTIONS":
+                    return Response(status=204)  # of the server itself (RFC 9110 section 9.3.7)
                 if self._missing is not None and not match.allowed:
                     raise self._missing(request) or NotFoundError()
                 return await self._without_route(request, match.allowed)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Concatenate, ParamSpec, TypeVar, overload
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from msgspec import Struct, json
 
@@ -97,9 +97,10 @@ class URLs:
         It covers the path and the query, not scheme and host. Who has the URL has the right, so
         give it a ``ttl`` and no more power than it needs.
         """
-        path, _, query = url.partition("?")
-        seal = self._signer().seal(_sealed(unquote(path), query), ttl=ttl)
-        return f"{path}?{query}{'&' if query else ''}{_SIGNATURE}{seal}"
+        parts = urlsplit(url)
+        seal = self._signer().seal(_sealed(unquote(parts.path or "/"), parts.query), ttl=ttl)
+        query = f"{parts.query}{'&' if parts.query else ''}{_SIGNATURE}{seal}"
+        return urlunsplit(parts._replace(query=query))
 
     def verify(self, request: Request) -> None:
         """Return if the request's URL was signed here and is still good.

@@ -202,6 +202,20 @@ async def test_deleting_marks_what_belongs_to_it_and_restoring_takes_that_back(
     assert await Post.count() == 4
 
 
+async def test_deleting_again_changes_nothing_that_restoring_needs(db: Database) -> None:
+    await blog(db)
+    ada = await User.get(1)
+    await ada.delete()
+    moment = ada.deleted_at
+    await ada.delete()
+    again = await User.query().with_deleted().where(User.id == 1).one()
+    await again.delete()
+    assert await User.delete_many([again]) == 0
+    assert ada.deleted_at == again.deleted_at == moment
+    await again.restore()
+    assert (await User.count(), await Post.count(), await Comment.count()) == (3, 4, 6)
+
+
 async def test_marking_is_seen_by_who_saves_what_was_read_before(db: Database) -> None:
     await blog(db)
     post, ada = await Post.get(1), await User.get(1)

@@ -242,3 +242,11 @@ async def test_a_deleted_row_takes_along_sets_free_or_is_kept(db: Database) -> N
     left = Dog.order_by(Dog.id).select(Dog.id, Dog.kept_by, Dog.chipped_by)
     assert await left.all() == [(1, None, None), (3, None, cyd.id)]
     assert await Owner.count() == 1
+
+
+async def test_an_isolation_that_there_is_not_is_refused_on_every_database(db: Database) -> None:
+    wrong: Any = "snapshot; DROP TABLE users"
+    with pytest.raises(
+        TransactionError, match="'read committed', 'repeatable read', 'serializable'"
+    ):
+        db.transaction(isolation=wrong)

@@ -428,3 +428,22 @@ def test_digits_that_have_no_place_are_refused_for_one_and_for_many(
     with localcontext(prec=1), pytest.raises(ValidationError) as caught:
         check_all(Priced.__table__, many)
     assert [each.pointer for each in caught.value.errors] == ["/1/price"]
+
+
+class Loose(Model, table="loose"):
+    id: Col[int] = col(pk=True, init=False)
+    data: Col[Any] = col(json=True, default=None)
+
+
+@pytest.mark.parametrize(
+    "wrong", [float("nan"), [1, None, float("inf")], {"a": {"b": -float("inf")}}]
+)
+async def test_numbers_that_json_has_not_are_refused(db: Database, wrong: Any) -> None:
+    await db.push(Loose)
+    with pytest.raises(ValidationError) as caught:
+        await Loose.create(data=wrong)
+    assert [(e.pointer, e.message) for e in caught.value.errors] == [
+        ("/data", "must have finite numbers only")
+    ]
+    right = {"null": [None, 1.5, "NaN"]}
+    assert (await Loose.get((await Loose.create(data=right)).id)).data == right

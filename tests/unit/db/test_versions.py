@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from oxidite.db import Col, Database, Model, SoftDeletes, StaleRowError, Timestamps, Version, col
+from oxidite.db import (
+    Col,
+    Database,
+    Model,
+    RowNotFoundError,
+    SoftDeletes,
+    StaleRowError,
+    Timestamps,
+    Version,
+    col,
+)
 from oxidite.errors import ValidationError
 
 pytestmark = pytest.mark.anyio
@@ -43,3 +53,31 @@ async def test_an_object_that_could_not_be_deleted_does_not_seem_to_be(db: Datab
     await other.delete()
     await other.restore()
     assert (other.version, other.deleted_at) == (4, None)
+
+
+class Leaf(Model, Version, table="versioned_leaves"):
+    id: Col[int] = col(pk=True, init=False)
+    title: Col[str]
+
+
+async def test_a_row_that_somebody_else_has_changed_is_not_deleted(db: Database) -> None:
+    await db.push(Leaf)
+    leaf = await Leaf.create(title="a")
+    other = await Leaf.get(leaf.id)
+    other.title = "b"
+    await other.save()
+    with pytest.raises(StaleRowError):
+        await leaf.delete()
+    assert (await Leaf.get(leaf.id)).title == "b"
+    await leaf.refresh()
+    await leaf.delete()
+    assert await Leaf.count() == 0
+    await other.delete()  # gone already is no error, as without a version
+
+
+async def test_what_is_gone_cannot_be_read_again_with_a_version_either(db: Database) -> None:
+    await db.push(Leaf)
+    leaf = await Leaf.create(title="a")
+    await Leaf.query().delete()
+    with pytest.raises(RowNotFoundError, match="not there any more"):
+        await leaf.refresh()

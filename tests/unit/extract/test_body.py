@@ -511,3 +511,65 @@ async def test_a_query_struct_and_a_body_stand_beside_each_other() -> None:
         response = await client.post("/?size=3&tag=a&tag=b", json={"sku": "a"})
 
     assert response.json() == [{"size": 3}, {"sku": "a", "count": 1}, ["a", "b"]]
+
+
+class Stay(Struct, tag_field="kind", tag=1):
+    nights: int
+    guests: list[int] = []
+
+
+class Visit(Struct, tag_field="kind", tag=2):
+    nights: str
+
+
+async def test_a_form_may_be_one_of_several_by_its_tag() -> None:
+    app = Oxidite()
+
+    @app.post("/")
+    async def add(data: Body[Stay | Visit]) -> Stay | Visit:
+        return data
+
+    async with Client(app) as client:
+
+        async def sent(**data: Any) -> Any:
+            response = await client.post("/", data=data)
+            answer = response.json()
+            if response.status_code == 200:
+                return answer
+            return [(each["pointer"], each["code"]) for each in answer["errors"]]
+
+        assert await sent(kind="1", nights="2", guests=["7", "8"]) == {
+            "kind": 1,
+            "nights": 2,
+            "guests": [7, 8],
+        }
+        assert await sent(kind="2", nights="2") == {"kind": 2, "nights": "2"}
+        assert await sent(kind="1", nights="two") == [("#/nights", "type")]
+        assert await sent(kind="2", nights=["2", "3"]) == [("#/nights", "repeated")]
+        assert await sent(kind=["1", "2"], nights="2") == [("#/kind", "repeated")]
+        assert await sent(nights="2") == [("#/kind", "missing")]
+        assert await sent(kind="3", nights="2") == [("#/kind", "invalid")]
+        same = await client.post("/", json={"kind": 2, "nights": "2"})
+        assert same.json() == {"kind": 2, "nights": "2"}
+
+
+async def test_a_form_that_may_be_left_out_has_numbers_lists_and_files_too() -> None:
+    app = Oxidite()
+
+    @app.post("/tags")
+    async def tags(data: Form[Tags | None] = None) -> Tags | None:
+        return data
+
+    @app.post("/files")
+    async def files(data: Form[Files | None] = None) -> list[str]:
+        return [] if data is None else [each.filename for each in [data.file, *data.more]]
+
+    async with Client(app) as client:
+        answer = await client.post("/tags", data={"name": "a", "tags": ["x"], "few": ["1", "2"]})
+        assert answer.json() == {"name": "a", "tags": ["x"], "few": [1, 2], "on": False}
+        twice = await client.post("/tags", data={"name": ["a", "b"]})
+        assert twice.json()["errors"][0]["code"] == "repeated"
+        assert (await client.post("/tags")).status_code == 204
+        uploads = [("file", ("1.txt", b"1")), ("more", ("2.txt", b"2"))]
+        sent = await client.post("/files", data={"title": "t"}, files=uploads)
+        assert sent.json() == ["1.txt", "2.txt"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Annotated, Any
@@ -928,6 +928,50 @@ async def test_a_stand_in_for_an_app_dependency_is_not_kept_after_the_test() -> 
             assert (await client.get("/")).json() == ["stand-in"]
         async with Client(app) as client:
             assert (await client.get("/")).json() == ["real"]
+
+
+@pytest.mark.parametrize("scope", ["stream", "request", "handler", "app"])
+async def test_a_generator_may_be_a_context_manager_already(scope: Scope) -> None:
+    log: list[str] = []
+
+    @asynccontextmanager
+    async def session(word: str) -> AsyncIterator[str]:
+        log.append(f"open {word}")
+        try:
+            yield word
+        except ValueError:
+            log.append("undo")
+            raise
+        finally:
+            log.append(f"close {word}")
+
+    @contextmanager
+    def lock() -> Iterator[int]:
+        log.append("lock")
+        yield threading.get_ident()
+        log.append("unlock")
+
+    app = Oxidite()
+    given = partial(session, word="tea")
+
+    @app.get("/")
+    async def handler(
+        fails: bool = False,
+        made: str = Depends(given, scope=scope),
+        thread: int = Depends(lock, scope="request"),
+    ) -> list[object]:
+        if fails:
+            raise ValueError
+        return [made, thread != threading.get_ident()]
+
+    assert await fetch(app) == ["tea", True]
+    assert sorted(log) == ["close tea", "lock", "open tea", "unlock"]
+    log.clear()
+    async with Client(app, raise_errors=False) as client:
+        assert (await client.get("/?fails=true")).status_code == 500
+    assert log[0] == "open tea"
+    assert log[-1] == "close tea"
+    assert ("undo" in log) is (scope in ("request", "handler"))
 
 
 # Resources.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, ParamSpec, TypeVar
 
 import pytest
 from msgspec import Meta, Struct
@@ -79,6 +80,35 @@ def test_a_marker_that_is_no_type_is_refused() -> None:
         "'v' has a marker as its default. It belongs to the type: `q: Query[int] = 1`."
     )
     assert refusal(depends) == "'v' has Depends as its default. Say of what: Depends(provider)."
+
+
+def test_a_marker_that_is_called_says_what_to_write() -> None:
+    query: Any = Query
+    body: Any = Json
+
+    with pytest.raises(RouteError, match=re.escape("write `x: Query[T] = 'a'`, where T is")):
+        query("a", min_length=3)
+    with pytest.raises(RouteError, match=re.escape("write `x: Query[T] = 5`, where T is")):
+        query(default=5)
+    with pytest.raises(RouteError, match=re.escape("Json(...) is a call, and Json goes around")):
+        body(...)
+
+    async def annotated(v: Any) -> None: ...
+
+    annotated.__annotations__["v"] = "Annotated[str, Query(max_length=3)]"
+    assert "write `x: Query[T]`, where T is the type." in refusal(annotated)
+
+
+def test_an_annotation_that_is_no_type_is_refused_where_it_stands() -> None:
+    alias: Any = Final  # noqa: F841 - the annotation below names it
+
+    async def final(v: Any) -> None: ...
+
+    final.__annotations__["v"] = "alias[int]"
+    with pytest.raises(
+        RouteError, match=r"test_hints\.py:\d+ .*final\(\): an annotation is no type"
+    ):
+        Oxidite().get("/")(final)
 
 
 # Partials.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path as File
 from typing import Annotated, Any, Literal
@@ -123,6 +123,38 @@ def test_data_where_there_is_no_body_is_refused_with_two_ways_out() -> None:
             "'filter' is data (New), but requests of this method have no body. Use Query[New] to read "
             "it from the query, or post, put or patch."
         )
+
+
+@pytest.mark.parametrize("type_", [dict, dict[str, int], list[New], Any])
+def test_data_that_no_query_holds_is_not_sent_there(type_: Any) -> None:
+    async def search(filter: Any) -> None: ...
+
+    search.__annotations__["filter"] = type_
+    assert refusal(search).endswith(
+        "Use post, put or patch; a query holds scalars, lists of these, or a Struct in Query[...]."
+    )
+
+
+def test_a_type_that_nothing_makes_is_refused_with_ways_out_that_there_are() -> None:
+    async def search(words: Sequence[str] = ()) -> None: ...
+
+    assert refusal(search) == (
+        "'words' cannot be made from a request: collections.abc.Sequence[str]. Use a list, a tuple or a "
+        "dict for data, a class for a resource, or say what makes it: Depends(...)."
+    )
+
+
+def test_a_parameter_that_the_path_has_not_is_refused_with_those_it_has() -> None:
+    app = Oxidite()
+
+    @app.get("/users/{user_id}/posts/{post_id}")
+    async def show(postid: Path[int]) -> None: ...
+
+    with pytest.raises(RouteError) as caught:
+        _ = app.table
+    assert caught.value.message.endswith(
+        "'postid' is not in the path of the route, which has {user_id}, {post_id}."
+    )
 
 
 @pytest.mark.parametrize("marker", [Json[New], Form[New], Body[New]])

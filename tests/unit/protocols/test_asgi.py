@@ -729,7 +729,38 @@ class TestResponse:
         assert [name for name, _ in wire.headers if name == b"content-length"] == []
         assert wire.complete
 
-    @pytest.mark.parametrize("status", [204, 304])
+    @pytest.mark.parametrize("slash", ["strict", "ignore", "redirect"])
+    async def test_options_of_the_server_itself_are_answered(self, slash: Any) -> None:
+        app = Oxidite(trailing_slash=slash)
+
+        @app.get("/{path:path}")
+        async def anything(path: str) -> str:
+            return path
+
+        asked = await Wire(app, method="OPTIONS", path="*").run()
+        assert (asked.status, asked.body, asked.complete) == (204, b"", True)
+        assert (await Wire(app, method="GET", path="*").run()).status == 404
+
+    @pytest.mark.parametrize("method", ["POST", "HEAD"])
+    @pytest.mark.parametrize("kind", ["complete", "with a length", "stream"])
+    async def test_205_has_no_body_and_says_so(self, method: str, kind: str) -> None:
+        # Unlike 204 its end is told by its length (RFC 9110 section 15.3.6, RFC 9112 section 6.3).
+        app = Oxidite()
+
+        @app.route("/", ["POST", "HEAD"])
+        async def reset() -> Response:
+            if kind == "stream":
+                return StreamingResponse([b"forbidden"], 205)
+            length = {"content-length": "9"} if kind == "with a length" else {}
+            return Response(b"forbidden", 205, headers=length)
+
+        wire = await Wire(app, method=method).run()
+        assert (wire.status, wire.body, wire.complete) == (205, b"", True)
+        assert [each for each in wire.headers if each[0] == b"content-length"] == [
+            (b"content-length", b"0")
+        ]
+
+    @pytest.mark.parametrize("status", [204, 205, 304])
     async def test_a_status_set_by_middleware_takes_the_body_off_too(self, status: int) -> None:
         async def empty(request: Request, call_next: Handler) -> Response:
             response = await call_next(request)

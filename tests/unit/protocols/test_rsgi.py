@@ -184,6 +184,18 @@ async def test_no_content_has_neither_body_nor_length() -> None:
     assert (status, body, protocol.answers[0][1]) == (204, None, [])
 
 
+async def test_reset_content_has_no_body_and_not_its_length() -> None:
+    app = Oxidite()
+
+    @app.post("/")
+    async def reset() -> Response:
+        return Response(b"forbidden", 205, headers={"content-length": "9", "x-kept": "1"})
+
+    protocol, status, body = await ask(app, Scope("POST", "/"))
+    # Granian adds the length of what it sends: 0.
+    assert (status, body, protocol.answers[0][1]) == (205, None, [("x-kept", "1")])
+
+
 async def test_a_request_tells_what_granian_tells() -> None:
     scope = Scope(path="/who", query_string="a=1&b=%20", fields=[("user-agent", "test")])
     _, _, body = await ask(make(), scope)

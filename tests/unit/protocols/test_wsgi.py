@@ -480,6 +480,14 @@ async def test_an_answer_without_a_body_stays_without(status: str) -> None:
     assert server.body == b""
 
 
+@pytest.mark.parametrize("fields", [[], [("Content-Length", "14")]])
+async def test_reset_content_has_a_length_of_zero(fields: list[tuple[str, str]]) -> None:
+    server = await ask(answering(b"not to be sent", status="205 Reset Content", headers=fields))
+
+    assert server.headers == {"content-length": "0"}
+    assert server.body == b""
+
+
 async def test_a_body_of_an_unknown_length_is_streamed() -> None:
     server = await ask(answering(b"one", b"", b"two"))
 

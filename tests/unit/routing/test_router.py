@@ -157,6 +157,12 @@ def test_only_routers_and_controllers_are_included() -> None:
     with pytest.raises(RouteError, match="NoController' is neither a Router nor a Controller"):
         Oxidite().include(NoController)  # type: ignore[arg-type]
 
+    class Numbers(Controller):
+        routes = Router("/numbers")
+
+    with pytest.raises(RouteError, match="A controller is given as its class"):
+        Oxidite().include(Numbers())  # type: ignore[arg-type]
+
 
 def test_a_handler_stays_what_it_was() -> None:
     app = Oxidite()

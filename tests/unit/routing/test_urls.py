@@ -268,3 +268,20 @@ def test_any_query_is_read_back(query: dict[str, str]) -> None:
 
     assert url.isascii()
     assert dict(QueryParams(url.partition("?")[2])) == query
+
+
+async def test_an_address_with_scheme_and_host_is_signed_by_its_path_and_query() -> None:
+    app = Oxidite(secret="s" * 32)
+
+    @app.get("/letters/{id:int}", middleware=[app.url.require_signature])
+    async def letter(id: int, word: str = "") -> str:
+        return f"{id} {word}"
+
+    async with Client(app) as client:
+        link = app.url.signed("https://shop.example/letters/7?word=tea%20%26", ttl=60)
+        assert link.startswith("https://shop.example/letters/7?word=tea%20%26&signature=")
+        assert (await client.get(link)).text == "7 tea &"
+        assert (await client.get(link.replace("/7", "/8"))).status_code == 403
+        marked = app.url.signed("/letters/7#end", ttl=60)
+        assert marked.endswith("#end")
+        assert (await client.get(marked)).text == "7 "

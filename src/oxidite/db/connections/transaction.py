@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from types import TracebackType
-from typing import ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar, get_args
 
 from oxidite.clock import sleep
 from oxidite.concurrency import left_behind, seeing_alone
@@ -244,6 +244,13 @@ class TransactionBlock:
     def __init__(
         self, owner: Owner, isolation: Isolation | None, *, read_only: bool, retry: int
     ) -> None:
+        known = get_args(Isolation)
+        if isolation is not None and isolation not in known:
+            # It is written into SQL, and SQLite has no word for it that could be wrong.
+            raise TransactionError(
+                f"isolation={isolation!r} is none that all databases have: "
+                f"{', '.join(map(repr, known))}."
+            )
         self._owner = owner
         self._isolation: Isolation | None = isolation
         self._read_only = read_only

@@ -327,8 +327,8 @@ def listed(values: Iterable[Any]) -> list[Any]:
     found = list(values)
     if any(each is None for each in found):
         raise QueryError(
-            "None is no value that can be looked for in a list: nothing equals NULL. Write "
-            "User.name.in_([...]) | User.name.is_null()."
+            "None is no value that can be looked for in a list: nothing equals NULL. Leave it "
+            "out and add the rows without a value: column.in_([...]) | column.is_null()."
         )
     return found
 

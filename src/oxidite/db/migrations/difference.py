@@ -31,6 +31,7 @@ from oxidite.db.migrations.operations import (
     RenameTable,
     Schema,
 )
+from oxidite.db.migrations.quotes import as_written
 from oxidite.db.migrations.reverse import reversed_operation
 from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec, code
 from oxidite.db.sql.mentions import mentions
@@ -88,6 +89,7 @@ def difference(old: Schema, new: Schema, answers: Answers) -> Change:
     work.rename_tables()
     for name in sorted(set(work.schema) & set(new)):
         work.rename_columns(name)
+    work.new = {name: as_written(work.schema.get(name), new[name]) for name in new}
     for name in sorted(set(work.schema) & set(new)):
         work.drop_indexes(name)
         work.drop_checks(name)

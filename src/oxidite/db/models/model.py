@@ -138,7 +138,8 @@ class Model(ModelWrites, State, Lifecycle, ModelStruct, metaclass=ModelType, abs
         if len(key) != len(table.pk):
             names = ", ".join(column.name for column in table.pk)
             raise QueryError(
-                f"The primary key of {cls.__name__} is {names}; {len(key)} were given."
+                f"The primary key of {cls.__name__} is {names}; {len(key)} were given. Write "
+                f"{cls.__name__}.get({names})."
             )
         if not all(map(is_storable, key)):
             return None  # a number beyond 64 bits, out of a path: it is in no row

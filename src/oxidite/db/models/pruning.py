@@ -9,9 +9,9 @@ from oxidite.db.database import HasTable, database_of
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Condition
 from oxidite.db.rules.scopes import UNSCOPED
-from oxidite.db.statements.statements import DeleteStatement, SelectStatement
+from oxidite.db.statements.statements import Deleted, DeleteStatement, SelectStatement
 from oxidite.db.tables.history import FROM, ID, UNTIL
-from oxidite.db.tables.table import Table
+from oxidite.db.tables.table import AnyColumn, Table
 
 __all__ = ["prune"]
 
@@ -49,40 +49,38 @@ async def _prune(table: Table, batch: int) -> int:
             "prune_after=timedelta(days=30)). Their age is that of created_at, or of prune_by=."
         )
     old: Condition = column < now() - table.prune_after
-    database = database_of(table)
-    last = await database.fetch(
-        SelectStatement(
-            table=table,
-            source=table.key,
-            columns=(column,),
-            where=(old, UNSCOPED),
-            order=(column.asc(),),
-            limit=1,
-            offset=batch - 1,
-            deleted="with",
-        )
-    )
-    where: Condition = column <= last[0][0] if last else old
-    done = await database.run(DeleteStatement(table=table, where=(where, UNSCOPED), deleted="with"))
-    return done.rowcount
+    return await _delete_first(table, column, (old, UNSCOPED), batch, deleted="with")
 
 
 async def _prune_history(history: Table, until: datetime, batch: int) -> int:
     """Delete versions that were past before a moment, those that were made first before others."""
     number, ended = history.by_name[ID], history.by_name[UNTIL]
     old: tuple[Condition, ...] = (ended < until, history.by_name[FROM] < until)
-    database = database_of(history)
+    return await _delete_first(history, number, old, batch)
+
+
+async def _delete_first(
+    table: Table,
+    order: AnyColumn,
+    old: tuple[Condition, ...],
+    batch: int,
+    *,
+    deleted: Deleted = "without",
+) -> int:
+    """Delete about ``batch`` rows for which conditions hold, the first by a column; return how many."""
+    database = database_of(table)
     last = await database.fetch(
         SelectStatement(
-            table=history,
-            source=history.key,
-            columns=(number,),
+            table=table,
+            source=table.key,
+            columns=(order,),
             where=old,
-            order=(number.asc(),),
+            order=(order.asc(),),
             limit=1,
             offset=batch - 1,
+            deleted=deleted,
         )
     )
-    where = (*old, number <= last[0][0]) if last else old
-    done = await database.run(DeleteStatement(table=history, where=where))
+    where = (*old, order <= last[0][0]) if last else old
+    done = await database.run(DeleteStatement(table=table, where=where, deleted=deleted))
     return done.rowcount

@@ -53,6 +53,8 @@ async def delete(one: Any, write: Write = saving.delete, *, force: bool = False)
     With ``force`` nothing is marked: the database knows what becomes of what refers to it.
     """
     table: Table = type(one).__table__
+    if not force and _is_marked(one, table):
+        return  # another moment would part it from what was marked with it
     cascades = _cascades(table)
     touched = _touched(table)
     mark = None if force or not cascades else table.soft_deletes
@@ -88,6 +90,13 @@ async def restore(one: Any, write: Write = saving.save) -> None:
         await _touch(_touched(table), one)
         for each in _cascades(table):
             await _mark(each, [each.link.local_key(one)], moment, is_deleted=False)
+
+
+def _is_marked(one: Any, table: Table) -> bool:
+    mark = table.soft_deletes
+    if mark is None or row_of(one) is None or getattr(one, mark.name) is None:
+        return False
+    return mark.name not in saving.changed(one)
 
 
 def _cascades(table: Table) -> list[Definition]:

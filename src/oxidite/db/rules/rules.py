@@ -27,7 +27,7 @@ from oxidite.db.tables.table import Table
 from oxidite.db.values.bounds import MOST_DIGITS
 from oxidite.db.values.kinds import FLOAT, VECTOR, Kind, is_text
 from oxidite.db.values.vectors import vector_problem
-from oxidite.encoding import encode_json
+from oxidite.encoding import encode_json, to_plain
 from oxidite.errors import FieldError, ValidationError
 
 __all__ = ["RULES", "check_object", "check_values", "is_storable", "judge_of", "sieve_of"]
@@ -210,7 +210,18 @@ def _json_problem(value: object, type_: object, *, is_hidden: bool) -> str | Non
         return f"cannot be kept as JSON: {exc}"
     if b"u0000" in data and _NUL.search(data):
         return "must be text without NUL or halves of characters"
+    # JSON has no such numbers, and what is written in their place would be read as nothing.
+    if b"null" in data and not _is_finite(to_plain(value)):
+        return "must have finite numbers only"
     return None
+
+
+def _is_finite(plain: object) -> bool:
+    if isinstance(plain, float):
+        return isfinite(plain)
+    if isinstance(plain, dict):
+        return all(map(_is_finite, plain.values()))
+    return not isinstance(plain, list | tuple) or all(map(_is_finite, plain))
 
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from functools import cache
 
-__all__ = ["mentions", "renamed", "shielded"]
+__all__ = ["is_alike", "mentions", "renamed", "shielded"]
 
 _WORDS = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`"""
@@ -72,8 +72,31 @@ def renamed(sql: str, old: str, new: str) -> str:
             return written
         if written.startswith("`"):
             return f"`{new}`"
-        is_plain = _PLAIN.fullmatch(new) and new not in _reserved()
-        return new if is_plain and not written.startswith('"') else f'"{new}"'
+        # Quotes that were not needed are somebody's own, and stay.
+        is_quoted = written.startswith('"') and _is_plain(old)
+        return new if _is_plain(new) and not is_quoted else f'"{new}"'
+
+    return _WORDS.sub(word, sql)
+
+
+def _is_plain(name: str) -> bool:
+    """Tell whether a name needs no quotes."""
+    return _PLAIN.fullmatch(name) is not None and name not in _reserved()
+
+
+def is_alike(one: str | None, other: str | None) -> bool:
+    """Tell whether SQL is the same, but for the kind of quotes and those that are not needed."""
+    return one == other or (one is not None and other is not None and _bare(one) == _bare(other))
+
+
+def _bare(sql: str) -> str:
+    def word(found: re.Match[str]) -> str:
+        written = found.group()
+        quote = written[0]
+        if quote not in '"`':
+            return written
+        name = written[1:-1].replace(quote * 2, quote)
+        return name if _is_plain(name) else f'"{name}"'
 
     return _WORDS.sub(word, sql)
 

@@ -237,7 +237,9 @@ async def delete_many(model: type[M], objects: Iterable[M], *, force: bool = Fal
     for one in many:
         check_scope(one, table)
     if table.soft_deletes is not None and not force:
-        return await _mark(model, many, table.soft_deletes.name)
+        name = table.soft_deletes.name
+        # Those that are marked keep their moment, by which what was marked with them is found.
+        return await _mark(model, [each for each in many if getattr(each, name) is None], name)
     if not many:
         return 0
     database = database_of(table)

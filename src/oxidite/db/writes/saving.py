@@ -188,11 +188,19 @@ def _comparer(table: Table, dialect: DialectName) -> Callable[[Any, Any], list[s
 
 
 async def delete(one: Any, *, force: bool = False) -> None:
-    """Delete the row of an object; where rows only seem to be deleted, mark it, unless ``force``."""
+    """Delete the row of an object; where rows only seem to be deleted, mark it, unless ``force``.
+
+    A row that is gone already is no error.
+
+    Raises:
+        StaleRowError: somebody else has saved it since (models with a ``Version``).
+    """
     table: Table = type(one).__table__
     row = row_of(one)
     if row is None:
-        raise DatabaseError(f"This {type(one).__name__} has no row to delete: it was never saved.")
+        raise DatabaseError(
+            f"This {type(one).__name__} has no row to delete: it was never saved, or is deleted."
+        )
     remember(database_of(table), table, [one])
     if table.soft_deletes is not None and not force:
         name = table.soft_deletes.name
@@ -205,11 +213,12 @@ async def delete(one: Any, *, force: bool = False) -> None:
             raise
         return
     database = database_of(table)
-    await database.run(
-        DeleteStatement(
-            table=table, where=_key_conditions(table, row, database.dialect), deleted="with"
-        )
-    )
+    where = key = _key_conditions(table, row, database.dialect)
+    if table.version is not None:
+        where = (*key, table.version == _read(table, table.version, row, database.dialect))
+    done = await database.run(DeleteStatement(table=table, where=where, deleted="with"))
+    if done.rowcount == 0 and table.version is not None and await _row(database, table, key):
+        raise StaleRowError
     forget_row(one)
 
 
@@ -265,21 +274,23 @@ async def refresh(one: Any) -> None:
     table: Table = type(one).__table__
     row = row_of(one)
     if row is None:
-        raise DatabaseError(f"This {type(one).__name__} has no row to read: it was never saved.")
-    database = database_of(table)
-    found = await database.fetch(
-        SelectStatement(
-            table=table,
-            source=table.key,
-            where=_key_conditions(table, row, database.dialect),
-            deleted="with",
+        raise DatabaseError(
+            f"This {type(one).__name__} has no row to read: it was never saved, or is deleted."
         )
-    )
+    database = database_of(table)
+    found = await _row(database, table, _key_conditions(table, row, database.dialect))
     if not found:
-        raise _gone(table, one)
+        raise RowNotFoundError(f"The row of this {type(one).__name__} is not there any more.")
     for column in table.columns:
         setattr(one, column.name, getattr(found[0], column.name))
     keep_row(one, row_of(found[0]))
+
+
+async def _row(database: Database, table: Table, where: tuple[Condition, ...]) -> Sequence[Any]:
+    """Return the object with a key, if it is there."""
+    return await database.fetch(
+        SelectStatement(table=table, source=table.key, where=where, deleted="with")
+    )
 
 
 def _gone(table: Table, one: object) -> DatabaseError:

@@ -31,7 +31,7 @@ __all__ = ["AccessFormat", "access_log", "writer_of"]
 AccessFormat: TypeAlias = Literal["text", "json"] | Callable[[AccessEntry], str]
 """How a line looks; a function is called in the thread that writes."""
 
-_NO_BODY = frozenset((204, 304))
+_NO_BODY = frozenset((204, 205, 304))
 _random = Random()
 
 

@@ -24,7 +24,8 @@ _ExcInfo: TypeAlias = (
 )
 
 _STATUS = re.compile(r"([2-9]\d\d)(?: .*)?")
-_WITHOUT_BODY = frozenset((204, 304))
+_WITHOUT_BODY = frozenset((204, 205, 304))
+_RESET = 205  # the one without a body whose length clients look at (RFC 9110 section 15.3.6)
 # About the connection, which is the server's (PEP 3333, "Other HTTP Features").
 _HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "te", "trailer", "trailers", "transfer-encoding", "upgrade")
@@ -129,6 +130,8 @@ class Answer:
         # An empty body says nothing of the length in an answer that must not have one.
         if size is not None and self._status not in _WITHOUT_BODY and (size or not self._is_head):
             headers.setdefault("content-length", str(size))
+        if self._status == _RESET:
+            headers["content-length"] = "0"
         return {
             "type": "http.response.start",
             "status": self._status,

@@ -15,6 +15,7 @@ from oxidite.db.migrations.difference import difference
 from oxidite.db.migrations.history import History
 from oxidite.db.migrations.models import schema_of
 from oxidite.db.migrations.operations import RenameColumn, Schema
+from oxidite.db.migrations.shadow import verify
 from oxidite.db.migrations.writing import write_migration
 from oxidite.db.sql.mentions import mentions, renamed
 
@@ -220,3 +221,50 @@ async def test_rows_that_are_there_are_filled_with_any_text(db: Database, tmp_pa
     assert await migrator.drift() == []
     assert await fetch(db, "SELECT s, e FROM t") == [(TEXT, TEXT)]
     await migrator.down(to="0")
+
+
+@pytest.mark.parametrize("word", ["order", "key", "condition", "Mixed", "rank"])
+async def test_a_column_that_is_called_as_a_word_keeps_its_indexes_and_checks(
+    url: str, tmp_path: Path, word: str
+) -> None:
+    def models(name: str) -> type[Model]:
+        values = {
+            "__module__": __name__,
+            "__qualname__": "Words",
+            "__annotations__": {"id": Col[int], name: Col[str], "price": Col[int]},
+            "id": col(pk=True, init=False),
+            name: col(max_length=20, default=""),
+            "price": col(default=0),
+        }
+        return type(Model)(
+            "Words",
+            (Model,),
+            values,
+            table="words",
+            indexes=[
+                index(lambda one: getattr(one, name).lower(), name="ix_lower"),
+                index("price", where=lambda one: getattr(one, name) != "x", name="ix_where"),
+            ],
+            checks=[check(lambda one: getattr(one, name) != "bad", name="good")],
+        )
+
+    async with Database.from_url(url) as db:
+        dialect = db.dialect
+        old = {"words": TableSpec.of(models("size").__table__, dialect)}
+        new = {"words": TableSpec.of(models(word).__table__, dialect)}
+        folder = tmp_path / "m"
+        write_migration(History.load(folder), difference({}, old, answers()), "first")
+        for name, wanted, renames in (
+            ("second", new, {"words.size": word}),
+            ("third", old, {f"words.{word}": "size"}),
+        ):
+            history = History.load(folder)
+            change = difference(history.schema(), wanted, answers(renames))
+            assert [type(each) for each in change.forth] == [RenameColumn]
+            await verify(db, history, change, wanted)
+            write_migration(history, change, name)
+            assert not difference(History.load(folder).schema(), wanted, answers())
+        migrator = Migrator(db, History.load(folder))
+        await migrator.up()
+        assert await migrator.drift() == []
+        await migrator.down(to="0")
