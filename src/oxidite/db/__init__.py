@@ -299,6 +299,10 @@ from oxidite.db.values.keys import (
 from oxidite.db.values.kinds import (
     Kind,
 )
+from oxidite.db.values.ranges import (
+    Bounds,
+    Range,
+)
 from oxidite.db.values.vectors import (
     Vector,
     VectorMetric,
@@ -324,6 +328,7 @@ __all__ = [
     "Batch",
     "BelongsTo",
     "BoundSQL",
+    "Bounds",
     "Call",
     "Cast",
     "Change",
@@ -428,6 +433,7 @@ __all__ = [
     "PoolTimeoutError",
     "QueryError",
     "QueryTime",
+    "Range",
     "RawOwner",
     "RawQuery",
     "ReadOnlyError",

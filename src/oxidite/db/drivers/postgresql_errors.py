@@ -37,6 +37,8 @@ def translated(exc: BaseException, *, is_closed: bool) -> BaseException:
         return QueryError(f"A value does not fit: {_unfit(exc)}")
     if isinstance(exc, asyncpg.PostgresError) and (advice := _advice(_message(exc))):
         return DatabaseError(f"PostgreSQL: {_message(exc)}. {advice}")
+    if isinstance(exc, OverflowError | ValueError) and _YEARS.search(str(exc)):
+        return DatabaseError(f"PostgreSQL has a date that Python does not: {exc}. {_BEYOND}")
     for theirs, ours, text in _ERRORS:
         if isinstance(exc, theirs):
             made: OxiditeError = ours(text.format(exc) if text else None)
@@ -89,6 +91,10 @@ _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
         "pgvector has that from version 0.5 on. Update it, or make the index using='ivfflat'.",
     ),
 )
+
+
+_YEARS = re.compile(r"date value out of range|year -?\d+ is out of range|ordinal must be")
+_BEYOND = "Read it as text, or leave out rows beyond the years 1 to 9999."
 
 
 _NO_MORE = (

@@ -14,12 +14,14 @@ from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES
 from oxidite.db.sql.literals import column_of, sql_of, text_of, written
 from oxidite.db.sql.mentions import mentions
+from oxidite.db.sql.ranges import GIST
 from oxidite.db.sql.vectors import VectorIndex, vector_index
 from oxidite.db.sql.words import WordIndex, WordTable, number_of, word_index
 from oxidite.db.tables.caseless import CaselessColumn
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Check, Index, Indexed, Table
 from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect
+from oxidite.db.values.kinds import RANGES
 
 __all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of", "word_tables"]
 
@@ -121,9 +123,22 @@ def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> N
     elif where is not None and index.unique:
         check_computed(table, written(where, dialect), f"the index {index.name}", dialect)
         parts.append(_condition_column(made, str(index.name), where, dialect))
-    if index.using is not None:
-        options["postgresql_using"] = index.using
+    using = index.using or _usual(table, index)
+    if using is not None:
+        options["postgresql_using"] = using
     sa.Index(index.name, *parts, unique=index.unique, _table=made, **options)
+
+
+def _usual(table: Table, index: Index) -> str | None:
+    """Return how PostgreSQL makes an index of which nothing is said: of ranges, so that it is of use."""
+    if len(index.on) != 1 or index.unique:
+        return None
+    on: Any = index.on[0]
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    if column is not None and not isinstance(column, Expr | str):
+        column = column(table.model)
+    is_range = isinstance(column, Column) and column.kind.name in RANGES
+    return GIST if is_range else None
 
 
 def _add_vectors(
