@@ -24,9 +24,11 @@ from oxidite.db import (
     Connection,
     Database,
     DatabaseError,
+    ExclusionError,
     InsertStatement,
     MissingReferenceError,
     Model,
+    ModelError,
     OverlapError,
     QueryError,
     Range,
@@ -35,6 +37,7 @@ from oxidite.db import (
     UpdateStatement,
     Vector,
     col,
+    exclude,
     excluded,
     index,
     search,
@@ -84,6 +87,11 @@ class Story(
 class Place(Model, table="places"):
     id: Col[int] = col(pk=True, init=False)
     at: Col[Vector] = col(dimensions=2, metric="l2")
+
+
+class Night(Model, table="nights", indexes=[exclude(days="&&")]):
+    id: Col[int] = col(pk=True, init=False)
+    days: Col[Range[int]]
 
 
 class Tier(Model, table="tiers"):
@@ -350,6 +358,20 @@ async def ranged(db: Database) -> str:
     return "yes, as text" if isinstance(raw, str) else "yes, as its own"
 
 
+async def excluded_rows(db: Database) -> str:
+    """Two rows that overlap are refused (`exclude`)"""
+    try:
+        await db.push(Night)
+    except ModelError:
+        return "no, the model is refused"
+    await Night.create(days=Range(1, 3))
+    try:
+        await Night.create(days=Range(2, 4))
+    except ExclusionError:
+        return "yes" if db.dialect.name == "postgresql" else "yes, by triggers"
+    return "no"
+
+
 async def decimals_in_ranges(db: Database) -> str:
     """The Decimal of a row is looked for in its range"""
     await db.push(Tier)
@@ -456,7 +478,7 @@ async def swapping(db: Database) -> str:
 PROBES: list[Probe] = [
     inserted, updated, deleted, transactional, locked, repeatable, partial, conflicts, streamed,
     nulls_ordered, nulls_default, exactly_equal, beyond_ascii, full_text, stems, left_out, short_words, long_words,
-    marked_words, searched_at_once, nearest, ranged, decimals_in_ranges, long_order, unique_text, compared,
+    marked_words, searched_at_once, nearest, ranged, excluded_rows, decimals_in_ranges, long_order, unique_text, compared,
     zeros, digits, infinite, overflowing, referring, swapping,
 ]  # fmt: skip
 

@@ -70,7 +70,8 @@ class Hidden(Model, table="range_hidden"):
 
 
 SPANS: Any = Span
-"""As a program without a type checker has it."""
+declared: Any = col
+"""As a program without a type checker has them."""
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BOUNDS: list[Any] = ["[)", "[]", "(]", "()"]
 ELEMENTS: Mapping[str, tuple[str, list[Any]]] = {
@@ -504,7 +505,7 @@ def test_rules_of_other_types_are_refused(rules: dict[str, Any]) -> None:
 
         class Wrong(Model, table="range_wrong"):
             id: Col[int] = col(pk=True, init=False)
-            during: Col[Range[int]] = col(**rules)  # type: ignore[misc]  # rules by name
+            during: Col[Range[int]] = declared(**rules)
 
 
 def test_other_ranges_and_lists_of_them_are_refused() -> None:

@@ -9,11 +9,13 @@ import asyncpg
 
 from oxidite.db.errors import (
     BEYOND_INDEX,
+    IN_THE_WAY,
     CheckError,
     ConflictingTransactionsError,
     ConstraintError,
     DatabaseError,
     DiskFullError,
+    ExclusionError,
     LockTimeoutError,
     MissingReferenceError,
     NotNullError,
@@ -66,12 +68,13 @@ def _unfit(exc: Exception) -> str:
 
 
 def _advice(message: str) -> str | None:
-    """Return what to do where it is the extension for vectors that is missing."""
+    """Return what to do where it is an extension that is missing."""
     return next(
         (advice for words, advice in _ADVICE if all(each in message for each in words)), None
     )
 
 
+_GIST = "An exclusion constraint over other columns than ranges needs the extension btree_gist"
 _NEEDED = "Vectors need the extension pgvector"
 _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     (
@@ -85,6 +88,18 @@ _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ('type "vector"', "does not exist"),
         f"{_NEEDED}, in a schema of the search_path: CREATE EXTENSION vector.",
+    ),
+    (
+        ("permission denied", 'extension "btree_gist"'),
+        f"{_GIST}: have somebody who may run CREATE EXTENSION btree_gist once in this database.",
+    ),
+    (
+        ('extension "btree_gist"', "not available"),
+        f"{_GIST} where the server runs. It comes with PostgreSQL; packages call it postgresql-contrib.",
+    ),
+    (
+        ("no default operator class for access method", "gist"),
+        f"{_GIST}: CREATE EXTENSION btree_gist.",
     ),
     (
         ('access method "hnsw"', "does not exist"),
@@ -145,6 +160,7 @@ _CONSTRAINTS: tuple[tuple[type[Exception], type[ConstraintError], str], ...] = (
         "refers to nothing, or is still referred to",
     ),
     (asyncpg.CheckViolationError, CheckError, "breaks a rule"),
+    (asyncpg.ExclusionViolationError, ExclusionError, IN_THE_WAY),
 )
 _BEYOND_INDEX = re.compile(r"index row (?:size|requires) |string is too long for tsvector ")
 _KEY = re.compile(r"\(([^)]*)\)=")

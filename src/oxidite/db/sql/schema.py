@@ -24,7 +24,7 @@ from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
 from oxidite.db.sql.history import triggers_of
-from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, word_tables
+from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, kept_apart
 from oxidite.db.sql.literals import sql_of, text_of, value_of
 from oxidite.db.sql.ranges import RANGE_TYPES, range_check
 from oxidite.db.sql.vectors import EXTENSION, VectorType
@@ -120,7 +120,7 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
             ]
         else:
             sql.append(_with_indexes(create, table, indexes, theirs))
-        sql += [each for words in word_tables(table) for each in words.create()]
+        sql += [each for one in kept_apart(table) for each in one.create(guarded=True)]
         if dialect.name == "postgresql":  # where they do not stand in CREATE TABLE
             sql += [
                 str(SetColumnComment(each).compile(dialect=theirs))
