@@ -52,6 +52,7 @@ from oxidite.db.errors import (
     DatabaseError,
     DecryptionError,
     DiskFullError,
+    ExclusionError,
     LockTimeoutError,
     ManyRowsError,
     MissingReferenceError,
@@ -279,8 +280,10 @@ from oxidite.db.tables.table import (
     Check,
     Index,
     Indexed,
+    Operator,
     Table,
     check,
+    exclude,
     index,
 )
 from oxidite.db.values.casts import (
@@ -297,6 +300,10 @@ from oxidite.db.values.keys import (
 )
 from oxidite.db.values.kinds import (
     Kind,
+)
+from oxidite.db.values.ranges import (
+    Bounds,
+    Range,
 )
 from oxidite.db.values.vectors import (
     Vector,
@@ -323,6 +330,7 @@ __all__ = [
     "Batch",
     "BelongsTo",
     "BoundSQL",
+    "Bounds",
     "Call",
     "Cast",
     "Change",
@@ -360,6 +368,7 @@ __all__ = [
     "Done",
     "Driver",
     "Event",
+    "ExclusionError",
     "Expr",
     "Exprs",
     "ForeignKeys",
@@ -405,6 +414,7 @@ __all__ = [
     "NotNullError",
     "OnDelete",
     "One",
+    "Operator",
     "OptionValue",
     "Order",
     "Orders",
@@ -427,6 +437,7 @@ __all__ = [
     "PoolTimeoutError",
     "QueryError",
     "QueryTime",
+    "Range",
     "RawOwner",
     "RawQuery",
     "ReadOnlyError",
@@ -481,6 +492,7 @@ __all__ = [
     "col",
     "computed",
     "every",
+    "exclude",
     "excluded",
     "exists",
     "filter_by",

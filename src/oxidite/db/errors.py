@@ -13,6 +13,7 @@ The tree::
     ├── DecryptionError         an encrypted value was changed, or its key is not known
     ├── ConstraintError         also a ValidationError: names the field
     │   ├── UniqueError         ├── MissingReferenceError  ├── NotNullError  └── CheckError
+    │   └── ExclusionError      another row is in the way
     ├── RelationError           a relation was used in a way it cannot be
     │   └── NotLoadedError      it is not loaded, and is not to be loaded by itself
     ├── TransactionError        a transaction was used in a way it cannot be
@@ -47,6 +48,7 @@ __all__ = [
     "DatabaseError",
     "DecryptionError",
     "DiskFullError",
+    "ExclusionError",
     "LockTimeoutError",
     "ManyRowsError",
     "MissingReferenceError",
@@ -159,6 +161,14 @@ class CheckError(ConstraintError):
     code = "check"
 
 
+class ExclusionError(ConstraintError):
+    """Another row is in the way: it is the same in some columns and overlaps in others."""
+
+    code = "exclusion"
+
+
+IN_THE_WAY = "is in the way of another row"
+"""What a driver says where an exclusion constraint is broken."""
 BEYOND_INDEX = "is too long for an index"
 """What a driver says of a value when it is not told of which column."""
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, get_args
 from oxidite.db.errors import ModelError
 from oxidite.db.fake import Fake
 from oxidite.db.tables.columns import Column
+from oxidite.db.values.ranges import Range
 from oxidite.db.values.vectors import Vector
 
 __all__ = ["invent"]
@@ -78,6 +79,12 @@ def _vector(column: AnyColumn, fake: Fake, _: int) -> Vector:
     return Vector([fake.integer(1, 1000) / 1000 for _ in range(column.dimensions)])
 
 
+def _range(begin: Any, step: Any, number: int) -> Range[Any]:
+    """Return a range that is another one, of the same size, for each number: they do not overlap if they begin alike."""
+    begin += step * number
+    return Range(begin, begin + step)
+
+
 _MAKERS: Mapping[str, Callable[[AnyColumn, Fake, int], object]] = {
     "text": _text,
     "integer": _integer,
@@ -92,4 +99,8 @@ _MAKERS: Mapping[str, Callable[[AnyColumn, Fake, int], object]] = {
     "interval": lambda _, fake, __: timedelta(seconds=fake.integer(1, 86_400)),
     "enum": _choice,
     "vector": _vector,
+    "int8range": lambda _, fake, number: _range(fake.integer(), 10, number),
+    "numrange": lambda _, fake, number: _range(Decimal(fake.integer()), Decimal(10), number),
+    "daterange": lambda _, fake, number: _range(fake.moment().date(), timedelta(days=10), number),
+    "tstzrange": lambda _, fake, number: _range(fake.moment(), timedelta(hours=10), number),
 }

@@ -2,13 +2,15 @@
 
 A class that msgspec does not know says with two methods what it is in JSON and MessagePack:
 ``__plain__()`` returns the value as lists, numbers and the like, and the class method ``__from_plain__(value)``
-makes one of that, or raises ``ValueError`` with what a client is told. ``__plain_schema__`` is its JSON Schema.
+makes one of that, or raises ``ValueError`` with what a client is told; a generic one is given its type arguments
+after the value. ``__plain_schema__`` is its JSON Schema.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from pathlib import PurePath
+from typing import get_args, get_origin
 
 import msgspec
 
@@ -43,8 +45,8 @@ def _plain_other(value: object) -> object:
 
 def from_plain(type_: type, value: object) -> object:
     """Make a value of a class that msgspec does not know; called by it for those classes only."""
-    make: Callable[[object], object] | None = getattr(type_, "__from_plain__", None)
-    return value if make is None else make(value)
+    make: Callable[..., object] | None = getattr(get_origin(type_) or type_, "__from_plain__", None)
+    return value if make is None else make(value, *get_args(type_))
 
 
 encode_json: Callable[[object], bytes] = msgspec.json.Encoder(enc_hook=_encode_other).encode

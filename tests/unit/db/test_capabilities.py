@@ -24,16 +24,20 @@ from oxidite.db import (
     Connection,
     Database,
     DatabaseError,
+    ExclusionError,
     InsertStatement,
     MissingReferenceError,
     Model,
+    ModelError,
     OverlapError,
     QueryError,
+    Range,
     SoftDeletes,
     UniqueError,
     UpdateStatement,
     Vector,
     col,
+    exclude,
     excluded,
     index,
     search,
@@ -83,6 +87,17 @@ class Story(
 class Place(Model, table="places"):
     id: Col[int] = col(pk=True, init=False)
     at: Col[Vector] = col(dimensions=2, metric="l2")
+
+
+class Night(Model, table="nights", indexes=[exclude(days="&&")]):
+    id: Col[int] = col(pk=True, init=False)
+    days: Col[Range[int]]
+
+
+class Tier(Model, table="tiers"):
+    id: Col[int] = col(pk=True, init=False)
+    amounts: Col[Range[Decimal]]
+    amount: Col[Decimal] = col(default=Decimal(0))
 
 
 @contextlib.asynccontextmanager
@@ -332,6 +347,42 @@ async def nearest(db: Database) -> str:
     return "yes, by pgvector" if db.dialect.name == "postgresql" else "yes, each is compared"
 
 
+async def ranged(db: Database) -> str:
+    """Ranges are found by what is in them (`Range`)"""
+    await db.push(Tier)
+    await Tier.create_many([Tier(amounts=Range(Decimal(each), None)) for each in (1, 5)])
+    if await Tier.where(Tier.amounts.contains(Decimal(3))).count() != 1:
+        return "no"
+    async with connection(db) as found:
+        ((raw,),) = await found.fetch("SELECT amounts FROM tiers WHERE id = 1", ())
+    return "yes, as text" if isinstance(raw, str) else "yes, as its own"
+
+
+async def excluded_rows(db: Database) -> str:
+    """Two rows that overlap are refused (`exclude`)"""
+    try:
+        await db.push(Night)
+    except ModelError:
+        return "no, the model is refused"
+    await Night.create(days=Range(1, 3))
+    try:
+        await Night.create(days=Range(2, 4))
+    except ExclusionError:
+        return "yes" if db.dialect.name == "postgresql" else "yes, by triggers"
+    return "no"
+
+
+async def decimals_in_ranges(db: Database) -> str:
+    """The Decimal of a row is looked for in its range"""
+    await db.push(Tier)
+    await Tier.create(amounts=Range(Decimal(1), None), amount=Decimal(2))
+    try:
+        found = await Tier.where(Tier.amounts.contains(Tier.amount)).count()
+    except QueryError:
+        return "no"
+    return "yes" if found == 1 else "no"
+
+
 async def told(words: str, language: str = "simple") -> list[str]:
     found = search(Story.text, language=language)
     rows = await Story.where(found.matches(words)).select(Story.name).all()
@@ -427,7 +478,7 @@ async def swapping(db: Database) -> str:
 PROBES: list[Probe] = [
     inserted, updated, deleted, transactional, locked, repeatable, partial, conflicts, streamed,
     nulls_ordered, nulls_default, exactly_equal, beyond_ascii, full_text, stems, left_out, short_words, long_words,
-    marked_words, searched_at_once, nearest, long_order, unique_text, compared,
+    marked_words, searched_at_once, nearest, ranged, excluded_rows, decimals_in_ranges, long_order, unique_text, compared,
     zeros, digits, infinite, overflowing, referring, swapping,
 ]  # fmt: skip
 

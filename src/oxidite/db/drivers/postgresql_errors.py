@@ -9,11 +9,13 @@ import asyncpg
 
 from oxidite.db.errors import (
     BEYOND_INDEX,
+    IN_THE_WAY,
     CheckError,
     ConflictingTransactionsError,
     ConstraintError,
     DatabaseError,
     DiskFullError,
+    ExclusionError,
     LockTimeoutError,
     MissingReferenceError,
     NotNullError,
@@ -37,6 +39,8 @@ def translated(exc: BaseException, *, is_closed: bool) -> BaseException:
         return QueryError(f"A value does not fit: {_unfit(exc)}")
     if isinstance(exc, asyncpg.PostgresError) and (advice := _advice(_message(exc))):
         return DatabaseError(f"PostgreSQL: {_message(exc)}. {advice}")
+    if isinstance(exc, OverflowError | ValueError) and _YEARS.search(str(exc)):
+        return DatabaseError(f"PostgreSQL has a date that Python does not: {exc}. {_BEYOND}")
     for theirs, ours, text in _ERRORS:
         if isinstance(exc, theirs):
             made: OxiditeError = ours(text.format(exc) if text else None)
@@ -64,12 +68,13 @@ def _unfit(exc: Exception) -> str:
 
 
 def _advice(message: str) -> str | None:
-    """Return what to do where it is the extension for vectors that is missing."""
+    """Return what to do where it is an extension that is missing."""
     return next(
         (advice for words, advice in _ADVICE if all(each in message for each in words)), None
     )
 
 
+_GIST = "An exclusion constraint over other columns than ranges needs the extension btree_gist"
 _NEEDED = "Vectors need the extension pgvector"
 _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     (
@@ -85,10 +90,26 @@ _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
         f"{_NEEDED}, in a schema of the search_path: CREATE EXTENSION vector.",
     ),
     (
+        ("permission denied", 'extension "btree_gist"'),
+        f"{_GIST}: have somebody who may run CREATE EXTENSION btree_gist once in this database.",
+    ),
+    (
+        ('extension "btree_gist"', "not available"),
+        f"{_GIST} where the server runs. It comes with PostgreSQL; packages call it postgresql-contrib.",
+    ),
+    (
+        ("no default operator class for access method", "gist"),
+        f"{_GIST}: CREATE EXTENSION btree_gist.",
+    ),
+    (
         ('access method "hnsw"', "does not exist"),
         "pgvector has that from version 0.5 on. Update it, or make the index using='ivfflat'.",
     ),
 )
+
+
+_YEARS = re.compile(r"date value out of range|year -?\d+ is out of range|ordinal must be")
+_BEYOND = "Read it as text, or leave out rows beyond the years 1 to 9999."
 
 
 _NO_MORE = (
@@ -139,6 +160,7 @@ _CONSTRAINTS: tuple[tuple[type[Exception], type[ConstraintError], str], ...] = (
         "refers to nothing, or is still referred to",
     ),
     (asyncpg.CheckViolationError, CheckError, "breaks a rule"),
+    (asyncpg.ExclusionViolationError, ExclusionError, IN_THE_WAY),
 )
 _BEYOND_INDEX = re.compile(r"index row (?:size|requires) |string is too long for tsvector ")
 _KEY = re.compile(r"\(([^)]*)\)=")

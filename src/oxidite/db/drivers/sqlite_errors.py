@@ -7,17 +7,20 @@ import sqlite3
 from types import TracebackType
 
 from oxidite.db.errors import (
+    IN_THE_WAY,
     CheckError,
     ConflictingTransactionsError,
     ConstraintError,
     DatabaseError,
     DiskFullError,
+    ExclusionError,
     MissingReferenceError,
     NotNullError,
     QueryError,
     ReadOnlyError,
     UniqueError,
 )
+from oxidite.db.values.exclusions import EXCLUDED
 from oxidite.db.values.words import not_made
 from oxidite.errors import BackendUnavailableError, FieldError
 
@@ -93,6 +96,9 @@ _CONSTRAINTS: dict[str, tuple[type[ConstraintError], str]] = {
 
 
 def _constraint(exc: sqlite3.IntegrityError) -> ConstraintError:
+    if str(exc).startswith(EXCLUDED):
+        broken = [FieldError("body", IN_THE_WAY, pointer="", code=ExclusionError.code)]
+        return ExclusionError(broken, constraint=str(exc).removeprefix(EXCLUDED))
     found = re.fullmatch(r"(\w+(?: \w+)?) constraint failed(?:: (.*))?", str(exc))
     kind, detail = found.groups() if found else ("", None)
     error, message = _CONSTRAINTS.get(kind, (ConstraintError, str(exc)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import Field
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeAlias, TypeVar, cast, overload
 
@@ -20,7 +21,10 @@ from msgspec import Struct
 
 from oxidite.db.errors import QueryError
 from oxidite.db.values.bounds import beyond
-from oxidite.db.values.kinds import BOOLEAN, FLOAT, INTEGER, JSON, TEXT, Kind, is_text
+from oxidite.db.values.cuts import range_problem
+from oxidite.db.values.kinds import BOOLEAN, FLOAT, INTEGER, JSON, RANGES, TEXT, Kind, is_text
+from oxidite.db.values.ranges import Range, type_of
+from oxidite.errors import FieldError, ValidationError
 
 __all__ = [
     "AnyExpr",
@@ -46,6 +50,7 @@ R = TypeVar("R")
 E = TypeVar("E")
 T_co = TypeVar("T_co", covariant=True)
 N = TypeVar("N", int, float, Decimal)
+B = TypeVar("B", bound="int | Decimal | date")  # what is in a range
 
 
 class IsDataclass(Protocol):
@@ -178,11 +183,18 @@ class Expr(Selectable[R], Generic[O, R]):
     def contains(self: Expr[list[E], Any], part: Iterable[E]) -> Condition: ...
     @overload
     def contains(self: Expr[J, Any], part: Mapping[str, Any]) -> Condition: ...
+    @overload
+    def contains(
+        self: Expr[Range[B], Any], part: B | Range[B] | Expr[B, Any] | Expr[Range[B], Any]
+    ) -> Condition: ...
     def contains(self: Expr[Any, Any], part: Any) -> Condition:
         """Whether ``part`` is in it: a text in a text, all the elements of a list in a list.
 
-        A JSON document contains another one if it has all its members, at any depth.
+        A JSON document contains another one if it has all its members, at any depth. A range contains a
+        value, or all of another range.
         """
+        if self.kind.name in RANGES:
+            return _ranged("contains", self, part)
         if self.kind.name == "array":
             return Condition("array_contains", (self, Value(listed(part), self.kind)))
         if self.kind.name == "json":
@@ -190,8 +202,16 @@ class Expr(Selectable[R], Generic[O, R]):
             return Condition("json_contains", (self, Value(found, JSON)))
         return _matched("like", self, f"%{_escaped(part)}%")
 
-    def overlaps(self: Expr[list[E], Any], others: Iterable[E]) -> Condition:
-        """Whether the array has one of ``others`` at least."""
+    @overload
+    def overlaps(self: Expr[list[E], Any], others: Iterable[E]) -> Condition: ...
+    @overload
+    def overlaps(
+        self: Expr[Range[B], Any], others: Range[B] | Expr[Range[B], Any]
+    ) -> Condition: ...
+    def overlaps(self: Expr[Any, Any], others: Any) -> Condition:
+        """Whether the array has one of ``others`` at least; whether something is in both ranges."""
+        if self.kind.name in RANGES:
+            return _ranged("overlaps", self, others)
         return Condition("array_overlaps", (self._array(), Value(listed(others), self.kind)))
 
     def has(self: Expr[list[E], Any], element: E) -> Condition:
@@ -213,18 +233,52 @@ class Expr(Selectable[R], Generic[O, R]):
         """Whether it ends with ``text``."""
         return _matched("like", self, f"%{_escaped(text)}")
 
-    def lower(self: Expr[str, Any]) -> Expr[str, R]:
-        """It in lower case."""
+    @overload
+    def lower(self: Expr[str, Any]) -> Expr[str, R]: ...
+    @overload
+    def lower(self: Expr[Range[B], Any]) -> Expr[B, B | None]: ...
+    def lower(self: Expr[Any, Any]) -> Expr[Any, Any]:
+        """It in lower case; where a range begins, which is NULL if it is empty or nothing is below it."""
+        if self.kind.name in RANGES:
+            return _bound_of(self, "lower")
         return Call("lower", (self,), TEXT)
 
-    def upper(self: Expr[str, Any]) -> Expr[str, R]:
-        """It in upper case."""
+    @overload
+    def upper(self: Expr[str, Any]) -> Expr[str, R]: ...
+    @overload
+    def upper(self: Expr[Range[B], Any]) -> Expr[B, B | None]: ...
+    def upper(self: Expr[Any, Any]) -> Expr[Any, Any]:
+        """It in upper case; where a range ends, which is NULL if it is empty or nothing is above it."""
+        if self.kind.name in RANGES:
+            return _bound_of(self, "upper")
         return Call("upper", (self,), TEXT)
 
     def length(self: Expr[str, Any] | Expr[list[Any], Any]) -> Expr[int, R]:
         """The number of its characters, or of its elements."""
         name = {"array": "array_length", "json": "json_length"}.get(self.kind.name, "length")
         return Call(name, (self,), INTEGER)
+
+    # Ranges. Those that begin where another one ends are adjacent to it, and have nothing in common.
+
+    def contained_by(self: Expr[Range[B], Any], other: Range[B] | Expr[Range[B], Any]) -> Condition:
+        """Whether all of the range is in another one."""
+        return _ranged("contained_by", self, other)
+
+    def adjacent_to(self: Expr[Range[B], Any], other: Range[B] | Expr[Range[B], Any]) -> Condition:
+        """Whether one of two ranges begins just where the other one ends."""
+        return _ranged("adjacent", self, other)
+
+    def before(self: Expr[Range[B], Any], other: Range[B] | Expr[Range[B], Any]) -> Condition:
+        """Whether the range ends before another one begins."""
+        return _ranged("before", self, other)
+
+    def after(self: Expr[Range[B], Any], other: Range[B] | Expr[Range[B], Any]) -> Condition:
+        """Whether the range begins after another one ends."""
+        return _ranged("after", self, other)
+
+    def is_empty(self: Expr[Range[Any], Any]) -> Condition:
+        """Whether nothing is in the range."""
+        return Condition("range_empty", (self,), (_range_kind(self).name,))
 
     # Arithmetic. On text + joins.
 
@@ -308,6 +362,63 @@ def _matched(name: str, expr: AnyExpr, pattern: str) -> Condition:
     if not is_text(pattern):
         return _always(expr, holds=False)
     return Condition(name, (expr, Value(pattern, TEXT)))
+
+
+def _range_kind(expr: AnyExpr) -> Kind:
+    if expr.kind.name not in RANGES:
+        raise QueryError(f"{expr!r} is no range: declare it as Col[Range[datetime]] or the like.")
+    return expr.kind
+
+
+def _ranged(name: str, expr: AnyExpr, other: Any) -> Condition:
+    """Compare a range with another one, or with what may be in it.
+
+    Raises:
+        QueryError: it is of another type.
+        ValidationError: no range of the database can have such a bound; it may have come from a client.
+    """
+    kind = _range_kind(expr)
+    operand = _range_operand(expr, kind, other)
+    if name == "contains" and operand.kind is kind.element:
+        return Condition("range_has", (expr, operand), (kind.name,))
+    if operand.kind is not kind:
+        raise QueryError(f"{expr!r} is compared with {other!r:.100}, which is no such range.")
+    if name in ("contained_by", "after"):
+        expr, operand = operand, expr
+        name = "contains" if name == "contained_by" else "before"
+    return Condition(f"range_{name}", (expr, operand), (kind.name,))
+
+
+def _range_operand(expr: AnyExpr, kind: Kind, other: Any) -> AnyExpr:
+    element = kind.element
+    assert element is not None  # noqa: S101 - a range has one
+    if isinstance(other, Expr):
+        is_element = other.kind.stored is element.element
+        return Call("range_element", (other,), element, (kind.name,)) if is_element else other
+    is_range = isinstance(other, Range)
+    wanted = (None, element.type) if is_range else (element.type,)
+    if type_of(other) not in wanted or isinstance(other, bool):
+        raise QueryError(f"{expr!r} is compared with {other!r:.100}, which is no such range.")
+    for each in (other.lower, other.upper) if is_range else (other,):
+        problem = None if each is None else _element_problem(kind, each)
+        if problem is not None:
+            raise ValidationError(
+                [FieldError("body", problem, pointer=f"/{getattr(expr, 'name', '')}", code="type")]
+            )
+    return Value(other, kind if is_range else element)
+
+
+def _element_problem(kind: Kind, value: Any) -> str | None:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return "must have a time zone: oxidite.clock.now(), or value.replace(tzinfo=...)"
+    return range_problem(kind.name, value)
+
+
+def _bound_of(expr: AnyExpr, which: str) -> AnyExpr:
+    kind = _range_kind(expr)
+    element = None if kind.element is None else kind.element.element
+    assert element is not None  # noqa: S101 - a range has one
+    return Call(f"range_{which}", (expr,), element, (kind.name,))
 
 
 def _storable(expr: AnyExpr, values: list[Any]) -> list[Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from oxidite.db.inspection.found import FoundCheck, FoundTable
 from oxidite.db.inspection.texts import bare, plain, written
-from oxidite.db.inspection.types import Said
+from oxidite.db.inspection.types import RANGE_WORDS, Said
+from oxidite.db.values.cuts import width_of
 from oxidite.db.values.dialects import Dialect
 from oxidite.db.values.vectors import SIZE
 
@@ -19,6 +20,9 @@ _TEXT = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 _NUMBERS = re.compile(r"(?<![\w.'])-?\d+(?![\w.'])")
 _BOUND = re.compile(r"(?:>=|<=|>|<)\s*\(*'?(-?\d+(?:\.\d+)?)'?\)*(?:::[a-z ]+)?\)*")
 _SIZE = re.compile(r"length\([`\"]?\w+[`\"]?\)\s*=\s*(\d+)\)*\Z")
+_WHOLE = re.compile(r"length\([`\"]?\w+[`\"]?\)\s*=\s*(\d\d+)\D.*\bsubstr\(", re.DOTALL)
+_RANGES = {2 * width_of(name) + 2: said for name, said in RANGE_WORDS.items()}
+"""The ranges that a text stands for, by its length."""
 _JSON = re.compile(r"json_valid\(`?\"?(.+?)`?\"?\)")
 
 
@@ -63,6 +67,10 @@ def _is_of_a_column(
     size = _SIZE.search(sql)
     if size is not None and vector in said and said[vector].type == "bytes":
         said[vector] = Said("Vector", {"dimensions": str(int(size[1]) // SIZE)})
+        return True
+    ranged, whole = name.removesuffix("_range"), _WHOLE.search(sql)
+    if whole is not None and ranged in said and int(whole[1]) in _RANGES:
+        said[ranged] = Said(_RANGES[int(whole[1])])
         return True
     if name in said and said[name].type in ("str", "int"):
         values = _values(name, sql, said[name], dialect)

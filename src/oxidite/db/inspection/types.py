@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,8 +13,9 @@ from oxidite.db.inspection.found import FoundColumn
 from oxidite.db.inspection.texts import written
 from oxidite.db.sql.vectors import VectorType
 from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.kinds import RANGES
 
-__all__ = ["Said", "said_of"]
+__all__ = ["RANGE_WORDS", "Said", "said_of"]
 
 
 @dataclass(slots=True)
@@ -40,6 +41,12 @@ class Place(NamedTuple):
         return self.dialect.is_mysql
 
 
+RANGE_WORDS: Mapping[str, str] = {
+    name: f"Range[{kind.element.type.__name__}]"  # type: ignore[attr-defined]  # a class
+    for name, kind in RANGES.items()
+    if kind.element is not None
+}
+"""How a model says the types of ranges."""
 Type: TypeAlias = Any
 """A type of SQLAlchemy's: they share no attributes."""
 Reader: TypeAlias = Callable[[Type, Place], Said | None]
@@ -163,12 +170,16 @@ def _vector(type_: Type, _place: Place) -> Said | None:
     return None if size is None else Said("Vector", {"dimensions": str(size)})
 
 
+_RANGES: Sequence[tuple[Any, Reader]] = tuple(
+    (getattr(postgresql, name.upper()), _plain(said)) for name, said in RANGE_WORDS.items()
+)
 _BLOBS = (mysql.LONGBLOB, mysql.MEDIUMBLOB, mysql.TINYBLOB, sa.VARBINARY, sa.BINARY, sa.LargeBinary)
 _OF_OTHERS: Sequence[tuple[Any, Reader]] = (
     # What is text to SQLAlchemy, and nothing that a driver takes as text.
     ((mysql.SET, postgresql.CITEXT, postgresql.TSVECTOR, postgresql.OID), _refused),
     (sa.Enum, _enum),
     (VectorType, _vector),
+    *_RANGES,
     (postgresql.ARRAY, _array),
     (mysql.TINYINT, _tiny),
     (sa.Boolean, _plain("bool")),

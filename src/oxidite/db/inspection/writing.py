@@ -14,6 +14,7 @@ from oxidite.db.inspection.naming import attribute, class_name, free
 from oxidite.db.inspection.texts import bare, plain, written
 from oxidite.db.inspection.types import Said, said_of
 from oxidite.db.inspection.vectors import with_metrics
+from oxidite.db.sql.ranges import GIST
 from oxidite.db.sql.vectors import HNSW
 from oxidite.db.sql.words import words_of
 from oxidite.db.tables.table import SQL, short_name
@@ -26,7 +27,7 @@ _TYPING = ("Literal",)
 _DATETIME = ("date", "datetime", "time", "timedelta")
 _OURS = (
     *("SQL", "BelongsTo", "Col", "HasMany", "HasOne", "Model"),
-    *("Vector", "check", "col", "index", "rel", "search"),
+    *("Range", "Vector", "check", "col", "index", "rel", "search"),
 )
 _TAKEN = {*_OURS, "Literal", "Decimal", "UUID"}
 
@@ -210,7 +211,10 @@ class _ModelText:
         name = f"{'uq' if index.unique else 'ix'}_{self.table.name}_{index.on[0]}"
         said = self._said.get(str(index.on[0]))
         is_vector = said is not None and said.type == "Vector"
-        usual = (HNSW,) if is_vector else (None, "btree")
+        is_range = said is not None and said.type.startswith("Range[") and not index.unique
+        usual: tuple[str | None, ...] = (HNSW,) if is_vector else (None, "btree")
+        if is_range and self._dialect.name == "postgresql":
+            usual = (GIST,)
         is_plain = index.where is None and index.using in usual
         return len(index.on) == 1 and is_plain and index.name == name
 

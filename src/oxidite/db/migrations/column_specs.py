@@ -20,6 +20,7 @@ from oxidite.db.tables.table import SQL
 from oxidite.db.values.kinds import (
     INTEGER,
     PLAIN,
+    RANGES,
     TEXT,
     VECTOR,
     Kind,
@@ -36,7 +37,7 @@ NOW = "now"
 """As the ``fill`` of a moment in time: when the migration runs."""
 
 _KINDS: dict[str, Kind] = {each.name: each for each in PLAIN}
-_OTHER_KINDS = ("json", "enum", "array", "vector")
+_OTHER_KINDS = ("json", "enum", "array", "vector", *RANGES)
 _CHECKS = ("ge", "gt", "le", "lt", "min_length", "max_length")
 _BOUNDS: dict[str, Callable[[Any], object]] = {
     "decimal": lambda bound: Decimal(str(bound)),
@@ -54,7 +55,7 @@ class ColumnSpec:
     name: str
     type_name: str
     """The name of its kind: integer, text, boolean, float, decimal, bytes, uuid, datetime, date, time,
-    interval, json, enum, array, vector."""
+    interval, json, enum, array, vector, int8range, numrange, daterange, tstzrange."""
     nullable: bool = False
     primary_key: bool = False
     generated: bool = False
@@ -109,6 +110,8 @@ class ColumnSpec:
                 return Kind("enum", Literal[self.values])
             case "vector":
                 return VECTOR
+            case name if name in RANGES:
+                return RANGES[name]
             case "array":
                 return Kind("array", list, _KINDS.get(self.element or "text", TEXT))
             case _:
@@ -165,7 +168,7 @@ class ColumnSpec:
             precision=rules.get("precision"),
             scale=rules.get("scale"),
             dimensions=rules.get("dimensions"),
-            element=None if kind.element is None else kind.element.stored.name,
+            element=kind.element.stored.name if kind.name == "array" and kind.element else None,
             values=stored_options(column.kind),
             bits=_bits(column),
             native=rules.get("native", False) and kind.name == "enum",

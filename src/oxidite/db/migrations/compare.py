@@ -23,13 +23,15 @@ from sqlalchemy.pool import StaticPool
 from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.enum_types import natives
 from oxidite.db.migrations.operations import Schema
+from oxidite.db.sql.exclusions import Exclusion
 from oxidite.db.sql.history import trigger_names
-from oxidite.db.sql.indexes import word_tables
+from oxidite.db.sql.indexes import kept_apart
 from oxidite.db.sql.literals import written
 from oxidite.db.sql.schema import metadata
 from oxidite.db.sql.vectors import VectorType, metric_of
 from oxidite.db.sql.words import WORDS, kept_by
 from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.exclusions import EXCLUDED
 from oxidite.db.values.vectors import VectorMetric
 
 __all__ = ["differences", "histories", "opened"]
@@ -144,6 +146,7 @@ def _differences(
         if dialect.name == "postgresql":
             texts += _enums(connection, wanted.tables)
             texts += _vectors(sa.inspect(connection), wanted.tables)
+            texts += _exclusions(connection, wanted.tables)
         if dialect.name == "sqlite":
             texts += _expressions(connection, wanted.tables)
             texts += _references(connection, wanted.tables)
@@ -306,6 +309,36 @@ def _vectors(inspector: sa.Inspector, tables: Mapping[str, sa.Table]) -> Iterato
                 yield f"the index {index.name} of {name} is for the metric {found}, not {wanted}"
 
 
+_EXCLUSIONS = (
+    "SELECT c.relname, x.conname, pg_get_constraintdef(x.oid) FROM pg_constraint AS x "
+    "JOIN pg_class AS c ON c.oid = x.conrelid "
+    "WHERE x.contype = 'x' AND c.relnamespace = current_schema()::regnamespace"
+)
+
+
+def _exclusions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> Iterator[str]:
+    """Compare exclusion constraints in PostgreSQL by name and by what each column is compared with."""
+    there = {(row[0], row[1]): _elements(row[2]) for row in connection.exec_driver_sql(_EXCLUSIONS)}
+    wanted = {
+        (name, each.name): each
+        for name, table in tables.items()
+        for each in kept_apart(table)
+        if isinstance(each, Exclusion)
+    }
+    for (table, name), each in wanted.items():
+        if there.get((table, name)) != _elements(each.create()[-1]):
+            yield f"the exclusion constraint {name} of {table} is missing, or another one"
+    for table, name in there.keys() - wanted.keys():
+        if table in tables:
+            yield f"there is an exclusion constraint {name} of {table}"
+
+
+def _elements(sql: str) -> str:
+    """Return what an exclusion constraint compares; of its condition, whether there is one."""
+    found = re.search(r"EXCLUDE USING gist \((.*?)\)( WHERE|$)", sql)
+    return "" if found is None else "".join(found.groups())
+
+
 def _metric(operators: Mapping[str, str] | None) -> VectorMetric:
     """Return the metric of an index of vectors; that which is usual for a method is not read."""
     for each in (operators or {}).values():
@@ -328,15 +361,17 @@ def _expressions(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> l
 
 
 def _word_tables(connection: sa.Connection, tables: Mapping[str, sa.Table]) -> Iterator[str]:
-    """Compare indexes of words in SQLite by what makes them."""
+    """Compare indexes of words and exclusions in SQLite by what makes them."""
     rows = connection.exec_driver_sql(
         "SELECT tbl_name, name, sql FROM sqlite_master WHERE type IN ('table', 'trigger')"
     ).all()
-    there = {_unquoted(sql) for _, name, sql in rows if name.startswith(WORDS)}
+    there = {_unquoted(sql) for _, name, sql in rows if name.startswith((WORDS, EXCLUDED))}
     wanted: set[str] = set()
     for name, table in tables.items():
-        for each in word_tables(table):
-            made = [_unquoted(sql) for sql in each.create() if sql.startswith("CREATE ")]
+        for each in kept_apart(table):
+            made = [
+                _unquoted(sql) for sql in each.create(guarded=True) if sql.startswith("CREATE ")
+            ]
             wanted.add(each.index.name)
             if not there.issuperset(made):
                 yield f"the index {each.index.name} of {name} is missing"

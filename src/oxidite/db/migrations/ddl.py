@@ -35,8 +35,10 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.rebuild import Live, unknown
+from oxidite.db.migrations.specs import TableSpec
 from oxidite.db.migrations.texts import Texts
-from oxidite.db.sql.indexes import word_tables
+from oxidite.db.sql.exclusions import Exclusion
+from oxidite.db.sql.indexes import kept_apart
 from oxidite.db.sql.vectors import EXTENSION
 from oxidite.db.tables.history import history_name
 from oxidite.db.values.dialects import Dialect
@@ -134,20 +136,22 @@ class Writer:
         match operation:
             case CreateTable():
                 made = self._texts.tables(after)[operation.table.name]
-                words = [each for one in word_tables(made) for each in one.create()]
+                words = [each for one in kept_apart(made) for each in one.create()]
                 return [*self._texts.sql(lambda op: op.impl.create_table(made)), *words]
             case DropTable():
                 gone = self._texts.tables(before)[operation.name]
-                words = [each for one in word_tables(gone) for each in one.drop()]
+                words = [each for one in kept_apart(gone) for each in one.drop()]
                 return [*words, *self._texts.sql(lambda op: op.impl.drop_table(gone))]
-            case RenameTable():
-                return self._columns.rename_table(operation, before, after)
+            case RenameTable(name, new):
+                renamed = self._columns.rename_table(operation, before, after)
+                return self._with_exclusions(renamed, before[name], after[new], before, after)
             case AddColumn():
                 return self._columns.add_column(operation, before, after)
             case DropColumn():
                 return self._columns.drop_column(operation, before, after)
-            case RenameColumn():
-                return self._columns.rename_column(operation, before, after)
+            case RenameColumn(table=name):
+                renamed = self._columns.rename_column(operation, before, after)
+                return self._with_exclusions(renamed, before[name], after[name], before, after)
             case ChangeColumn():
                 return self._columns.change_column(operation, before, after)
             case ChangeKey():
@@ -156,6 +160,30 @@ class Writer:
                 return self._indexes.rename(operation, before, after)
             case _:
                 raise MigrationError(f"{type(operation).__name__} is no operation.")
+
+    def _with_exclusions(
+        self,
+        statements: Sequence[str],
+        old: TableSpec,
+        new: TableSpec,
+        before: Schema,
+        after: Schema,
+    ) -> list[str]:
+        """Return statements with what makes the triggers of exclusions anew, which SQLite does not rename in."""
+        if not self._texts.is_sqlite:
+            return list(statements)
+        gone = kept_apart(self._texts.tables(before)[old.name])
+        made = kept_apart(self._texts.tables(after)[new.name])
+        return [
+            *(sql for each in gone if isinstance(each, Exclusion) for sql in each.drop()),
+            *statements,
+            *(
+                sql
+                for each in made
+                if isinstance(each, Exclusion)
+                for sql in each.create(guarded=True)
+            ),
+        ]
 
     def _with_histories(
         self, operation: Operation, statements: Sequence[str], before: Schema, after: Schema

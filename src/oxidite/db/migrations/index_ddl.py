@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from oxidite.db.migrations.operations import CreateIndex, DropIndex, RenameIndex, Schema
 from oxidite.db.migrations.texts import Texts
-from oxidite.db.sql.indexes import word_tables
+from oxidite.db.sql.exclusions import Exclusion
+from oxidite.db.sql.indexes import kept_apart
 from oxidite.db.sql.words import WordTable
 
 __all__ = ["IndexWriter"]
@@ -101,9 +102,9 @@ class IndexWriter:
             *self.create(CreateIndex(operation.table, index), between, after),
         ]
 
-    def _words(self, schema: Schema, table: str, name: str) -> WordTable | None:
-        """Return an index of words, where SQLite has a table of its own for it."""
-        found = word_tables(self._texts.tables(schema)[table])
+    def _words(self, schema: Schema, table: str, name: str) -> WordTable | Exclusion | None:
+        """Return an index of words where SQLite has a table of its own for it, or an exclusion constraint."""
+        found = kept_apart(self._texts.tables(schema)[table])
         return next((each for each in found if each.index.name == name), None)
 
     def _index(self, schema: Schema, table: str, name: str) -> sa.Index | None:

@@ -244,6 +244,16 @@ class _Look:
         if not self._is_postgresql or operation.concurrently:
             return
         is_new = isinstance(operation, CreateIndex)
+        if isinstance(operation, CreateIndex) and operation.index.exclude:
+            yield self._found(
+                "exclusion-scans",
+                "warning",
+                f"The exclusion constraint {operation.index.name} of {operation.table} is made of all rows while "
+                "nobody reads or writes the table, and fails if two of them are in each other's way.",
+                "Look for such rows first. There is no way to make it beside the application: do it when few use the "
+                "table.",
+            )
+            return
         name = operation.index.name if isinstance(operation, CreateIndex) else operation.name
         yield self._found(
             "index-locks",

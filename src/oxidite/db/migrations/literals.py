@@ -9,7 +9,10 @@ import msgspec
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.operations import Fill
 from oxidite.db.migrations.specs import NOW, ColumnSpec, code
+from oxidite.db.values.cuts import range_text
 from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.kinds import RANGES
+from oxidite.db.values.range_codecs import read_range, write_range
 from oxidite.db.values.vectors import Vector
 from oxidite.encoding import encode_json
 
@@ -27,6 +30,8 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         return f"'{value} seconds'" if is_postgresql else str(round(value * 1_000_000))
     if column.type_name == "vector":
         return _vector(value, column, dialect)
+    if column.type_name in RANGES:
+        return _range(value, column, dialect)
     if isinstance(value, bool):
         return str(value).lower() if dialect.name == "postgresql" else str(int(value))
     if isinstance(value, int | float) and column.type_name in ("integer", "float", "boolean"):
@@ -55,6 +60,18 @@ def _vector(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
     if dialect.name == "postgresql":
         return text(encode_json(made).decode())
     return f"X'{bytes(made).hex()}'"
+
+
+def _range(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
+    """Return a range as SQL."""
+    try:
+        made = read_range(column.type_name, str(value))
+    except (TypeError, ValueError) as exc:
+        raise MigrationError(
+            f"{column.name}, which is of ranges, cannot be filled: {exc}"
+        ) from None
+    is_native = dialect.name == "postgresql"
+    return text(write_range(made) if is_native else range_text(column.type_name, made))
 
 
 def text(value: str) -> str:

@@ -104,14 +104,15 @@ class Ops:
         unique: bool = False,
         where: str | None = None,
         using: str | None = None,
+        exclude: Sequence[str] = (),
         concurrently: bool = False,
     ) -> None:
         """Make an index over columns, or over ``SQL("lower(name)")``.
 
-        ``where`` makes it partial. ``concurrently`` lets others write meanwhile, on PostgreSQL, and is
+        ``exclude`` makes it an exclusion constraint: it has the operator of each column. ``where`` makes it partial. ``concurrently`` lets others write meanwhile, on PostgreSQL, and is
         done outside of a transaction.
         """
-        made = index(name, on, unique=unique, where=where, using=using)
+        made = index(name, on, unique=unique, where=where, using=using, exclude=exclude)
         self.noted.append(CreateIndex(table, made, concurrently))
 
     def drop_index(self, name: str, table: str, *, concurrently: bool = False) -> None:

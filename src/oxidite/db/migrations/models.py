@@ -18,6 +18,8 @@ from oxidite.db.models.model import Model
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table, check_reference
 from oxidite.db.values.dialects import Dialect
+from oxidite.db.values.range_codecs import write_range
+from oxidite.db.values.ranges import Range
 from oxidite.encoding import encode_json
 
 __all__ = ["fills_of", "renames_of", "schema_of", "tables_of"]
@@ -137,5 +139,7 @@ def _written(value: object, *, is_json: bool) -> Fill:
             return value.isoformat()
         case Decimal() | UUID():
             return str(value)
+        case Range():
+            return write_range(value)
         case _:
             return None

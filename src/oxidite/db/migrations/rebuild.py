@@ -18,6 +18,7 @@ from oxidite.db.migrations.specs import TableSpec
 from oxidite.db.sql.history import HISTORY
 from oxidite.db.sql.literals import plain_text
 from oxidite.db.sql.words import WORDS
+from oxidite.db.values.exclusions import EXCLUDED
 
 __all__ = ["Live", "Rebuild", "look_at", "unknown"]
 
@@ -73,7 +74,7 @@ def unknown(live: Mapping[str, Live], schema: Mapping[str, TableSpec]) -> dict[s
             {
                 trigger: sql
                 for trigger, sql in each.triggers.items()
-                if not trigger.startswith((WORDS, HISTORY))
+                if not trigger.startswith((WORDS, HISTORY, EXCLUDED))
             },
         )
     return found

@@ -23,6 +23,7 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.specs import NOW, ColumnSpec
+from oxidite.db.values.kinds import RANGES
 
 __all__ = ["reversed_operation"]
 
@@ -103,6 +104,7 @@ _NOTHING: dict[str, Fill] = {
     "interval": 0,
     "bytes": "",
     "vector": 0,
+    **dict.fromkeys(RANGES, "empty"),
 }
 
 

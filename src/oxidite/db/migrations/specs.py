@@ -40,6 +40,8 @@ class IndexSpec:
     unique: bool = False
     where: str | None = None
     using: str | None = None
+    exclude: tuple[str, ...] = ()
+    """Of an exclusion constraint: the operator of each column."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ class IndexSpec:
 
     def index(self) -> Index:
         """Return it as a model has it."""
-        return Index(self.on, self.unique, self.where, self.name, self.using)
+        return Index(self.on, self.unique, self.where, self.name, self.using, self.exclude)
 
     def arguments(self) -> str:
         """Return what stands in a file after its name."""
@@ -59,6 +61,7 @@ class IndexSpec:
             for name, value in (("where", self.where), ("using", self.using))
             if value is not None
         ]
+        words += [f"exclude={code(list(self.exclude))}"] if self.exclude else []
         return ", ".join(words)
 
     def __repr__(self) -> str:
@@ -72,9 +75,23 @@ def index(
     unique: bool = False,
     where: str | None = None,
     using: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> IndexSpec:
-    """Describe an index in a migration; ``on`` are names of columns, or ``SQL("lower(name)")``."""
-    return IndexSpec(name=name, on=tuple(on), unique=unique, where=where, using=using)
+    """Describe an index in a migration; ``on`` are names of columns, or ``SQL("lower(name)")``.
+
+    With ``exclude``, the operator of each column, it is an exclusion constraint: ``exclude=["=", "&&"]``.
+
+    Raises:
+        ModelError: there are not as many operators as columns, or others than ``=`` and ``&&``.
+    """
+    operators = tuple(exclude)
+    if operators and (len(operators) != len(on) or not set(operators) <= {"=", "&&"}):
+        raise ModelError(
+            f"The exclusion constraint {name}: exclude= has '=' or '&&' for each column, and not {exclude!r}."
+        )
+    return IndexSpec(
+        name=name, on=tuple(on), unique=unique, where=where, using=using, exclude=operators
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +188,7 @@ class TableSpec:
                     unique=made.unique,
                     where=made.where,
                     using=made.using,
+                    exclude=made.exclude,
                 )
                 for made in (index_of(table, each, dialect) for each in indexes_of(table))
             ),

@@ -15,7 +15,7 @@ from oxidite.db.migrations.operations import Schema
 from oxidite.db.migrations.rebuild import Live, Rebuild
 from oxidite.db.sql.compiler import DIALECTS
 from oxidite.db.sql.history import HistoryTriggers, follows, triggers
-from oxidite.db.sql.indexes import word_tables
+from oxidite.db.sql.indexes import kept_apart
 from oxidite.db.sql.schema import metadata
 from oxidite.db.tables.history import history_name
 from oxidite.db.values.dialects import Dialect
@@ -114,9 +114,9 @@ class Texts:
         made = self.tables(after)[name]
         kept = before[name]
         # What is searched for words is so by number, and the rows have others in the new table.
-        words = [each for one in word_tables(self.tables(before)[name]) for each in one.drop()]
+        words = [each for one in kept_apart(self.tables(before)[name]) for each in one.drop()]
         rebuild = Rebuild(self.theirs, made, kept, self.unknown.get(name)).statements(values or {})
-        words_again = [each for one in word_tables(made) for each in one.create()]
+        words_again = [each for one in kept_apart(made) for each in one.create()]
         return [*words, *rebuild, *words_again]
 
     def history(self, schema: Schema, name: str) -> HistoryTriggers | None:

@@ -18,7 +18,8 @@ from oxidite.db.tables.columns import COLUMN, Column, ColumnRules, Declared, Tab
 from oxidite.db.tables.encrypted import EncryptedColumn, encrypted_kind
 from oxidite.db.tables.hidden import HiddenValue
 from oxidite.db.values.keys import Keys
-from oxidite.db.values.kinds import VECTOR, Kind, kind_of, nullable
+from oxidite.db.values.kinds import RANGES, VECTOR, Kind, kind_of, nullable
+from oxidite.db.values.ranges import Range, documented
 from oxidite.db.values.vectors import METRICS, MOST_DIMENSIONS
 
 __all__ = [
@@ -142,7 +143,7 @@ def made_column(
         )
     except ModelError as exc:
         raise ModelError(f"{where}: {name}: {exc.message}") from None
-    problem = _vector_problem(kind, rules)
+    problem = _vector_problem(kind, rules) or _range_problem(kind, rules)
     if problem is not None:
         raise ModelError(f"{where}: {name}: {problem}.")
     if "encrypted" in rules:
@@ -183,6 +184,24 @@ _OF_VECTORS = frozenset(
 )
 
 
+def _range_problem(kind: Kind, rules: ColumnRules) -> str | None:
+    """Return what is wrong with what is said of ranges, if anything is."""
+    if kind.stored.name not in RANGES:
+        is_inside = kind.name == "array" and kind.element is not None
+        inner = kind.element.stored.name if is_inside and kind.element is not None else ""
+        return "an array holds no ranges: make a row of each" if inner in RANGES else None
+    others = sorted(rules.keys() & _NOT_OF_RANGES)
+    return f"{others[0]}= is not for a Range" if others else None
+
+
+_NOT_OF_RANGES = frozenset(
+    (
+        *("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern", "check"),
+        *("precision", "scale", "bits", "native", "ignore_case", "computed"),
+    )
+)
+
+
 def place_column(
     namespace: dict[str, Any],
     name: str,
@@ -198,13 +217,22 @@ def place_column(
         annotations.pop(name, None)
         namespace[name] = HiddenValue(name)
         return
-    annotations[name] = annotation
+    annotations[name] = _documented(annotation)
     if declared.default_factory is not None:
         namespace[name] = msgspec.field(default_factory=declared.default_factory)
     elif declared.default is not UNSET or not declared.init:
         namespace[name] = declared.default
     else:
         namespace.pop(name, None)
+
+
+def _documented(annotation: object) -> object:
+    """Return an annotation that OpenAPI knows all of: of a range, what it is a range of."""
+    inner, may_be_none = nullable(annotation)
+    if get_origin(inner) is not Range:
+        return annotation
+    found: Any = documented(inner)
+    return found | None if may_be_none else found
 
 
 # What is inherited, and what follows from a column.

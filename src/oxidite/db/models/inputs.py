@@ -17,6 +17,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from oxidite.db.errors import ModelError
 from oxidite.db.tables.columns import Column
 from oxidite.db.values.kinds import VECTOR
+from oxidite.db.values.ranges import documented
 from oxidite.db.values.vectors import Vector
 
 __all__ = ["computed", "computed_in", "given_values", "input_struct"]
@@ -116,6 +117,7 @@ def _type(column: AnyColumn) -> Any:
     """Return the type of a column's values, with its rules as msgspec checks them."""
     # A client gives the numbers of a vector, each of which can be wrong.
     annotation: Any = list[float] if column.kind is VECTOR else column.kind.type
+    annotation = documented(annotation)
     limits = _limits(column)
     if limits:
         annotation = Annotated[annotation, Meta(**limits)]

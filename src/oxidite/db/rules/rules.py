@@ -25,7 +25,9 @@ from oxidite.db.rules.validators import broken_validators
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import Table
 from oxidite.db.values.bounds import MOST_DIGITS
-from oxidite.db.values.kinds import FLOAT, VECTOR, Kind, is_text
+from oxidite.db.values.cuts import range_problem
+from oxidite.db.values.kinds import FLOAT, RANGES, VECTOR, Kind, is_text
+from oxidite.db.values.ranges import Range, type_of
 from oxidite.db.values.vectors import vector_problem
 from oxidite.encoding import encode_json, to_plain
 from oxidite.errors import FieldError, ValidationError
@@ -164,6 +166,8 @@ def is_storable(value: object) -> bool:
 
 def _type_check(kind: Kind, *, is_hidden: bool) -> Check:
     type_ = kind.type
+    if kind.name in RANGES:
+        return lambda value: _range_problem(kind, value)
     if kind.name in ("json", "array"):
         return lambda value: _json_problem(value, type_, is_hidden=is_hidden)
     if get_origin(type_) is Literal:
@@ -195,6 +199,16 @@ def _of_another_type(kind: Kind, value: object) -> str | None:
         return f"must be {_named(type_)}, not {_named(type(value))}"
     unfit = _UNFIT.get(type_)  # type: ignore[call-overload]  # as above
     return None if unfit is None else unfit(value)
+
+
+def _range_problem(kind: Kind, value: object) -> str | None:
+    assert kind.element is not None  # noqa: S101 - a range has one
+    wanted: Any = kind.element.type
+    if not isinstance(value, Range) or type_of(value) not in (None, wanted):
+        return f"must be a range of {wanted.__name__}"
+    problems = [range_problem(kind.name, each) for each in (value.lower, value.upper)]
+    wrong = next((each for each in problems if each is not None), None)
+    return None if wrong is None else f"has a bound that {wrong}"
 
 
 def _json_problem(value: object, type_: object, *, is_hidden: bool) -> str | None:

@@ -16,6 +16,7 @@ from oxidite.db.errors import (
     BEYOND_INDEX,
     CheckError,
     ConstraintError,
+    ExclusionError,
     MissingReferenceError,
     UniqueError,
 )
@@ -88,11 +89,22 @@ def _known(table: Table, exc: ConstraintError, name: str) -> _Broken | None:
                 return _taken(list(_columns_of(table, index)), exc.code)
         if name == short_name(f"pk_{table.name}"):
             return _taken([column.name for column in table.pk], exc.code)
+    if isinstance(exc, ExclusionError):
+        for index in indexes_of(table):
+            if name == index.name and index.exclude:
+                return _Broken(list(_overlapping(table, index)), exc.errors[0].message, exc.code)
     if isinstance(exc, CheckError):
         checks = {each.constraint: each.broken for each in _checks(table)}
         # Where names are not to be long, they are called by their short ones.
         return {**{short_name(each): broken for each, broken in checks.items()}, **checks}.get(name)
     return None
+
+
+def _overlapping(table: Table, index: Index) -> Iterator[str]:
+    """Yield the columns of an exclusion constraint that overlap: the others are alike by intent."""
+    for on, operator in zip(index.on, index.exclude, strict=True):
+        if operator != "=" and isinstance(on, str):
+            yield _seen(table.by_name[on])
 
 
 def _too_long(table: Table, exc: ConstraintError, name: str) -> _Broken:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql
 
+from oxidite.db.sql.ranges import RANGE_TYPES, range_text_type
 from oxidite.db.sql.vectors import VectorType
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import short_name
@@ -102,6 +104,7 @@ MYSQL_TYPES: dict[str, Make] = {
     "interval": sa.BigInteger,
     "json": mysql.JSON,
     "array": mysql.JSON,
+    **{each: partial(range_text_type, each) for each in RANGE_TYPES},
 }
 
 _TYPES: dict[tuple[str, DialectName], Make] = {
@@ -127,4 +130,6 @@ _TYPES: dict[tuple[str, DialectName], Make] = {
     ("interval", "postgresql"): sa.Interval,
     ("json", "sqlite"): sa.Text,
     ("json", "postgresql"): postgresql.JSONB,
+    **{(each, "sqlite"): sa.Text for each in RANGE_TYPES},
+    **{(each, "postgresql"): make for each, make in RANGE_TYPES.items()},
 }

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from oxidite.db.sql.dates import DATES
 from oxidite.db.sql.documents import DOCUMENTS
+from oxidite.db.sql.ranges import RANGE_CALLS
 from oxidite.db.sql.related import CALLS
 from oxidite.db.sql.searching import SEARCHES
 from oxidite.db.sql.types import Element, Family, Form, Forms, cast_to, family, number
@@ -215,4 +216,5 @@ _FORMS: Mapping[str, Form | Forms] = {
     **CALLS,
     **SEARCHES,
     **DISTANCES,
+    **RANGE_CALLS,
 }

@@ -12,16 +12,19 @@ from sqlalchemy.dialects import mysql
 from oxidite.db.errors import ModelError
 from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import KEY_LENGTH, MYSQL_TYPES
+from oxidite.db.sql.exclusions import Exclusion, exclusion
 from oxidite.db.sql.literals import column_of, sql_of, text_of, written
 from oxidite.db.sql.mentions import mentions
+from oxidite.db.sql.ranges import GIST
 from oxidite.db.sql.vectors import VectorIndex, vector_index
 from oxidite.db.sql.words import WordIndex, WordTable, number_of, word_index
 from oxidite.db.tables.caseless import CaselessColumn
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Check, Index, Indexed, Table
 from oxidite.db.values.dialects import ONLY, POSTGRESQL, Dialect
+from oxidite.db.values.kinds import RANGES
 
-__all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of", "word_tables"]
+__all__ = ["LOWERED", "Named", "add_index", "check_computed", "check_of", "index_of", "kept_apart"]
 
 LOWERED = re.compile(r"lower\(\s*[\"`]?(\w+)[\"`]?\s*\)", re.IGNORECASE)
 """An expression that is known to give text."""
@@ -35,6 +38,7 @@ class Named(NamedTuple):
     unique: bool
     where: str | None
     using: str | None
+    exclude: tuple[str, ...] = ()
 
 
 def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
@@ -47,7 +51,7 @@ def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
     if index.where is not None:
         words = words_of(dialect)
         where = written(sql_of(table, index.where, words), words)
-    elif table.soft_deletes is not None and index.unique:
+    elif table.soft_deletes is not None and (index.unique or index.exclude):
         # What seems to be deleted takes no name away.
         where = f"{table.soft_deletes.column_name} IS NULL"
     vector = vector_index(table, index)
@@ -59,7 +63,8 @@ def index_of(table: Table, index: Index, dialect: Dialect) -> Named:
     # Words are said as PostgreSQL says them, whatever a database has of them.
     spoken = dialect if word_index(table, index) is None else POSTGRESQL
     on = tuple(_named_part(table, each, spoken) for each in index.on)
-    return Named(str(index.name), on, index.unique, where, index.using)
+    exclusion(table, index, dialect)  # if there can be one
+    return Named(str(index.name), on, index.unique, where, index.using, index.exclude)
 
 
 def words_of(dialect: Dialect) -> Dialect:
@@ -89,14 +94,8 @@ def _named_part(table: Table, on: Indexed, dialect: Dialect) -> str | SQL:
 
 
 def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> None:
-    """Add an index to a table as SQLAlchemy has it; what SQLite has of words is in ``word_tables``."""
-    words = word_index(table, index)
-    if words is not None and dialect.name != "postgresql":
-        _add_words(made, table, words, dialect)
-        return
-    vector = vector_index(table, index)
-    if vector is not None:
-        _add_vectors(made, table, index, vector, dialect)
+    """Add an index to a table as SQLAlchemy has it; other things are in ``kept_apart``."""
+    if _add_other(made, table, index, dialect):
         return
     parts = [_part(made, table, each, dialect) for each in index.on]
     for part in [each for each in parts if not isinstance(each, sa.Column)]:
@@ -121,9 +120,36 @@ def add_index(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> N
     elif where is not None and index.unique:
         check_computed(table, written(where, dialect), f"the index {index.name}", dialect)
         parts.append(_condition_column(made, str(index.name), where, dialect))
-    if index.using is not None:
-        options["postgresql_using"] = index.using
+    using = index.using or _usual(table, index)
+    if using is not None:
+        options["postgresql_using"] = using
     sa.Index(index.name, *parts, unique=index.unique, _table=made, **options)
+
+
+def _add_other(made: sa.Table, table: Table, index: Index, dialect: Dialect) -> bool:
+    """Add what is no plain index, an exclusion or one of words or vectors, and return whether it is that."""
+    excluded = exclusion(table, index, dialect)
+    words = word_index(table, index) if dialect.name != "postgresql" else None
+    vector = vector_index(table, index)
+    if excluded is not None:
+        made.info.setdefault(_APART, []).append(excluded)
+    elif words is not None:
+        _add_words(made, table, words, dialect)
+    elif vector is not None:
+        _add_vectors(made, table, index, vector, dialect)
+    return any(each is not None for each in (excluded, words, vector))
+
+
+def _usual(table: Table, index: Index) -> str | None:
+    """Return how PostgreSQL makes an index of which nothing is said: of ranges, so that it is of use."""
+    if len(index.on) != 1 or index.unique:
+        return None
+    on: Any = index.on[0]
+    column = table.by_name.get(on) if isinstance(on, str) else on
+    if column is not None and not isinstance(column, Expr | str):
+        column = column(table.model)
+    is_range = isinstance(column, Column) and column.kind.name in RANGES
+    return GIST if is_range else None
 
 
 def _add_vectors(
@@ -139,12 +165,12 @@ def _add_vectors(
     sa.Index(index.name, made.c[vector.column], _table=made, **options)
 
 
-_WORDS = "word_tables"
+_APART = "kept_apart"
 
 
-def word_tables(made: sa.Table) -> Sequence[WordTable]:
-    """Return the indexes of words that a table of SQLite has."""
-    found: Sequence[WordTable] = made.info.get(_WORDS, ())
+def kept_apart(made: sa.Table) -> Sequence[WordTable | Exclusion]:
+    """Return what a table has that SQLAlchemy knows nothing of: indexes of words in SQLite, and exclusions."""
+    found: Sequence[WordTable | Exclusion] = made.info.get(_APART, ())
     return found
 
 
@@ -152,7 +178,7 @@ def _add_words(made: sa.Table, table: Table, words: WordIndex, dialect: Dialect)
     if dialect.name == "sqlite":
         computed = any(each.column_name in words.columns for each in table.computed)
         kept = WordTable(table.name, number_of(table), words, computed)
-        made.info.setdefault(_WORDS, []).append(kept)
+        made.info.setdefault(_APART, []).append(kept)
         return
     if dialect.name == "mysql":
         raise ModelError(

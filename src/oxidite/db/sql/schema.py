@@ -24,8 +24,9 @@ from oxidite.db.expressions.expressions import Expr
 from oxidite.db.sql.column_types import mysql_type, type_of
 from oxidite.db.sql.compiler import DIALECTS
 from oxidite.db.sql.history import triggers_of
-from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, word_tables
+from oxidite.db.sql.indexes import LOWERED, add_index, check_computed, kept_apart
 from oxidite.db.sql.literals import sql_of, text_of, value_of
+from oxidite.db.sql.ranges import RANGE_TYPES, range_check
 from oxidite.db.sql.vectors import EXTENSION, VectorType
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Indexed, Table, check_reference, indexes_of, short_name
@@ -119,7 +120,7 @@ def create_statements(tables: Iterable[Table], dialect: Dialect) -> list[str]:
             ]
         else:
             sql.append(_with_indexes(create, table, indexes, theirs))
-        sql += [each for words in word_tables(table) for each in words.create()]
+        sql += [each for one in kept_apart(table) for each in one.create(guarded=True)]
         if dialect.name == "postgresql":  # where they do not stand in CREATE TABLE
             sql += [
                 str(SetColumnComment(each).compile(dialect=theirs))
@@ -283,6 +284,9 @@ def _checks(table: Table, dialect: Dialect) -> list[sa.CheckConstraint]:
             measured = _measured(column, here, "min_length", dialect)
             sized = measured == value_of(INTEGER, size, dialect)
             checks.append(sa.CheckConstraint(sized, name=f"{column.column_name}_dimensions"))
+        if column.kind.stored.name in RANGE_TYPES and dialect.name != "postgresql":
+            kept = range_check(column.kind.stored.name, here)
+            checks.append(sa.CheckConstraint(kept, name=f"{column.column_name}_range"))
         if column.rules.get("check"):
             rules: Mapping[str, Any] = {**column.rules}
             checks += [

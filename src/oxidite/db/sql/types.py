@@ -10,6 +10,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.sql import ColumnElement
 
 from oxidite.db.errors import QueryError
+from oxidite.db.sql.ranges import RANGE_ELEMENTS, RANGE_TYPES
 from oxidite.db.sql.vectors import VectorType
 from oxidite.db.values.dialects import Dialect
 from oxidite.db.values.kinds import Kind
@@ -59,6 +60,8 @@ _BOUND: Mapping[str, _Type] = {
     "json": postgresql.JSONB,
     "path": lambda: postgresql.ARRAY(sa.Text),
     "vector": VectorType,
+    **RANGE_TYPES,
+    **{f"{name} element": make for name, make in RANGE_ELEMENTS.items()},
 }
 
 

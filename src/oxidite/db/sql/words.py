@@ -16,6 +16,7 @@ from oxidite.db.expressions.expressions import Call, Expr
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.table import SQL, Index, Table
 from oxidite.db.values.dialects import ONLY
+from oxidite.db.values.exclusions import EXCLUDED
 from oxidite.db.values.words import ALL, ANY, PREFIX
 
 __all__ = [
@@ -88,7 +89,7 @@ class WordTable:
     is_computed: bool = False
     """Whether the database computes one of its columns: of that, no UPDATE speaks."""
 
-    def create(self) -> list[str]:
+    def create(self, *, guarded: bool = True) -> list[str]:
         """Return what makes it of the rows that are there, if it is not there."""
         here, of, number = (
             _quoted(self.index.table),
@@ -146,9 +147,10 @@ def _quoted(name: str) -> str:
 
 
 def kept_by(trigger: str) -> str | None:
-    """Return the name of the index that a trigger keeps in step; ``None`` if it is none of ours."""
-    name, _, what = trigger.removeprefix(WORDS).rpartition("_")
-    return name if trigger.startswith(WORDS) and what in _TRIGGERS else None
+    """Return the name of the index, or of the exclusion, that a trigger keeps; ``None`` if it is none of ours."""
+    start = WORDS if trigger.startswith(WORDS) else EXCLUDED
+    name, _, what = trigger.removeprefix(start).rpartition("_")
+    return name if trigger.startswith(start) and what in _TRIGGERS else None
 
 
 def number_of(table: Table) -> str | None:

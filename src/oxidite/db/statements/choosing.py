@@ -13,6 +13,7 @@ import msgspec
 from oxidite.db.errors import QueryError
 from oxidite.db.expressions.expressions import AnyExpr, Condition, Expr, Order
 from oxidite.db.tables.columns import Column
+from oxidite.db.values.kinds import RANGES
 from oxidite.errors import FieldError, ValidationError
 
 __all__ = ["Allowed", "filter_by", "sort_by"]
@@ -113,7 +114,7 @@ def _shown(name: str) -> str:
 
 
 def _read(expr: AnyExpr, text: str) -> Any:
-    if expr.kind.name in ("json", "array", "bytes", "vector"):
+    if expr.kind.name in ("json", "array", "bytes", "vector", *RANGES):
         raise QueryError(f"{expr!r} cannot be compared with text: leave it out of allow=.")
     found = msgspec.convert(text, expr.kind.type, strict=False)
     if isinstance(found, datetime | time) and (found.tzinfo is None) is isinstance(found, datetime):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from oxidite.db.errors import ModelError, QueryError
 from oxidite.db.expressions.expressions import Call, Condition, Expr
@@ -19,16 +19,20 @@ __all__ = [
     "Check",
     "Index",
     "Indexed",
+    "Operator",
     "Table",
     "check",
     "check_name",
     "check_reference",
+    "exclude",
     "index",
     "indexes_of",
     "short_name",
 ]
 
 AnyColumn = Column[Any, Any]
+Operator: TypeAlias = Literal["=", "&&"]
+"""How an exclusion constraint compares a column: whether it is equal, or overlaps."""
 Indexed: TypeAlias = str | Expr[Any, Any] | Callable[[Any], Expr[Any, Any]]
 """The name of a column, an expression, or what makes one of the model."""
 
@@ -64,6 +68,8 @@ class Index:
     where: str | Condition | Callable[[Any], Condition] | None = None
     name: str | None = None
     using: str | None = None
+    exclude: tuple[str, ...] = ()
+    """Of an exclusion constraint: the operator of each column, ``=`` or ``&&``."""
 
 
 def index(
@@ -82,6 +88,35 @@ def index(
     database's own method, such as ``gin``.
     """
     return Index(on, unique, where, name, using)
+
+
+def exclude(
+    *,
+    where: str | Condition | Callable[[Any], Condition] | None = None,
+    name: str | None = None,
+    **columns: Operator,
+) -> Index:
+    """Declare an exclusion constraint in ``class Booking(Model, indexes=[exclude(room="=", during="&&")])``.
+
+    No two rows may have the same ``room`` and a ``during`` that overlaps: columns are compared with ``=``, ranges also
+    with ``&&``, and where all of it holds the second row is refused with an ``ExclusionError``. NULL and an empty
+    range are in nobody's way. ``where`` says of which rows it is: a condition as SQL or as a function of the model.
+    PostgreSQL has such constraints, SQLite keeps them by triggers, and MariaDB refuses the model.
+
+    Raises:
+        ModelError: no column is named, an operator is another one, or none is ``&&``.
+    """
+    if not columns or not set(columns.values()) <= {"=", "&&"}:
+        raise ModelError(
+            f"exclude() names columns, each with '=' or '&&', and not {columns!r}: "
+            'exclude(room="=", during="&&").'
+        )
+    if "&&" not in columns.values():
+        raise ModelError(
+            "exclude() with '=' alone is a unique index: index(..., unique=True). One of the columns is a "
+            "range, and has '&&'."
+        )
+    return Index(tuple(columns), False, where, name, exclude=tuple(columns.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +293,8 @@ def _named(table: Table, index: Index) -> Index:
     if index.name is not None:
         return index
     words = [word for each in index.on for word in _words(table, each)]
-    name = f"{'uq' if index.unique else 'ix'}_{table.name}_{'_'.join(words)}"
+    start = "ex" if index.exclude else "uq" if index.unique else "ix"
+    name = f"{start}_{table.name}_{'_'.join(words)}"
     return replace(index, name=short_name(name))
 
 

@@ -26,6 +26,7 @@ from oxidite.db.errors import QueryError
 from oxidite.db.values.dialects import DialectName
 from oxidite.db.values.kinds import Kind
 from oxidite.db.values.literals import Items
+from oxidite.db.values.range_codecs import RANGE_BINDERS, RANGE_READERS
 from oxidite.db.values.vectors import Vector
 from oxidite.db.values.words import boolean_mode, fts5, websearch
 from oxidite.encoding import encode_json
@@ -344,6 +345,8 @@ _BIND: dict[tuple[str, DialectName], Codec] = {
     ("interval", "sqlite"): _microseconds,
     ("vector", "sqlite"): bytes,
     ("vector", "postgresql"): _vector_text,
+    ("tstzrange element", "postgresql"): _moment,
+    **RANGE_BINDERS,
     **{
         (kind, each): bind
         for each in _MYSQL
@@ -375,6 +378,7 @@ _READ: dict[tuple[str, DialectName], Codec] = {
     ("interval", "sqlite"): _interval,
     ("vector", "sqlite"): Vector.from_bytes,
     ("vector", "postgresql"): _text_vector,
+    **RANGE_READERS,
     **{
         (kind, each): read
         for each in _MYSQL

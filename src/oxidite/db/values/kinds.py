@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -17,6 +17,7 @@ from uuid import UUID
 from oxidite.config import Secret
 from oxidite.db.errors import ModelError
 from oxidite.db.values.casts import Cast
+from oxidite.db.values.ranges import Range, type_of
 from oxidite.db.values.vectors import Vector
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "JSON",
     "PATH",
     "PLAIN",
+    "RANGES",
     "RAW",
     "TEXT",
     "TIME",
@@ -130,6 +132,18 @@ PLAIN: tuple[Kind, ...] = (
     *(DATETIME, DATE, TIME, INTERVAL),
 )
 """Those of one Python type, which need nothing else to be said."""
+_range: Any = Range  # it is given its type at run time
+RANGES: Mapping[str, Kind] = {
+    name: Kind(name, _range[type_], Kind(f"{name} element", element.type, element))
+    for name, type_, element in (
+        ("int8range", int, INTEGER),
+        ("numrange", Decimal, DECIMAL),
+        ("daterange", date, DATE),
+        ("tstzrange", datetime, DATETIME),
+    )
+}
+"""Ranges by PostgreSQL's names of them. Their elements are bound to be looked for in one; each of those is, as a
+value for itself, of the element's own element."""
 _PLAIN: dict[object, Kind] = {each.type: each for each in (*PLAIN, VECTOR)}
 
 
@@ -166,12 +180,23 @@ def kind_of(
         return Kind("secret", Secret, inner=inner, to_db=Secret.reveal, from_db=Secret)
     if json:
         return Kind("json", annotation)
+    if annotation is Range or get_origin(annotation) is Range:
+        return _range_kind(annotation)
     if get_origin(annotation) is list and array:
         (element,) = get_args(annotation)
         return Kind("array", annotation, kind_of(element))
     plain: Any = getattr(annotation, "__supertype__", annotation)  # of a NewType
     found = _PLAIN.get(plain) if _is_hashable(plain) else None
     return found or _enum_kind(annotation)
+
+
+def _range_kind(annotation: object) -> Kind:
+    found = next((each for each in RANGES.values() if each.type == annotation), None)
+    if found is None:
+        raise ModelError(
+            f"no column holds {annotation!r}: it is Range[int], Range[Decimal], Range[date] or Range[datetime]."
+        )
+    return found
 
 
 def _enum_kind(annotation: object) -> Kind:
@@ -220,6 +245,9 @@ def kind_of_value(value: object) -> Kind:
         return found
     if isinstance(value, list | tuple):
         return _kind_of_values(value).list_of()
+    if isinstance(value, Range):
+        bound = type_of(value)
+        return kind_of_type(Range if bound is None else _range[bound])
     type_: Any = type(value)
     return kind_of_type(type_)
 
