@@ -23,10 +23,12 @@ from sqlalchemy.pool import StaticPool
 from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.enum_types import natives
 from oxidite.db.migrations.operations import Schema
+from oxidite.db.migrations.texts import Texts
 from oxidite.db.sql.history import trigger_names
 from oxidite.db.sql.indexes import word_tables
 from oxidite.db.sql.literals import written
 from oxidite.db.sql.schema import metadata
+from oxidite.db.sql.syncs import SYNC
 from oxidite.db.sql.vectors import VectorType, metric_of
 from oxidite.db.sql.words import WORDS, kept_by
 from oxidite.db.values.dialects import Dialect
@@ -149,6 +151,7 @@ def _differences(
             texts += _references(connection, wanted.tables)
             texts += _word_tables(connection, wanted.tables)
     texts += _histories(connection, dialect, schema)
+    texts += _syncs(connection, dialect, schema)
     return sorted(set(texts))
 
 
@@ -168,6 +171,24 @@ def histories(connection: sa.Connection, dialect: Dialect) -> set[str]:
     for table, trigger in connection.exec_driver_sql(_TRIGGERS[dialect.name]).all():
         found.setdefault(table, set()).add(trigger)
     return {table for table, names in found.items() if names >= trigger_names(table, dialect)}
+
+
+def _syncs(connection: sa.Connection, dialect: Dialect, schema: Schema) -> Iterator[str]:
+    """Compare the triggers that keep columns in step by name."""
+    rows = connection.exec_driver_sql(_TRIGGERS[dialect.name]).all()
+    there = {(table, name) for table, name in rows if name.startswith(SYNC)}
+    texts = Texts(dialect)
+    wanted = {
+        (table, name): each.name
+        for table in schema
+        for each in texts.syncs(schema, table)
+        for name in each.names()
+    }
+    for table, name in wanted.keys() - there:
+        yield f"the sync {wanted[table, name]} of {table} is missing"
+    for table, name in there - wanted.keys():
+        if table in schema:
+            yield f"there is a sync {name} of {table}"
 
 
 _OF_SESSION = (

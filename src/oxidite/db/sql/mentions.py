@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from functools import cache
 
-__all__ = ["mentions", "renamed", "shielded"]
+__all__ = ["mentions", "named", "renamed", "shielded"]
 
 _WORDS = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`"""
@@ -73,9 +73,20 @@ def renamed(sql: str, old: str, new: str) -> str:
         if written.startswith("`"):
             return f"`{new}`"
         is_plain = _PLAIN.fullmatch(new) and new not in _reserved()
-        return new if is_plain and not written.startswith('"') else f'"{new}"'
+        return new if is_plain and not written.startswith('"') else _quoted(new)
 
     return _WORDS.sub(word, sql)
+
+
+def named(name: str) -> str:
+    """Return the name of a column as it stands in SQL that any database reads."""
+    is_plain = _PLAIN.fullmatch(name) and name not in _reserved() | _reserved_by_mysql()
+    return name if is_plain else _quoted(name)
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def shielded(sql: str, names: Collection[str]) -> str:

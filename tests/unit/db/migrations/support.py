@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -116,3 +118,32 @@ async def fetch(db: Database, sql: str) -> list[tuple[Any, ...]]:
 async def add_users(db: Database, count: int) -> None:
     values = ", ".join(f"('user {number}')" for number in range(count))
     await fetch(db, f"INSERT INTO users (name) VALUES {values}")
+
+
+SCRIPT = """
+import asyncio, sys
+from pathlib import Path
+from oxidite.db import Database
+from oxidite.db.migrations import History
+from oxidite.db.migrations.migrator import Migrator
+
+async def main():
+    async with Database.from_url(sys.argv[1]) as db:
+        migrator = Migrator(
+            db, History.load(Path(sys.argv[2])),
+            began=lambda entry: print("began", entry.id, flush=True),
+            told=lambda progress: print("rows", progress.rows, flush=True),
+            waiting=lambda: print("waiting", flush=True),
+        )
+        done = await migrator.up()
+        print("done", len(done), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def start(url: str, folder: Path) -> subprocess.Popen[str]:
+    """Bring a database up in a process of its own, which tells how it goes."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, url, str(folder)], stdout=subprocess.PIPE, text=True
+    )
