@@ -17,7 +17,7 @@ from oxidite.db.migrations.history import Entry, History, after, by_id
 from oxidite.db.migrations.lock import MigrationLock
 from oxidite.db.migrations.migration import Phase
 from oxidite.db.migrations.operations import CreateTable, Schema
-from oxidite.db.migrations.phases import needed, of_phase
+from oxidite.db.migrations.phases import command_for, needed, of_phase
 from oxidite.db.migrations.runner import Progress, Runner
 from oxidite.db.migrations.session import session
 from oxidite.db.migrations.tracking import Applied, Tracking, moment
@@ -310,7 +310,7 @@ class Migrator:
             )
             raise PendingMigrationsError(
                 f"The database is behind the application. {len(pending)} pending:\n\n{names}\n\n"
-                f"Apply them first: {_command(pending)}"
+                f"Apply them first: {command_for(pending)}"
             )
 
     async def drift(self) -> list[str]:
@@ -377,17 +377,6 @@ def _standing(row: Applied | None, entry: Entry | None) -> Standing:
     if not row.is_done:
         return "unfinished"
     return "applied" if row.checksum == entry.checksum else "changed"
-
-
-def _command(pending: Sequence[Entry]) -> str:
-    """Return the command for migrations that the application needs, while others may run the one before."""
-    phases = [each.migration.phase for each in pending]
-    if "contract" in phases:
-        return (
-            "oxidite db up. Those of the phase contract are in the way, from a change before: is no version "
-            "running any more that needs what they take away?"
-        )
-    return "oxidite db up --phase expand" if "expand" in phases else "oxidite db up"
 
 
 def _texts(steps: Sequence[Step]) -> Iterator[str]:

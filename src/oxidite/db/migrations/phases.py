@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from oxidite.db.migrations.history import Entry
 from oxidite.db.migrations.migration import Phase
 
-__all__ = ["needed", "of_phase"]
+__all__ = ["command_for", "needed", "of_phase"]
 
 
 def of_phase(entry: Entry, phase: Phase | None) -> bool:
@@ -27,3 +27,14 @@ def needed(pending: Sequence[Entry]) -> list[Entry]:
     while found and found[-1].migration.phase == "contract":
         found.pop()
     return found
+
+
+def command_for(pending: Sequence[Entry]) -> str:
+    """Return the command for migrations that the application needs, while others may run the one before."""
+    phases = [each.migration.phase for each in pending]
+    if "contract" in phases:
+        return (
+            "oxidite db up. Those of the phase contract are in the way, from a change before: is no version "
+            "running any more that needs what they take away?"
+        )
+    return "oxidite db up --phase expand" if "expand" in phases else "oxidite db up"
