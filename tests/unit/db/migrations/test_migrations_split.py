@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oxidite.db import Col, ConstraintError, Database, Model, col
-from oxidite.db.migrations import Fill, History, MigrationError, Migrator
+from oxidite.db.migrations import MigrationError
 from oxidite.db.migrations.difference import difference
-from oxidite.db.migrations.models import fills_of, renames_of, schema_of
-from oxidite.db.migrations.shadow import verify
-from oxidite.db.migrations.splitting import Part, joined, split
-from oxidite.db.migrations.writing import write_migration
+from oxidite.db.migrations.models import schema_of
+from oxidite.db.migrations.splitting import split
 
-from .support import answers, fetch, start
+from .support import answers, fetch, migrator, split_history, start
 
 
 class Old(Model, table="people"):
@@ -36,47 +33,12 @@ class New(Model, table="people"):
     age: Col[int] = col(default=18)
 
 
-async def written(
-    db: Database,
-    folder: Path,
-    old: Sequence[type[Model]],
-    new: Sequence[type[Model]],
-    *,
-    fills: Mapping[str, Fill] | None = None,
-    is_tried: bool = True,
-) -> list[Part]:
-    """Write and apply what makes the tables of ``old``, then write the change to ``new`` in phases."""
-    schema = schema_of([each.__table__ for each in old], db.dialect)
-    write_migration(History(folder), difference({}, schema, answers()), "first")
-    await Migrator(db, History.load(folder)).up()
-    tables = [each.__table__ for each in new]
-    models = schema_of(tables, db.dialect)
-    said = answers(renames_of(tables, schema), {**fills_of(tables), **(fills or {})})
-    parts = split(schema, models, difference(schema, models, said))
-    if is_tried:
-        await verify(db, History.load(folder), joined(parts), models)
-    for each in parts:
-        write_migration(History.load(folder), each.change, each.word, phase=each.phase)
-    entries = History.load(folder).entries[1:]
-    assert [tuple(each.migration.forth()) for each in entries] == [
-        each.change.forth for each in parts
-    ]
-    assert [tuple(each.migration.back()) for each in entries] == [
-        each.change.back for each in parts
-    ]
-    return parts
-
-
-def migrator(db: Database, folder: Path) -> Migrator:
-    return Migrator(db, History.load(folder))
-
-
 async def names(db: Database) -> list[tuple[Any, ...]]:
     return await fetch(db, "SELECT name, full_name FROM people ORDER BY id")
 
 
 async def test_two_versions_see_what_the_other_one_writes(db: Database, tmp_path: Path) -> None:
-    parts = await written(db, tmp_path / "m", [Old], [New])
+    parts = await split_history(db, tmp_path / "m", [Old], [New])
     assert [(each.phase, each.word) for each in parts] == [
         ("expand", "expand"),
         ("expand", "backfill"),
@@ -146,7 +108,7 @@ async def test_two_versions_see_what_the_other_one_writes(db: Database, tmp_path
 
 @pytest.mark.only_on("file", "postgresql", "mariadb")
 async def test_both_write_at_the_same_time(db: Database, tmp_path: Path) -> None:
-    await written(db, tmp_path / "m", [Old], [New])
+    await split_history(db, tmp_path / "m", [Old], [New])
     await fetch(
         db,
         "INSERT INTO people (name, rank) VALUES "
@@ -185,7 +147,7 @@ async def test_both_write_at_the_same_time(db: Database, tmp_path: Path) -> None
 
 @pytest.mark.only_on("file", "postgresql", "mariadb")
 async def test_killed_while_it_fills_it_goes_on(db: Database, url: str, tmp_path: Path) -> None:
-    await written(db, tmp_path / "m", [Old], [New])
+    await split_history(db, tmp_path / "m", [Old], [New])
     file = tmp_path / "m" / "0003_backfill.py"
     slow = 'where="full_name IS NULL", batch=10, pause=0.02'
     file.write_text(file.read_text().replace('where="full_name IS NULL"', slow, 1))
@@ -223,7 +185,7 @@ async def test_nothing_is_a_value_as_well(db: Database, tmp_path: Path) -> None:
         id: Col[int] = col(pk=True, init=False)
         full_name: Col[str | None] = col(renamed_from="name")
 
-    await written(db, tmp_path / "m", [Before], [After])
+    await split_history(db, tmp_path / "m", [Before], [After])
     await migrator(db, tmp_path / "m").up(phase="expand")
     one = await Before.create(name=None)
     other = await After.create(full_name="x")
@@ -249,7 +211,7 @@ async def test_names_that_need_quotes(db: Database, tmp_path: Path) -> None:
         )
         kind: Col[str] = col(name="select", default="it's")
 
-    await written(db, tmp_path / "m", [Before], [After])
+    await split_history(db, tmp_path / "m", [Before], [After])
     first = await Before.create(name="first")
     made = migrator(db, tmp_path / "m")
     await made.up(phase="expand")
@@ -282,7 +244,7 @@ async def test_what_becomes_of_values_is_written_by_a_person(db: Database, tmp_p
     schema = schema_of([Texts.__table__], db.dialect)
     models = schema_of([Numbers.__table__], db.dialect)
     said = answers({"things.size": "size_integer"}, fills)
-    await written(db, folder, [Texts], [Numbers], fills=fills, is_tried=False)
+    await split_history(db, folder, [Texts], [Numbers], fills=fills, is_tried=False)
     assert split(schema, models, difference(schema, models, said))[0].phase == "expand"
     one = await Texts.create(size="007")
     with pytest.raises(
@@ -327,7 +289,7 @@ async def test_a_number_keeps_what_is_behind_its_point(db: Database, tmp_path: P
         id: Col[int] = col(pk=True, init=False)
         length: Col[float] = col(renamed_from="size")
 
-    await written(db, tmp_path / "m", [Whole], [Broken], fills={"things.length": 0.0})
+    await split_history(db, tmp_path / "m", [Whole], [Broken], fills={"things.length": 0.0})
     one = await Whole.create(size=3)
     made = migrator(db, tmp_path / "m")
     await made.up(phase="expand")
