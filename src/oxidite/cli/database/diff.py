@@ -15,14 +15,18 @@ from oxidite.cli.database.project import Project, database_options, find_project
 from oxidite.cli.database.standing import say_findings
 from oxidite.db.migrations import Fill, History, MigrationError, QuestionError
 from oxidite.db.migrations.difference import Answers, Change, difference
+from oxidite.db.migrations.history import after as following
 from oxidite.db.migrations.lint import lint as look
 from oxidite.db.migrations.models import fills_of, renames_of, schema_of
 from oxidite.db.migrations.operations import Schema
-from oxidite.db.migrations.writing import describe, file_text, write_migration
+from oxidite.db.migrations.splitting import Part, joined, split
+from oxidite.db.migrations.sync_operations import is_to_write
+from oxidite.db.migrations.writing import describe, file_text, message_of, write_migration
 
 __all__ = ["diff"]
 
 _DIFFERS = 1
+_OPEN = "Write SQL where TO_WRITE stands; nothing was tried, as only you know what becomes of the values."
 
 
 @click.command(cls=Command)
@@ -33,6 +37,7 @@ _DIFFERS = 1
 @click.option(
     "--fill", "fills", multiple=True, metavar="COLUMN=VALUE", help="users.age=0, for rows there."
 )
+@click.option("--split", "is_split", is_flag=True, help="In phases: for two versions at a time.")
 @click.option("--empty", is_flag=True, help="Write a migration to be filled by hand.")
 @click.option("--check", is_flag=True, help="Write nothing; end with 1 if models have changed.")
 @click.option("--dry-run", is_flag=True, help="Show the file instead of writing it.")
@@ -43,6 +48,7 @@ def diff(
     renames: Sequence[str],
     no_renames: bool,
     fills: Sequence[str],
+    is_split: bool,
     empty: bool,
     check: bool,
     dry_run: bool,
@@ -52,12 +58,18 @@ def diff(
     It is tried in a database that is thrown away, forth and back, before it is written. What is gone
     on one side and new on the other is asked about: it may be the same under another name.
 
+    With --split it becomes several migrations, of the phases expand and contract: the version of the
+    application that runs can live with the first ones, so they come before the new one is started.
+
     Examples:
       oxidite db diff "add user age"
       oxidite db diff --rename users.name:full_name
       oxidite db diff --fill users.age=18
+      oxidite db diff --split               then: oxidite db up --phase expand
       oxidite db diff --check               in CI: do the migrations say what the models say?
     """
+    if is_split and (empty or check):
+        raise click.UsageError("--split with --empty or --check: one of them.")
     project = find_project(app, database)
     history = project.history()
     models, schema = schema_of(project.tables, project.database.dialect), history.schema()
@@ -71,6 +83,8 @@ def diff(
     if not change and not empty:
         say("No changes: the migrations say what the models say.")
         return 0
+    if is_split:
+        return _split(project, change, message, models, dry_run=dry_run)
     for each in change.forth:
         write(describe(each))
     if check:
@@ -90,6 +104,60 @@ def diff(
             'An empty migration needs a name: oxidite db diff --empty "copy names"'
         )
     return _written(project, history, change, message, schema, models)
+
+
+def _split(
+    project: Project, change: Change, message: str | None, models: Schema, *, dry_run: bool
+) -> int:
+    history = project.history()
+    schema = history.schema()
+    parts = split(schema, models, change)
+    _write_parts(parts)
+    is_open = any(is_to_write(one) for each in parts for one in each.change.forth)
+    if not is_open:
+        run(_verify(project, history, joined(parts), models))
+    words = [
+        f"{message or message_of(change.forth)}{f': {each.word}' * (len(parts) > 1)}"
+        for each in parts
+    ]
+    if dry_run:
+        number, last = int(history.last.id) if history.last else 0, history.last
+        after = last.id if last else None
+        for each, title in zip(parts, words, strict=True):
+            number += 1
+            write("")
+            write(file_text(each.change, title, f"{number:04}", after, phase=each.phase))
+            after = f"{number:04}"
+        return 0
+    for each, title in zip(parts, words, strict=True):
+        file = write_migration(project.history(), each.change, title, phase=each.phase)
+        say(f"Written: {bold(_shown(file))} {dim(f'({each.phase})')}")
+    entries = project.history().entries[len(history) :]
+    for entry in entries:
+        say_findings(look(entry, schema, models, project.database.dialect.name))
+        schema = following(entry, schema)
+    say(_next(parts, is_open=is_open))
+    return 0
+
+
+def _write_parts(parts: Sequence[Part]) -> None:
+    """Show what is done in each phase."""
+    for phase in dict.fromkeys(each.phase for each in parts):
+        write(bold(f"{phase}:"))
+        for part in parts:
+            for each in part.change.forth if part.phase == phase else ():
+                write(f"  {describe(each)}")
+
+
+def _next(parts: Sequence[Part], *, is_open: bool) -> str:
+    """Say what to do with the files of several phases."""
+    steps = [_OPEN if is_open else "Read them."]
+    phases = {each.phase for each in parts}
+    if "expand" in phases:
+        steps.append("Before the new version is started: oxidite db up --phase expand.")
+    if "contract" in phases:
+        steps.append("When no old one runs any more: oxidite db up.")
+    return " ".join(steps)
 
 
 def _written(

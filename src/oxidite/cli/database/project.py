@@ -19,6 +19,7 @@ from oxidite.config import environment
 from oxidite.config.environment import VARIABLE
 from oxidite.db import Database, Table
 from oxidite.db.migrations import History
+from oxidite.db.migrations.migration import PHASES
 from oxidite.db.migrations.models import tables_of
 from oxidite.errors import ConfigError
 
@@ -28,6 +29,7 @@ __all__ = [
     "databases_of",
     "find_project",
     "forbid_production",
+    "phase_option",
     "run",
 ]
 
@@ -61,6 +63,15 @@ def database_options(command: C) -> C:
     return click.option("--app", metavar="APP", help="The application.  [that of the project]")(
         command
     )
+
+
+def phase_option(command: C) -> C:
+    """Give a command the option --phase."""
+    return click.option(
+        "--phase",
+        type=click.Choice(PHASES),
+        help="Only what comes before a deployment (expand), or only what comes after it (contract).",
+    )(command)
 
 
 def find_project(app: str | None, database: str | None) -> Project:

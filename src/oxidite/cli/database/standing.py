@@ -8,7 +8,8 @@ import click
 
 from oxidite.cli.commands import Command
 from oxidite.cli.console import bold, dim, say, table, write
-from oxidite.cli.database.project import database_options, find_project, run
+from oxidite.cli.database.project import database_options, find_project, phase_option, run
+from oxidite.db.migrations import Phase
 from oxidite.db.migrations.history import after
 from oxidite.db.migrations.lint import Finding
 from oxidite.db.migrations.lint import lint as look
@@ -58,11 +59,21 @@ def _write_status(lines: Sequence[Line], drifted: Sequence[str], *, drift: bool)
     if not lines:
         say("There are no migrations yet. The first: oxidite db diff")
     else:
+        # Most histories have no phases.
+        with_phases = any(each.phase for each in lines)
         table(
-            ("MIGRATION", "STATE", "BATCH", "APPLIED", "TOOK"),
+            (
+                "MIGRATION",
+                *(("PHASE",) if with_phases else ()),
+                "STATE",
+                "BATCH",
+                "APPLIED",
+                "TOOK",
+            ),
             [
                 (
                     each.name,
+                    *((each.phase or "",) if with_phases else ()),
                     each.state,
                     "" if each.batch is None else str(each.batch),
                     each.applied_at or "",
@@ -86,8 +97,11 @@ def _write_status(lines: Sequence[Line], drifted: Sequence[str], *, drift: bool)
 @click.command(cls=Command)
 @database_options
 @click.option("--to", metavar="ID", help="Up to and with this one.")
+@phase_option
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def plan(app: str | None, database: str | None, to: str | None, as_json: bool) -> int:
+def plan(
+    app: str | None, database: str | None, to: str | None, phase: Phase | None, as_json: bool
+) -> int:
     """Show the SQL that `up` would run.
 
     Examples:
@@ -98,7 +112,7 @@ def plan(app: str | None, database: str | None, to: str | None, as_json: bool) -
 
     async def work() -> list[Planned]:
         async with project.database:
-            return await Migrator(project.database, project.history()).plan(to=to)
+            return await Migrator(project.database, project.history()).plan(to=to, phase=phase)
 
     planned = run(work())
     if as_json:
@@ -113,7 +127,7 @@ def write_plan(planned: Sequence[Planned]) -> None:
     if not planned:
         say("Nothing is pending.")
     for place, each in enumerate(planned):
-        write(("\n" if place else "") + f"-- {each.name}")
+        write(("\n" if place else "") + f"-- {each.name}{f' ({each.phase})' if each.phase else ''}")
         for sql in each.statements:
             write(sql if sql.startswith("--") else f"{sql};")
 

@@ -24,16 +24,18 @@ from oxidite.db.migrations.errors import (
 )
 from oxidite.db.migrations.history import Entry, History
 from oxidite.db.migrations.lock import LockTimeoutError
-from oxidite.db.migrations.migration import Migration, Ops
+from oxidite.db.migrations.migration import Migration, Ops, Phase
 from oxidite.db.migrations.migrator import Line, Migrator, Planned, Standing
 from oxidite.db.migrations.operations import Fill, Operation, Schema
 from oxidite.db.migrations.runner import Progress
 from oxidite.db.migrations.specs import (
     NOW,
+    TO_WRITE,
     Bound,
     CheckSpec,
     ColumnSpec,
     IndexSpec,
+    SyncSpec,
     TableSpec,
     check,
     column,
@@ -43,6 +45,7 @@ from oxidite.db.migrations.tracking import Applied
 
 __all__ = [
     "NOW",
+    "TO_WRITE",
     "Applied",
     "Bound",
     "CheckSpec",
@@ -61,11 +64,13 @@ __all__ = [
     "Operation",
     "Ops",
     "PendingMigrationsError",
+    "Phase",
     "Planned",
     "Progress",
     "QuestionError",
     "Schema",
     "Standing",
+    "SyncSpec",
     "TableSpec",
     "check",
     "column",

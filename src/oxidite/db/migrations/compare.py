@@ -23,8 +23,8 @@ from sqlalchemy.pool import StaticPool
 from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.enum_types import natives
 from oxidite.db.migrations.operations import Schema
+from oxidite.db.migrations.triggers import history_differences, sync_differences
 from oxidite.db.sql.exclusions import Exclusion
-from oxidite.db.sql.history import trigger_names
 from oxidite.db.sql.indexes import kept_apart
 from oxidite.db.sql.literals import written
 from oxidite.db.sql.schema import metadata
@@ -34,7 +34,7 @@ from oxidite.db.values.dialects import Dialect
 from oxidite.db.values.exclusions import EXCLUDED
 from oxidite.db.values.vectors import VectorMetric
 
-__all__ = ["differences", "histories", "opened"]
+__all__ = ["differences", "opened"]
 
 _URLS = {"sqlite": "sqlite+aiosqlite://", "postgresql": "postgresql+asyncpg://"}
 _OTHER_URL = "mysql+aiomysql://"
@@ -151,39 +151,9 @@ def _differences(
             texts += _expressions(connection, wanted.tables)
             texts += _references(connection, wanted.tables)
             texts += _word_tables(connection, wanted.tables)
-    texts += _histories(connection, dialect, schema)
+    texts += history_differences(connection, dialect, schema)
+    texts += sync_differences(connection, dialect, schema)
     return sorted(set(texts))
-
-
-def _histories(connection: sa.Connection, dialect: Dialect, schema: Schema) -> Iterator[str]:
-    """Compare the triggers of histories by name."""
-    there = histories(connection, dialect)
-    for name, table in schema.items():
-        if table.history and name not in there:
-            yield f"the history of {name} is missing"
-        if not table.history and name in there:
-            yield f"there is a history of {name}"
-
-
-def histories(connection: sa.Connection, dialect: Dialect) -> set[str]:
-    """Return the tables whose triggers of a history are all there."""
-    found: dict[str, set[str]] = {}
-    for table, trigger in connection.exec_driver_sql(_TRIGGERS[dialect.name]).all():
-        found.setdefault(table, set()).add(trigger)
-    return {table for table, names in found.items() if names >= trigger_names(table, dialect)}
-
-
-_OF_SESSION = (
-    "SELECT event_object_table, trigger_name FROM information_schema.triggers "
-    "WHERE trigger_schema = DATABASE()"
-)
-_TRIGGERS = {
-    "sqlite": "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'",
-    "postgresql": "SELECT c.relname, t.tgname FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid "
-    "WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace",
-    "mariadb": _OF_SESSION,
-    "mysql": _OF_SESSION,
-}
 
 
 def _flat(found: list[Any]) -> list[tuple[Any, ...]]:

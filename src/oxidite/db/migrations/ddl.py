@@ -36,6 +36,7 @@ from oxidite.db.migrations.operations import (
 )
 from oxidite.db.migrations.rebuild import Live, unknown
 from oxidite.db.migrations.specs import TableSpec
+from oxidite.db.migrations.sync_operations import CreateSync, DropSync, check_written
 from oxidite.db.migrations.texts import Texts
 from oxidite.db.sql.exclusions import Exclusion
 from oxidite.db.sql.indexes import kept_apart
@@ -95,6 +96,7 @@ class Writer:
 
     def _steps(self, operation: Operation, before: Schema, after: Schema) -> list[Step]:
         transactional = True
+        check_written(operation)
         match operation:
             case Backfill():
                 return [Step(operation, transactional=False, backfill=operation)]
@@ -110,6 +112,8 @@ class Writer:
                 transactional = not (operation.concurrently and self._concurrently)
             case CreateHistory() | DropHistory():
                 statements = self._history(operation, before, after)
+            case CreateSync() | DropSync():
+                statements = self._sync(operation, before, after)
             case _:
                 statements = self._changed(operation, before, after)
         if not statements:
@@ -215,6 +219,19 @@ class Writer:
             return [] if new is None else [*new.create(), new.begin()]
         old = self._texts.history(before, operation.table)
         return [] if old is None else old.drop()
+
+    def _sync(self, operation: CreateSync | DropSync, before: Schema, after: Schema) -> list[str]:
+        name = operation.table
+        if isinstance(operation, DropSync):
+            gone = [each for each in self._texts.syncs(before, name) if each.name == operation.name]
+            return gone[0].drop()
+        made = self._texts.syncs(after, name)[-1].create()
+        if not self._texts.is_sqlite:
+            return made
+        # What other triggers note of a row has to be noted before this one changes it: see rebuild().
+        words = kept_apart(self._texts.tables(after)[name])
+        again = [sql for each in words for sql in (*each.drop(), *each.create())]
+        return self._with_histories(operation, [*made, *again], before, after)
 
     def _with_types(
         self, operation: Operation, statements: Sequence[str], before: Schema, after: Schema

@@ -34,6 +34,7 @@ from oxidite.db.migrations.operations import (
 from oxidite.db.migrations.quotes import as_written
 from oxidite.db.migrations.reverse import reversed_operation
 from oxidite.db.migrations.specs import ColumnSpec, IndexSpec, TableSpec, code
+from oxidite.db.migrations.sync_operations import CreateSync, DropSync
 from oxidite.db.sql.mentions import mentions
 from oxidite.db.tables.history import history_name
 from oxidite.db.tables.table import SQL
@@ -103,6 +104,7 @@ def difference(old: Schema, new: Schema, answers: Answers) -> Change:
         work.create_indexes(name)
         work.create_checks(name)
     work.create_histories()
+    work.create_syncs()
     work.drop_tables()
     back = [each for step in reversed(work.back) for each in step]
     return Change(tuple(work.forth), tuple(back))
@@ -197,12 +199,12 @@ class _Work:
         while left:
             ready = [each for each in left.values() if not each.references & set(left)]
             for each in ready:
-                self.do(CreateTable(replace(each, history=False)))
+                self.do(CreateTable(_bare(each)))
                 del left[each.name]
             if not ready:
                 # They refer to each other: the keys come when both are there.
                 name = next(iter(left))
-                self.do(CreateTable(replace(left.pop(name).without_references(), history=False)))
+                self.do(CreateTable(_bare(left.pop(name).without_references())))
 
     def drop_tables(self) -> None:
         left = set(self.schema) - set(self.new)
@@ -211,6 +213,8 @@ class _Work:
             needed = {name for each in tables for name in each.references}
             ready = [each for each in tables if each.name not in needed]
             for each in ready:
+                for sync in each.syncs:
+                    self.do(DropSync(each.name, sync.name))
                 self.do(DropTable(each.name))
                 left.discard(each.name)
             if not ready:
@@ -280,6 +284,9 @@ class _Work:
             texts = [each for each in index.on if isinstance(each, SQL)]
             if any(mentions(each, column) for each in (*texts, index.where or "")):
                 self.do(DropIndex(name, index.name))
+        for sync in self.schema[name].syncs:
+            if column in sync.columns:
+                self.do(DropSync(name, sync.name))
         self.do(DropColumn(name, column))
 
     def _drop_computed(self, name: str) -> None:
@@ -325,6 +332,13 @@ class _Work:
         for name, table in sorted(self.new.items()):
             if table.history and not self.schema[name].history:
                 self.do(CreateHistory(name))
+
+    def create_syncs(self) -> None:
+        # Models have none, and what they do not know of is left alone, as other triggers are.
+        for name, table in sorted(self.new.items()):
+            for each in table.syncs:
+                if self.schema[name].find_sync(each.name) is None:
+                    self.do(CreateSync(name, each))
 
     # Indexes.
 
@@ -378,6 +392,11 @@ def _other_key(table: TableSpec, new: TableSpec) -> MigrationError:
         "Say in the INSERT what a new column gets. Columns of other tables that refer to this one are "
         "first changed without references=, and again with it at the end."
     )
+
+
+def _bare(table: TableSpec) -> TableSpec:
+    """Return a table without what is made after it."""
+    return replace(table, history=False, syncs=())
 
 
 def _free(column: ColumnSpec) -> ColumnSpec:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from oxidite.db.migrations.history import Entry
+from oxidite.db.migrations.lint_phases import SPLIT, is_rewritten, only_of_contract
 from oxidite.db.migrations.operations import (
     AddColumn,
     Backfill,
@@ -26,6 +27,7 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.specs import ColumnSpec, code
+from oxidite.db.migrations.sync_operations import is_to_write
 from oxidite.db.values.dialects import DialectName
 
 __all__ = ["Finding", "Severity", "lint"]
@@ -84,6 +86,7 @@ class _Look:
         operations = self._entry.migration.forth()
         for operation in operations:
             if not operation.tables or not operation.tables <= self._new:
+                yield from self._phase(operation)
                 yield from self._look(operation)
             if isinstance(operation, CreateTable):
                 self._new.add(operation.table.name)
@@ -114,6 +117,24 @@ class _Look:
                 "waits for it.",
                 "Put the backfill into a migration of its own, between the one that adds the column and "
                 "the one that needs it filled.",
+            )
+
+    def _phase(self, operation: Operation) -> Iterator[Finding]:
+        for table in operation.tables if is_to_write(operation) else ():
+            yield self._found(
+                "to-write",
+                "error",
+                f"How columns of {table} are made of others is not written yet.",
+                "Put SQL in the place of TO_WRITE: only you know what becomes of the values.",
+            )
+        why = only_of_contract(operation, self._schema)
+        if why is not None and self._entry.migration.phase == "expand":
+            yield self._found(
+                "only-of-contract",
+                "error",
+                f"{why[:1].upper()}{why[1:]}, in a migration of the phase expand: the version of the "
+                "application that runs until the new one does cannot live with that.",
+                f'Move it to a migration with phase="contract", behind this one. {SPLIT}.',
             )
 
     def _look(self, operation: Operation) -> Iterator[Finding]:
@@ -179,14 +200,14 @@ class _Look:
         old = self._schema[table].find(new.name)
         if old is None:
             return
-        if self._is_postgresql and _is_rewritten(old, new):
+        if self._is_postgresql and is_rewritten(old, new):
             yield self._found(
                 "type-rewrites",
                 "error",
                 f"{table}.{new.name} becomes {new.type_name}: PostgreSQL writes the whole table anew, and "
                 "nobody reads or writes it meanwhile.",
-                "Add a second column of the new type, write both, fill it with op.backfill(…), read "
-                "from it, and drop the old one in a later release.",
+                "Make it a second column of the new type: in the model col(name=…, renamed_from="
+                f"{code(new.name)}). {SPLIT}, and triggers keep the two in step between them.",
             )
         if self._is_postgresql and old.nullable and not new.nullable:
             yield self._found(
@@ -297,6 +318,8 @@ class _Look:
                 "Take it out of the model first.",
             )
             return
+        if self._entry.migration.phase is not None:
+            return  # when no such version runs, or an error already
         yield self._found(
             "drop-in-use" if is_drop else "rename-in-use",
             "warning",
@@ -309,7 +332,10 @@ class _Look:
         """Return how to do without what a version that runs still uses."""
         match operation:
             case DropColumn() | DropTable():
-                return "Release the version that does not use it first, and drop it in the next."
+                return (
+                    "Release the version that does not use it first, and drop it in the next, in a migration "
+                    f"of the phase contract: {SPLIT}."
+                )
             case RenameTable(name, new):
                 return (
                     f"Make {new} beside {name}, write both, copy the rows, read {new}, and drop {name} in a "
@@ -325,7 +351,8 @@ class _Look:
         added = replace(was, name=new, nullable=True, primary_key=False, generated=False)
         value = code({new: name})
         return (
-            "In three releases, each with migrations of its own (oxidite db diff --empty …):\n"
+            f"In phases: {SPLIT}, and triggers keep {name} and {new} in step between them. Without "
+            "triggers, in three releases, each with migrations of its own (oxidite db diff --empty …):\n"
             f"    1. op.add_column({code(table)}, {added!r})\n"
             f"       and the application writes both, and still reads {name}.\n"
             f"    2. op.backfill({code(table)}, {value}, where={code(f'{new} IS NULL')})\n"
@@ -373,21 +400,3 @@ class _Look:
                 "behind it.",
                 "Leave lock_timeout as it is; `oxidite db up` tries again by itself.",
             )
-
-
-def _is_rewritten(old: ColumnSpec, new: ColumnSpec) -> bool:
-    if old.native != new.native:
-        return True
-    if old.type_name == new.type_name == "text" or {old.type_name, new.type_name} <= {
-        "text",
-        "enum",
-    }:
-        # Only a shorter one has to be looked at; a longer one, or none, is a note in the catalogue.
-        return new.max_length is not None and (
-            old.max_length is None or new.max_length < old.max_length
-        )
-    if old.type_name == new.type_name == "integer":
-        return (old.bits or 64) != (new.bits or 64)
-    if old.type_name == new.type_name == "decimal":
-        return (old.precision, old.scale) != (new.precision, new.scale)
-    return old.type_name != new.type_name

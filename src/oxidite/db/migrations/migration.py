@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeAlias, get_args
 
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.operations import (
@@ -26,11 +27,25 @@ from oxidite.db.migrations.operations import (
     RenameIndex,
     RenameTable,
 )
-from oxidite.db.migrations.specs import CheckSpec, ColumnSpec, IndexSpec, TableSpec, index
+from oxidite.db.migrations.specs import (
+    Bound,
+    CheckSpec,
+    ColumnSpec,
+    IndexSpec,
+    SyncSpec,
+    TableSpec,
+    index,
+)
+from oxidite.db.migrations.sync_operations import CreateSync, DropSync
 from oxidite.db.tables.table import SQL
 from oxidite.db.values.dialects import DialectName
 
-__all__ = ["Migration", "Ops"]
+__all__ = ["PHASES", "Migration", "Ops", "Phase"]
+
+Phase: TypeAlias = Literal["expand", "contract"]
+"""When a migration is run: before the new version of an application is started, or when no old one runs."""
+
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class Ops:
@@ -147,6 +162,31 @@ class Ops:
         """Keep no more versions of the rows of a table; those that are there stay."""
         self.noted.append(DropHistory(table))
 
+    # Columns in step.
+
+    def create_sync(
+        self,
+        name: str,
+        table: str,
+        *,
+        new: Mapping[str, str] | None = None,
+        old: Mapping[str, str] | None = None,
+        fill: Mapping[str, Bound | bool] | None = None,
+    ) -> None:
+        """Keep columns in step while two versions of the application write a table: by triggers.
+
+        ``new`` are the columns that the new version knows, each with SQL that makes it of the old ones;
+        ``old`` the other way round. What one side is given, the other one gets in the same statement;
+        given both, the new ones count. ``fill`` are values, as in ``add_column``, that a column gets
+        where one version leaves it empty. All of these columns are nullable, those of ``fill`` may be.
+        """
+        sync = SyncSpec(name=name, new=dict(new or {}), old=dict(old or {}), fill=dict(fill or {}))
+        self.noted.append(CreateSync(table, sync))
+
+    def drop_sync(self, name: str, table: str) -> None:
+        """Keep columns in step no more."""
+        self.noted.append(DropSync(table, name))
+
     # Rows.
 
     def execute(
@@ -184,6 +224,12 @@ class Migration:
     ``id`` is the number in the name of its file, ``after`` that of the one before, ``None`` in the
     first. ``transactional=False`` runs each of its statements by itself. ``replaces`` are the names of
     those that it takes the place of, with what their checksums begin with: ``oxidite db squash``.
+
+    ``phase`` is ``"expand"`` for what the version of the application that runs can live with, and
+    ``"contract"`` for what only the next one can, or ``None`` if that does not matter.
+
+    Raises:
+        MigrationError: there is no such phase.
     """
 
     def __init__(
@@ -193,11 +239,17 @@ class Migration:
         after: str | None,
         transactional: bool = True,
         replaces: Mapping[str, str] | None = None,
+        phase: Phase | None = None,
     ) -> None:
+        if phase not in (None, *PHASES):
+            raise MigrationError(
+                f"The migration {id} has the phase {phase!r}. There is: {', '.join(PHASES)}."
+            )
         self.id: str = id
         self.after: str | None = after
         self.transactional: bool = transactional
         self.replaces: Mapping[str, str] = replaces or {}
+        self.phase: Phase | None = phase
         self._up: Callable[[Ops], object] | None = None
         self._down: Callable[[Ops], object] | None = None
 

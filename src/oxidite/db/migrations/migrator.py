@@ -15,7 +15,9 @@ from oxidite.db.migrations.ddl import Step, Writer
 from oxidite.db.migrations.errors import HistoryError, MigrationError, PendingMigrationsError
 from oxidite.db.migrations.history import Entry, History, after, by_id
 from oxidite.db.migrations.lock import MigrationLock
+from oxidite.db.migrations.migration import Phase
 from oxidite.db.migrations.operations import CreateTable, Schema
+from oxidite.db.migrations.phases import command_for, needed, of_phase
 from oxidite.db.migrations.runner import Progress, Runner
 from oxidite.db.migrations.session import session
 from oxidite.db.migrations.tracking import Applied, Tracking, moment
@@ -37,6 +39,7 @@ class Line:
     batch: int | None = None
     applied_at: str | None = None
     took_ms: int | None = None
+    phase: Phase | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Planned:
 
     name: str
     statements: tuple[str, ...]
+    phase: Phase | None = None
 
 
 class Migrator:
@@ -81,8 +85,13 @@ class Migrator:
 
     # Forth.
 
-    async def up(self, *, to: str | None = None, accept_changes: bool = False) -> list[Applied]:
+    async def up(
+        self, *, to: str | None = None, phase: Phase | None = None, accept_changes: bool = False
+    ) -> list[Applied]:
         """Do what is pending, up to and with the migration ``to``; return what was done.
+
+        With the ``phase`` ``"expand"`` it ends before the first one of ``"contract"``, and with
+        ``"contract"`` before the first one that is none: the order of the history is kept.
 
         Raises:
             HistoryError: what was applied before is not what the files say.
@@ -106,6 +115,8 @@ class Migrator:
             for entry in self.history.entries:
                 row = rows.get(entry.id)
                 if row is None or not row.is_done:
+                    if not of_phase(entry, phase):
+                        break
                     self._began(entry)
                     is_first = not rows and not done
                     made = await self._adopted(connection, entry, batch) if is_first else None
@@ -266,10 +277,12 @@ class Migrator:
             row, entry = rows.get(key), known.get(key)
             name = entry.name if entry else rows[key].name
             state = _standing(row, entry)
+            phase = entry.migration.phase if entry else None
             if row is None:
-                lines.append(Line(key, name, state))
+                lines.append(Line(key, name, state, phase=phase))
             else:
-                lines.append(Line(key, name, state, row.batch, row.applied_at, row.took_ms))
+                noted = (row.batch, row.applied_at, row.took_ms)
+                lines.append(Line(key, name, state, *noted, phase))
         return lines
 
     async def pending(self) -> list[Entry]:
@@ -282,17 +295,22 @@ class Migrator:
         ]
 
     async def check(self) -> None:
-        """See to it that nothing is pending.
+        """See to it that nothing is pending that the application needs.
+
+        What is of the phase ``"contract"`` at the end of the history is for when it runs.
 
         Raises:
             PendingMigrationsError: something is.
         """
-        pending = await self.pending()
+        pending = needed(await self.pending())
         if pending:
-            names = "\n".join(f"    {each.name}" for each in pending)
+            names = "\n".join(
+                f"    {each.name}{f' ({each.migration.phase})' if each.migration.phase else ''}"
+                for each in pending
+            )
             raise PendingMigrationsError(
                 f"The database is behind the application. {len(pending)} pending:\n\n{names}\n\n"
-                "Apply them first: oxidite db up"
+                f"Apply them first: {command_for(pending)}"
             )
 
     async def drift(self) -> list[str]:
@@ -314,7 +332,7 @@ class Migrator:
                 schema = after(entry, schema)
         return schema
 
-    async def plan(self, *, to: str | None = None) -> list[Planned]:
+    async def plan(self, *, to: str | None = None, phase: Phase | None = None) -> list[Planned]:
         """Return the SQL that ``up`` would run."""
         from oxidite.db.migrations.rebuild import look_at, unknown
 
@@ -328,12 +346,14 @@ class Migrator:
         schema: Schema = {}
         for entry in self.history.entries:
             row = rows.get(entry.id)
+            if (row is None or not row.is_done) and not of_phase(entry, phase):
+                break
             steps, following = Writer(self._dialect, live=live).write(
                 entry.migration.forth(), schema
             )
             if row is None or not row.is_done:
                 left = steps[row.position :] if row else steps
-                planned.append(Planned(entry.name, tuple(_texts(left))))
+                planned.append(Planned(entry.name, tuple(_texts(left)), entry.migration.phase))
             schema = following
             if entry is last:
                 break

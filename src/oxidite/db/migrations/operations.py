@@ -29,11 +29,14 @@ __all__ = [
     "DropTable",
     "Execute",
     "Fill",
+    "OfTable",
     "Operation",
     "RenameColumn",
     "RenameIndex",
     "RenameTable",
     "Schema",
+    "column_in",
+    "table_in",
 ]
 
 Fill: TypeAlias = int | float | str | bool | None
@@ -60,7 +63,12 @@ class Operation(Protocol):
         ...
 
 
-def _table(schema: Schema, name: str) -> TableSpec:
+def table_in(schema: Schema, name: str) -> TableSpec:
+    """Return a table of a schema.
+
+    Raises:
+        MigrationError: there is none of that name.
+    """
     found = schema.get(name)
     if found is None:
         raise MigrationError(
@@ -70,18 +78,34 @@ def _table(schema: Schema, name: str) -> TableSpec:
     return found
 
 
-def _column(schema: Schema, table: str, name: str) -> ColumnSpec:
-    found = _table(schema, table).find(name)
+def column_in(schema: Schema, table: str, name: str) -> ColumnSpec:
+    """Return a column of a table of a schema.
+
+    Raises:
+        MigrationError: there is none of that name.
+    """
+    found = table_in(schema, table).find(name)
     if found is None:
         raise MigrationError(f"The table {table!r} has no column {name!r} at this point.")
     return found
 
 
 def _index(schema: Schema, table: str, name: str) -> IndexSpec:
-    found = _table(schema, table).find_index(name)
+    found = table_in(schema, table).find_index(name)
     if found is None:
         raise MigrationError(f"The table {table!r} has no index {name!r} at this point.")
     return found
+
+
+def _check_syncs(table: TableSpec, column: str | None = None) -> None:
+    """See to it that no trigger writes a column, or any of the table, that is about to go."""
+    for each in table.syncs:
+        if column is None or column in each.columns:
+            what = table.name if column is None else f"{table.name}.{column}"
+            raise MigrationError(
+                f"{what} is kept in step by triggers. Drop them first: "
+                f"op.drop_sync({each.name!r}, {table.name!r})."
+            )
 
 
 def _with(schema: Schema, table: TableSpec) -> Schema:
@@ -122,7 +146,7 @@ class CreateTable:
         if self.table.name in schema:
             raise MigrationError(f"There is a table {self.table.name!r} already at this point.")
         for each in self.table.references:
-            _table(schema, each)
+            table_in(schema, each)
         return _with(schema, self.table)
 
 
@@ -139,7 +163,7 @@ class DropTable:
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        _table(schema, self.name)
+        _check_syncs(table_in(schema, self.name))
         for each in schema.values():
             if self.name in each.references:
                 raise MigrationError(
@@ -163,7 +187,7 @@ class RenameTable:
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        _table(schema, self.name)
+        _check_syncs(table_in(schema, self.name))
         if self.new in schema:
             raise MigrationError(f"There is a table {self.new!r} already at this point.")
         made = {}
@@ -188,11 +212,11 @@ class AddColumn(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         if table.find(self.column.name) is not None:
             raise MigrationError(f"The table {self.table!r} has a column {self.column.name!r}.")
         if self.column.references:
-            _table(schema, self.column.references.partition(".")[0])
+            table_in(schema, self.column.references.partition(".")[0])
         return _with(schema, replace(table, columns=(*table.columns, self.column)))
 
 
@@ -204,8 +228,9 @@ class DropColumn(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        _column(schema, self.table, self.name)
-        table = _table(schema, self.table)
+        column_in(schema, self.table, self.name)
+        table = table_in(schema, self.table)
+        _check_syncs(table, self.name)
         return _with(
             schema,
             replace(
@@ -225,8 +250,9 @@ class RenameColumn(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        column = _column(schema, self.table, self.name)
-        table = _exchanged(_table(schema, self.table), self.name, replace(column, name=self.new))
+        column = column_in(schema, self.table, self.name)
+        _check_syncs(table_in(schema, self.table), self.name)
+        table = _exchanged(table_in(schema, self.table), self.name, replace(column, name=self.new))
         table = replace(
             table,
             columns=tuple(
@@ -278,10 +304,12 @@ class ChangeColumn(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        _column(schema, self.table, self.column.name)
+        column_in(schema, self.table, self.column.name)
         if self.column.references:
-            _table(schema, self.column.references.partition(".")[0])
-        return _with(schema, _exchanged(_table(schema, self.table), self.column.name, self.column))
+            table_in(schema, self.column.references.partition(".")[0])
+        return _with(
+            schema, _exchanged(table_in(schema, self.table), self.column.name, self.column)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,11 +320,11 @@ class ChangeKey(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         if not self.columns:
             raise MigrationError(f"The table {self.table!r} needs a primary key.")
         for name in self.columns:
-            if _column(schema, self.table, name).nullable:
+            if column_in(schema, self.table, name).nullable:
                 raise MigrationError(
                     f"{self.table}.{name} may be empty, so it cannot be in a primary key. Change that "
                     "first: op.change_column(…)."
@@ -336,9 +364,9 @@ class CreateIndex(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         for each in self.index.columns:
-            _column(schema, self.table, each)
+            column_in(schema, self.table, each)
         if table.find_index(self.index.name) is not None:
             raise MigrationError(f"The table {self.table!r} has an index {self.index.name!r}.")
         return _with(schema, replace(table, indexes=(*table.indexes, self.index)))
@@ -354,7 +382,7 @@ class DropIndex(OfTable):
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
         _index(schema, self.table, self.name)
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         return _with(
             schema,
             replace(table, indexes=tuple(each for each in table.indexes if each.name != self.name)),
@@ -371,7 +399,7 @@ class RenameIndex(OfTable):
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
         index = _index(schema, self.table, self.name)
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         indexes = tuple(
             replace(index, name=self.new) if each is index else each for each in table.indexes
         )
@@ -386,7 +414,7 @@ class CreateCheck(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         if table.find_check(self.check.name) is not None:
             raise MigrationError(f"The table {self.table!r} has a check {self.check.name!r}.")
         return _with(schema, replace(table, checks=(*table.checks, self.check)))
@@ -400,7 +428,7 @@ class DropCheck(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         if table.find_check(self.name) is None:
             raise MigrationError(
                 f"The table {self.table!r} has no check {self.name!r} at this point."
@@ -417,8 +445,8 @@ class CreateHistory(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        table, beside = _table(schema, self.table), history_name(self.table)
-        missing = [each for each in _HISTORY if _table(schema, beside).find(each) is None]
+        table, beside = table_in(schema, self.table), history_name(self.table)
+        missing = [each for each in _HISTORY if table_in(schema, beside).find(each) is None]
         missing += [
             each.name
             for each in table.columns
@@ -438,7 +466,7 @@ class DropHistory(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         if not table.history:
             raise MigrationError(f"The table {self.table!r} has no history at this point.")
         return _with(schema, replace(table, history=False))
@@ -479,9 +507,9 @@ class Backfill(OfTable):
 
     def after(self, schema: Schema) -> Schema:
         """Return the schema as it is once this was done."""
-        table = _table(schema, self.table)
+        table = table_in(schema, self.table)
         for each in self.values:
-            _column(schema, self.table, each)
+            column_in(schema, self.table, each)
         if sum(each.primary_key for each in table.columns) != 1:
             raise MigrationError(
                 f"The rows of {self.table!r} cannot be filled in batches: that takes a primary key "

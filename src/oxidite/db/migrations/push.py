@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from oxidite.db.connections.base import Connection
 from oxidite.db.database import Database
-from oxidite.db.migrations.compare import differences, histories, opened
+from oxidite.db.migrations.compare import differences, opened
 from oxidite.db.migrations.ddl import Writer
 from oxidite.db.migrations.difference import Answers, difference
 from oxidite.db.migrations.errors import MigrationFailedError
@@ -30,6 +30,7 @@ from oxidite.db.migrations.reverse import nothing
 from oxidite.db.migrations.session import session
 from oxidite.db.migrations.specs import IndexSpec
 from oxidite.db.migrations.texts import Texts
+from oxidite.db.migrations.triggers import histories
 from oxidite.db.migrations.writing import describe
 from oxidite.db.sql.vectors import said_vectors
 from oxidite.db.sql.words import kept_by

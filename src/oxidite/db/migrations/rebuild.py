@@ -17,6 +17,7 @@ from oxidite.db.connections.base import Connection
 from oxidite.db.migrations.specs import TableSpec
 from oxidite.db.sql.history import HISTORY
 from oxidite.db.sql.literals import plain_text
+from oxidite.db.sql.syncs import SYNC
 from oxidite.db.sql.words import WORDS
 from oxidite.db.values.exclusions import EXCLUDED
 
@@ -74,7 +75,7 @@ def unknown(live: Mapping[str, Live], schema: Mapping[str, TableSpec]) -> dict[s
             {
                 trigger: sql
                 for trigger, sql in each.triggers.items()
-                if not trigger.startswith((WORDS, HISTORY, EXCLUDED))
+                if not trigger.startswith((WORDS, HISTORY, SYNC, EXCLUDED))
             },
         )
     return found

@@ -23,6 +23,7 @@ from oxidite.db.migrations.operations import (
     Schema,
 )
 from oxidite.db.migrations.specs import NOW, ColumnSpec
+from oxidite.db.migrations.sync_operations import CreateSync, DropSync
 from oxidite.db.values.kinds import RANGES
 
 __all__ = ["reversed_operation"]
@@ -86,6 +87,18 @@ def _index(operation: Operation, before: Schema) -> list[Operation]:
             check = before[operation.table].find_check(operation.name)
             assert check is not None  # noqa: S101 - the operation is possible
             return [CreateCheck(operation.table, check)]
+        case _:
+            return _sync(operation, before)
+
+
+def _sync(operation: Operation, before: Schema) -> list[Operation]:
+    match operation:
+        case CreateSync():
+            return [DropSync(operation.table, operation.sync.name)]
+        case DropSync():
+            sync = before[operation.table].find_sync(operation.name)
+            assert sync is not None  # noqa: S101 - the operation is possible
+            return [CreateSync(operation.table, sync)]
         case _:
             return []
 

@@ -233,12 +233,15 @@ class Runner:
     ) -> None:
         backfill = step.backfill
         assert backfill is not None  # noqa: S101 - the caller has looked
+        before: Operation | None = None
         for each in steps:
             if each is step:
                 break
-            schema = (
-                each.operation.after(schema) if backfill.table in each.operation.tables else schema
-            )
+            # Of one operation there are several steps where each statement is one.
+            is_next = each.operation is not before
+            if is_next and backfill.table in each.operation.tables:
+                schema = each.operation.after(schema)
+            before = each.operation
 
         async def keep(reached: Key) -> None:
             await self._note(row, steps, position, reached)

@@ -5,8 +5,8 @@ Each of these can be written into a file and read from there: ``repr`` is what s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oxidite.db.errors import ModelError
@@ -18,15 +18,18 @@ from oxidite.db.values.dialects import Dialect
 
 __all__ = [
     "NOW",
+    "TO_WRITE",
     "Bound",
     "CheckSpec",
     "ColumnSpec",
     "IndexSpec",
+    "SyncSpec",
     "TableSpec",
     "check",
     "code",
     "column",
     "index",
+    "sql_code",
 ]
 
 
@@ -114,6 +117,46 @@ def check(name: str, sql: str) -> CheckSpec:
     return CheckSpec(name=name, sql=sql)
 
 
+TO_WRITE = "(SQL to be written)"
+"""Stands in a migration where only a person knows the SQL; it is not run before that is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSpec:
+    """Columns that triggers keep in step while two versions of a program write a table."""
+
+    name: str
+    new: Mapping[str, str] = field(default_factory=dict)
+    """SQL over the old columns, by new column."""
+    old: Mapping[str, str] = field(default_factory=dict)
+    """SQL over the new columns, by old column."""
+    fill: Mapping[str, Bound | bool] = field(default_factory=dict)
+    """Values in the place of none, by column."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that the triggers write."""
+        return (*self.new, *self.old, *self.fill)
+
+    def arguments(self) -> list[str]:
+        """Return what stands in a file after its name."""
+        sides = [(each, getattr(self, each)) for each in ("new", "old", "fill")]
+        return [f"{name}={_dictionary(side)}" for name, side in sides if side]
+
+    def __repr__(self) -> str:
+        return f"sync({', '.join([code(self.name), *self.arguments()])})"
+
+
+def _dictionary(values: Mapping[str, object]) -> str:
+    pairs = [f"{code(name)}: {sql_code(value)}" for name, value in values.items()]
+    return f"{{{', '.join(pairs)}}}"
+
+
+def sql_code(value: object) -> str:
+    """Return SQL, or a value, as it stands in a file."""
+    return "TO_WRITE" if value == TO_WRITE else "NOW" if value == NOW else code(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSpec:
     """A table."""
@@ -124,6 +167,7 @@ class TableSpec:
     checks: tuple[CheckSpec, ...] = ()
     history: bool = False
     """Whether triggers write the versions of its rows into the table of that name beside it."""
+    syncs: tuple[SyncSpec, ...] = ()
 
     def find(self, name: str) -> ColumnSpec | None:
         """Return the column of that name, if there is one."""
@@ -136,6 +180,10 @@ class TableSpec:
     def find_check(self, name: str) -> CheckSpec | None:
         """Return the check of that name, if there is one."""
         return next((each for each in self.checks if each.name == name), None)
+
+    def find_sync(self, name: str) -> SyncSpec | None:
+        """Return the sync of that name, if there is one."""
+        return next((each for each in self.syncs if each.name == name), None)
 
     @property
     def references(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,12 +11,16 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.schema import AddConstraint, DDLElement
 
+from oxidite.db.migrations.literals import literal
 from oxidite.db.migrations.operations import Schema
 from oxidite.db.migrations.rebuild import Live, Rebuild
+from oxidite.db.migrations.specs import SyncSpec, TableSpec
 from oxidite.db.sql.compiler import DIALECTS
 from oxidite.db.sql.history import HistoryTriggers, follows, triggers
 from oxidite.db.sql.indexes import kept_apart
+from oxidite.db.sql.mentions import shielded
 from oxidite.db.sql.schema import metadata
+from oxidite.db.sql.syncs import SyncTriggers
 from oxidite.db.tables.history import history_name
 from oxidite.db.values.dialects import Dialect
 
@@ -117,7 +121,37 @@ class Texts:
         words = [each for one in kept_apart(self.tables(before)[name]) for each in one.drop()]
         rebuild = Rebuild(self.theirs, made, kept, self.unknown.get(name)).statements(values or {})
         words_again = [each for one in kept_apart(made) for each in one.create()]
-        return [*words, *rebuild, *words_again]
+        # SQLite runs the trigger that was made last first: those of words, and of histories, have to see
+        # a row before one of a sync changes it.
+        syncs = [sql for each in self.syncs(after, name) for sql in each.create()]
+        return [*words, *rebuild, *syncs, *words_again]
+
+    def syncs(self, schema: Schema, name: str) -> list[SyncTriggers]:
+        """Return the triggers that keep columns of a table in step."""
+        return (
+            [] if name not in schema else [self._sync(schema[name], s) for s in schema[name].syncs]
+        )
+
+    def _sync(self, table: TableSpec, sync: SyncSpec) -> SyncTriggers:
+        columns = {each.name: each for each in table.columns}
+        names = [*columns]
+        return SyncTriggers(
+            table=table.name,
+            name=sync.name,
+            new={each: self._expression(sql, names) for each, sql in sync.new.items()},
+            old={each: self._expression(sql, names) for each, sql in sync.old.items()},
+            fill={
+                each: literal(value, columns[each], self.dialect)
+                for each, value in sync.fill.items()
+            },
+            columns=names,
+            texts=[each.name for each in table.columns if each.type_name in ("text", "enum")],
+            keys=[each.name for each in table.columns if each.primary_key],
+            dialect=self.dialect,
+        )
+
+    def _expression(self, sql: str, columns: Sequence[str]) -> str:
+        return shielded(sql, columns) if self.dialect.is_mysql else sql
 
     def history(self, schema: Schema, name: str) -> HistoryTriggers | None:
         """Return the triggers that write the versions of a table's rows: of the columns that both have.

@@ -9,8 +9,10 @@ from pathlib import Path
 from oxidite.db.migrations.difference import Change
 from oxidite.db.migrations.errors import MigrationError
 from oxidite.db.migrations.history import HEAD, History
+from oxidite.db.migrations.migration import Phase
 from oxidite.db.migrations.operations import (
     AddColumn,
+    Backfill,
     ChangeColumn,
     ChangeKey,
     CreateCheck,
@@ -28,26 +30,30 @@ from oxidite.db.migrations.operations import (
     RenameIndex,
     RenameTable,
 )
-from oxidite.db.migrations.specs import NOW, code
+from oxidite.db.migrations.specs import NOW, code, sql_code
+from oxidite.db.migrations.sync_operations import CreateSync, DropSync
 
-__all__ = ["describe", "file_text", "slug_of", "write_migration"]
+__all__ = ["describe", "file_text", "message_of", "slug_of", "write_migration"]
 
 _WIDTH = 100
-_NAMES = ("NOW", "Migration", "Ops", "check", "column", "index")
+_NAMES = ("NOW", "TO_WRITE", "Migration", "Ops", "check", "column", "index")
 
 
-def write_migration(history: History, change: Change, message: str | None) -> Path:
+def write_migration(
+    history: History, change: Change, message: str | None, *, phase: Phase | None = None
+) -> Path:
     """Write the next migration of a history, and what ``HEAD`` says; return its file.
 
     Raises:
         MigrationError: it cannot be written, or has a name that is none.
     """
     number = f"{int(history.last.id) + 1:04}" if history.last else "0001"
-    words = message or _message(change.forth)
+    words = message or message_of(change.forth)
     file = history.folder / f"{number}_{slug_of(words)}.py"
     try:
         history.folder.mkdir(parents=True, exist_ok=True)
-        text = file_text(change, words, number, history.last.id if history.last else None)
+        last = history.last.id if history.last else None
+        text = file_text(change, words, number, last, phase=phase)
         with file.open("x", encoding="utf-8") as opened:
             opened.write(text)
         (history.folder / HEAD).write_text(f"{file.stem}\n", encoding="utf-8")
@@ -75,6 +81,7 @@ def file_text(
     after: str | None,
     *,
     replaces: Mapping[str, str] | None = None,
+    phase: Phase | None = None,
 ) -> str:
     """Return the text of the file of a migration."""
     forth, back = _calls(change.forth), _calls(change.back)
@@ -85,7 +92,7 @@ def file_text(
 
 {sql}from oxidite.db.migrations import {", ".join(used)}
 
-migration = Migration({_options(number, after, replaces)})
+migration = Migration({_options(number, after, replaces, phase)})
 
 
 @migration.up
@@ -97,8 +104,10 @@ def down(op: Ops) -> None:
 {back}'''
 
 
-def _options(number: str, after: str | None, replaces: Mapping[str, str] | None) -> str:
-    said = f"id={code(number)}, after={code(after)}"
+def _options(
+    number: str, after: str | None, replaces: Mapping[str, str] | None, phase: Phase | None
+) -> str:
+    said = ", ".join([f"id={code(number)}", f"after={code(after)}", *_option("phase", phase)])
     if not replaces:
         return said
     lines = "".join(f"        {code(name)}: {code(sum_)},\n" for name, sum_ in replaces.items())
@@ -164,6 +173,23 @@ def _written_index(operation: Operation) -> tuple[str, list[str]]:
             return "create_history", [code(table)]
         case DropHistory(table):
             return "drop_history", [code(table)]
+        case _:
+            return _written_rows(operation)
+
+
+def _written_rows(operation: Operation) -> tuple[str, list[str]]:
+    match operation:
+        case CreateSync(table, sync):
+            return "create_sync", [code(sync.name), code(table), *sync.arguments()]
+        case DropSync(table, name):
+            return "drop_sync", [code(name), code(table)]
+        case Backfill(table, values, where, batch, pause):
+            pairs = ", ".join(f"{code(name)}: {sql_code(sql)}" for name, sql in values.items())
+            usual = Backfill(table)
+            options = _option("where", where)
+            options += _option("batch", None if batch == usual.batch else batch)
+            options += _option("pause", None if pause == usual.pause else pause)
+            return "backfill", [code(table), f"{{{pairs}}}", *options]
         case Execute(sql, only, transactional):
             options = [] if transactional else ["transactional=False"]
             return "execute", [code(sql), *_option("only", only), *options]
@@ -217,10 +243,22 @@ def _describe_index(operation: Operation) -> str:
         case DropHistory(table):
             return f"- history of {table}"
         case _:
+            return _describe_rows(operation)
+
+
+def _describe_rows(operation: Operation) -> str:
+    match operation:
+        case CreateSync(table, sync):
+            return f"+ in step: {', '.join(sync.columns)} of {table}"
+        case DropSync(table, name):
+            return f"- in step: {name} of {table}"
+        case Backfill(table, values):
+            return f"~ rows of {table}: {', '.join(values)}"
+        case _:
             return f"~ {operation!r}"
 
 
-def _message(operations: Sequence[Operation]) -> str:
+def message_of(operations: Sequence[Operation]) -> str:
     """Return a name for a migration that was given none."""
     words = re.sub(r"\(.*\)", "", describe(operations[0])) if operations else "empty"
     signs = {"+": "add", "-": "drop", "~": "change"}

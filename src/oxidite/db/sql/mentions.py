@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from functools import cache
 
-__all__ = ["is_alike", "mentions", "renamed", "shielded"]
+__all__ = ["is_alike", "mentions", "named", "renamed", "shielded"]
 
 _WORDS = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`"""
@@ -74,7 +74,7 @@ def renamed(sql: str, old: str, new: str) -> str:
             return f"`{new}`"
         # Quotes that were not needed are somebody's own, and stay.
         is_quoted = written.startswith('"') and _is_plain(old)
-        return new if _is_plain(new) and not is_quoted else f'"{new}"'
+        return new if _is_plain(new) and not is_quoted else _quoted(new)
 
     return _WORDS.sub(word, sql)
 
@@ -99,6 +99,17 @@ def _bare(sql: str) -> str:
         return name if _is_plain(name) else f'"{name}"'
 
     return _WORDS.sub(word, sql)
+
+
+def named(name: str) -> str:
+    """Return the name of a column as it stands in SQL that any database reads."""
+    is_plain = _PLAIN.fullmatch(name) and name not in _reserved() | _reserved_by_mysql()
+    return name if is_plain else _quoted(name)
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def shielded(sql: str, names: Collection[str]) -> str:

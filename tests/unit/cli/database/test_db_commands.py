@@ -327,3 +327,66 @@ def served(directory: Path, words: list[str]) -> list[str]:
         finally:
             process.kill()
     pytest.fail("\n".join(lines))
+
+
+def test_a_change_in_phases_from_the_models_to_the_end(project: Command) -> None:
+    assert project.apart("db", "diff", "users").code == 0
+    assert project.apart("db", "up").code == 0
+    project.write("app.py", WITH_FULL_NAME)
+    said = ("db", "diff", "names", "--split", "--rename", "users.name:full_name")
+    dry = project.apart(*said, "--dry-run")
+    assert 'migration = Migration(id="0004", after="0003", phase="contract")' in dry.out
+    assert not (project.directory / "migrations/0002_names_expand.py").exists()
+
+    made = project.apart(*said)
+    assert made.code == 0
+    assert made.out.startswith("expand:\n  ~ column users.name (text)\n  + column users.full_name")
+    assert "contract:\n  - in step: full_name of users\n" in made.out
+    assert "Written: migrations/0004_names_contract.py (contract)\n" in made.err
+    assert "warning" not in made.err
+    assert made.err.endswith("When no old one runs any more: oxidite db up.\n")
+    planned = project.apart("db", "plan", "--phase", "expand")
+    assert "-- 0002_names_expand (expand)\n" in planned.out
+    assert "0004" not in planned.out
+
+    behind = project.apart("serve", "app:app")
+    assert behind.code != 0
+    assert "0004" not in behind.err
+    assert "Apply them first: oxidite db up --phase expand" in behind.err
+
+    up = project.apart("db", "up", "--phase", "expand")
+    assert up.err.endswith(
+        "2 migrations applied.\nWaiting (contract): 0004_names_contract. When no version runs any more that was "
+        "started before: oxidite db up --phase contract\n"
+    )
+    assert project.apart("db", "up", "--phase", "expand").err.startswith(
+        "Nothing was to be done.\n"
+    )
+    assert not any("behind" in line for line in served(project.directory, []))
+    status = project.apart("db", "status")
+    assert "0004_names_contract  contract  pending\n" in status.out
+    found = json.loads(project.apart("db", "status", "--json").out)["migrations"]
+    assert [each["phase"] for each in found] == [None, "expand", "expand", "contract"]
+    assert project.apart("db", "lint").code == 0
+    assert project.apart("db", "up", "--phase", "contract").err.endswith("1 migration applied.\n")
+    assert project.apart("db", "diff", "--check").code == 0
+    assert project.apart("db", "up", "--phase", "later").code == 2
+    assert project.apart("db", "diff", "--split", "--check").code == 2
+
+
+def test_another_type_is_refused_until_it_is_said_how(project: Command) -> None:
+    assert project.apart("db", "diff", "users").code == 0
+    project.write("app.py", APP.replace("name: Col[str] = col(max_length=50)", "name: Col[int]"))
+    refused = project.apart("db", "diff", "--split", "--fill", "users.name=0")
+    assert refused.code == 1
+    assert 'col(name="name_integer", renamed_from="name")' in refused.err
+
+    number = 'name: Col[int] = col(name="name_integer", renamed_from="name")'
+    project.write("app.py", APP.replace("name: Col[str] = col(max_length=50)", number))
+    made = project.apart("db", "diff", "--split")
+    assert made.code == 0
+    assert "[to-write]" in made.err
+    assert "Write SQL where TO_WRITE stands" in made.err
+    up = project.apart("db", "up")
+    assert up.code == 1
+    assert "How users.name_integer is made is not written yet" in up.err

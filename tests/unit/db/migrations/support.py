@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from oxidite.db import Database
+from oxidite.db import Database, Model
 from oxidite.db.migrations import Fill, Migrator, Operation, Schema, TableSpec
 from oxidite.db.migrations.difference import Answers, difference
 from oxidite.db.migrations.history import HEAD, History
+from oxidite.db.migrations.models import fills_of, renames_of, schema_of
 from oxidite.db.migrations.shadow import verify
+from oxidite.db.migrations.splitting import Part, joined, split
 from oxidite.db.migrations.writing import write_migration
 
 USERS = (
@@ -116,3 +120,67 @@ async def fetch(db: Database, sql: str) -> list[tuple[Any, ...]]:
 async def add_users(db: Database, count: int) -> None:
     values = ", ".join(f"('user {number}')" for number in range(count))
     await fetch(db, f"INSERT INTO users (name) VALUES {values}")
+
+
+SCRIPT = """
+import asyncio, sys
+from pathlib import Path
+from oxidite.db import Database, Model
+from oxidite.db.migrations import History
+from oxidite.db.migrations.migrator import Migrator
+
+async def main():
+    async with Database.from_url(sys.argv[1]) as db:
+        migrator = Migrator(
+            db, History.load(Path(sys.argv[2])),
+            began=lambda entry: print("began", entry.id, flush=True),
+            told=lambda progress: print("rows", progress.rows, flush=True),
+            waiting=lambda: print("waiting", flush=True),
+        )
+        done = await migrator.up()
+        print("done", len(done), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def start(url: str, folder: Path) -> subprocess.Popen[str]:
+    """Bring a database up in a process of its own, which tells how it goes."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, url, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+
+
+async def split_history(
+    db: Database,
+    folder: Path,
+    old: Sequence[type[Model]],
+    new: Sequence[type[Model]],
+    *,
+    fills: Mapping[str, Fill] | None = None,
+    is_tried: bool = True,
+) -> list[Part]:
+    """Write and apply what makes the tables of ``old``, then write the change to ``new`` in phases."""
+    schema = schema_of([each.__table__ for each in old], db.dialect)
+    write_migration(History(folder), difference({}, schema, answers()), "first")
+    await Migrator(db, History.load(folder)).up()
+    tables = [each.__table__ for each in new]
+    models = schema_of(tables, db.dialect)
+    said = answers(renames_of(tables, schema), {**fills_of(tables), **(fills or {})})
+    parts = split(schema, models, difference(schema, models, said))
+    if is_tried:
+        await verify(db, History.load(folder), joined(parts), models)
+    for each in parts:
+        write_migration(History.load(folder), each.change, each.word, phase=each.phase)
+    entries = History.load(folder).entries[1:]
+    assert [tuple(each.migration.forth()) for each in entries] == [
+        each.change.forth for each in parts
+    ]
+    assert [tuple(each.migration.back()) for each in entries] == [
+        each.change.back for each in parts
+    ]
+    return parts
+
+
+def migrator(db: Database, folder: Path) -> Migrator:
+    return Migrator(db, History.load(folder))

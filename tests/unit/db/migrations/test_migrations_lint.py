@@ -230,3 +230,86 @@ def test_another_key_is_told_to_lock(tmp_path: Path) -> None:
 
     assert [each.rule for each in findings(tmp_path / "a", body)] == ["key-locks"]
     assert findings(tmp_path / "b", body, dialect="sqlite") == []
+
+
+PHASED = {
+    "a drop": ("""op.drop_column("users", "name")""", "name is dropped"),
+    "a table dropped": ("""op.drop_table("posts")""", "Posts is dropped"),
+    "a rename": ("""op.rename_column("users", "name", "n")""", "name is renamed"),
+    "a table renamed": ("""op.rename_table("posts", "texts")""", "Posts is renamed"),
+    "no value": (
+        """op.add_column("users", column("x", "integer"), fill=0)""",
+        "x may not be empty, and the version that runs gives it no value",
+    ),
+    "not null": (
+        """op.change_column("users", column("age", "integer"), fill=0)""",
+        "age may not be empty any more",
+    ),
+    "another type": (
+        """op.change_column("users", column("age", "text", nullable=True))""",
+        "age becomes text",
+    ),
+    "a shorter text": (
+        """op.change_column("users", column("name", "text", max_length=10))""",
+        "name becomes shorter",
+    ),
+    "a smaller number": (
+        """op.change_column("users", column("age", "integer", nullable=True, bits=32))""",
+        "age becomes smaller",
+    ),
+    "fewer places": (
+        """op.change_column("users", column("price", "decimal", precision=9, scale=1))""",
+        "price becomes smaller",
+    ),
+    "fewer values": (
+        """op.change_column("users", column("kind", "enum", values=("a",)))""",
+        "kind takes fewer values",
+    ),
+    "a key": ("""op.change_key("users", ["id", "name"])""", "primary key of users is another one"),
+}
+
+
+def phased(folder: Path, body: str, phase: str) -> list[Finding]:
+    """Return what is found about phases."""
+    write_history(folder, BASE)
+    add_migration(folder, 2, "second", body, "pass", options=f', phase="{phase}"')
+    history = History.load(folder)
+    entry = history.entries[1]
+    found = look(entry, history.schema(before=entry), {}, "sqlite")
+    return [
+        each for each in found if each.rule in ("only-of-contract", "drop-in-use", "rename-in-use")
+    ]
+
+
+@pytest.mark.parametrize("name", PHASED)
+def test_what_only_contract_may_do_is_an_error_before(name: str, tmp_path: Path) -> None:
+    body, words = PHASED[name]
+    (found,) = phased(tmp_path / "expand", body, "expand")
+    assert (found.rule, found.severity) == ("only-of-contract", "error")
+    assert words.lower() in found.message.lower()
+    assert "oxidite db diff --split" in found.instead
+    assert phased(tmp_path / "contract", body, "contract") == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """op.add_column("users", column("x", "integer", nullable=True))""",
+        """op.change_column("users", column("name", "text", nullable=True, max_length=30))""",
+        """op.change_column("users", column("kind", "enum", values=("a", "b", "c")))""",
+        """op.change_column("users", column("price", "decimal", precision=12, scale=3))""",
+        """op.create_index("new", "users", ["age"])""",
+        """op.create_table("others", column("id", "integer", primary_key=True))
+        op.add_column("others", column("x", "integer"))
+        op.drop_table("others")""",
+    ],
+)
+def test_what_the_version_that_runs_can_live_with_is_of_expand(body: str, tmp_path: Path) -> None:
+    assert phased(tmp_path / "m", body, "expand") == []
+
+
+def test_what_a_person_has_to_write_is_an_error_until_then(tmp_path: Path) -> None:
+    body = """op.create_sync("x", "users", new={"age": TO_WRITE}, old={"name": "age"})"""
+    loose = """op.change_column("users", column("name", "text", nullable=True, max_length=20))"""
+    found = findings(tmp_path / "m", f"from oxidite.db.migrations import TO_WRITE\n{loose}\n{body}")
+    assert [(each.rule, each.severity) for each in found] == [("to-write", "error")]

@@ -6,8 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from oxidite.db.migrations.migrator import Migrator
 from oxidite.db.migrations.push import push_tables
 from oxidite.db.migrations.runner import Progress
 
-from .support import AGE, FILL, USERS, add_migration, add_users, fetch, write_history
+from .support import AGE, FILL, USERS, add_migration, add_users, fetch, start, write_history
 
 
 @pytest.mark.only_on("memory", "file", "postgresql")
@@ -212,33 +210,6 @@ async def test_an_index_that_could_not_be_made_concurrently_is_made_later(
 
 
 # Several at once, and ends without a warning.
-
-SCRIPT = """
-import asyncio, sys
-from pathlib import Path
-from oxidite.db import Database
-from oxidite.db.migrations import History
-from oxidite.db.migrations.migrator import Migrator
-
-async def main():
-    async with Database.from_url(sys.argv[1]) as db:
-        migrator = Migrator(
-            db, History.load(Path(sys.argv[2])),
-            began=lambda entry: print("began", entry.id, flush=True),
-            told=lambda progress: print("rows", progress.rows, flush=True),
-            waiting=lambda: print("waiting", flush=True),
-        )
-        done = await migrator.up()
-        print("done", len(done), flush=True)
-
-asyncio.run(main())
-"""
-
-
-def start(url: str, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, url, str(folder)], stdout=subprocess.PIPE, text=True
-    )
 
 
 @pytest.fixture
