@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeVar, cast
 
 __all__ = [
     "MediaRange",
@@ -20,8 +19,6 @@ __all__ = [
     "parse_accept",
     "parse_content_type",
 ]
-
-C = TypeVar("C", bound=str)
 
 _MAX_MEMBERS = 64  # media ranges of one Accept field that are looked at; browsers send about 10
 _MAX_PARAMS = 32  # parameters of one media type
@@ -193,7 +190,7 @@ def _best_match(accept: str, offers: tuple[str, ...]) -> str | None:
 _cached_best_match = lru_cache(maxsize=256)(_best_match)
 
 
-def accepted_codings(field: str | None, offers: tuple[C, ...]) -> tuple[C, ...]:
+def accepted_codings(field: str | None, offers: tuple[str, ...]) -> tuple[str, ...]:
     """Return the content codings of ``offers`` that an Accept-Encoding field names, the best first.
 
     Between equals the order of ``offers`` decides. What the client likes less than content as it is
@@ -207,11 +204,7 @@ def accepted_codings(field: str | None, offers: tuple[C, ...]) -> tuple[C, ...]:
     return _cached_codings(field, offers)
 
 
-class _Accepted(Protocol):
-    def __call__(self, field: str, offers: tuple[C, ...], /) -> tuple[C, ...]: ...
-
-
-def _accepted_codings(field: str, offers: tuple[C, ...]) -> tuple[C, ...]:
+def _accepted_codings(field: str, offers: tuple[str, ...]) -> tuple[str, ...]:
     qualities: dict[str, float] = {}
     for member in field.split(",", _MAX_CODINGS)[:_MAX_CODINGS]:
         match = _CODING.fullmatch(member)
@@ -225,7 +218,7 @@ def _accepted_codings(field: str, offers: tuple[C, ...]) -> tuple[C, ...]:
     return tuple(offer for _, offer in sorted(found, key=lambda each: -each[0]))
 
 
-_cached_codings = cast("_Accepted", lru_cache(maxsize=256)(_accepted_codings))
+_cached_codings = lru_cache(maxsize=256)(_accepted_codings)
 
 
 def etag_matches(header: str, etag: str, *, weak: bool = True) -> bool:

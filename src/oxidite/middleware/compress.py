@@ -89,11 +89,11 @@ def compression(
 
 def _known(
     encodings: Iterable[Coding] | None, levels: Mapping[Coding, int]
-) -> Mapping[Coding, Encoding]:
+) -> Mapping[str, Encoding]:
     if isinstance(encodings, str):
         raise ConfigError(f"encodings={encodings!r} is one. Write a list: [{encodings!r}].")
     names = available() if encodings is None else encodings
-    known: dict[Coding, Encoding] = {name: encoding(name, levels.get(name)) for name in names}
+    known: dict[str, Encoding] = {name: encoding(name, levels.get(name)) for name in names}
     if not known:
         raise ConfigError("encodings=[] leaves nothing to compress with; leave the middleware out.")
     if unknown := levels.keys() - known.keys():

@@ -12,7 +12,7 @@ from oxidite.websocket import WebSocket
 
 
 async def test_what_is_shed_is_counted_by_requests_and_not_by_websockets() -> None:
-    app, held = Oxidite(), asyncio.Event()
+    app, began, held = Oxidite(), asyncio.Event(), asyncio.Event()
 
     @app.get("/")
     async def hello() -> str:
@@ -20,6 +20,7 @@ async def test_what_is_shed_is_counted_by_requests_and_not_by_websockets() -> No
 
     @app.get("/slow")
     async def slow() -> None:
+        began.set()
         await held.wait()
 
     @app.websocket("/talk")
@@ -33,8 +34,7 @@ async def test_what_is_shed_is_counted_by_requests_and_not_by_websockets() -> No
         assert await one.receive_text() == "a"
         assert (await client.get("/")).status_code == 200
         task = asyncio.create_task(client.get("/slow"))
-        while not len(app.in_flight):
-            await asyncio.sleep(0)
+        await began.wait()
         assert (await client.get("/")).status_code == 503
         held.set()
         assert (await task).status_code == 204
