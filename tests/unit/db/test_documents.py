@@ -241,3 +241,10 @@ class TestLists:
             Thing.text.in_(["a", None])  # type: ignore[list-item]
         with pytest.raises(QueryError, match="A list of values"):
             Thing.text.in_("abc")
+
+
+def test_one_value_is_no_list() -> None:
+    one: Any = 3
+    for condition in (Page.marks.contains, Page.data.contains, Page.id.in_, Page.marks.overlaps):
+        with pytest.raises(QueryError, match="A list of values is expected, and 3 is one value"):
+            condition(one)

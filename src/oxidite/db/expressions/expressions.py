@@ -433,7 +433,7 @@ def listed(values: Iterable[Any]) -> list[Any]:
     Raises:
         QueryError: they are one value, or ``None`` is among them.
     """
-    if isinstance(values, str | bytes):
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
         raise QueryError(f"A list of values is expected, and {values!r} is one value.")
     found = list(values)
     if any(each is None for each in found):

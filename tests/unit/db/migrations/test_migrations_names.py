@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -236,7 +237,8 @@ async def test_a_column_that_is_called_as_a_word_keeps_its_indexes_and_checks(
             name: col(max_length=20, default=""),
             "price": col(default=0),
         }
-        return type(Model)(
+        make: Any = type(Model)
+        made: type[Model] = make(
             "Words",
             (Model,),
             values,
@@ -247,6 +249,7 @@ async def test_a_column_that_is_called_as_a_word_keeps_its_indexes_and_checks(
             ],
             checks=[check(lambda one: getattr(one, name) != "bad", name="good")],
         )
+        return made
 
     async with Database.from_url(url) as db:
         dialect = db.dialect
