@@ -9,9 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.unit.db.conftest import POSTGRES, database_url
+from tests.unit.db.inspection.support import imported, inspected, tables_in
 from tests.unit.db.migrations.support import answers, fetch, tried, write_history
 
 from oxidite import Json, Oxidite
@@ -35,7 +37,10 @@ from oxidite.db.migrations import (
     column,
     index,
 )
+from oxidite.db.migrations.compare import differences
 from oxidite.db.migrations.history import History
+from oxidite.db.migrations.lint import lint
+from oxidite.db.migrations.models import schema_of
 from oxidite.db.migrations.operations import AddColumn, CreateIndex, DropIndex, RenameTable
 from oxidite.db.migrations.push import push_tables
 from oxidite.db.migrations.writing import write_migration
@@ -58,7 +63,7 @@ class Shift(
     Model,
     SoftDeletes,
     table="shifts",
-    indexes=[exclude(name="=", days="&&")],
+    indexes=[exclude({"name": "="}, days="&&")],
 ):
     key: Col[str] = col(pk=True, max_length=10)
     name: Col[str] = col(max_length=20)
@@ -194,6 +199,7 @@ async def test_what_seems_to_be_deleted_is_in_nobodys_way(db: Database) -> None:
     one = await Shift(key="a", name="Ann's", days=days).save()
     with pytest.raises(ExclusionError):
         await Shift(key="b", name="Ann's", days=Range(date(2026, 1, 31), None)).save()
+    await Shift(key="d", name="Bob", days=days).save()
     await one.delete()
     await Shift(key="c", name="Ann's", days=days).save()
     with pytest.raises(ExclusionError):
@@ -234,6 +240,7 @@ async def test_a_client_is_told() -> None:
         (lambda: exclude(), "names columns"),
         (lambda: exclude(room="=", during="overlaps"), "names columns"),  # type: ignore[arg-type]  # meant
         (lambda: exclude(room="="), "unique index"),
+        (lambda: exclude(name="=", during="&&"), "names columns"),
         (lambda: index("x", ["room", "during"], exclude=["&&"]), "for each column"),
         (lambda: index("x", ["room"], exclude=["; DROP TABLE bookings"]), "for each column"),
         (lambda: statements(exclude(nothing="=", during="&&")), "none of its columns"),
@@ -411,3 +418,57 @@ async def test_a_push_makes_it_once(db: Database) -> None:
     await Booking(room=1, during=hours(0, 1)).save()
     with pytest.raises(ExclusionError):
         await Booking(room=1, during=hours(0, 1)).save()
+
+
+async def test_it_is_read_back(db: Database, tmp_path: Path) -> None:
+    await db.push(Booking, Offer, Shift)
+    text = await inspected(db)
+    assert 'exclude(room="=", during="&&", name="ex_bookings_room_during")' in text
+    assert '{"name": "=", "days": "&&"}' in text
+    schema = schema_of(tables_in(imported(text, tmp_path)), db.dialect)
+    for model in (Booking, Offer, Shift):
+        (found,) = schema[model.__table__.name].indexes
+        (wanted,) = TableSpec.of(model.__table__, db.dialect).indexes
+        assert (found.name, found.on, found.exclude) == (wanted.name, wanted.on, wanted.exclude)
+        assert (found.where is None) is (wanted.where is None)
+    async with db.driver.connection(write=True) as connection:
+        assert await differences(connection, db.dialect, schema) == []
+
+
+async def test_lint_knows_that_it_locks(tmp_path: Path) -> None:
+    parts = ", ".join(map(repr, ("bookings", ID, ROOM, DURING)))
+    history = write_history(
+        tmp_path / "migrations",
+        ("bookings", f"op.create_table({parts})", 'op.drop_table("bookings")'),
+        (
+            "apart",
+            'op.create_index("apart", "bookings", ["room", "during"], exclude=["=", "&&"])',
+            'op.drop_index("apart", "bookings")',
+        ),
+    )
+    _, second = history.entries
+    before = table(ROOM, DURING)
+    (found,) = lint(second, before, {}, "postgresql")
+    assert (found.rule, found.severity) == ("exclusion-scans", "warning")
+    assert lint(second, before, {}, "sqlite") == []
+
+
+@pytest.mark.service("postgres")
+async def test_the_extension_is_made_and_who_may_not_is_told_what_to_do() -> None:
+    role, name = f"test_{uuid4().hex}", f"test_{uuid4().hex}"
+    url = POSTGRES.rpartition("/")[0] + f"/{name}"
+    async with Database.from_url(POSTGRES, name="server") as server:
+        await fetch(server, f"CREATE DATABASE {name}")
+        await fetch(server, f"CREATE ROLE {role} LOGIN")
+        try:
+            async with Database.from_url(url) as db:
+                await fetch(db, f"GRANT ALL ON SCHEMA public TO {role}")
+                theirs = Database.from_url(url.replace("postgres@", f"{role}@"), name="other")
+                async with theirs:
+                    with pytest.raises(MigrationFailedError, match="CREATE EXTENSION btree_gist"):
+                        await push_tables(theirs, [Booking.__table__])
+                    await push_tables(theirs, [Offer.__table__])  # of ranges alone
+                await push_tables(db, [Booking.__table__])
+        finally:
+            await fetch(server, f"DROP DATABASE {name} WITH (FORCE)")
+            await fetch(server, f"DROP ROLE {role}")

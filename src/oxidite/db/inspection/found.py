@@ -38,6 +38,8 @@ class FoundIndex:
     using: str | None = None
     lost: str | None = None
     """What of it no model says."""
+    exclude: tuple[str, ...] = ()
+    """Of an exclusion constraint: the operator of each column."""
 
 
 @dataclass(frozen=True, slots=True)

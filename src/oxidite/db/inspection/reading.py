@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from oxidite.db.database import Database
 from oxidite.db.errors import DatabaseError
+from oxidite.db.inspection.exclusions import exclusions
 from oxidite.db.inspection.found import (
     FoundCheck,
     FoundColumn,
@@ -78,11 +79,13 @@ def _table(connection: sa.Connection, inspector: sa.Inspector, name: str) -> Fou
         )
         indexes = [_written_index(sql) for (sql,) in rows]
         indexes += [_unique(each) for each in inspector.get_unique_constraints(name)]
-        indexes += word_indexes(connection, name)
+        indexes += [*word_indexes(connection, name), *exclusions(connection, name)]
     else:
         own = {each.name for each in keys}  # MariaDB makes one for each foreign key
         found = [each for each in inspector.get_indexes(name) if each["name"] not in own]
-        indexes = [_index(each, hidden) for each in found]
+        apart = [*exclusions(connection, name)] if dialect == "postgresql" else []
+        names = {each.name for each in apart}  # each has an index of that name
+        indexes = [*apart, *(_index(each, hidden) for each in found if each["name"] not in names)]
     return FoundTable(
         name=name,
         columns=tuple(_column(each, pk, dialect) for each in columns if each["name"] not in hidden),

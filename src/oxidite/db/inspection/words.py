@@ -24,7 +24,8 @@ def word_indexes(connection: sa.Connection, table: str) -> Iterator[FoundIndex]:
     made = {str(name): str(sql) for name, _, sql in rows}
     for name, of, trigger in rows:
         index = kept_by(name)
-        if index is None or of != table or not name.endswith("_added"):
+        is_other = of != table or not name.startswith(WORDS)
+        if index is None or is_other or not name.endswith("_added"):
             continue
         columns = [each.strip('"').replace('""', '"') for each in _NEW.findall(trigger)]
         language = "english" if "porter" in made.get(f"{WORDS}{index}", "") else "simple"

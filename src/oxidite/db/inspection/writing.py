@@ -27,7 +27,7 @@ _TYPING = ("Literal",)
 _DATETIME = ("date", "datetime", "time", "timedelta")
 _OURS = (
     *("SQL", "BelongsTo", "Col", "HasMany", "HasOne", "Model"),
-    *("Range", "Vector", "check", "col", "index", "rel", "search"),
+    *("Range", "Vector", "check", "col", "exclude", "index", "rel", "search"),
 )
 _TAKEN = {*_OURS, "Literal", "Decimal", "UUID"}
 
@@ -223,6 +223,9 @@ class _ModelText:
         for each in self.table.indexes:
             if self._of_one(each) or not self._is_sayable(each):
                 continue
+            if each.exclude:
+                found.append(_call("exclude", _excluded(each, self.names)))
+                continue
             words = [_on(one, self.names) for one in each.on]
             words += ["unique=True"] if each.unique else []
             words += [f"where={written(each.where)}"] if each.where is not None else []
@@ -356,6 +359,18 @@ def _on(part: str | SQL, names: dict[str, str]) -> str:
         return f"lambda row: search({', '.join(said)}).vector"
     typed = "" if part.type is None else f", type={written(part.type)}"
     return f"SQL({written(str(part))}{typed})"
+
+
+def _excluded(index: FoundIndex, names: dict[str, str]) -> list[str]:
+    """Return what ``exclude`` is told; names that it has for something else stand in a mapping."""
+    columns = {names[str(on)]: how for on, how in zip(index.on, index.exclude, strict=True)}
+    if columns.keys() & {"name", "where"}:
+        pairs = ", ".join([f"{written(each)}: {written(how)}" for each, how in columns.items()])
+        words = [f"{{{pairs}}}"]
+    else:
+        words = [f"{each}={written(how)}" for each, how in columns.items()]
+    words += [f"where={written(bare(index.where))}"] if index.where is not None else []
+    return [*words, f"name={written(index.name)}"]
 
 
 def _line(what: str, function: str, arguments: Sequence[str]) -> str:

@@ -91,6 +91,8 @@ def index(
 
 
 def exclude(
+    operators: Mapping[str, Operator] | None = None,
+    /,
     *,
     where: str | Condition | Callable[[Any], Condition] | None = None,
     name: str | None = None,
@@ -100,16 +102,18 @@ def exclude(
 
     No two rows may have the same ``room`` and a ``during`` that overlaps: columns are compared with ``=``, ranges also
     with ``&&``, and where all of it holds the second row is refused with an ``ExclusionError``. NULL and an empty
-    range are in nobody's way. ``where`` says of which rows it is: a condition as SQL or as a function of the model.
+    range are in nobody's way. A column that is called ``name`` or ``where`` stands in a mapping:
+    ``exclude({"name": "=", "during": "&&"})``. ``where`` says of which rows it is: a condition as SQL or as a function of the model.
     PostgreSQL has such constraints, SQLite keeps them by triggers, and MariaDB refuses the model.
 
     Raises:
         ModelError: no column is named, an operator is another one, or none is ``&&``.
     """
-    if not columns or not set(columns.values()) <= {"=", "&&"}:
+    columns = {**(operators or {}), **columns}
+    if not columns or name in ("=", "&&") or not set(columns.values()) <= {"=", "&&"}:
         raise ModelError(
             f"exclude() names columns, each with '=' or '&&', and not {columns!r}: "
-            'exclude(room="=", during="&&").'
+            'exclude(room="=", during="&&"), or exclude({"name": "=", "during": "&&"}).'
         )
     if "&&" not in columns.values():
         raise ModelError(
