@@ -223,6 +223,6 @@ def show(app: str | None, database: str | None, to: str | None, sql: bool, as_js
     else:
         for made in schema.values():
             write(bold(made.name))
-            for part in (*made.columns, *made.indexes, *made.checks):
+            for part in (*made.columns, *made.indexes, *made.checks, *made.syncs):
                 write(f"  {part!r}")
     return 0

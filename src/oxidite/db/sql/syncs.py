@@ -65,11 +65,10 @@ class SyncTriggers:
         return f"{sign}{name.replace(sign, sign * 2)}{sign}"
 
     def _name(self, what: str = "") -> str:
-        name = f"{SYNC}_{self.table}_{self.name}{f'_{what}' if what else ''}"
-        if len(name.encode()) <= _LONGEST:
-            return name
-        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        return f"{name.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"
+        # Of "a_b" and "c" as of "a" and "b_c": only the digest tells these apart.
+        digest = hashlib.sha256(f"{self.table}\0{self.name}\0{what}".encode()).hexdigest()[:8]
+        words = "_".join([SYNC, self.table, self.name, *([what] if what else [])])
+        return f"{words.encode()[: _LONGEST - 9].decode(errors='ignore')}_{digest}"
 
     def _named(self, what: str = "") -> str:
         return self._q(self._name(what))
@@ -149,7 +148,7 @@ class SyncTriggers:
                 f"ox_made.{self._q(each)} := {self._row(sql)};\n"
                 for each, sql in {**self.new, **self.old}.items()
             )
-            + self._steps(made="ox_made", before="OLD", assign="NEW.{0} := {1};")
+            + self._steps(made="ox_made", before="OLD", assign="NEW.{0} := {1};", or_else="ELSIF")
             + "RETURN NEW;\nEND"
         )
         make = (
@@ -168,14 +167,16 @@ class SyncTriggers:
         made = [] if can_replace else self.drop()
         for name, event in _EVENTS.items():
             before = "OLD" if event == "UPDATE" else None
-            steps = self._steps(made=None, before=before, assign="SET NEW.{0} = {1};")
+            steps = self._steps(
+                made=None, before=before, assign="SET NEW.{0} = {1};", or_else="ELSEIF"
+            )
             made.append(
                 f"{create} {self._named(name)} BEFORE {event} ON {self._q(self.table)} "
-                f"FOR EACH ROW BEGIN {steps.replace('ELSIF', 'ELSEIF')} END"
+                f"FOR EACH ROW BEGIN {steps} END"
             )
         return made
 
-    def _steps(self, *, made: str | None, before: str | None, assign: str) -> str:
+    def _steps(self, *, made: str | None, before: str | None, assign: str, or_else: str) -> str:
         """Return what a trigger does before the row is written.
 
         ``made`` has the values of each side as the other one makes them, ``before`` those of the row that
@@ -203,7 +204,7 @@ class SyncTriggers:
         if self.new:
             steps = (
                 f"IF {written(self.new)} THEN {set_(self.old)}\n"
-                f"ELSIF {written(self.old)} THEN {set_(self.new)}\nEND IF;\n"
+                f"{or_else} {written(self.old)} THEN {set_(self.new)}\nEND IF;\n"
             )
         for each, value in self.fill.items():
             steps += f"IF NEW.{self._q(each)} IS NULL THEN {assign.format(self._q(each), value)} END IF;\n"

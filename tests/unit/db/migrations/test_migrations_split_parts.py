@@ -15,7 +15,7 @@ from oxidite.db.migrations.difference import difference
 from oxidite.db.migrations.splitting import split
 from oxidite.db.migrations.squash import squash, write_squash
 
-from .support import answers, fetch, migrator, split_history, write_history
+from .support import add_migration, answers, fetch, migrator, split_history, write_history
 
 KEY = column("id", "integer", primary_key=True, generated=True)
 
@@ -306,3 +306,108 @@ def test_what_cannot_be_kept_in_step_is_said(name: str, tmp_path: Path) -> None:
     op.create_sync("x", "people", SAID)""".replace("SAID", said)
     with pytest.raises(MigrationError, match=words):
         write_history(tmp_path / "m", ("base", base, None)).schema()
+
+
+async def test_triggers_of_names_that_run_together_are_apart(db: Database, tmp_path: Path) -> None:
+    tables = [
+        f"""op.create_table("{table}", column("id", "integer", primary_key=True, generated=True), column("x", "text", nullable=True), column("y", "text", nullable=True))
+        op.create_sync("{name}", "{table}", new={{"y": "x"}}, old={{"x": "y"}})"""
+        for table, name in (("a", "b_c"), ("a_b", "c"), ("l" * 50, "n" * 50))
+    ]
+    made = Migrator(db, write_history(tmp_path / "m", ("all", "\n".join(tables), None)))
+    await made.up()
+    assert await made.drift() == []
+    for table in ("a", "a_b", "l" * 50):
+        await fetch(db, f"INSERT INTO {table} (x) VALUES ('it')")
+        assert await fetch(db, f"SELECT x, y FROM {table}") == [("it", "it")]
+
+
+@pytest.mark.only_on("file", "postgresql", "mariadb")
+async def test_triggers_that_are_gone_or_too_many_are_drift(db: Database, tmp_path: Path) -> None:
+    sync = """op.create_table("t", column("id", "integer", primary_key=True), column("x", "text", nullable=True))
+    op.create_sync("x", "t", fill={"x": "it"})"""
+    made = Migrator(db, write_history(tmp_path / "m", ("all", sync, None)))
+    await made.up()
+    folder = tmp_path / "n"
+    other = Migrator(db, write_history(folder, ("all", sync.splitlines()[0], None)))
+    found = await other.drift()
+    assert found
+    assert all(each.startswith("there is a sync ox_sync_t_x_") for each in found)
+    name = found[0].split()[4]
+    await fetch(db, f"DROP TRIGGER {name}{' ON t' if db.dialect.name == 'postgresql' else ''}")
+    assert await made.drift() == ["the sync x of t is missing"]
+
+
+async def test_kinds_of_values_that_are_compared_otherwise(db: Database, tmp_path: Path) -> None:
+    kinds = ("json", "bytes", "boolean", "decimal", "datetime", "uuid", "date")
+    columns = ", ".join(
+        f'column("{side}_{kind}", "{kind}", nullable=True{", precision=9, scale=2" * (kind == "decimal")})'
+        for kind in kinds
+        for side in ("old", "new")
+    )
+    syncs = "\n".join(
+        f'op.create_sync("{kind}", "t", new={{"new_{kind}": "old_{kind}"}}, old={{"old_{kind}": "new_{kind}"}})'
+        for kind in kinds
+    )
+    table = f'op.create_table("t", column("id", "integer", primary_key=True, generated=True), {columns})'
+    made = Migrator(db, write_history(tmp_path / "m", ("all", f"{table}\n{syncs}", None)))
+    await made.up()
+    fill = {
+        "json": """'{"a": 1}'""",
+        "bytes": "'\\x01'" if db.dialect.name == "postgresql" else "X'01'",
+        "boolean": "true",
+        "decimal": "1.50",
+        "datetime": "'2026-01-01 00:00:00'",
+        "uuid": "'12345678123456781234567812345678'"
+        if db.dialect.name == "postgresql"
+        else f"X'{'12' * 16}'",
+        "date": "'2026-01-01'",
+    }
+    one = ", ".join(f"old_{each}" for each in fill)
+    await fetch(db, f"INSERT INTO t ({one}) VALUES ({', '.join(fill.values())})")
+    two = ", ".join(f"new_{each}" for each in fill)
+    await fetch(db, f"INSERT INTO t ({two}) VALUES ({', '.join(fill.values())})")
+    for kind in fill:
+        sides = await fetch(db, f"SELECT old_{kind}, new_{kind} FROM t")
+        assert len(sides) == 2
+        assert {old for old, _ in sides} == {new for _, new in sides}
+        assert None not in sides[0] + sides[1]
+        await fetch(db, f"UPDATE t SET new_{kind} = NULL WHERE id = 1")
+        await fetch(db, f"UPDATE t SET old_{kind} = NULL WHERE id = 2")
+        assert await fetch(db, f"SELECT old_{kind}, new_{kind} FROM t") == [(None, None)] * 2
+
+
+class Twice(
+    Model, Versions, table="twice", indexes=[index(lambda t: search(t.name).vector, name="w")]
+):
+    id: Col[int] = col(pk=True, init=False)
+    title: Col[str | None]
+    name: Col[str | None]
+
+
+async def test_other_triggers_of_a_table_see_a_row_before_it_is_changed(
+    db: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    await split_history(db, folder, [], [Twice])
+    await migrator(db, folder).up()
+    number = len(History.load(folder)) + 1
+    body = """op.create_sync("x", "twice", new={"name": "title"}, old={"title": "name"})"""
+    add_migration(folder, number, "sync", body, """op.drop_sync("x", "twice")""")
+    await migrator(db, folder).up()
+    assert await migrator(db, folder).drift() == []
+
+    row = await Twice.create(title="a red house", name=None)
+    last = "SELECT title, name FROM twice_history WHERE history_until IS NULL"
+    assert await fetch(db, last) == [("a red house", "a red house")]
+    assert await Twice.where(search(Twice.name).matches("red")).count() == 1
+    await Twice.where(Twice.id == row.id).update(title="a blue house")
+    assert await fetch(db, last) == [("a blue house", "a blue house")]
+    found = [
+        await Twice.where(search(Twice.name).matches(each)).count() for each in ("red", "blue")
+    ]
+    assert found == [0, 1]
+    await Twice.where(Twice.id == row.id).delete()
+    assert await Twice.where(search(Twice.name).matches("blue")).count() == 0
+    await migrator(db, folder).down()
+    assert await migrator(db, folder).drift() == []
