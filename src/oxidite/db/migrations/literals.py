@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -37,6 +38,8 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         and dialect.name != "sqlite"
     ):
         return repr(value)
+    if column.type_name == "datetime":
+        return _moment(str(value), column, dialect)
     if column.type_name in ("bytes", "uuid"):
         return _binary(str(value), column, dialect)
     is_array = column.type_name == "array" and dialect.name == "postgresql"
@@ -55,6 +58,20 @@ def _vector(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
     if dialect.name == "postgresql":
         return text(encode_json(made).decode())
     return f"X'{bytes(made).hex()}'"
+
+
+def _moment(value: str, column: ColumnSpec, dialect: Dialect) -> str:
+    """Return a moment as SQL, in UTC: MariaDB takes no zone in a DEFAULT, and SQLite keeps what is written."""
+    try:
+        made = datetime.fromisoformat(value)
+        made = (made if made.tzinfo else made.replace(tzinfo=UTC)).astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise MigrationError(
+            f"{value!r} does not fill {column.name}, which is of moments: say one as in "
+            "'2026-01-31T12:00:00+00:00' (without a zone it is in UTC), or NOW."
+        ) from None
+    zone = "+00" if dialect.name == "postgresql" else ""
+    return text(f"{made.replace(tzinfo=None).isoformat(' ', 'microseconds')}{zone}")
 
 
 def text(value: str) -> str:

@@ -116,7 +116,7 @@ async def _touch(definitions: Sequence[Definition], one: Any) -> None:
         if not names or definition.kind != "belongs_to":
             raise ModelError(
                 f"{definition.where}: touch= is for a BelongsTo whose other end has a column that "
-                "says when it was changed, such as that of Timestamps."
+                "says when it was changed, such as that of Timestamps, or a Version."
             )
         where = tuple(
             remote == value
@@ -154,8 +154,6 @@ async def _mark(
         ((local, _),) = each.link.first.pairs[:1]
         further[each] = await _values(table, local, where, is_deleted=is_deleted)
     names, exprs = _changes(table)
-    if table.version is not None:
-        names, exprs = (*names, table.version.name), (*exprs, table.version + 1)
     marked: AnyExpr = Value(moment if is_deleted else None, mark.kind)
     await database_of(table).run(
         UpdateStatement(
@@ -195,4 +193,7 @@ def _changes(table: Table) -> tuple[tuple[str, ...], tuple[AnyExpr, ...]]:
         if touch is not None:
             names.append(column.name)
             exprs.append(Value(touch(), column.kind))
+    if table.version is not None:
+        names.append(table.version.name)
+        exprs.append(table.version + 1)
     return tuple(names), tuple(exprs)
