@@ -39,7 +39,7 @@ from oxidite.routing.definition import check_options
 from oxidite.routing.layers import check_middleware
 from oxidite.routing.resolve import resolve
 from oxidite.routing.route import Route
-from oxidite.routing.router import Entry, Router
+from oxidite.routing.router import Entry, Mount, Router
 from oxidite.routing.table import RouteTable, TrailingSlash
 from oxidite.routing.urls import URLs
 from oxidite.routing.version_table import VersionedTable, versioned_table
@@ -210,8 +210,14 @@ class Oxidite(Router):
             self._check_resources(table)
             for route in table.routes:
                 check_order((*self.middleware, *route.middleware), route.where)
+            opened: dict[int, Mount] = {}
             for mount in self.mounts():
-                await stack.enter_async_context(MountedLifespan(mount.app, mount.state))
+                first = opened.setdefault(id(mount.app), mount)
+                if first is mount:
+                    await stack.enter_async_context(MountedLifespan(mount.app, mount.state))
+                else:  # mounted at two places, it has one lifespan all the same
+                    mount.state.update(first.state)
+                    stack.callback(mount.state.clear)
             # Last in, first out: work for after the response still has what it works with.
             await stack.enter_async_context(self.background)
             yield

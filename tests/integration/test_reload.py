@@ -180,6 +180,42 @@ def test_a_change_is_served(project: Project, watcher: Watcher) -> None:
     assert project.wait_for("<h1>two</h1>").status_code == 200
 
 
+def test_a_reload_ends_a_stream_and_makes_no_fuss_of_it(project: Project) -> None:
+    stream = """
+    import asyncio
+    from collections.abc import AsyncIterator
+    from oxidite import StreamingResponse
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        async def chunks() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield b"more"
+                    await asyncio.sleep(0.05)
+            finally:
+                {}
+        return StreamingResponse(chunks())
+    """
+    for number, ending in enumerate(("pass", "raise LookupError('a fault')")):
+        project.write(HELLO.format(number) + stream.format(ending))
+        if number == 0:
+            project.start()
+        project.wait_for(f"<h1>{number}</h1>")
+        with httpx2.stream("GET", project.url + "/stream", trust_env=False) as response:
+            parts = response.iter_bytes()
+            assert next(parts).startswith(b"more")
+            project.write(HELLO.format("next") + stream.format(ending))
+            with contextlib.suppress(httpx2.TransportError):
+                for _ in parts:
+                    pass
+        project.wait_for("<h1>next</h1>")
+        if number == 0:
+            assert "Traceback" not in project.said
+
+    assert "LookupError: a fault" in project.said  # what is a fault is told
+
+
 def test_a_new_module_and_a_deleted_one_are_noticed(project: Project, watcher: Watcher) -> None:
     project.write(HELLO.format("one"))
     project.start(*watcher)

@@ -10,6 +10,7 @@ from enum import EnumMeta
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
+from uuid import UUID
 
 import msgspec
 import msgspec.inspect
@@ -25,6 +26,7 @@ _WORDS = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 _EXPECTED: dict[object, str] = {
+    bytes: "bytes in base64 (as of RFC 4648, with + and /, and = at the end)",
     bool: "true or false (or yes, no, on, off, 1, 0)",
     dict: "a table",
     float: "a finite number",
@@ -33,6 +35,7 @@ _EXPECTED: dict[object, str] = {
     list: "a list",
     NoneType: "nothing",
     Path: "a path",
+    UUID: "a UUID in hexadecimal, such as 2f1c8a4e-5b7d-4c39-9e60-1a2b3c4d5e6f",
     set: "a list",
     str: "text",
     tuple: "a list",

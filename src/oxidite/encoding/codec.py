@@ -6,6 +6,7 @@ from typing import TypeVar, cast, get_args, overload
 
 from oxidite.encoding.base import Codec
 from oxidite.encoding.fields import fields_of
+from oxidite.encoding.finite import FiniteCodec, has_decimals
 from oxidite.encoding.structs import StructCodec
 
 __all__ = ["Codec", "codec_for"]
@@ -14,11 +15,13 @@ T = TypeVar("T")
 
 
 @overload
-def codec_for(type_: type[T]) -> Codec[T]: ...
+def codec_for(type_: type[T], *, finite: bool = False) -> Codec[T]: ...
 @overload
-def codec_for(type_: object) -> Codec[object]: ...
-def codec_for(type_: object) -> Codec[object]:
+def codec_for(type_: object, *, finite: bool = False) -> Codec[object]: ...
+def codec_for(type_: object, *, finite: bool = False) -> Codec[object]:
     """Return a codec for ``type_``: a class, or any annotation made of classes.
+
+    With ``finite``, for what clients send, a Decimal that is no finite number is refused.
 
     Raises:
         TypeError: nothing knows how to decode that type, or a class in it says in ``__no_input__`` why
@@ -39,7 +42,7 @@ def codec_for(type_: object) -> Codec[object]:
                 f"its field {field.name!r} holds a pydantic model, which msgspec cannot make. Make "
                 "the whole a pydantic model"
             )
-    return codec
+    return FiniteCodec(codec) if finite and has_decimals(type_) else codec
 
 
 def _holds_model(type_: object) -> bool:

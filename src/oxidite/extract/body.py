@@ -43,7 +43,7 @@ class _Decoder:
         self._accepted = accepted
         self._default = default_of(parameter)
         try:
-            self._codec: Codec[object] = codec_for(parameter.type)
+            self._codec: Codec[object] = codec_for(parameter.type, finite=True)
         except TypeError as exc:
             raise parameter.refuse(f"cannot be decoded: {exc}.") from None
         self._json = JSON_TYPES[0] in accepted

@@ -8,6 +8,7 @@ import msgspec
 
 from oxidite.encoding import MismatchError, Problem
 from oxidite.encoding.explain import code_of
+from oxidite.encoding.finite import has_decimals, refuse_infinite
 from oxidite.encoding.text import reader_of
 from oxidite.extract.base import Parameter
 
@@ -40,7 +41,9 @@ def conversion(parameter: Parameter, type_: object, source: str) -> Callable[[ob
             message = _reason(raw, holder, exc).partition(" - at `")[0]
             raise MismatchError([Problem("", f"{message}.", code_of(message))]) from None
 
-    return convert_text
+    if not has_decimals(type_):
+        return convert_text
+    return lambda raw: refuse_infinite(convert_text(raw))
 
 
 def _reason(raw: object, holder: type[object], error: msgspec.ValidationError) -> str:

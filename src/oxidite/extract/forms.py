@@ -24,7 +24,7 @@ class FormReader:
     """Makes values of one type out of forms."""
 
     def __init__(self, type_: object, *, tag: Mapping[str, object] | None = None) -> None:
-        self._codec: Codec[object] = codec_for(type_)
+        self._codec: Codec[object] = codec_for(type_, finite=True)
         fields = self._codec.fields() or ()
         self._repeated = {field.key for field in fields if is_collection(field.type)}
         self._once = {field.key for field in fields} - self._repeated

@@ -38,7 +38,7 @@ class BodyLines:
         limits = [each for each in parameter.metadata if isinstance(each, MaxLine)]
         self._max_line = (limits or [_MAX_LINE])[0].size
         try:
-            self._codec: Codec[object] = codec_for(item)
+            self._codec: Codec[object] = codec_for(item, finite=True)
         except TypeError as exc:
             raise parameter.refuse(f"cannot be decoded: {exc}.") from None
 

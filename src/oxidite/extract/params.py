@@ -363,7 +363,7 @@ class _ParamMarker:
             return _Repeated(parameter, source, key)
         type_ = without_none(parameter.type)
         try:
-            codec = codec_for(type_)
+            codec = codec_for(type_, finite=True)
         except TypeError as exc:
             raise parameter.refuse(f"cannot be read from a {source.kind}: {exc}.") from None
         fields = codec.fields()

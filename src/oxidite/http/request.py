@@ -377,7 +377,7 @@ class Request(Struct, eq=False, weakref=True):
         """
         data = await self.body()
         try:
-            return codec_for(type_).decode_json(data)
+            return codec_for(type_, finite=True).decode_json(data)
         except DecodeError as exc:
             raise InvalidJSONError(f"The request body is not valid JSON. {exc.message}") from None
 

@@ -40,7 +40,7 @@ def decoder_for(type_: object, format_: MessageFormat) -> Decode:
         return want_text
     if type_ is bytes:
         return want_bytes
-    codec = codec_for(type_)
+    codec = codec_for(type_, finite=True)
     return _from_json(codec) if format_ == "json" else _from_msgpack(codec)
 
 

@@ -160,7 +160,7 @@ class WebSocket(Generic[In, Out]):
         """Return the next message, decoded from JSON as ``type_``."""
         data = await self._connection.read()
         try:
-            return codec_for(type_).decode_json(data)
+            return codec_for(type_, finite=True).decode_json(data)
         except (DecodeError, MismatchError) as exc:
             raise InvalidMessageError(exc.message) from None
 

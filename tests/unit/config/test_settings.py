@@ -9,6 +9,7 @@ from enum import Enum, IntEnum
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, assert_type
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -218,6 +219,21 @@ def test_a_variable_is_read_as_the_type_of_its_field(
         (dict[str, int], "a=1", "expected a table, written as JSON, got 'a=1'"),
         (int | Secret[bool], "x", "expected a whole number or true or false"),
         (int | Upstream, "x", "expected a whole number or a table"),
+        (
+            UUID,
+            "b2",
+            "expected a UUID in hexadecimal, such as 2f1c8a4e-5b7d-4c39-9e60-1a2b3c4d5e6f, got 'b2'",
+        ),
+        (
+            bytes,
+            "ab-_",
+            "expected bytes in base64 (as of RFC 4648, with + and /, and = at the end), got 'ab-_'",
+        ),
+        (
+            bytes | None,
+            "a",
+            "expected bytes in base64 (as of RFC 4648, with + and /, and = at the end), got 'a'",
+        ),
         (memoryview, "x", "expected a value for memoryview, got 'x'"),
         (Literal[None, 1.5], "x", "its type cannot be used in settings"),
         (Annotated[Path, Meta(min_length=1)], "x", "its constraints cannot be used in settings"),

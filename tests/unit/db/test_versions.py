@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oxidite.db import (
+    BelongsTo,
     Col,
     Database,
     Model,
@@ -14,6 +15,7 @@ from oxidite.db import (
     Timestamps,
     Version,
     col,
+    rel,
 )
 from oxidite.errors import ValidationError
 
@@ -81,3 +83,78 @@ async def test_what_is_gone_cannot_be_read_again_with_a_version_either(db: Datab
     await Leaf.query().delete()
     with pytest.raises(RowNotFoundError, match="not there any more"):
         await leaf.refresh()
+
+
+class Part(Model, Version, table="versioned_parts"):
+    owner: Col[int] = col(pk=True)
+    name: Col[str] = col(pk=True)
+    text: Col[str] = col(default="")
+
+
+async def test_many_are_not_deleted_if_somebody_else_has_changed_one(db: Database) -> None:
+    await db.push(Leaf)
+    leaves = await Leaf.create_many(Leaf(title=str(each)) for each in range(250))
+    other = await Leaf.get(leaves[230].id)
+    other.title = "b"
+    await other.save()
+    for some in (leaves, leaves[230:231]):
+        with pytest.raises(StaleRowError, match=f"of {len(some)} rows of versioned_leaves"):
+            await Leaf.delete_many(some)
+        assert await Leaf.count() == 250
+    await leaves[230].refresh()
+    await leaves[3].delete()
+    gone = Leaf(title="gone")
+    await gone.save()
+    await Leaf.where(Leaf.id == gone.id).delete()
+    # One that is gone already is no error, as without a version.
+    assert await Leaf.delete_many([*leaves[:3], *leaves[4:], gone]) == 249
+    assert await Leaf.count() == 0
+    assert await Leaf.delete_many([other]) == 0
+
+
+async def test_many_of_a_key_of_two_columns_are_compared_too(db: Database) -> None:
+    await db.push(Part)
+    parts = await Part.create_many([Part(owner=1, name="a"), Part(owner=2, name="b")])
+    await Part.create(owner=1, name="b")
+    other = await Part.get(2, "b")
+    other.text = "x"
+    await other.save()
+    with pytest.raises(StaleRowError, match="1 or more of 2"):
+        await Part.delete_many(parts)
+    await parts[1].refresh()
+    assert await Part.delete_many(parts) == 2
+    assert await Part.count() == 1
+
+
+async def test_many_that_seem_to_be_deleted_are_compared_when_they_are_for_good(
+    db: Database,
+) -> None:
+    await db.push(Page)
+    pages = await Page.create_many([Page(title="a"), Page(title="b")])
+    await (await Page.get(pages[0].id)).delete()
+    with pytest.raises(StaleRowError):
+        await Page.delete_many(pages, force=True)
+    assert await Page.query().with_deleted().count() == 2
+
+
+async def test_touching_a_row_leaves_its_version(db: Database) -> None:
+    class Book(Model, Version, Timestamps, table="versioned_books"):
+        id: Col[int] = col(pk=True, init=False)
+
+    class Sheet(Model, table="versioned_sheets"):
+        id: Col[int] = col(pk=True, init=False)
+        text: Col[str]
+        book_id: Col[int] = col(references=Book.id)
+        book: BelongsTo[Book] = rel(touch=True)
+
+    await db.push(Book, Sheet)
+    book = await Book.create()
+    sheet = await Sheet.create(text="a", book_id=book.id)
+    sheet.text = "b"
+    await sheet.save()
+    await sheet.delete()
+    there = await Book.get(book.id)
+    assert there.version == 1
+    assert there.updated_at > book.updated_at
+    # Who had read it before is not told that it was changed.
+    await book.delete()

@@ -395,6 +395,29 @@ class TestMounting:
             assert (await client.get("/v2/sub/x")).text == "/v2/sub /v2/sub/x pool"
         assert sub.log == ["open", "close"]
 
+    async def test_one_mounted_at_two_places_has_one_lifespan(self) -> None:
+        app, sub = Oxidite(), Starlike()
+        app.mount("/a", sub)
+        app.group("/g").mount("/b", sub)
+        for _ in range(2):
+            async with Client(app) as client:
+                assert (await client.get("/a/x")).text == "/a /a/x pool"
+                assert (await client.get("/g/b/x")).text == "/g/b /g/b/x pool"
+            assert [mount.state for mount in app.mounts()] == [{}, {}]
+        assert sub.log == ["open", "close"] * 2
+
+    async def test_an_application_of_ours_at_two_places_starts(self) -> None:
+        app, sub = Oxidite(), Oxidite()
+        app.mount("/a", sub)
+        app.mount("/b", sub)
+
+        @sub.get("/")
+        async def index() -> str:
+            return "here"
+
+        async with Client(app) as client:
+            assert [(await client.get(each)).text for each in ("/a/", "/b/")] == ["here"] * 2
+
     async def test_one_that_raises_before_it_answers_is_a_500_of_ours(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:

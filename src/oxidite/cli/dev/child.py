@@ -5,7 +5,9 @@ It does one step after the other, each when it is told to, and ends when its sup
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -132,7 +134,7 @@ def _serve(app: ASGIApp, listener: socket.socket, control: Control, tls: TLS | N
     server = StoppableServer(
         config,
         lambda: control.report(Report("serving")),
-        on_stopping=lambda: begin_to_stop(app),
+        on_stopping=lambda: _begin_to_stop(app),
     )
     code = run_server(server, listener)
     if not server.started:
@@ -141,6 +143,16 @@ def _serve(app: ASGIApp, listener: socket.socket, control: Control, tls: TLS | N
             Report("failed", users_traceback(error) if error else wrapped.message[:_LONGEST])
         )
     return code
+
+
+def _begin_to_stop(app: ASGIApp) -> None:
+    # A reload cuts off streams that go on: no fault, and uvicorn says how many. What else they raise is told.
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+    begin_to_stop(app)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or record.exc_info[0] is not asyncio.CancelledError
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -42,6 +43,8 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         and dialect.name != "sqlite"
     ):
         return repr(value)
+    if column.type_name == "datetime":
+        return _moment(str(value), column, dialect)
     if column.type_name in ("bytes", "uuid"):
         return _binary(str(value), column, dialect)
     is_array = column.type_name == "array" and dialect.name == "postgresql"
@@ -72,6 +75,20 @@ def _range(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         ) from None
     is_native = dialect.name == "postgresql"
     return text(write_range(made) if is_native else range_text(column.type_name, made))
+
+
+def _moment(value: str, column: ColumnSpec, dialect: Dialect) -> str:
+    """Return a moment as SQL, in UTC: MariaDB takes no zone in a DEFAULT, and SQLite keeps what is written."""
+    try:
+        made = datetime.fromisoformat(value)
+        made = (made if made.tzinfo else made.replace(tzinfo=UTC)).astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise MigrationError(
+            f"{value!r} does not fill {column.name}, which is of moments: say one as in "
+            "'2026-01-31T12:00:00+00:00' (without a zone it is in UTC), or NOW."
+        ) from None
+    zone = "+00" if dialect.name == "postgresql" else ""
+    return text(f"{made.replace(tzinfo=None).isoformat(' ', 'microseconds')}{zone}")
 
 
 def text(value: str) -> str:

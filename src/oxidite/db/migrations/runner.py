@@ -22,8 +22,9 @@ from oxidite.db.migrations.backfill import BackfillRun, Key
 from oxidite.db.migrations.ddl import Step, Writer
 from oxidite.db.migrations.errors import MigrationFailedError
 from oxidite.db.migrations.history import Entry
-from oxidite.db.migrations.operations import Operation, Schema
+from oxidite.db.migrations.operations import ChangeColumn, Operation, Schema
 from oxidite.db.migrations.rebuild import look_at
+from oxidite.db.migrations.specs import code
 from oxidite.db.migrations.tracking import Applied, Tracking, moment
 from oxidite.db.values.dialects import Dialect
 from oxidite.errors import OxiditeError
@@ -276,7 +277,8 @@ class Runner:
                 if _is_lock(exc):
                     raise
                 raise MigrationFailedError(
-                    f"{entry.name} failed: {_text(exc)}\n\n    {_indented(sql)}\n\n{left}"
+                    f"{entry.name} failed: {_text(exc)}{_remedy(exc, step.operation)}\n\n"
+                    f"    {_indented(sql)}\n\n{left}"
                 ) from exc
 
     async def _check_references(self, entry: Entry) -> None:
@@ -324,12 +326,28 @@ def _text(exc: OxiditeError) -> str:
     return str(exc.__cause__) if isinstance(exc, ConstraintError) else exc.message
 
 
+def _remedy(exc: OxiditeError, operation: Operation) -> str:
+    """Return what to do where PostgreSQL does not make values of one type those of another."""
+    if not isinstance(operation, ChangeColumn) or operation.using is not None:
+        return ""
+    if _number(exc) not in _UNLIKE:
+        return ""
+    name, type_name = operation.column.name, operation.column.type_name
+    return (
+        f"\nThe values of {operation.table}.{name} do not become {type_name} by themselves. Say with SQL how: "
+        f"op.change_column({code(operation.table)}, …, using={code(f'… {name} …')}); or drop the column, and "
+        "add one of that name."
+    )
+
+
 def _indented(sql: str) -> str:
     return sql.strip().replace("\n", "\n    ")
 
 
 _LOCKED = {"55P03", 1205}
 """Somebody else holds a table: PostgreSQL's and MariaDB's number for it."""
+_UNLIKE = {"42804", "42846", "22P02", "22007", "22003"}
+"""PostgreSQL has no cast from one type to another, or a value is none of the other."""
 _THERE = {"42P07", "42701", "42710", "42P06", "42704", "42703", "42P01"} | {
     1050,  # the table is there
     1051,  # there is no such table

@@ -71,6 +71,9 @@ class ModelWrites:
         """Delete the rows of objects, all or none; with ``SoftDeletes`` mark them, unless ``force``.
 
         Returns how many there were.
+
+        Raises:
+            StaleRowError: somebody else has saved one since (models with a ``Version``).
         """
         with in_words(bulk.table_of(cls), deleting=True):
             return await changes.delete_many(cls, objects, force=force)

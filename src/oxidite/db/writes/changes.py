@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import and_, or_
 from typing import Any, TypeAlias, TypeVar
 
 from oxidite.clock import now
@@ -17,7 +18,7 @@ from oxidite.db.rules.scopes import check_scope
 from oxidite.db.sql.plan import Plan
 from oxidite.db.statements.arrays import DeleteArrays, UpdateArrays, fit_arrays
 from oxidite.db.statements.hearing import hear_changes
-from oxidite.db.statements.statements import DeleteStatement, UpdateStatement
+from oxidite.db.statements.statements import DeleteStatement, SelectStatement, UpdateStatement
 from oxidite.db.statements.touching import changes_by_key
 from oxidite.db.tables.columns import Column
 from oxidite.db.tables.state import forget_row, keep_row, row_of
@@ -28,6 +29,7 @@ from oxidite.db.values.kinds import RAW
 from oxidite.db.writes.bulk import MOST_ARRAYS, objects_of, table_of, whole
 from oxidite.db.writes.checking import check_all
 from oxidite.db.writes.packing import BoundRow, pack_all
+from oxidite.db.writes.saving import key_conditions
 from oxidite.db.writes.undoing import remember
 
 __all__ = ["delete_many", "update_many"]
@@ -231,6 +233,9 @@ async def delete_many(model: type[M], objects: Iterable[M], *, force: bool = Fal
     """Delete the rows of objects, all or none; with ``SoftDeletes`` mark them, unless ``force``.
 
     Returns how many there were: one that is gone already is no error.
+
+    Raises:
+        StaleRowError: somebody else has saved one since (models with a ``Version``).
     """
     many = objects_of(model, objects, saved=True)
     table = table_of(model)
@@ -243,14 +248,41 @@ async def delete_many(model: type[M], objects: Iterable[M], *, force: bool = Fal
     if not many:
         return 0
     database = database_of(table)
-    places = [table.places[column.name] for column in table.pk]
+    match = table.pk if table.version is None else (*table.pk, table.version)
+    places = [table.places[column.name] for column in match]
     keys = [tuple(row_of(one)[place] for place in places) for one in many]
     async with whole(database, len(many) > 1):
-        count = await _run_each(database, table, table.pk, None, keys)
+        count = await _run_each(database, table, match, None, keys)
+        if table.version is not None and count < len(many):
+            await _check_gone(database, table, many)
     remember(database, table, many)
     for one in many:
         forget_row(one)
     return count
+
+
+async def _check_gone(database: Database, table: Table, many: Sequence[Any]) -> None:
+    """Refuse that rows are there yet: it was another version of them that was to be deleted."""
+    for start in range(0, len(many), _MOST_KEYS):
+        rows = [row_of(one) for one in many[start : start + _MOST_KEYS]]
+        keys = [reduce(and_, key_conditions(table, row, database.dialect)) for row in rows]
+        found = SelectStatement(
+            table=table,
+            source=table.key,
+            columns=table.pk,
+            where=(reduce(or_, keys),),
+            deleted="with",
+        )
+        left = len(await database.fetch(found))
+        if left:
+            raise StaleRowError(
+                f"{left} or more of {len(many)} rows of {table.name} were changed by somebody else. None was "
+                "deleted: read them again."
+            )
+
+
+_MOST_KEYS = 100
+"""Keys that are looked for at once, each a condition of its own."""
 
 
 async def _mark(model: type[M], many: Sequence[M], name: str) -> int:

@@ -139,7 +139,7 @@ async def save(one: Any) -> None:
     columns = [table.by_name[name] for name in names]
     check_object(one, columns)
     values: list[Any] = [Value(getattr(one, column.name), column.kind) for column in columns]
-    where = _key_conditions(table, row, database.dialect)
+    where = key_conditions(table, row, database.dialect)
     version = 0
     if table.version is not None:
         version = _read(table, table.version, row, database.dialect)
@@ -213,7 +213,7 @@ async def delete(one: Any, *, force: bool = False) -> None:
             raise
         return
     database = database_of(table)
-    where = key = _key_conditions(table, row, database.dialect)
+    where = key = key_conditions(table, row, database.dialect)
     if table.version is not None:
         where = (*key, table.version == _read(table, table.version, row, database.dialect))
     done = await database.run(DeleteStatement(table=table, where=where, deleted="with"))
@@ -234,7 +234,7 @@ async def increment(one: Any, column: AnyColumn, by: Any) -> Any:
         raise DatabaseError(f"This {type(one).__name__} has no row yet: save it first.")
     found = noted(table, assigned(table, [column.to(column + by)], {}))
     database = database_of(table)
-    where = _key_conditions(table, row, database.dialect)
+    where = key_conditions(table, row, database.dialect)
     names = tuple(found)
     update = UpdateStatement(
         table=table, columns=names, exprs=tuple(found.values()), where=where, deleted="with"
@@ -278,7 +278,7 @@ async def refresh(one: Any) -> None:
             f"This {type(one).__name__} has no row to read: it was never saved, or is deleted."
         )
     database = database_of(table)
-    found = await _row(database, table, _key_conditions(table, row, database.dialect))
+    found = await _row(database, table, key_conditions(table, row, database.dialect))
     if not found:
         raise RowNotFoundError(f"The row of this {type(one).__name__} is not there any more.")
     for column in table.columns:
@@ -299,7 +299,7 @@ def _gone(table: Table, one: object) -> DatabaseError:
     return RowNotFoundError(f"The row of this {type(one).__name__} is not there any more.")
 
 
-def _key_conditions(table: Table, row: Any, dialect: Dialect) -> tuple[Condition, ...]:
+def key_conditions(table: Table, row: Any, dialect: Dialect) -> tuple[Condition, ...]:
     keys = [column == _read(table, column, row, dialect) for column in table.pk]
     return (*keys, *table.scoped())
 
