@@ -20,6 +20,9 @@ from oxidite.encoding import encode_json
 __all__ = ["converted", "literal", "text"]
 
 
+_NUMBERS = ("integer", "float", "boolean")
+
+
 def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
     """Return a value of a column as SQL."""
     if value is None:
@@ -35,13 +38,9 @@ def literal(value: Fill, column: ColumnSpec, dialect: Dialect) -> str:
         return _range(value, column, dialect)
     if isinstance(value, bool):
         return str(value).lower() if dialect.name == "postgresql" else str(int(value))
-    if isinstance(value, int | float) and column.type_name in ("integer", "float", "boolean"):
-        return repr(value)
-    if (
-        isinstance(value, int | float)
-        and column.type_name == "decimal"
-        and dialect.name != "sqlite"
-    ):
+    # SQLite keeps a Decimal as text.
+    numbers = _NUMBERS if dialect.name == "sqlite" else (*_NUMBERS, "decimal")
+    if isinstance(value, int | float) and column.type_name in numbers:
         return repr(value)
     if column.type_name == "datetime":
         return _moment(str(value), column, dialect)
