@@ -202,13 +202,18 @@ def _problem_of(error: msgspec.ValidationError, at: str) -> Problem:
                 break
             at += pointer_of(name or index)
         if found["key"]:
-            return Problem(at, f"The key is wrong: {message}.", code_of(message))
+            return Problem(at, f"The key is wrong: {_sentence(message)}", code_of(message))
     if found := _FIELD.fullmatch(message):
         at += pointer_of(found[2])
         if found[1] == "missing required":
             return Problem(at, "This field is required.", "missing")
         return Problem(at, "There is no such field.", "unknown")
-    return Problem(at, f"{message}.", code_of(message))
+    return Problem(at, _sentence(message), code_of(message))
+
+
+def _sentence(message: str) -> str:
+    # msgspec's own have no full stop; those of a class that makes its values may have one.
+    return f"{message.removesuffix('.')}."
 
 
 def code_of(message: str) -> str:

@@ -113,6 +113,14 @@ async def test_a_row_is_made_of_what_a_client_gave(db: Database) -> None:
     assert (again.words, again.title, again.author_id) == (5, "Tea", 3)
 
 
+async def test_what_a_client_gave_is_no_column() -> None:
+    data: Any = msgspec.json.decode(
+        b'{"title":"Tea","author_id":9,"version":7}', type=Article.Create
+    )
+    with pytest.raises(ModelError, match=r"Article\.create_from\("):
+        await Article.create(data)
+
+
 async def test_a_struct_of_the_programs_own(db: Database) -> None:
     class Rename(Struct):
         title: Annotated[str, Meta(max_length=5)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
 from msgspec import UNSET, Struct
 
 from oxidite.db.database import database_of
-from oxidite.db.errors import QueryError, RowNotFoundError
+from oxidite.db.errors import ModelError, QueryError, RowNotFoundError
 from oxidite.db.expressions.expressions import Condition, Expr, Order
 from oxidite.db.models import lifecycle
 from oxidite.db.models.declaration import RESERVED
@@ -178,10 +178,19 @@ class Model(ModelWrites, State, Lifecycle, ModelStruct, metaclass=ModelType, abs
         """Make an object and its row.
 
         Raises:
+            ModelError: it is what a client gave; see ``create_from``.
             ValidationError: some of its values are wrong.
             ConstraintError: the database refused it.
         """
-        made = cls(*args, **values)
+        try:
+            made = cls(*args, **values)
+        except TypeError:
+            if args and isinstance(args[0], Struct):
+                raise ModelError(
+                    f"{cls.__name__}.create(…) takes the columns by name. What a client gave, such as a "
+                    f"{type(args[0]).__name__}, goes to {cls.__name__}.create_from(…)."
+                ) from None
+            raise
         await cascade.insert(made, lifecycle.create)
         return made
 

@@ -321,9 +321,13 @@ def _plain_bound(value: object, name: str, type_: Any) -> Any:
     if type_ is None:
         raise ValueError("Of what the range is, nothing says: write Range[int] or the like")
     try:
-        return msgspec.convert(value, type_)
+        made = msgspec.convert(value, type_)
     except msgspec.ValidationError as exc:
         raise ValueError(f"{exc} - in {name}") from None
+    if isinstance(made, datetime) and made.tzinfo is None:
+        # As msgspec says it of other fields: who sent it knows nothing of our functions.
+        raise ValueError(f"Expected `datetime` with a timezone component - in {name}")
+    return made
 
 
 _BOUND_SCHEMAS: Mapping[type, Mapping[str, object]] = {
