@@ -229,7 +229,7 @@ EXTREMES: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("name", "value"), EXTREMES)
 async def test_extremes_come_back(kinds: Database, name: str, value: Any) -> None:
     if kinds.dialect.is_mysql and name == "exact" and value:
-        with pytest.raises(QueryError, match="A value cannot be bound"):
+        with pytest.raises(QueryError, match="has more than 30 digits after the point"):
             await Kinds.create(exact=Decimal("1e-31"))
         with pytest.raises(QueryError, match="does not fit"):
             await Kinds.create(exact=Decimal(10**35))
