@@ -57,30 +57,30 @@ async def test_an_object_that_could_not_be_deleted_does_not_seem_to_be(db: Datab
     assert (other.version, other.deleted_at) == (4, None)
 
 
-class Leaf(Model, Version, table="versioned_leaves"):
+class Twig(Model, Version, table="versioned_twigs"):
     id: Col[int] = col(pk=True, init=False)
     title: Col[str]
 
 
 async def test_a_row_that_somebody_else_has_changed_is_not_deleted(db: Database) -> None:
-    await db.push(Leaf)
-    leaf = await Leaf.create(title="a")
-    other = await Leaf.get(leaf.id)
+    await db.push(Twig)
+    leaf = await Twig.create(title="a")
+    other = await Twig.get(leaf.id)
     other.title = "b"
     await other.save()
     with pytest.raises(StaleRowError):
         await leaf.delete()
-    assert (await Leaf.get(leaf.id)).title == "b"
+    assert (await Twig.get(leaf.id)).title == "b"
     await leaf.refresh()
     await leaf.delete()
-    assert await Leaf.count() == 0
+    assert await Twig.count() == 0
     await other.delete()  # gone already is no error, as without a version
 
 
 async def test_what_is_gone_cannot_be_read_again_with_a_version_either(db: Database) -> None:
-    await db.push(Leaf)
-    leaf = await Leaf.create(title="a")
-    await Leaf.query().delete()
+    await db.push(Twig)
+    leaf = await Twig.create(title="a")
+    await Twig.query().delete()
     with pytest.raises(RowNotFoundError, match="not there any more"):
         await leaf.refresh()
 
@@ -92,24 +92,24 @@ class Part(Model, Version, table="versioned_parts"):
 
 
 async def test_many_are_not_deleted_if_somebody_else_has_changed_one(db: Database) -> None:
-    await db.push(Leaf)
-    leaves = await Leaf.create_many(Leaf(title=str(each)) for each in range(250))
-    other = await Leaf.get(leaves[230].id)
+    await db.push(Twig)
+    leaves = await Twig.create_many(Twig(title=str(each)) for each in range(250))
+    other = await Twig.get(leaves[230].id)
     other.title = "b"
     await other.save()
     for some in (leaves, leaves[230:231]):
-        with pytest.raises(StaleRowError, match=f"of {len(some)} rows of versioned_leaves"):
-            await Leaf.delete_many(some)
-        assert await Leaf.count() == 250
+        with pytest.raises(StaleRowError, match=f"of {len(some)} rows of versioned_twigs"):
+            await Twig.delete_many(some)
+        assert await Twig.count() == 250
     await leaves[230].refresh()
     await leaves[3].delete()
-    gone = Leaf(title="gone")
+    gone = Twig(title="gone")
     await gone.save()
-    await Leaf.where(Leaf.id == gone.id).delete()
+    await Twig.where(Twig.id == gone.id).delete()
     # One that is gone already is no error, as without a version.
-    assert await Leaf.delete_many([*leaves[:3], *leaves[4:], gone]) == 249
-    assert await Leaf.count() == 0
-    assert await Leaf.delete_many([other]) == 0
+    assert await Twig.delete_many([*leaves[:3], *leaves[4:], gone]) == 249
+    assert await Twig.count() == 0
+    assert await Twig.delete_many([other]) == 0
 
 
 async def test_many_of_a_key_of_two_columns_are_compared_too(db: Database) -> None:
