@@ -26,6 +26,7 @@ from oxidite.db.errors import QueryError
 from oxidite.db.values.dialects import DialectName
 from oxidite.db.values.kinds import Kind
 from oxidite.db.values.literals import Items
+from oxidite.db.values.moments import check_zone
 from oxidite.db.values.range_codecs import RANGE_BINDERS, RANGE_READERS
 from oxidite.db.values.vectors import Vector
 from oxidite.db.values.words import boolean_mode, fts5, websearch
@@ -207,11 +208,7 @@ def _enum_text(value: object) -> object:
 def _moment(value: datetime) -> datetime:
     if value.tzinfo is UTC:  # PERF: nearly all are; benchmark `db insert`
         return value
-    if value.tzinfo is None:
-        raise ValueError(
-            f"{value!r} has no time zone, so it is no moment in time. Use oxidite.clock.now(), or "
-            "say which zone it is in: value.replace(tzinfo=...)."
-        )
+    check_zone(value)
     try:
         return value.astimezone(UTC)
     except OverflowError:

@@ -24,6 +24,8 @@ from typing import (
 
 import msgspec
 
+from oxidite.db.values.moments import check_zone
+
 __all__ = ["AFTER", "BEFORE", "Bounds", "Cut", "Range", "cuts_of", "documented", "type_of"]
 
 T = TypeVar("T", bound="int | Decimal | date")
@@ -270,11 +272,7 @@ def _bound(value: Any) -> Any:
         raise ValueError(f"{value} is no bound of a range: use None for no bound.")
     if not isinstance(value, datetime):
         return value
-    if value.tzinfo is None:
-        raise ValueError(
-            f"{value!r} has no time zone, so it is no moment in time. Use oxidite.clock.now(), or "
-            "say which zone it is in: value.replace(tzinfo=...)."
-        )
+    check_zone(value)
     try:
         return value.astimezone(UTC)
     except OverflowError:

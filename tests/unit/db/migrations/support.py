@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -149,6 +152,20 @@ def start(url: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, url, str(folder)], stdout=subprocess.PIPE, text=True
     )
+
+
+async def killed_amid_rows(url: str, folder: Path) -> None:
+    """Begin to bring a database up in another process, and kill that when it has filled 50 rows or so."""
+    killed = start(url, folder)
+    assert killed.stdout is not None
+    while True:
+        line = await asyncio.to_thread(killed.stdout.readline)
+        assert line, "it ended before it could be killed"
+        if line.startswith("rows 50"):
+            break
+    os.kill(killed.pid, signal.SIGKILL)
+    await asyncio.to_thread(killed.wait, 10)
+    killed.stdout.close()
 
 
 async def split_history(

@@ -17,7 +17,17 @@ from oxidite.db.migrations.migrator import Migrator
 from oxidite.db.migrations.push import push_tables
 from oxidite.db.migrations.runner import Progress
 
-from .support import AGE, FILL, USERS, add_migration, add_users, fetch, start, write_history
+from .support import (
+    AGE,
+    FILL,
+    USERS,
+    add_migration,
+    add_users,
+    fetch,
+    killed_amid_rows,
+    start,
+    write_history,
+)
 
 
 @pytest.mark.only_on("memory", "file", "postgresql")
@@ -249,16 +259,7 @@ async def test_killed_in_the_middle_it_goes_on_the_next_time(
     history = write_history(tmp_path / "m", USERS, AGE, FILL, *_empties(1))
     await Migrator(db, history).up(to="0001")
     await add_users(db, 200)
-    killed = start(server_url, tmp_path / "m")
-    assert killed.stdout is not None
-    while True:
-        line = await asyncio.to_thread(killed.stdout.readline)
-        assert line, "it ended before it could be killed"
-        if line.startswith("rows 50"):
-            break
-    os.kill(killed.pid, signal.SIGKILL)
-    await asyncio.to_thread(killed.wait, 10)
-    killed.stdout.close()
+    await killed_amid_rows(server_url, tmp_path / "m")
 
     done = await Migrator(db, history).up()
 

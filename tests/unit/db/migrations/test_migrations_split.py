@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from oxidite.db.migrations.difference import difference
 from oxidite.db.migrations.models import schema_of
 from oxidite.db.migrations.splitting import split
 
-from .support import answers, fetch, migrator, split_history, start
+from .support import answers, fetch, killed_amid_rows, migrator, split_history
 
 
 class Old(Model, table="people"):
@@ -153,16 +151,7 @@ async def test_killed_while_it_fills_it_goes_on(db: Database, url: str, tmp_path
     file.write_text(file.read_text().replace('where="full_name IS NULL"', slow, 1))
     values = ", ".join(f"('p{number}', 0)" for number in range(200))
     await fetch(db, f"INSERT INTO people (name, rank) VALUES {values}")
-    killed = start(url, tmp_path / "m")
-    assert killed.stdout is not None
-    while True:
-        line = await asyncio.to_thread(killed.stdout.readline)
-        assert line, "it ended before it could be killed"
-        if line.startswith("rows 50"):
-            break
-    os.kill(killed.pid, signal.SIGKILL)
-    await asyncio.to_thread(killed.wait, 10)
-    killed.stdout.close()
+    await killed_amid_rows(url, tmp_path / "m")
     # Both versions go on while nobody knows yet.
     await Old.where(Old.name == "p150").update(name="P150")
     await Old.create(name="meanwhile", nick=None, rank=1)
