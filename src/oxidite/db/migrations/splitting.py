@@ -221,6 +221,8 @@ class _Split:
 
     def _is_harmless(self, table: str, index: IndexSpec) -> bool:
         """Whether no row that the old version writes is refused for an index."""
+        if index.exclude:
+            return False
         if not index.unique:
             return True
         names = [each for each in index.columns if self.old[table].find(each) is None]

@@ -59,15 +59,16 @@ def test_more_room_is_of_expand_and_less_of_contract() -> None:
 
 
 def test_an_index_that_refuses_rows_waits_for_the_new_version() -> None:
-    def parts(unique: bool) -> list[str]:
-        columns = (KEY, column("a", "integer"))
+    def parts(*, unique: bool = False, exclude: list[str] | None = None) -> list[str]:
+        columns = (KEY, column("a", "int8range"))
         before = {"t": TableSpec(name="t", columns=columns)}
-        made = index_spec("ix", ["a"], unique=unique)
+        made = index_spec("ix", ["a"], unique=unique, exclude=exclude or [])
         after = {"t": TableSpec(name="t", columns=columns, indexes=(made,))}
         return [each.word for each in split(before, after, difference(before, after, answers()))]
 
     assert parts(unique=False) == ["indexes"]
     assert parts(unique=True) == ["contract"]
+    assert parts(exclude=["&&"]) == ["contract"]
 
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
